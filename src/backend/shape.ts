@@ -1,0 +1,58 @@
+/** Shapes and strides: the arithmetic that every backend and the tape share. All lists are row-major. */
+
+export type Shape = readonly number[];
+
+/** Number of elements of `shape`; 1 for a scalar. */
+export function sizeOf(shape: Shape): number {
+  let size = 1;
+  for (const n of shape) size *= n;
+  return size;
+}
+
+/** Row-major element strides of `shape`: [2, 3, 4] has [12, 4, 1]. */
+export function stridesOf(shape: Shape): number[] {
+  const strides = new Array<number>(shape.length);
+  for (let axis = shape.length - 1, step = 1; axis >= 0; axis--) {
+    strides[axis] = step;
+    step *= shape[axis];
+  }
+  return strides;
+}
+
+/** Whether elements lie one after the other in row-major order (the offset may be anything). */
+export function isContiguous(shape: Shape, strides: readonly number[]): boolean {
+  for (let axis = shape.length - 1, step = 1; axis >= 0; axis--) {
+    if (shape[axis] !== 1 && strides[axis] !== step) return sizeOf(shape) === 0;
+    step *= shape[axis];
+  }
+  return true;
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  if (a.length !== b.length) return false;
+  for (let axis = 0; axis < a.length; axis++) if (a[axis] !== b[axis]) return false;
+  return true;
+}
+
+/** The common shape of two operands: axes aligned at the end, 1 stretches. `undefined` where they do not fit. */
+export function broadcastShapes(a: Shape, b: Shape): number[] | undefined {
+  const length = Math.max(a.length, b.length);
+  const shape = new Array<number>(length);
+  for (let i = 1; i <= length; i++) {
+    const m = a[a.length - i] ?? 1;
+    const n = b[b.length - i] ?? 1;
+    if (m !== n && m !== 1 && n !== 1) return undefined;
+    shape[length - i] = m === 1 ? n : m;
+  }
+  return shape;
+}
+
+/** Strides that read an array of `shape` as if it had the larger shape `to`: 0 along stretched axes. */
+export function broadcastStrides(shape: Shape, strides: readonly number[], to: Shape): number[] {
+  const lead = to.length - shape.length;
+  return to.map((n, axis) => (axis < lead || (shape[axis - lead] === 1 && n !== 1) ? 0 : strides[axis - lead]));
+}
+
+export function formatShape(shape: Shape): string {
+  return `[${shape.join(", ")}]`;
+}

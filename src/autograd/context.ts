@@ -1,0 +1,52 @@
+/**
+ * The ambient context: what surrounds an operation rather than being given to it. It says where new data goes, whether lines
+ * are recorded and which scope owns new tensors; an operation itself runs where its inputs live.
+ */
+import type { Backend } from "../backend/backend.ts";
+import type { Scope } from "./scope.ts";
+
+export interface Context {
+  /** Where new data goes. */
+  readonly backend: Backend | null;
+  /** Whether operations are written on the tape. */
+  readonly recording: boolean;
+  /** Owner of the tensors made now; null: the garbage collector. */
+  readonly scope: Scope | null;
+  /** Whether each result is checked for NaN and infinities. */
+  readonly debug: boolean;
+}
+
+let current: Context = { backend: null, recording: true, scope: null, debug: false };
+
+export function context(): Context {
+  return current;
+}
+
+/** Changes the context for good. Only `useBackend` does. */
+export function setContext(change: Partial<Context>): void {
+  current = { ...current, ...change };
+}
+
+/** Runs `fn` in a changed context. Asynchronous functions are refused: the change would leak into whatever runs meanwhile. */
+export function within<T>(change: Partial<Context>, fn: () => T, name = "within"): T {
+  const before = current;
+  current = { ...current, ...change };
+  try {
+    return synchronous(fn(), name);
+  } finally {
+    current = before;
+  }
+}
+
+/** Operations inside leave no line on the tape: their results are constants. */
+export function noGrad<T>(fn: () => T): T {
+  return within({ recording: false }, fn, "noGrad");
+}
+
+export function synchronous<T>(result: T, name: string): T {
+  if (result instanceof Promise) {
+    result.catch(() => undefined);
+    throw new TypeError(`${name}: the function returned a promise; await outside of ${name} (for example: const x = ${name}(() => f()); await x.data())`);
+  }
+  return result;
+}

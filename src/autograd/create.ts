@@ -1,0 +1,168 @@
+/** Making tensors: from numbers, from nested and typed arrays, filled, and counted. */
+import type { ArrayType, Backend, DType, TypedArray } from "../backend/backend.ts";
+import { BackendError } from "../backend/backend.ts";
+import { packBfloat16 } from "../backend/bfloat16.ts";
+import type { Shape } from "../backend/shape.ts";
+import { formatShape, sizeOf } from "../backend/shape.ts";
+import { noGrad, within } from "./context.ts";
+import { defaultBackend } from "./devices.ts";
+import { Storage } from "./storage.ts";
+import { Tensor } from "./tensor.ts";
+
+export interface CreateOptions {
+  /** float32 unless said otherwise (for typed arrays: their own). */
+  readonly dtype?: DType;
+  /** A leaf whose gradient `backward` adds up. It is persistent: no scope frees it. */
+  readonly requiresGrad?: boolean;
+  /** Where it lives; the current backend unless said otherwise. */
+  readonly backend?: Backend;
+  /** Shown by the tape and in errors. */
+  readonly name?: string;
+}
+
+export type Nested = number | readonly Nested[];
+export type Numbers = Float32Array | Float64Array | Int32Array | Uint8Array | Uint16Array | Int16Array | readonly number[];
+
+/**
+ * A tensor from a number, from nested arrays, or from flat numbers with a `shape`: `tensor([[1, 2], [3, 4]])`,
+ * `tensor(new Float32Array(6), { shape: [2, 3] })`. Float64Array and Int32Array keep their dtype. Ragged arrays, a size that does
+ * not fit and non-integers for int32 are errors.
+ */
+export function tensor(data: Nested | Numbers, options: CreateOptions & { readonly shape?: Shape } = {}): Tensor {
+  const shape = options.shape ?? shapeOf(data);
+  const flat = ArrayBuffer.isView(data) ? data : flatten(data, options.shape ? shapeOf(data) : shape);
+  checkShape("tensor", shape);
+  if (flat.length !== sizeOf(shape)) throw new RangeError(`tensor: ${flat.length} numbers do not fill shape ${formatShape(shape)} of ${sizeOf(shape)}`);
+  const dtype = options.dtype ?? (data instanceof Float64Array ? "float64" : data instanceof Int32Array ? "int32" : "float32");
+  return fromNumbers({ shape, dtype }, flat, options);
+}
+
+function shapeOf(data: Nested | Numbers): number[] {
+  const shape: number[] = [];
+  for (let part: Nested | Numbers = data; typeof part !== "number"; part = part[0]) {
+    shape.push(part.length);
+    if (part.length === 0) break;
+  }
+  return shape;
+}
+
+function flatten(data: Nested, shape: Shape): number[] {
+  const flat: number[] = [];
+  const visit = (part: Nested, depth: number, path: string): void => {
+    if (typeof part === "number") {
+      if (depth !== shape.length) throw new RangeError(`tensor: ragged: data${path} is a number, but the first row says shape ${formatShape(shape)}`);
+      flat.push(part);
+      return;
+    }
+    if (!Array.isArray(part)) throw new TypeError(`tensor: data${path} is ${part === null ? "null" : typeof part}, not a number or an array`);
+    if (part.length !== shape[depth])
+      throw new RangeError(`tensor: ragged: data${path} holds ${part.length} entries where the first row says shape ${formatShape(shape)}`);
+    part.forEach((item: Nested, i) => visit(item, depth + 1, `${path}[${i}]`));
+  };
+  visit(data, 0, "");
+  return flat;
+}
+
+export function checkShape(operation: string, shape: Shape): void {
+  for (const n of shape)
+    if (!Number.isInteger(n) || n < 0) throw new RangeError(`${operation}: shape ${formatShape(shape)}: sizes are integers of 0 or more`);
+}
+
+function fromNumbers(type: ArrayType, flat: ArrayLike<number>, options: CreateOptions): Tensor {
+  const data = encode(type.dtype, flat);
+  const backend = options.backend ?? defaultBackend();
+  checkDtype(backend, type);
+  const made = new Tensor(type, new Storage(backend, backend.upload(type, data)));
+  if (data instanceof Int32Array) made.host = data;
+  return finish(made, options);
+}
+
+/** Numbers as the backend takes them. */
+function encode(dtype: DType, flat: ArrayLike<number>): TypedArray {
+  if (dtype === "float32") return Float32Array.from(flat);
+  if (dtype === "float64") return Float64Array.from(flat);
+  if (dtype === "bfloat16") return packBfloat16(Float32Array.from(flat));
+  for (let i = 0; i < flat.length; i++)
+    if ((flat[i] | 0) !== flat[i]) throw new RangeError(`tensor: element ${i} is ${flat[i]}, which is not a 32-bit integer; int32 holds indices`);
+  return Int32Array.from(flat);
+}
+
+export function checkDtype(backend: Backend, type: ArrayType): void {
+  if (!backend.dtypes.has(type.dtype))
+    throw new BackendError(`${backend.name}: has no ${type.dtype} (it has ${[...backend.dtypes].join(", ")}); use the "cpu" backend or cast`);
+}
+
+function finish(made: Tensor, { requiresGrad, name }: CreateOptions): Tensor {
+  if (name !== undefined) made.name = name;
+  return requiresGrad ? made.requireGrad() : made;
+}
+
+/** `value` everywhere. */
+export function full(shape: Shape, value: number, options: CreateOptions = {}): Tensor {
+  checkShape("full", shape);
+  const type: ArrayType = { shape, dtype: options.dtype ?? "float32" };
+  if (type.dtype === "int32" && (value | 0) !== value) throw new RangeError(`full: ${value} is not a 32-bit integer`);
+  const backend = options.backend ?? defaultBackend();
+  checkDtype(backend, type);
+  return finish(new Tensor(type, new Storage(backend, backend.full(type, value))), options);
+}
+
+export function zeros(shape: Shape, options: CreateOptions = {}): Tensor {
+  return full(shape, 0, options);
+}
+
+export function ones(shape: Shape, options: CreateOptions = {}): Tensor {
+  return full(shape, 1, options);
+}
+
+/** `value` in the shape, dtype and place of `like`. It reads as one stretched number. */
+export function fullLike(like: Tensor, value: number): Tensor {
+  return constant(value, like).broadcastTo(like.shape);
+}
+
+export function zerosLike(like: Tensor): Tensor {
+  return fullLike(like, 0);
+}
+
+/** The identity matrix [n, n], or [n, m]. */
+export function eye(n: number, m = n, options: CreateOptions = {}): Tensor {
+  checkShape("eye", [n, m]);
+  const flat = new Float64Array(n * m);
+  for (let i = 0; i < Math.min(n, m); i++) flat[i * m + i] = 1;
+  return tensor(flat, { dtype: "float32", ...options, shape: [n, m] });
+}
+
+/** start, start + step, … below `stop`. `arange(5)` counts 0 to 4. */
+export function arange(start: number, stop?: number, step = 1, options: CreateOptions = {}): Tensor {
+  const [from, to] = stop === undefined ? [0, start] : [start, stop];
+  if (!Number.isFinite(from) || !Number.isFinite(to) || !Number.isFinite(step) || step === 0)
+    throw new RangeError(`arange: from ${from} to ${to} by ${step} is not a finite range`);
+  const length = Math.max(0, Math.ceil((to - from) / step));
+  return tensor(Float64Array.from({ length }, (_, i) => from + i * step), { dtype: "float32", ...options });
+}
+
+/** `count` numbers evenly from `start` to `stop`, both included. */
+export function linspace(start: number, stop: number, count: number, options: CreateOptions = {}): Tensor {
+  checkShape("linspace", [count]);
+  const step = count > 1 ? (stop - start) / (count - 1) : 0;
+  return tensor(Float64Array.from({ length: count }, (_, i) => (i === count - 1 && count > 1 ? stop : start + i * step)), { dtype: "float32", ...options });
+}
+
+/** A JavaScript number as a scalar beside a tensor: its dtype, its device. Often the same few, so they are kept. */
+export function constant(value: number, beside: Tensor): Tensor {
+  const { backend, dtype } = beside;
+  if (dtype === "int32" && (value | 0) !== value) throw new RangeError(`${value} beside an int32 tensor is not a 32-bit integer; use cast("float32") first`);
+  let kept = constants.get(backend);
+  if (!kept) constants.set(backend, (kept = new Map()));
+  if (kept.size >= KEPT) kept.clear();
+  const key = `${dtype} ${Object.is(value, -0) ? "-0" : value}`;
+  let made = kept.get(key);
+  if (!made || made.disposed) {
+    made = within({ scope: null }, () => noGrad(() => full([], value, { dtype, backend })));
+    kept.set(key, made);
+  }
+  return made;
+}
+
+const constants = new WeakMap<Backend, Map<string, Tensor>>();
+const KEPT = 256;

@@ -1,0 +1,101 @@
+/** Primitives that move elements and change none. Most are views: another reading of the same buffer. */
+import type { DType } from "../backend/backend.ts";
+import { broadcastStrides, formatShape, isContiguous, sizeOf, stridesOf } from "../backend/shape.ts";
+import type { Primitive } from "./primitive.ts";
+import { requireSameDtype, same } from "./primitive.ts";
+
+type Movement = Pick<Primitive, "run">;
+const copying: Movement = { run: (backend, out, x) => backend.copy(out, x) };
+
+/** A view where elements already lie in order, else a copy. */
+export const reshape = (shape: readonly number[]): Primitive => ({
+  name: "reshape",
+  type(x) {
+    if (sizeOf(shape) !== sizeOf(x.shape))
+      throw new RangeError(`reshape: ${formatShape(x.shape)} holds ${sizeOf(x.shape)} elements, ${formatShape(shape)} would hold ${sizeOf(shape)}`);
+    return { shape, dtype: x.dtype };
+  },
+  view: (_, x) => (isContiguous(x.shape, x.strides) ? { strides: stridesOf(shape), offset: x.offset } : undefined),
+  // A strided view is laid out in its own order; the new shape reads that.
+  run: (backend, _, x) => backend.copy({ shape: x.shape, dtype: x.dtype }, x),
+  vjp: [(g, _, x) => g.reshape(x.shape)],
+});
+
+/** axes[i] is the input axis that becomes axis i. */
+export const permute = (axes: readonly number[]): Primitive => ({
+  ...copying,
+  name: "permute",
+  type: (x) => ({ shape: axes.map((axis) => x.shape[axis]), dtype: x.dtype }),
+  view: (_, x) => ({ strides: axes.map((axis) => x.strides[axis]), offset: x.offset }),
+  vjp: [(g) => g.permute(axes.map((_, i) => axes.indexOf(i)))],
+});
+
+/** Stretched axes have stride 0: nothing is copied. */
+export const broadcastTo = (shape: readonly number[]): Primitive => ({
+  ...copying,
+  name: "broadcastTo",
+  type(x) {
+    const lead = shape.length - x.shape.length;
+    if (lead < 0 || x.shape.some((n, axis) => n !== 1 && n !== shape[axis + lead]))
+      throw new RangeError(`broadcastTo: ${formatShape(x.shape)} does not stretch to ${formatShape(shape)}`);
+    return { shape, dtype: x.dtype };
+  },
+  view: (out, x) => ({ strides: broadcastStrides(x.shape, x.strides, out.shape), offset: x.offset }),
+  vjp: [(g) => g], // summed along the stretched axes by the tape
+});
+
+/** Elements start[i] <= index < stop[i] of each axis. */
+export const slice = (start: readonly number[], stop: readonly number[]): Primitive => ({
+  ...copying,
+  name: "slice",
+  type: (x) => ({ shape: stop.map((end, axis) => end - start[axis]), dtype: x.dtype }),
+  view: (_, x) => ({ strides: x.strides, offset: x.offset + start.reduce((sum, from, axis) => sum + from * x.strides[axis], 0) }),
+  vjp: [(g, _, x) => g.pad(stop.map((end, axis) => [start[axis], x.shape[axis] - end]))],
+});
+
+export const flip = (axes: readonly number[]): Primitive => ({
+  ...copying,
+  name: "flip",
+  type: same,
+  view: (_, x) => ({
+    strides: x.strides.map((stride, axis) => (axes.includes(axis) ? -stride : stride)),
+    offset: x.offset + axes.reduce((sum, axis) => sum + Math.max(0, x.shape[axis] - 1) * x.strides[axis], 0),
+  }),
+  vjp: [(g) => g.flip(axes)],
+});
+
+/** The same elements, one after the other in memory. */
+export const contiguous: Primitive = { ...copying, name: "contiguous", type: same, vjp: [(g) => g] };
+
+/** widths[i] = [before, after] along axis i. */
+export const pad = (widths: readonly (readonly [number, number])[], value: number): Primitive => ({
+  name: "pad",
+  type: (x) => ({ shape: x.shape.map((n, axis) => n + widths[axis][0] + widths[axis][1]), dtype: x.dtype }),
+  run: (backend, out, x) => backend.pad(out, x, widths.map(([before]) => before), value),
+  vjp: [(g, _, x) => g.slice(...x.shape.map((n, axis): [number, number] => [widths[axis][0], widths[axis][0] + n]))],
+});
+
+/** Side by side along one axis. `starts` are the places of the parts, and the total behind them. */
+export const concatenation = (axis: number, starts: readonly number[]): Primitive => ({
+  name: "concat",
+  type(...parts) {
+    const [first] = parts;
+    for (const part of parts) {
+      requireSameDtype("concat", first, part);
+      if (part.shape.length !== first.shape.length || part.shape.some((n, i) => i !== axis && n !== first.shape[i]))
+        throw new RangeError(`concat: ${formatShape(part.shape)} beside ${formatShape(first.shape)}: sizes differ outside axis ${axis}`);
+    }
+    return { shape: first.shape.map((n, i) => (i === axis ? starts[starts.length - 1] : n)), dtype: first.dtype };
+  },
+  run: (backend, out, ...parts) => backend.concat(out, parts, axis),
+  vjp: starts.slice(1).map((stop, i) => (g) => g.narrow(axis, starts[i], stop)),
+});
+
+/** To another dtype. bfloat16 rounds to nearest, ties to even; int32 truncates and carries no gradient. */
+export const cast = (dtype: DType): Primitive => ({
+  name: "cast",
+  type: (x) => ({ shape: x.shape, dtype }),
+  run: (backend, out, x) => backend.cast(out, x),
+  vjp: [dtype === "int32" ? null : (g, _, x) => g.cast(x.dtype)],
+});
+

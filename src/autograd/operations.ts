@@ -1,0 +1,63 @@
+/** Operations on several tensors, as functions: where, concat, stack, gatherRows, grouped products. Operations on one are methods of Tensor. */
+import { formatShape, sameShape } from "../backend/shape.ts";
+import { constant } from "./create.ts";
+import { select } from "./elementwise.ts";
+import { concatenation } from "./movement.ts";
+import { apply, axisOf, widened } from "./primitive.ts";
+import * as products from "./products.ts";
+import * as rows from "./rows.ts";
+import type { Operand, Tensor } from "./tensor.ts";
+
+/** condition != 0 ? x : y; all broadcast, numbers allowed. The side not taken gets gradient 0 even where it is NaN. */
+export function where(condition: Tensor, x: Operand, y: Operand): Tensor {
+  const like = typeof x !== "number" ? x : typeof y !== "number" ? y : condition;
+  const [a, b] = [x, y].map((side) => (typeof side === "number" ? constant(side, like) : side));
+  return widened("where", [condition, a, b], (...all) => apply(select, ...all));
+}
+
+/** Side by side along an axis. Other sizes agree; an empty list is an error. */
+export function concat(parts: readonly Tensor[], axis = 0): Tensor {
+  if (parts.length === 0) throw new RangeError("concat: an empty list has no shape");
+  const at = axisOf("concat", axis, parts[0]);
+  const starts = [0];
+  for (const part of parts) starts.push(starts[starts.length - 1] + (part.shape[at] ?? 0));
+  return apply(concatenation(at, starts), ...parts);
+}
+
+/** Equal shapes along a new axis. */
+export function stack(parts: readonly Tensor[], axis = 0): Tensor {
+  const [first] = parts;
+  if (!first) throw new RangeError("stack: an empty list has no shape");
+  const at = axisOf("stack", axis, { shape: [1, ...first.shape] });
+  for (const part of parts)
+    if (!sameShape(part.shape, first.shape)) throw new RangeError(`stack: shapes ${formatShape(first.shape)} and ${formatShape(part.shape)} differ`);
+  return concat(parts.map((part) => part.unsqueeze(at)), at);
+}
+
+/**
+ * x [N, ...D], index [M, J], inverse [N, I] -> [M, ...D]: out[m] = sum over j of x[index[m, j]], -1 reads as zero. The two tables
+ * say the same thing from both ends: n stands in index[m] exactly if m stands in inverse[n].
+ */
+export function gatherRows(x: Tensor, index: Tensor, inverse: Tensor): Tensor {
+  checkHostIndex("gatherRows", index, -1, x.shape[0]);
+  checkHostIndex("gatherRows", inverse, -1, index.shape[0]);
+  return widened("gatherRows", [x, index, inverse], (...all) => apply(rows.gatherRows, ...all));
+}
+
+/** x [M, D] sorted by expert, weight [E, D, F], offsets [E + 1] int32 -> [M, F]; rows from offsets[E] on give zeros. */
+export function groupedMatmul(x: Tensor, weight: Tensor, offsets: Tensor): Tensor {
+  return widened("groupedMatmul", [x, weight, offsets], (...all) => apply(products.groupedMatmul, ...all));
+}
+
+/** x [M, D], y [M, F], offsets [E + 1] -> [E, D, F]: for each expert the product x^T y over its rows. */
+export function groupedOuter(x: Tensor, y: Tensor, offsets: Tensor): Tensor {
+  return widened("groupedOuter", [x, y, offsets], (...all) => apply(products.groupedOuter, ...all));
+}
+
+/** Indices that were made on the host are checked where they are used. */
+export function checkHostIndex(operation: string, index: Tensor, from: number, to: number): void {
+  const { host } = index;
+  if (!host) return;
+  for (let i = 0; i < host.length; i++)
+    if (host[i] < from || host[i] >= to) throw new RangeError(`${operation}: index ${host[i]} at ${i} is outside ${from} to ${to - 1}`);
+}

@@ -1,0 +1,123 @@
+/** Reading tensors back: the only part of the library that waits. */
+import type { Backend, TypedArray } from "../backend/backend.ts";
+import { BackendError } from "../backend/backend.ts";
+import { unpackBfloat16 } from "../backend/bfloat16.ts";
+import type { Shape } from "../backend/shape.ts";
+import { formatShape } from "../backend/shape.ts";
+import { noGrad } from "./context.ts";
+import type { Nested } from "./create.ts";
+import { checkDtype } from "./create.ts";
+import { scope } from "./scope.ts";
+import { Storage } from "./storage.ts";
+import { Tensor } from "./tensor.ts";
+
+export type Numbers = Float32Array | Float64Array | Int32Array;
+
+/** Elements in order from the start of a buffer: what `download` takes. */
+function inOrder(x: Tensor): Tensor {
+  const y = x.contiguous();
+  const whole = y.offset === 0 ? y : y.alias().add(0);
+  return whole;
+}
+
+/** The storage is held until the numbers are here, so a scope may close before the await. */
+export async function data(x: Tensor): Promise<Numbers> {
+  const [storage, type] = hold(x);
+  try {
+    const numbers = decode(await storage.backend.download(storage.buffer, type));
+    await breathe(numbers.byteLength);
+    return numbers;
+  } finally {
+    storage.release();
+  }
+}
+
+export function dataSync(x: Tensor): Numbers {
+  const { backend } = x;
+  if (!backend.downloadSync)
+    throw new BackendError(`dataSync: "${backend.name}" (${backend.description}) cannot be read at once; use await x.data()`);
+  const [storage, type] = hold(x);
+  try {
+    return decode(backend.downloadSync(storage.buffer, type));
+  } finally {
+    storage.release();
+  }
+}
+
+function hold(x: Tensor): [Storage, Tensor] {
+  return noGrad(() => {
+    const y = scope(() => {
+      const whole = inOrder(x);
+      return whole === x ? x.alias() : whole;
+    });
+    const storage = y.storage.retain();
+    y.dispose();
+    return [storage, y];
+  });
+}
+
+function decode(raw: TypedArray): Numbers {
+  return raw instanceof Uint16Array ? unpackBfloat16(raw) : raw;
+}
+
+export async function item(x: Tensor): Promise<number> {
+  requireOne(x);
+  return (await data(x))[0];
+}
+
+export function itemSync(x: Tensor): number {
+  requireOne(x);
+  return dataSync(x)[0];
+}
+
+function requireOne(x: Tensor): void {
+  if (x.size !== 1) throw new RangeError(`item: ${formatShape(x.shape)} holds ${x.size} elements, not one; use data()`);
+}
+
+/**
+ * Promises that are already resolved never let go of the thread: finalizers, signal handlers and pages would starve. So reading
+ * crosses a macrotask every few milliseconds, or when much was read.
+ */
+async function breathe(bytes: number): Promise<void> {
+  read += bytes;
+  const now = performance.now();
+  if (now - last < 4 && read < 64 * 2 ** 20) return;
+  await new Promise<void>((resolve) => macrotask(resolve));
+  last = performance.now();
+  read = 0;
+}
+
+let read = 0;
+let last = 0;
+
+// A message crosses at once; a timer would cost a page 4 ms.
+function macrotask(resolve: () => void): void {
+  const immediate = (globalThis as { setImmediate?: (callback: () => void) => void }).setImmediate;
+  if (immediate) return immediate(resolve);
+  const { port1, port2 } = new MessageChannel();
+  port1.addEventListener("message", () => (port1.close(), resolve()));
+  port1.start();
+  port2.postMessage(null);
+}
+
+export function nest(flat: ArrayLike<number>, shape: Shape): Nested {
+  let at = 0;
+  const build = (axis: number): Nested => (axis === shape.length ? flat[at++] : Array.from({ length: shape[axis] }, () => build(axis + 1)));
+  return build(0);
+}
+
+export function moveTo(x: Tensor, backend: Backend): Tensor {
+  if (backend === x.backend) return x.detach();
+  checkDtype(backend, x);
+  const from = x.backend;
+  if (!from.downloadSync) throw new BackendError(`to: "${from.name}" (${from.description}) cannot be read at once; use tensor(await x.data(), { shape: x.shape, backend })`);
+  const [storage, type] = hold(x);
+  try {
+    const moved = new Tensor(x, new Storage(backend, backend.upload(type, from.downloadSync(storage.buffer, type))));
+    moved.host = x.host;
+    return moved;
+  } finally {
+    storage.release();
+  }
+}
+

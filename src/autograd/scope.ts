@@ -1,0 +1,58 @@
+/**
+ * Memory without bookkeeping: `scope(fn)` frees what was made inside, except what it returns and what hangs on a leaf.
+ */
+import { context, within } from "./context.ts";
+import { Tensor } from "./tensor.ts";
+
+/** The tensors made since a scope opened. */
+export class Scope {
+  readonly parent: Scope | null;
+  #tensors: Tensor[] = [];
+
+  constructor(parent: Scope | null) {
+    this.parent = parent;
+  }
+
+  add(tensor: Tensor): void {
+    this.#tensors.push(tensor);
+  }
+
+  /** Frees everything but `kept`, which move to the parent. */
+  close(kept: ReadonlySet<Tensor>): void {
+    for (const tensor of this.#tensors) {
+      if (tensor.owner !== this) continue; // persistent by now
+      if (kept.has(tensor)) tensor.adoptBy(this.parent);
+      else tensor.dispose();
+    }
+    this.#tensors = [];
+  }
+}
+
+/**
+ * Runs `fn` and frees every tensor made inside, except those it returns (through arrays and plain objects) and those that hang
+ * on a leaf: parameters, their `.grad`, optimiser state. When `fn` throws, everything is freed. A promise is refused.
+ */
+export function scope<T>(fn: () => T): T {
+  const inner = new Scope(context().scope);
+  const kept = new Set<Tensor>();
+  try {
+    const result = within({ scope: inner }, fn, "scope");
+    collect(result, kept);
+    return result;
+  } finally {
+    inner.close(kept);
+  }
+}
+
+/** The tensors reachable from a result through arrays and plain objects. */
+function collect(value: unknown, into: Set<Tensor>): void {
+  if (value instanceof Tensor) into.add(value);
+  else if (Array.isArray(value)) for (const item of value) collect(item, into);
+  else if (isPlain(value)) for (const item of Object.values(value)) collect(item, into);
+}
+
+function isPlain(value: unknown): value is object {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}

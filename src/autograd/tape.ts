@@ -1,0 +1,215 @@
+/**
+ * The tape. Each recorded operation is a line that hangs from its result; `new Tape(root)` is the Wengert list of one tensor:
+ * its reachable lines sorted by time. Reverse mode walks it from the last line to the first (Linnainmaa 1970, Speelpenning 1980).
+ *
+ * Derivative rules are written in the differentiable operations themselves, so a walk that records can be walked again:
+ * derivatives of any order are a consequence, not a feature.
+ */
+import { context, noGrad, within } from "./context.ts";
+import { formatShape, sameShape } from "../backend/shape.ts";
+import { Scope, scope } from "./scope.ts";
+import type { Storage } from "./storage.ts";
+
+import type { Tensor } from "./tensor.ts";
+import { fullLike, zerosLike } from "./create.ts";
+
+/** How a line sends a cotangent back: one for each input, null where `needed` is false or there is no gradient. */
+export type Pull = (g: Tensor, line: Line, needed: readonly boolean[]) => readonly (Tensor | null)[];
+
+/** One recorded operation. */
+export class Line {
+  readonly name: string;
+  readonly inputs: readonly Tensor[];
+  readonly output: Tensor;
+  readonly pull: Pull;
+  /** What a fused operation kept from its forward run. */
+  readonly saved: readonly Storage[];
+  /** Creation order, which is a topological order. */
+  readonly time: number;
+  /** Versions of the inputs at the time: `assign` must not come between use and walk. */
+  readonly versions: readonly number[];
+
+  constructor(name: string, inputs: readonly Tensor[], output: Tensor, pull: Pull, saved: readonly Storage[] = []) {
+    this.name = name;
+    this.inputs = inputs;
+    this.output = output;
+    this.pull = pull;
+    this.saved = saved;
+    this.time = clock++;
+    this.versions = inputs.map((input) => input.version);
+  }
+
+  checkVersions(): void {
+    this.inputs.forEach((input, i) => {
+      if (input.version !== this.versions[i])
+        throw new ReferenceError(
+          `backward: ${input.label} was assigned after ${this.name} used it (version ${this.versions[i]}, now ${input.version}); walk the tape before assign, or compute again`,
+        );
+    });
+  }
+}
+
+let clock = 0;
+
+/** The Wengert list of one tensor. */
+export class Tape {
+  readonly root: Tensor;
+  /** Lines in the order they were recorded. */
+  readonly lines: readonly Line[];
+
+  /** `stops` are treated as leaves: the walk does not look behind them. */
+  constructor(root: Tensor, stops: ReadonlySet<Tensor> = new Set()) {
+    this.root = root;
+    const found = new Set<Line>();
+    const open: Tensor[] = [root];
+    for (let tensor = open.pop(); tensor; tensor = open.pop()) {
+      const line = tensor.line;
+      if (!line || found.has(line) || stops.has(tensor)) continue;
+      found.add(line);
+      open.push(...line.inputs);
+    }
+    this.lines = [...found].sort((a, b) => a.time - b.time);
+  }
+
+  /** One line per operation: `%3 = mul(%1, %2) : float32 [2, 3]`; leaves are `$name`. */
+  toString(): string {
+    const names = new Map<Tensor, string>();
+    const leaves: string[] = [];
+    const nameOf = (tensor: Tensor): string => {
+      let name = names.get(tensor);
+      if (name === undefined) {
+        name = `$${tensor.name ?? leaves.length}`;
+        leaves.push(`${name} : ${tensor.dtype} ${formatShape(tensor.shape)}${tensor.requiresGrad ? "" : " (constant)"}`);
+        names.set(tensor, name);
+      }
+      return name;
+    };
+    const steps = this.lines.map((line, i) => {
+      const inputs = line.inputs.map(nameOf).join(", ");
+      names.set(line.output, `%${i}`);
+      return `%${i} = ${line.name}(${inputs}) : ${line.output.dtype} ${formatShape(line.output.shape)}`;
+    });
+    return [...leaves, ...steps].join("\n");
+  }
+}
+
+export interface WalkOptions {
+  /** Cotangent of the root, of its shape and dtype; 1 for a scalar. */
+  readonly seed?: Tensor | undefined;
+  /** Record the walk, so that it can be walked again. */
+  readonly createGraph?: boolean | undefined;
+  /** Free each result as the walk passes it: the tape cannot be walked again. */
+  readonly release?: boolean | undefined;
+}
+
+/** Adds the gradient of `root` into `.grad` of every leaf that requires it. Never records. */
+export function backward(root: Tensor, { seed, release = false }: WalkOptions = {}): void {
+  noGrad(() =>
+    scope(() => {
+      const start = seedOf(root, seed, "backward");
+      const tape = new Tape(root);
+      const leaves = new Set<Tensor>(root.line ? [] : [root]);
+      for (const line of tape.lines) for (const input of line.inputs) if (!input.line && input.requiresGrad) leaves.add(input);
+      pullback(tape, start, leaves, { release }).forEach((g, leaf) => leaf.accumulateGrad(g));
+    }),
+  );
+}
+
+/** The gradients of `root` with respect to `xs`, leaves or not; zeros for those it does not depend on. */
+export function gradients(root: Tensor, xs: readonly Tensor[], { seed, createGraph = false }: WalkOptions = {}): Tensor[] {
+  const walk = (): Tensor[] => {
+    const start = seedOf(root, seed, "gradients");
+    const found = pullback(new Tape(root), start, new Set(xs), { createGraph });
+    return xs.map((x) => found.get(x) ?? zerosLike(x));
+  };
+  return createGraph ? walk() : noGrad(() => scope(walk));
+}
+
+/** The same with `xs` as leaves: what lies behind them is not looked at. Fused operations pull back through their composition with it. */
+export function localGradients(root: Tensor, xs: readonly Tensor[], seed: Tensor): (Tensor | null)[] {
+  const stops = new Set(xs);
+  const found = pullback(new Tape(root, stops), seed, stops, { createGraph: true });
+  return xs.map((x) => found.get(x) ?? null);
+}
+
+/** Walks the tape from its last line to its first; the result holds the cotangents of `targets`. */
+function pullback(tape: Tape, seed: Tensor, targets: ReadonlySet<Tensor>, { createGraph = false, release = false }: WalkOptions): Map<Tensor, Tensor> {
+  const wanted = reaching(tape, targets);
+  const cotangents = new Map<Tensor, Tensor>();
+  const walk = (): void => {
+    if (wanted.has(tape.root)) cotangents.set(tape.root, seed.alias());
+    for (let i = tape.lines.length - 1; i >= 0; i--) {
+      const line = tape.lines[i];
+      const g = cotangents.get(line.output);
+      if (g) pullLine(line, g, wanted, cotangents, createGraph);
+      if (g && !createGraph && !targets.has(line.output)) g.dispose();
+      if (release && line.output !== tape.root) line.output.dispose();
+    }
+  };
+  within({ recording: createGraph }, walk);
+  return new Map([...targets].flatMap((target) => pair(target, cotangents.get(target))));
+}
+
+function pair(target: Tensor, g: Tensor | undefined): [Tensor, Tensor][] {
+  return g ? [[target, g]] : [];
+}
+
+/** Every tensor through which the root depends on a target. */
+function reaching(tape: Tape, targets: ReadonlySet<Tensor>): Set<Tensor> {
+  const wanted = new Set(targets);
+  for (const line of tape.lines) if (line.inputs.some((input) => wanted.has(input))) wanted.add(line.output);
+  return wanted;
+}
+
+/** Sends `g` through one line. Without recording, the temporaries of the rules are freed before the next line. */
+function pullLine(line: Line, g: Tensor, wanted: ReadonlySet<Tensor>, cotangents: Map<Tensor, Tensor>, createGraph: boolean): void {
+  line.checkVersions();
+  const needed = line.inputs.map((input) => wanted.has(input));
+  if (!needed.includes(true)) return;
+  const outer = context().scope;
+  const inner = createGraph ? outer : new Scope(outer);
+  const kept = new Set<Tensor>();
+  const step = (): void => {
+    const pulled = line.pull(g, line, needed);
+    line.inputs.forEach((input, i) => {
+      const cotangent = pulled[i];
+      if (!needed[i] || !cotangent) return;
+      const before = cotangents.get(input);
+      const part = checked(line, i, sumTo(cotangent, input));
+      const sum = before ? before.add(part) : part.owner === inner && !kept.has(part) ? part : part.alias();
+      if (before && !createGraph) kept.delete(before), before.dispose();
+      cotangents.set(input, sum);
+      kept.add(sum);
+    });
+  };
+  if (createGraph) return step();
+  try {
+    within({ scope: inner }, step);
+  } finally {
+    inner?.close(kept);
+  }
+}
+
+/** Broadcasting is folded once, here: the adjoint of stretching an axis is summing along it. */
+function sumTo(g: Tensor, x: Tensor): Tensor {
+  if (sameShape(g.shape, x.shape)) return g;
+  const lead = g.shape.length - x.shape.length;
+  const stretched = g.shape.flatMap((n, axis) => (axis < lead || (x.shape[axis - lead] === 1 && n !== 1) ? [axis] : []));
+  return g.sum(stretched, { keepDims: true }).reshape(x.shape);
+}
+
+function checked(line: Line, i: number, g: Tensor): Tensor {
+  const x = line.inputs[i];
+  if (g.dtype !== x.dtype || !sameShape(g.shape, x.shape))
+    throw new TypeError(`${line.name}: its derivative rule for input ${i} gave ${g.dtype} ${formatShape(g.shape)}, the input is ${x.dtype} ${formatShape(x.shape)}`);
+  return g;
+}
+
+function seedOf(root: Tensor, seed: Tensor | undefined, operation: string): Tensor {
+  if (!root.requiresGrad) throw new ReferenceError(`${operation}: ${root.label} has no history: nothing it was computed from requires a gradient`);
+  if (seed && (!sameShape(seed.shape, root.shape) || seed.dtype !== root.dtype))
+    throw new RangeError(`${operation}: the seed is ${seed.dtype} ${formatShape(seed.shape)}, the root ${root.dtype} ${formatShape(root.shape)}`);
+  if (!seed && root.size !== 1) throw new RangeError(`${operation}: the root has shape ${formatShape(root.shape)}; give { seed } of that shape, or reduce it to a scalar`);
+  return seed ?? fullLike(root, 1);
+}
+

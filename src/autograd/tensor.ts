@@ -1,0 +1,519 @@
+/**
+ * A tensor: a typed, shaped reading of a device buffer, and the line of the tape that made it. Methods say what can be done
+ * with one tensor; functions of several are in operations.ts.
+ */
+import type { ArrayType, Backend, Buffer, DType, NDArray } from "../backend/backend.ts";
+import type { Shape } from "../backend/shape.ts";
+import { formatShape, isContiguous, sameShape, sizeOf, stridesOf } from "../backend/shape.ts";
+import * as composed from "./composed.ts";
+import { context, within } from "./context.ts";
+import { constant } from "./create.ts";
+import * as elementwise from "./elementwise.ts";
+import * as movement from "./movement.ts";
+import { checkHostIndex, where } from "./operations.ts";
+import type { Primitive } from "./primitive.ts";
+import { apply, axesOf, axisOf, widened } from "./primitive.ts";
+import { print } from "./print.ts";
+import type { Nested } from "./create.ts";
+import type { Numbers } from "./read.ts";
+import * as read from "./read.ts";
+import * as reductions from "./reductions.ts";
+import * as rows from "./rows.ts";
+import type { Scope } from "./scope.ts";
+import type { Storage } from "./storage.ts";
+import { collector, releaseAll } from "./storage.ts";
+import type { Line, WalkOptions } from "./tape.ts";
+import { backward, gradients } from "./tape.ts";
+
+/** A number stands for a scalar of the other operand's dtype. */
+export type Operand = Tensor | number;
+
+export interface ReduceOptions {
+  /** Leave the reduced axes with size 1. */
+  readonly keepDims?: boolean;
+}
+
+export class Tensor implements NDArray {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  /** The gradient that `backward` adds up; leaves only. */
+  grad: Tensor | null = null;
+  /** The operation that made it; null for leaves and constants. */
+  line: Line | null = null;
+  /** Raised by every `assign`. */
+  version = 0;
+  /** Shown by the tape and in errors. */
+  name: string | undefined = undefined;
+  /** The numbers of an int32 tensor that was made on the host. */
+  host: Int32Array | null = null;
+  /** The scope that will free it; null: the garbage collector, or nobody any more. */
+  owner: Scope | null = null;
+  #strides: readonly number[];
+  #offset: number;
+  #leaf = false;
+  /** What it gives back when it dies, its storage first; null once it has. */
+  #holdings: Storage[] | null;
+  #collected = false;
+
+  constructor(type: ArrayType, storage: Storage, strides: readonly number[] = stridesOf(type.shape), offset = 0) {
+    this.shape = type.shape;
+    this.dtype = type.dtype;
+    this.#strides = strides;
+    this.#offset = offset;
+    this.#holdings = [storage.retain()];
+    this.adoptBy(context().scope);
+  }
+
+  // Where and what
+
+  get storage(): Storage {
+    if (!this.#holdings)
+      throw new ReferenceError(`${this.label} was freed: its scope has closed, or backward({ release: true }) has passed it; return it from the scope to keep it`);
+    return this.#holdings[0];
+  }
+  get buffer(): Buffer {
+    return this.storage.buffer;
+  }
+  get strides(): readonly number[] {
+    return this.#strides;
+  }
+  get offset(): number {
+    return this.#offset;
+  }
+  get backend(): Backend {
+    return this.storage.backend;
+  }
+  get disposed(): boolean {
+    return this.#holdings === null;
+  }
+  /** Number of elements. */
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+  /** Whether a gradient flows through it: a leaf that asked for one, or computed from such. */
+  get requiresGrad(): boolean {
+    return this.#leaf || this.line !== null;
+  }
+  /** How errors speak of it. */
+  get label(): string {
+    return `${this.name === undefined ? "tensor" : `"${this.name}"`} ${this.dtype} ${formatShape(this.shape)}`;
+  }
+
+  // Memory
+
+  /** Makes it a leaf whose gradient `backward` adds into `.grad`. Leaves are persistent: no scope frees them. */
+  requireGrad(): this {
+    if (this.dtype === "int32") throw new TypeError(`requireGrad: ${this.label}: integers have no gradient`);
+    if (this.line) throw new TypeError(`requireGrad: ${this.label} was computed by ${this.line.name} and already carries its gradient; detach() it to make a leaf`);
+    this.#leaf = true;
+    return this.persist();
+  }
+
+  /** Takes it out of its scope: the garbage collector frees it. */
+  persist(): this {
+    this.adoptBy(null);
+    return this;
+  }
+
+  adoptBy(scope: Scope | null): void {
+    this.owner = scope;
+    if (scope) scope.add(this);
+    else if (!this.#collected && this.#holdings) {
+      this.#collected = true;
+      collector.register(this, this.#holdings, this);
+    }
+  }
+
+  /** Storages that shall die with this tensor. */
+  holdAlso(storages: readonly Storage[]): void {
+    this.#holdings?.push(...storages);
+  }
+
+  /** Frees it now. Users need not: scopes and the garbage collector do. */
+  dispose(): void {
+    if (!this.#holdings) return;
+    if (this.#collected) collector.unregister(this);
+    releaseAll(this.#holdings);
+    this.#holdings = null;
+    this.owner = null;
+  }
+
+  /** Another tensor on the same storage, without history. */
+  alias(): Tensor {
+    const alias = new Tensor(this, this.storage, this.strides, this.offset);
+    alias.host = this.host;
+    return alias;
+  }
+
+  /** The same values as a constant: no gradient flows back. */
+  detach(): Tensor {
+    return this.alias();
+  }
+
+  /** Replaces the values of a leaf; the only mutation there is. Lines that used the old values refuse to be walked. */
+  assign(value: Tensor): this {
+    if (this.line) throw new TypeError(`assign: ${this.label} was computed by ${this.line.name}; only leaves can be assigned`);
+    if (value.dtype !== this.dtype || !sameShape(value.shape, this.shape)) throw new RangeError(`assign: ${value.label} does not fit ${this.label}`);
+    if (value.backend !== this.backend) throw new TypeError(`assign: ${value.label} lives on "${value.backend.name}", ${this.label} on "${this.backend.name}"; move it with to(backend)`);
+    const source = within({ recording: false }, () => value.contiguous());
+    this.#replace(source.storage, source.offset);
+    if (source !== value) source.dispose();
+    this.host = value.host;
+    return this;
+  }
+
+  #replace(storage: Storage, offset: number): void {
+    const old = this.storage;
+    storage.retain();
+    this.#holdings?.splice(0, 1, storage);
+    old.release();
+    this.#strides = stridesOf(this.shape);
+    this.#offset = offset;
+    this.version++;
+  }
+
+  /** Whether a kernel may write into its buffer: nobody else reads it. */
+  get isSoleOwner(): boolean {
+    return this.storage.owners === 1 && this.offset === 0 && isContiguous(this.shape, this.strides);
+  }
+
+  /** Called by the walk: adds `g` into `.grad`. */
+  accumulateGrad(g: Tensor): void {
+    const sum = (this.grad ? this.grad.add(g) : g.contiguous()).alias();
+    this.grad?.dispose();
+    this.grad = sum.persist();
+  }
+
+  zeroGrad(): void {
+    this.grad?.dispose();
+    this.grad = null;
+  }
+
+  // Reading: the only asynchronous part
+
+  /** The elements in row-major order (bfloat16 as float32). */
+  data(): Promise<Numbers> {
+    return read.data(this);
+  }
+  /** The same at once, on devices that can. */
+  dataSync(): Numbers {
+    return read.dataSync(this);
+  }
+  /** The one element of a tensor of size 1. */
+  item(): Promise<number> {
+    return read.item(this);
+  }
+  itemSync(): number {
+    return read.itemSync(this);
+  }
+  /** Nested arrays. */
+  async array(): Promise<Nested> {
+    return read.nest(await this.data(), this.shape);
+  }
+  arraySync(): Nested {
+    return read.nest(this.dataSync(), this.shape);
+  }
+  toString(): string {
+    return print(this);
+  }
+  toJSON(): never {
+    throw new TypeError(`${this.label} cannot be written as JSON; use await t.array()`);
+  }
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return print(this);
+  }
+  [Symbol.toPrimitive](hint: string): string {
+    if (hint === "string") return print(this);
+    throw new TypeError(`${this.label} is not a number: JavaScript operators do not work on tensors; use x.add(y), x.less(y) …, or await x.item()`);
+  }
+
+  // Derivatives
+
+  /** Adds the gradient of this tensor into `.grad` of every leaf it was computed from. */
+  backward(options?: Omit<WalkOptions, "createGraph">): void {
+    backward(this, options);
+  }
+  /** Its gradients with respect to `xs`; with `createGraph` they can be differentiated again. */
+  gradients(xs: readonly Tensor[], options?: Omit<WalkOptions, "release">): Tensor[] {
+    return gradients(this, xs, options);
+  }
+
+  // Elementwise
+
+  #unary(primitive: Primitive): Tensor {
+    return widened(primitive.name, [this], (x) => apply(primitive, x));
+  }
+  #binary(primitive: Primitive, other: Operand): Tensor {
+    const y = typeof other === "number" ? constant(other, this) : other;
+    return widened(primitive.name, [this, y], (a, b) => apply(primitive, a, b));
+  }
+
+  add(y: Operand): Tensor { return this.#binary(elementwise.add, y); } // prettier-ignore
+  sub(y: Operand): Tensor { return this.#binary(elementwise.sub, y); } // prettier-ignore
+  mul(y: Operand): Tensor { return this.#binary(elementwise.mul, y); } // prettier-ignore
+  div(y: Operand): Tensor { return this.#binary(elementwise.div, y); } // prettier-ignore
+  /** x^y; pow(0, 0) = 1. */
+  pow(y: Operand): Tensor { return this.#binary(elementwise.pow, y); } // prettier-ignore
+  /** Ties share the gradient in halves; NaN wins. */
+  maximum(y: Operand): Tensor { return this.#binary(elementwise.maximum, y); } // prettier-ignore
+  minimum(y: Operand): Tensor { return this.#binary(elementwise.minimum, y); } // prettier-ignore
+  /** floor(x / y). */
+  floorDiv(y: Operand): Tensor { return this.#binary(elementwise.floorDiv, y); } // prettier-ignore
+  /** x - floor(x / y) y: the sign of the divisor. */
+  mod(y: Operand): Tensor { return this.#binary(elementwise.mod, y); } // prettier-ignore
+  // Comparisons give 1 or 0 in the operands' dtype.
+  equal(y: Operand): Tensor { return this.#binary(elementwise.equal, y); } // prettier-ignore
+  notEqual(y: Operand): Tensor { return this.#binary(elementwise.notEqual, y); } // prettier-ignore
+  less(y: Operand): Tensor { return this.#binary(elementwise.less, y); } // prettier-ignore
+  lessEqual(y: Operand): Tensor { return this.#binary(elementwise.lessEqual, y); } // prettier-ignore
+  greater(y: Operand): Tensor { return this.#binary(elementwise.greater, y); } // prettier-ignore
+  greaterEqual(y: Operand): Tensor { return this.#binary(elementwise.greaterEqual, y); } // prettier-ignore
+
+  neg(): Tensor { return this.#unary(elementwise.neg); } // prettier-ignore
+  abs(): Tensor { return this.#unary(elementwise.abs); } // prettier-ignore
+  sign(): Tensor { return this.#unary(elementwise.sign); } // prettier-ignore
+  floor(): Tensor { return this.#unary(elementwise.floor); } // prettier-ignore
+  ceil(): Tensor { return this.#unary(elementwise.ceil); } // prettier-ignore
+  /** To the nearest integer, halves to even. */
+  round(): Tensor { return this.#unary(elementwise.round); } // prettier-ignore
+  trunc(): Tensor { return this.#unary(elementwise.trunc); } // prettier-ignore
+  exp(): Tensor { return this.#unary(elementwise.exp); } // prettier-ignore
+  expm1(): Tensor { return this.#unary(elementwise.expm1); } // prettier-ignore
+  log(): Tensor { return this.#unary(elementwise.log); } // prettier-ignore
+  log1p(): Tensor { return this.#unary(elementwise.log1p); } // prettier-ignore
+  sqrt(): Tensor { return this.#unary(elementwise.sqrt); } // prettier-ignore
+  rsqrt(): Tensor { return this.#unary(elementwise.rsqrt); } // prettier-ignore
+  reciprocal(): Tensor { return this.#unary(elementwise.reciprocal); } // prettier-ignore
+  square(): Tensor { return this.#unary(elementwise.square); } // prettier-ignore
+  sin(): Tensor { return this.#unary(elementwise.sin); } // prettier-ignore
+  cos(): Tensor { return this.#unary(elementwise.cos); } // prettier-ignore
+  tanh(): Tensor { return this.#unary(elementwise.tanh); } // prettier-ignore
+  sigmoid(): Tensor { return this.#unary(elementwise.sigmoid); } // prettier-ignore
+  /** log(1 + e^x). */
+  softplus(): Tensor { return this.#unary(elementwise.softplus); } // prettier-ignore
+  relu(): Tensor { return this.#unary(elementwise.relu); } // prettier-ignore
+  erf(): Tensor { return this.#unary(elementwise.erf); } // prettier-ignore
+  erfc(): Tensor { return this.#unary(elementwise.erfc); } // prettier-ignore
+  /** Phi(x), the standard normal distribution function. */
+  normalCdf(): Tensor { return this.#unary(elementwise.normalCdf); } // prettier-ignore
+  /** 1 where finite, 0 at NaN and infinities. */
+  isFinite(): Tensor { return this.#unary(elementwise.isFinite); } // prettier-ignore
+  /** x sigmoid(x). */
+  silu(): Tensor { return composed.silu(this); } // prettier-ignore
+  /** x Phi(x), or its tanh approximation. Hendrycks & Gimpel 2016, arXiv:1606.08415. */
+  gelu(approximate: "none" | "tanh" = "none"): Tensor { return composed.gelu(this, approximate); } // prettier-ignore
+  /** Into [min, max]; gradient 1 at the bounds. Where min > max, max. */
+  clamp(min: number, max: number): Tensor { return composed.clamp(this, min, max); } // prettier-ignore
+  /** `value` where mask is not 0. */
+  maskedFill(mask: Tensor, value: number): Tensor { return where(mask, value, this); } // prettier-ignore
+  /** Zeroes a share `rate` of the elements and scales the rest by 1 / (1 - rate); `key` decides which. */
+  dropout(rate: number, key: composed.MaskKey): Tensor { return composed.dropout(this, rate, key); } // prettier-ignore
+
+  // Reductions. Without axes: over all.
+
+  /** An empty sum is 0. */
+  sum(axes?: number | readonly number[], { keepDims = false }: ReduceOptions = {}): Tensor {
+    const list = axesOf("sum", axes, this);
+    const out = widened("sum", [this], (x) => apply(reductions.sum(list), x));
+    return keepDims ? out.reshape(reductions.keeping(this.shape, list)) : out;
+  }
+  /** The largest. Along one axis the first of equals takes the gradient; over several they share it. */
+  max(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
+    return composed.extreme("max", this, axes, options);
+  }
+  min(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
+    return composed.extreme("min", this, axes, options);
+  }
+  argmax(axis = -1): Tensor {
+    return this.#unary(reductions.argReduce("argmax", axisOf("argmax", axis, this)));
+  }
+  argmin(axis = -1): Tensor {
+    return this.#unary(reductions.argReduce("argmin", axisOf("argmin", axis, this)));
+  }
+  /** An empty product is 1. */
+  prod(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
+    return composed.prod(this, axes, options);
+  }
+  mean(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
+    return composed.mean(this, axes, options);
+  }
+  /** Mean squared distance from the mean, over n - correction: population by default, 1 for the sample's. */
+  variance(axes?: number | readonly number[], options?: composed.VarianceOptions): Tensor {
+    return composed.variance(this, axes, options);
+  }
+  std(axes?: number | readonly number[], options?: composed.VarianceOptions): Tensor {
+    return composed.std(this, axes, options);
+  }
+  /** Euclidean norm; its gradient at 0 is 0. */
+  norm(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
+    return composed.norm(this, axes, options);
+  }
+  logSumExp(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
+    return composed.logSumExp(this, axes, options);
+  }
+  /** exclusive: starts at 0; reverse: sums from the end. */
+  cumsum(axis: number, { exclusive = false, reverse = false } = {}): Tensor {
+    return this.#unary(reductions.cumsum(axisOf("cumsum", axis, this), exclusive, reverse));
+  }
+  /** Rows of -Infinity give zeros with zero gradient. */
+  softmax(axis = -1): Tensor {
+    return composed.softmax(this, axis);
+  }
+  logSoftmax(axis = -1): Tensor {
+    return composed.logSoftmax(this, axis);
+  }
+
+  // Products
+
+  /** Matrix product over the last two axes; leading axes broadcast; vectors as PyTorch has them. */
+  matmul(y: Tensor): Tensor {
+    return composed.matmul(this, y);
+  }
+
+  // Movement: views wherever possible
+
+  /** One size may be -1: what is left. */
+  reshape(shape: readonly number[]): Tensor {
+    const out = apply(movement.reshape(composed.inferSize(this, shape)), this);
+    out.host = this.host;
+    return out;
+  }
+  /** axes[i] is the axis that becomes axis i. */
+  permute(axes: readonly number[]): Tensor {
+    const list = axes.map((axis) => axisOf("permute", axis, this));
+    if (list.length !== this.shape.length || new Set(list).size !== list.length)
+      throw new RangeError(`permute: axes ${formatShape(axes)} do not name each axis of ${formatShape(this.shape)} once`);
+    return apply(movement.permute(list), this);
+  }
+  /** Swaps two axes, the last two unless said otherwise. */
+  transpose(a = -2, b = -1): Tensor {
+    const [i, j] = [axisOf("transpose", a, this), axisOf("transpose", b, this)];
+    return apply(movement.permute(this.shape.map((_, axis) => (axis === i ? j : axis === j ? i : axis))), this);
+  }
+  /** Stretches axes of size 1 (and adds leading ones) without copying. */
+  broadcastTo(shape: readonly number[]): Tensor {
+    return sameShape(shape, this.shape) ? this : apply(movement.broadcastTo(shape), this);
+  }
+  /** One [start, stop] per axis, or null for all of it; negative numbers count from the end. Axes not given are whole. */
+  slice(...ranges: readonly (readonly [number, number?] | null)[]): Tensor {
+    const [start, stop] = composed.ranges(this, ranges);
+    return apply(movement.slice(start, stop), this);
+  }
+  /** start <= index < stop along one axis. */
+  narrow(axis: number, start: number, stop: number): Tensor {
+    const at = axisOf("narrow", axis, this);
+    return this.slice(...this.shape.map((n, i): [number, number] => (i === at ? [start, stop] : [0, n])));
+  }
+  /** Equal parts, or parts of the given sizes, along an axis. */
+  split(parts: number | readonly number[], axis = 0): Tensor[] {
+    return composed.split(this, parts, axis);
+  }
+  /** widths[i] = [before, after] of axis i; missing ones are [0, 0]. */
+  pad(widths: readonly (readonly [number, number])[], value = 0): Tensor {
+    return apply(movement.pad(composed.padWidths(this, widths), value), this);
+  }
+  flip(axes?: number | readonly number[]): Tensor {
+    return apply(movement.flip(axesOf("flip", axes, this)), this);
+  }
+  /** repeats[i] copies along axis i; a longer list adds leading axes. */
+  tile(repeats: readonly number[]): Tensor {
+    return composed.tile(this, repeats);
+  }
+  unsqueeze(axis: number): Tensor {
+    const at = axisOf("unsqueeze", axis, { shape: [1, ...this.shape] });
+    return this.reshape([...this.shape.slice(0, at), 1, ...this.shape.slice(at)]);
+  }
+  squeeze(axis: number): Tensor {
+    const at = axisOf("squeeze", axis, this);
+    if (this.shape[at] !== 1) throw new RangeError(`squeeze: axis ${axis} of ${formatShape(this.shape)} has size ${this.shape[at]}, not 1`);
+    return this.reshape(this.shape.filter((_, i) => i !== at));
+  }
+  /** The lower triangle of the last two axes: column - row <= diagonal. */
+  tril(diagonal = 0): Tensor {
+    return composed.triangle(this, diagonal, "lower");
+  }
+  /** The upper triangle: column - row >= diagonal. */
+  triu(diagonal = 0): Tensor {
+    return composed.triangle(this, diagonal, "upper");
+  }
+  /** Elements one after the other in memory; itself where they are. */
+  contiguous(): Tensor {
+    return isContiguous(this.shape, this.strides) ? this : apply(movement.contiguous, this);
+  }
+  cast(dtype: DType): Tensor {
+    return dtype === this.dtype ? this : composed.cast(this, dtype);
+  }
+  /** Widened to `dtype` if it is narrower: bfloat16 becomes float32, float64 stays. */
+  atLeast(dtype: "float32" | "float64"): Tensor {
+    return composed.atLeast(this, dtype);
+  }
+  /** A copy on another device, as a constant. */
+  to(backend: Backend): Tensor {
+    return read.moveTo(this, backend);
+  }
+
+  // Rows by index (int32, no gradient)
+
+  /** [N, ...D] -> [...index.shape, ...D]; rows may repeat. */
+  takeRows(index: Tensor): Tensor {
+    checkHostIndex("takeRows", index, 0, this.shape[0] ?? 0);
+    return widened("takeRows", [this, index], (x, i) => apply(rows.takeRows, x, i));
+  }
+  /** Adjoint of takeRows: rows of the same index are added up into `count` rows. */
+  addRows(index: Tensor, count: number): Tensor {
+    checkHostIndex("addRows", index, 0, count);
+    return widened("addRows", [this, index], (g, i) => apply(rows.addRows(count), g, i));
+  }
+  /** out[..., i, ...] = x[..., index[..., i, ...], ...] along an axis. */
+  takeAlong(index: Tensor, axis = -1): Tensor {
+    const at = axisOf("takeAlong", axis, this);
+    checkHostIndex("takeAlong", index, 0, this.shape[at]);
+    return widened("takeAlong", [this, index], (x, i) => apply(rows.takeAlong(at), x, i));
+  }
+  /** Adjoint of takeAlong: adds these elements at `index` into `count` zeros along an axis. */
+  addAlong(index: Tensor, axis: number, count: number): Tensor {
+    const at = axisOf("addAlong", axis, this);
+    checkHostIndex("addAlong", index, 0, count);
+    return widened("addAlong", [this, index], (g, i) => apply(rows.addAlong(at, count), g, i));
+  }
+  /** This tensor plus `source` added at `index` along an axis. */
+  scatterAdd(index: Tensor, source: Tensor, axis = 0): Tensor {
+    return composed.scatterAdd(this, index, source, axis);
+  }
+  /** [...] int32 -> [..., classes] float32 (or another dtype): 1 at the index; an index outside gives a row of zeros. */
+  oneHot(classes: number, dtype: DType = "float32"): Tensor {
+    return composed.oneHot(this, classes, dtype);
+  }
+
+  // Order. NaN ranks below every number; equals keep their order.
+
+  argsort(axis = -1, { descending = false } = {}): Tensor {
+    return composed.alongLast(this, "argsort", axis, rows.argsort(descending));
+  }
+  sort(axis = -1, { descending = false } = {}): { values: Tensor; indices: Tensor } {
+    const indices = this.argsort(axis, { descending });
+    return { values: this.takeAlong(indices, axis), indices };
+  }
+  /** The place of each element in the sorted order. */
+  rank(axis = -1, { descending = false } = {}): Tensor {
+    return composed.alongLast(this, "rank", axis, rows.rank(descending));
+  }
+  /** The k largest, largest first; gradient flows to the values. */
+  topK(k: number, axis = -1): { values: Tensor; indices: Tensor } {
+    const indices = composed.alongLast(this, "topK", axis, rows.topK(k));
+    return { values: this.takeAlong(indices, axis), indices };
+  }
+  /** Inverse of a partial injection along the last axis: where each of 0..count-1 stands, or -1. */
+  invert(count: number): Tensor {
+    checkHostIndex("invert", this, -1, count);
+    return apply(rows.invert(count), this);
+  }
+  /** How many earlier elements along the last axis are equal; -1 for negative ones. */
+  countEarlier(): Tensor {
+    return apply(rows.countEarlier, this);
+  }
+  /** How often each of 0..count-1 occurs along the last axis. */
+  bincount(count: number): Tensor {
+    return apply(rows.bincount(count), this);
+  }
+}

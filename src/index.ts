@@ -1,0 +1,22 @@
+/**
+ * Switchyard: tensors, a tape, and derivatives of any order. Layers are in "switchyard-moe/nn", routing in "switchyard-moe/moe".
+ */
+export { BackendError } from "./backend/backend.ts";
+export type { Activation, ArrayType, Backend, BackendStats, DType } from "./backend/backend.ts";
+export type { Shape } from "./backend/shape.ts";
+export { activate } from "./autograd/composed.ts";
+export { noGrad } from "./autograd/context.ts";
+export { arange, constant, eye, full, fullLike, linspace, ones, tensor, zeros, zerosLike } from "./autograd/create.ts";
+export type { CreateOptions, Nested } from "./autograd/create.ts";
+export { debug } from "./autograd/debug.ts";
+export { cpuBackend, defaultBackend, useBackend, withBackend } from "./autograd/devices.ts";
+export type { BackendName } from "./autograd/devices.ts";
+export { einsum } from "./autograd/einsum.ts";
+export { concat, gatherRows, groupedMatmul, groupedOuter, stack, where } from "./autograd/operations.ts";
+export * as random from "./autograd/random.ts";
+export { Key, key } from "./autograd/random.ts";
+export type { Numbers } from "./autograd/read.ts";
+export { scope } from "./autograd/scope.ts";
+export { Line, Tape, backward, gradients } from "./autograd/tape.ts";
+export { Tensor } from "./autograd/tensor.ts";
+export type { Operand, ReduceOptions } from "./autograd/tensor.ts";

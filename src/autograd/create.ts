@@ -158,7 +158,7 @@ export function constant(value: number, beside: Tensor): Tensor {
   const key = `${dtype} ${Object.is(value, -0) ? "-0" : value}`;
   let made = kept.get(key);
   if (!made || made.disposed) {
-    made = within({ scope: null }, () => noGrad(() => full([], value, { dtype, backend })));
+    made = within({ scope: null }, () => noGrad(() => full([], value, { dtype, backend, name: String(value) })));
     kept.set(key, made);
   }
   return made;

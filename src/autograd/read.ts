@@ -3,11 +3,12 @@ import type { Backend, TypedArray } from "../backend/backend.ts";
 import { BackendError } from "../backend/backend.ts";
 import { unpackBfloat16 } from "../backend/bfloat16.ts";
 import type { Shape } from "../backend/shape.ts";
-import { formatShape } from "../backend/shape.ts";
+import { formatShape, isContiguous } from "../backend/shape.ts";
 import { noGrad } from "./context.ts";
 import type { Nested } from "./create.ts";
 import { checkDtype } from "./create.ts";
-import { scope } from "./scope.ts";
+import { contiguous } from "./movement.ts";
+import { apply } from "./primitive.ts";
 import { Storage } from "./storage.ts";
 import { Tensor } from "./tensor.ts";
 
@@ -15,9 +16,7 @@ export type Numbers = Float32Array | Float64Array | Int32Array;
 
 /** Elements in order from the start of a buffer: what `download` takes. */
 function inOrder(x: Tensor): Tensor {
-  const y = x.contiguous();
-  const whole = y.offset === 0 ? y : y.alias().add(0);
-  return whole;
+  return x.offset === 0 && isContiguous(x.shape, x.strides) ? x.alias() : apply(contiguous, x);
 }
 
 /** The storage is held until the numbers are here, so a scope may close before the await. */
@@ -46,10 +45,7 @@ export function dataSync(x: Tensor): Numbers {
 
 function hold(x: Tensor): [Storage, Tensor] {
   return noGrad(() => {
-    const y = scope(() => {
-      const whole = inOrder(x);
-      return whole === x ? x.alias() : whole;
-    });
+    const y = inOrder(x);
     const storage = y.storage.retain();
     y.dispose();
     return [storage, y];

@@ -120,6 +120,8 @@ export class Tensor implements NDArray {
     if (scope) scope.add(this);
     else if (!this.#collected && this.#holdings) {
       this.#collected = true;
+      const { backend, buffer } = this.#holdings[0];
+      if (backend.ballast) ballast.set(this, new ArrayBuffer(Math.ceil(backend.ballast * buffer.bytes)));
       collector.register(this, this.#holdings, this);
     }
   }
@@ -135,6 +137,7 @@ export class Tensor implements NDArray {
     if (this.#collected) collector.unregister(this);
     releaseAll(this.#holdings);
     this.#holdings = null;
+    ballast.delete(this);
     this.owner = null;
   }
 
@@ -517,3 +520,6 @@ export class Tensor implements NDArray {
     return apply(rows.bincount(count), this);
   }
 }
+
+/** Weight that the garbage collector can feel, for device memory that it cannot see. */
+const ballast = new WeakMap<Tensor, ArrayBuffer>();

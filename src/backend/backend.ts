@@ -69,6 +69,11 @@ export interface Backend {
   readonly description: string;
   /** Element types it computes in. bfloat16 is stored; arithmetic on it is widened to float32 before it reaches a kernel. */
   readonly dtypes: ReadonlySet<DType>;
+  /**
+   * For memory that the garbage collector does not see: the share of a buffer's bytes that each tensor outside of a scope holds as
+   * an untouched ArrayBuffer, so that the collector feels the weight and runs in time. Missing: none.
+   */
+  readonly ballast?: number;
 
   // Data. bfloat16 travels as the upper 16 bits of a float32 in a Uint16Array.
   /** Takes a row-major copy of `data`. */

@@ -1,0 +1,66 @@
+/**
+ * A device that takes its time: the reference backend behind a queue. Results exist at once and hold garbage until the queue has
+ * come round to them, a few kernels at each turn of the event loop. What reads too early, frees too early or reads without
+ * waiting fails on it, without a GPU.
+ */
+import { BackendError, CpuBackend } from "../../src/backend/index.ts";
+import type { ArrayType, Buffer, TypedArray } from "../../src/backend/index.ts";
+
+const kernelsPerTurn = 7;
+
+export class AsyncBackend extends CpuBackend {
+  override readonly name = "async";
+  override readonly description = "the reference backend behind a queue";
+  private readonly queue: (() => void)[] = [];
+  private turn: ReturnType<typeof setImmediate> | undefined;
+  private failure: BackendError | undefined;
+
+  constructor() {
+    super();
+    Object.defineProperty(this, "downloadSync", { value: undefined });
+  }
+
+  protected override allocate(type: ArrayType): Buffer {
+    const buffer = super.allocate(type);
+    this.open(buffer, type.dtype).fill(NaN);
+    return buffer;
+  }
+
+  protected override run(name: string, kernel: () => void): void {
+    super.run(name, () => this.later(() => this.attempt(name, kernel)));
+  }
+
+  override free(buffer: Buffer): void {
+    this.later(() => this.attempt("free", () => super.free(buffer)));
+  }
+
+  /** Raises the first error of the kernels launched before, once. */
+  override download(buffer: Buffer, type: ArrayType): Promise<TypedArray> {
+    return new Promise((resolve, reject) => {
+      this.later(() => {
+        const { failure } = this;
+        this.failure = undefined;
+        if (failure) reject(failure);
+        else resolve(super.downloadSync(buffer, type));
+      });
+    });
+  }
+
+  private attempt(name: string, kernel: () => void): void {
+    try {
+      kernel();
+    } catch (error) {
+      this.failure ??= new BackendError(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
+  private later(job: () => void): void {
+    this.queue.push(job);
+    this.turn ??= setImmediate(() => this.work());
+  }
+
+  private work(): void {
+    for (const job of this.queue.splice(0, kernelsPerTurn)) job();
+    this.turn = this.queue.length > 0 ? setImmediate(() => this.work()) : undefined;
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * The one suite that every backend runs. It needs `describe` and `it` as globals and nothing of Node, so that it also runs on a
+ * page. A backend that departs from the contract lists the laws it breaks, by name, each with a reason.
+ */
+import { expect } from "chai";
+import type { Backend } from "../../src/backend/backend.ts";
+import { data } from "./laws/data.ts";
+import { elementwise } from "./laws/elementwise.ts";
+import { fused } from "./laws/fused.ts";
+import { memory } from "./laws/memory.ts";
+import { movement } from "./laws/movement.ts";
+import { order } from "./laws/order.ts";
+import { products } from "./laws/products.ts";
+import { reductions } from "./laws/reductions.ts";
+import { rows } from "./laws/rows.ts";
+import { Workbench } from "./workbench.ts";
+import type { Tolerances } from "./workbench.ts";
+
+/** Throws where the backend breaks the law; "not served" where a fused kernel declined every case. */
+export type Law = (bench: Workbench) => Promise<void | "not served">;
+
+const chapters = { data, elementwise, reductions, products, movement, order, rows, fused, memory };
+
+export interface ConformanceOptions {
+  /** Laws that this backend breaks, and why. */
+  readonly exceptions?: Readonly<Record<string, string>>;
+  readonly tolerances?: Tolerances;
+  readonly close?: (backend: Backend) => void | Promise<void>;
+}
+
+export function conformance(name: string, makeBackend: () => Backend | Promise<Backend>, options: ConformanceOptions = {}): void {
+  const { exceptions = {}, tolerances, close } = options;
+  describe(`conformance of ${name}`, () => {
+    let backend: Backend;
+    before(async () => void (backend = await makeBackend()));
+    after(async () => close?.(backend));
+
+    for (const [chapter, laws] of Object.entries(chapters)) {
+      describe(chapter, () => {
+        for (const [title, law] of Object.entries(laws)) {
+          if (title in exceptions) it.skip(`${title} (${exceptions[title]})`);
+          else
+            it(title, async function () {
+              if ((await obey(backend, law, tolerances)) === "not served") this.skip();
+            });
+        }
+      });
+    }
+
+    it("makes exceptions only of laws that exist", () => {
+      expect(Object.values(chapters).flatMap((laws) => Object.keys(laws))).to.include.members(Object.keys(exceptions));
+    });
+  });
+}
+
+async function obey(backend: Backend, law: Law, tolerances?: Tolerances): Promise<void | "not served"> {
+  const bench = new Workbench(backend, tolerances);
+  try {
+    return await law(bench);
+  } finally {
+    bench.clean();
+  }
+}

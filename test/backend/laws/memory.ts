@@ -1,0 +1,62 @@
+import { expect } from "chai";
+import type { Law } from "../conformance.ts";
+import { plain, random } from "../plain.ts";
+
+export const memory: Record<string, Law> = {
+  "free returns what was taken": async (bench) => {
+    const before = bench.backend.stats();
+    const x = bench.put(random([50, 40], "float32"));
+    const during = bench.backend.stats();
+    expect(during.liveBuffers).to.equal(before.liveBuffers + 1);
+    expect(during.liveBytes).to.be.at.least(before.liveBytes + 50 * 40 * 4);
+    expect(during.peakBytes).to.be.at.least(during.liveBytes);
+    await bench.backend.download(x.buffer, x);
+    bench.free(x.buffer);
+    await settle(bench.backend);
+    const after = bench.backend.stats();
+    expect([after.liveBuffers, after.liveBytes]).to.deep.equal([before.liveBuffers, before.liveBytes]);
+  },
+
+  "a thousand rounds leave nothing behind, and reuse shows no old numbers": async (bench) => {
+    const { backend } = bench;
+    const type = { shape: [9, 7], dtype: "float32" } as const;
+    const x = bench.put(random([9, 7], "float32"), "swapped");
+    await settle(backend);
+    const before = backend.stats();
+    for (let round = 0; round < 1000; round++) {
+      const sum = backend.binary("add", type, x, x);
+      const row = backend.reduce("max", { shape: [7], dtype: "float32" }, x, [0]);
+      backend.free(sum);
+      backend.free(row);
+      if (round % 100 === 0) await settle(backend);
+    }
+    await settle(backend);
+    const after = backend.stats();
+    expect([after.liveBuffers, after.liveBytes]).to.deep.equal([before.liveBuffers, before.liveBytes]);
+    expect(after.launches).to.be.at.least(before.launches + 2000);
+    const zeros = backend.addRows(type, bench.put(plain([0, 7], "float32", [])), bench.put(plain([0], "int32", [])));
+    expect((await bench.read(zeros, type)).data).to.deep.equal(new Array(63).fill(0));
+  },
+
+  "a buffer may be freed while kernels that read it are still to run": async (bench) => {
+    const { backend } = bench;
+    const x = backend.full({ shape: [500], dtype: "float32" }, 2);
+    const view = { shape: [500], dtype: "float32", buffer: x, strides: [1], offset: 0 } as const;
+    const twice = backend.binary("add", view, view, view);
+    backend.free(x);
+    const other = bench.keep(backend.full({ shape: [500], dtype: "float32" }, 9));
+    expect((await bench.read(twice, view)).data).to.deep.equal(new Array(500).fill(4));
+    expect((await bench.backend.download(other, view))[0]).to.equal(9);
+  },
+};
+
+type Stats = Parameters<Law>[0]["backend"];
+
+/** Waits until everything launched so far has run. */
+async function settle(backend: Stats): Promise<void> {
+  const type = { shape: [1], dtype: "float32" } as const;
+  const buffer = backend.full(type, 0);
+  await backend.download(buffer, type);
+  backend.free(buffer);
+  await new Promise((resolve) => setTimeout(resolve));
+}

@@ -1,0 +1,81 @@
+import type { Law } from "../conformance.ts";
+import { alongAxis, inverse, sorted } from "../oracles.ts";
+import { integers, plain, random } from "../plain.ts";
+import type { Plain } from "../plain.ts";
+import { layoutNames } from "../workbench.ts";
+import type { LayoutName, Workbench } from "../workbench.ts";
+
+const shapes = [[1], [2], [7], [3, 5], [2, 3, 16], [4, 67], [2, 300], [0, 4], [3, 0]];
+
+const holes = plain([4, 5], "float32", [
+  NaN,
+  1,
+  -Infinity,
+  NaN,
+  3,
+  2,
+  2,
+  NaN,
+  Infinity,
+  2,
+  NaN,
+  NaN,
+  NaN,
+  NaN,
+  NaN,
+  -1,
+  0,
+  Infinity,
+  -Infinity,
+  NaN,
+]);
+
+async function expectOrders(bench: Workbench, x: Plain, layout: LayoutName): Promise<void> {
+  const last = x.shape.length - 1;
+  const n = x.shape[last];
+  for (const descending of [false, true]) {
+    const what = `[${x.shape}], descending ${descending}, ${layout}`;
+    const places = alongAxis(x, last, "int32", n, (lane) => sorted(lane, descending));
+    await bench.expect(`argsort of ${what}`, (out) => bench.backend.argsort(out, bench.put(x, layout), descending), places);
+    const ranks = alongAxis(x, last, "int32", n, (lane) => inverse(sorted(lane, descending), n));
+    await bench.expect(`rank of ${what}`, (out) => bench.backend.rank(out, bench.put(x, layout), descending), ranks);
+  }
+}
+
+async function expectTop(bench: Workbench, x: Plain, k: number, layout: LayoutName): Promise<void> {
+  const want = alongAxis(x, x.shape.length - 1, "int32", k, (lane) => sorted(lane, true).slice(0, k));
+  await bench.expect(`top ${k} of [${x.shape}], ${layout}`, (out) => bench.backend.topK(out, bench.put(x, layout)), want);
+}
+
+export const order: Record<string, Law> = {
+  "argsort and rank": async (bench) => {
+    for (const shape of shapes) for (const layout of layoutNames) await expectOrders(bench, random(shape, "float32", 81), layout);
+    if (bench.has64) await expectOrders(bench, random([3, 20], "float64", 82), "tangled");
+  },
+
+  "argsort and rank keep the order of equals, in both directions": async (bench) => {
+    for (const dtype of [...bench.floats, "int32" as const]) {
+      for (const shape of [[9], [4, 17], [2, 130]])
+        for (const layout of layoutNames) await expectOrders(bench, integers(shape, dtype, 83, 0, 4), layout);
+    }
+  },
+
+  "argsort and rank place NaN below every number": async (bench) => expectOrders(bench, holes, "contiguous"),
+
+  "topK for every k": async (bench) => {
+    for (const shape of [[1], [5], [3, 8], [2, 3, 11]]) {
+      for (let k = 1; k <= shape[shape.length - 1]; k++)
+        for (const layout of layoutNames) await expectTop(bench, random(shape, "float32", 84), k, layout);
+    }
+  },
+
+  "topK takes the lowest index among equals, and NaN last": async (bench) => {
+    for (const dtype of [...bench.floats, "int32" as const])
+      for (const k of [1, 2, 5]) await expectTop(bench, integers([6, 12], dtype, 85, 0, 3), k, "swapped");
+    for (const k of [1, 2, 5]) await expectTop(bench, holes, k, "contiguous");
+  },
+
+  "topK of many from many": async (bench) => {
+    for (const k of [31, 32, 33, 50, 90]) await expectTop(bench, integers([3, 90], "float32", 86, 0, 30), k, "contiguous");
+  },
+};

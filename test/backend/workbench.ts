@@ -1,0 +1,149 @@
+/** Brings plain arrays onto a backend in every memory layout, reads results back, compares them, and cleans up. */
+import { expect } from "chai";
+import { isContiguous, sizeOf } from "../../src/backend/shape.ts";
+import type { ArrayType, Backend, Buffer, DType, NDArray, TypedArray } from "../../src/backend/backend.ts";
+import type { Shape } from "../../src/backend/shape.ts";
+import { build, indices } from "./plain.ts";
+import type { Plain } from "./plain.ts";
+
+/** How an array lies in memory: axes from slowest to fastest, free places between elements, direction, and free places before. */
+interface Layout {
+  readonly order: (axes: number[]) => number[];
+  readonly gap: number;
+  readonly flip: boolean;
+  readonly lead: number;
+}
+
+const asIs = (axes: number[]): number[] => axes;
+
+export const layouts = {
+  contiguous: { order: asIs, gap: 1, flip: false, lead: 0 },
+  offset: { order: asIs, gap: 1, flip: false, lead: 3 },
+  transposed: { order: (axes) => axes.toReversed(), gap: 1, flip: false, lead: 0 },
+  swapped: { order: (axes) => [...axes.slice(0, -2), ...axes.slice(-2).toReversed()], gap: 1, flip: false, lead: 2 },
+  sliced: { order: asIs, gap: 2, flip: false, lead: 1 },
+  flipped: { order: asIs, gap: 1, flip: true, lead: 0 },
+  tangled: { order: (axes) => [...axes.slice(1), ...axes.slice(0, 1)], gap: 3, flip: true, lead: 5 },
+} satisfies Record<string, Layout>;
+
+export type LayoutName = keyof typeof layouts;
+export const layoutNames = Object.keys(layouts) as LayoutName[];
+
+/** What a result may miss: relative times the larger of |want| and the case's scale, plus absolute. */
+export interface Tolerance {
+  readonly relative: number;
+  readonly absolute: number;
+}
+
+export type Tolerances = { readonly [T in DType]?: Tolerance };
+
+const exact: Tolerance = { relative: 0, absolute: 0 };
+const usual: Record<DType, Tolerance> = {
+  float32: { relative: 1e-6, absolute: 1e-37 },
+  float64: { relative: 1e-13, absolute: 1e-300 },
+  int32: exact,
+  bfloat16: exact,
+};
+
+// A number that no test computes: reading outside the view shows.
+const poison: Record<DType, number> = { float32: 7e7, float64: 7e77, int32: 7_777_777, bfloat16: 0x4e4e };
+
+export class Workbench {
+  readonly backend: Backend;
+  private readonly tolerances: Record<DType, Tolerance>;
+  private readonly buffers = new Set<Buffer>();
+
+  constructor(backend: Backend, tolerances: Tolerances = {}) {
+    this.backend = backend;
+    this.tolerances = { ...usual, ...tolerances };
+  }
+
+  /** The float types that this backend computes in. */
+  get floats(): DType[] {
+    return (["float32", "float64"] as const).filter((dtype) => this.backend.dtypes.has(dtype));
+  }
+
+  get has64(): boolean {
+    return this.backend.dtypes.has("float64");
+  }
+
+  /** Holds `buffer` until the test ends. */
+  keep(buffer: Buffer): Buffer {
+    this.buffers.add(buffer);
+    return buffer;
+  }
+
+  free(buffer: Buffer): void {
+    this.buffers.delete(buffer);
+    this.backend.free(buffer);
+  }
+
+  clean(): void {
+    for (const buffer of this.buffers) this.backend.free(buffer);
+    this.buffers.clear();
+  }
+
+  /** `x` on the device, lying in memory as `name` says. */
+  put(x: Plain, name: LayoutName = "contiguous"): NDArray {
+    const layout: Layout = layouts[name];
+    const strides = new Array<number>(x.shape.length).fill(0);
+    let room = layout.gap;
+    for (const axis of layout.order(x.shape.map((_, a) => a)).toReversed()) {
+      strides[axis] = layout.flip ? -room : room;
+      room *= x.shape[axis] + (layout.gap > 1 ? 1 : 0);
+    }
+    const first = layout.lead - x.shape.reduce((sum, n, axis) => sum + Math.min(0, (n - 1) * strides[axis]), 0);
+    const memory = typed(x.dtype, new Array<number>(layout.lead + room).fill(poison[x.dtype]));
+    indices(x.shape).forEach((index, k) => (memory[index.reduce((sum, i, axis) => sum + i * strides[axis], first)] = x.data[k]));
+    const offset = sizeOf(x.shape) === 0 ? 0 : first;
+    const buffer = this.keep(this.backend.upload({ shape: [memory.length], dtype: x.dtype }, memory));
+    return { shape: x.shape, dtype: x.dtype, buffer, strides, offset };
+  }
+
+  /** `x` read as the larger `shape`, with steps of 0 along the axes that stretch. */
+  stretch(x: Plain, shape: Shape): { device: NDArray; plain: Plain } {
+    const small = this.put(x);
+    const strides = small.strides.map((step, axis) => (x.shape[axis] === 1 ? 0 : step));
+    const logical = build(shape, x.dtype, (index) => x.data[index.reduce((sum, i, axis) => sum + i * strides[axis], 0)]);
+    return { device: { ...small, shape, strides }, plain: logical };
+  }
+
+  /** What `buffer` holds. */
+  async read(buffer: Buffer, type: ArrayType): Promise<Plain> {
+    this.keep(buffer);
+    const data = await this.backend.download(buffer, type);
+    expect(data.length, "elements downloaded").to.equal(sizeOf(type.shape));
+    return { ...type, data: Array.from(data) };
+  }
+
+  /** The kernel's result, read back and compared with what the oracle says. `scale`: the size of the terms that were summed. */
+  async expect(what: string, result: (out: ArrayType) => Buffer, want: Plain, scale = 0, slack = 1): Promise<void> {
+    const got = await this.read(result({ shape: want.shape, dtype: want.dtype }), want);
+    this.compare(what, got.data, want, scale, slack);
+  }
+
+  compare(what: string, got: readonly number[], want: Plain, scale = 0, slack = 1): void {
+    const { relative, absolute } = this.tolerances[want.dtype];
+    want.data.forEach((w, i) => {
+      if (agree(got[i], w, slack * (relative * Math.max(Math.abs(w), scale) + absolute))) return;
+      expect.fail(`${what}, ${want.dtype} [${want.shape}], element ${i}: got ${got[i]}, want ${w}`);
+    });
+  }
+}
+
+function agree(got: number, want: number, allowed: number): boolean {
+  return Number.isFinite(want) ? Math.abs(got - want) <= allowed : Object.is(got, want);
+}
+
+/** The contiguous array in `buffer`. */
+export function whole(buffer: Buffer, type: ArrayType): NDArray {
+  const strides = type.shape.map((_, axis) => sizeOf(type.shape.slice(axis + 1)));
+  expect(isContiguous(type.shape, strides)).to.equal(true);
+  return { ...type, buffer, strides, offset: 0 };
+}
+
+export function typed(dtype: DType, data: readonly number[]): TypedArray {
+  if (dtype === "float32") return Float32Array.from(data);
+  if (dtype === "float64") return Float64Array.from(data);
+  return dtype === "int32" ? Int32Array.from(data) : Uint16Array.from(data);
+}

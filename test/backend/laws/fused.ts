@@ -1,2 +1,231 @@
+/**
+ * Fused kernels against the compositions they stand for. Cotangents come from finite differences of the oracle in float64, so no
+ * derivative is written down twice.
+ */
+import { expect } from "chai";
+import type { Activation, AdamStep, Buffer, DType, FusedKernel, FusedKernels, NDArray } from "../../../src/backend/backend.ts";
 import type { Law } from "../conformance.ts";
-export const fused: Record<string, Law> = {};
+import * as oracles from "../fusedOracles.ts";
+import { cotangents } from "../fusedOracles.ts";
+import { integers, plain, random } from "../plain.ts";
+import type { Plain } from "../plain.ts";
+import { whole } from "../workbench.ts";
+import type { LayoutName, Workbench } from "../workbench.ts";
+
+interface Case<A> {
+  readonly inputs: (dtype: DType) => readonly Plain[];
+  readonly attributes: A;
+}
+
+/** What is asked of one fused function: what it means, and where to try it. */
+interface Fused<A> {
+  readonly pick: (kernels: FusedKernels) => FusedKernel<A> | undefined;
+  readonly meaning: (inputs: readonly Plain[], attributes: A) => Plain;
+  readonly cases: readonly Case<A>[];
+}
+
+const tries: readonly LayoutName[] = ["contiguous", "swapped", "tangled"];
+
+function lawOf<A>({ pick, meaning, cases }: Fused<A>): Law {
+  return async (bench) => {
+    const kernel = pick(bench.backend.fused);
+    let served = 0;
+    for (const dtype of kernel ? bench.floats : []) {
+      for (const { inputs, attributes } of cases) {
+        for (const layout of tries) if (kernel && (await obeys(bench, kernel, inputs(dtype), attributes, meaning, layout))) served++;
+      }
+    }
+    return served === 0 ? "not served" : undefined;
+  };
+}
+
+/** Runs one case forward and backward; false where the kernel declines it. */
+async function obeys<A>(
+  bench: Workbench,
+  kernel: FusedKernel<A>,
+  inputs: readonly Plain[],
+  attributes: A,
+  meaning: Fused<A>["meaning"],
+  layout: LayoutName,
+): Promise<boolean> {
+  const want = meaning(inputs, attributes);
+  const views = inputs.map((x) => bench.put(x, layout));
+  const forward = kernel.forward({ shape: want.shape, dtype: want.dtype }, views, attributes);
+  if (!forward) return false;
+  forward.saved.forEach((buffer) => bench.keep(buffer));
+  const what = `of ${inputs.map((x) => `[${x.shape}]`).join(", ")}, ${JSON.stringify(attributes)}, ${layout}`;
+  bench.compare(`forward ${what}`, (await bench.read(forward.out, want)).data, want, 2, 20);
+
+  const g = random(want.shape, want.dtype, 7);
+  const slopes = cotangents((xs) => meaning(xs, attributes), inputs, g);
+  const out = whole(forward.out, want);
+  for (const needed of neededPatterns(inputs)) {
+    const backward = kernel.backward(bench.put(g, layout), out, forward.saved, views, needed, attributes);
+    expect(
+      backward.map((buffer) => buffer !== null),
+      `cotangents ${what}`,
+    ).to.deep.equal(needed);
+    await compareAll(bench, `backward ${what}, needed [${needed}]`, backward, slopes);
+  }
+  return true;
+}
+
+async function compareAll(bench: Workbench, what: string, got: readonly (Buffer | null)[], want: readonly (Plain | null)[]): Promise<void> {
+  for (const [i, buffer] of got.entries()) {
+    const slope = want[i];
+    if (buffer && slope)
+      bench.compare(`${what}, input ${i}`, (await bench.read(buffer, slope)).data, slope, 8, slope.dtype === "float64" ? 1e4 : 20);
+  }
+}
+
+/** All floats; then each float alone. */
+function neededPatterns(inputs: readonly Plain[]): boolean[][] {
+  const floats = inputs.map((x) => x.dtype !== "int32");
+  const alone = floats.map((isFloat, i) => floats.map((_, j) => isFloat && i === j)).filter((pattern) => pattern.includes(true));
+  return inputs.length > 1 ? [floats, ...alone] : [floats];
+}
+
+const rowShapes = [[1], [5], [3, 4], [2, 3, 7], [5, 1], [3, 33], [0, 4]];
+const infinite = [-Infinity, -Infinity, -Infinity, 0, -Infinity, 2];
+
+const rowCases = [
+  ...rowShapes.map((shape) => ({ inputs: (dtype: DType) => [random(shape, dtype, 111)], attributes: null })),
+  { inputs: (dtype: DType) => [plain([2, 3], dtype, infinite)], attributes: null },
+  { inputs: (dtype: DType) => [plain([2, 3], dtype, [1e4, -1e4, 0, 1000, 1001, 999])], attributes: null },
+];
+
+const normShapes = [[5], [3, 4], [2, 3, 7], [4, 33]];
+
+const weights = (shape: readonly number[], dtype: DType, seed: number): Plain => random(shape.slice(-1), dtype, seed, 0.5, 1.5);
+
+const activations: readonly Activation[] = ["relu", "gelu", "geluTanh", "silu"];
+const biases = [
+  [[3, 5], [5]],
+  [[2, 3, 4], [4]],
+  [
+    [3, 2, 4],
+    [3, 1, 4],
+  ],
+  [[2, 5], null],
+  [[4, 33], [33]],
+] as const;
+
+/** q, k, v and perhaps a bias. */
+function attentionCase(dims: { b: number; h: number; t: number; s: number; d: number }, bias: readonly number[] | null, causal: boolean) {
+  const { b, h, t, s, d } = dims;
+  return {
+    inputs: (dtype: DType) => [
+      random([b, h, t, d], dtype, 121),
+      random([b, h, s, d], dtype, 122),
+      random([b, h, s, d], dtype, 123),
+      ...(bias ? [random(bias, dtype, 124)] : []),
+    ],
+    attributes: { scale: 0.6, causal },
+  };
+}
+
+const laws: Record<Exclude<keyof FusedKernels, "adam">, Law> = {
+  softmax: lawOf({ pick: (fused) => fused.softmax, meaning: ([x]) => oracles.softmax(x), cases: rowCases }),
+  logSoftmax: lawOf({ pick: (fused) => fused.logSoftmax, meaning: ([x]) => oracles.logSoftmax(x), cases: rowCases }),
+  crossEntropy: lawOf({
+    pick: (fused) => fused.crossEntropy,
+    meaning: ([logits, target], { ignoreIndex }) => oracles.crossEntropy(logits, target, ignoreIndex),
+    cases: [-100, 2]
+      .flatMap((ignoreIndex) =>
+        [
+          [1, 3],
+          [4, 5],
+          [7, 33],
+        ].map(([r, v]) => ({
+          inputs: (dtype: DType) => [random([r, v], dtype, 112, -8, 8), integers([r], "int32", 113, 0, v)],
+          attributes: { ignoreIndex },
+        })),
+      )
+      .concat([
+        { inputs: (dtype) => [random([3, 4], dtype, 114), plain([3], "int32", [-100, 3, -100])], attributes: { ignoreIndex: -100 } },
+        {
+          inputs: (dtype) => [plain([2, 3], dtype, [1e4, 0, -1e4, 0, 1e4, 1e4]), plain([2], "int32", [2, 1])],
+          attributes: { ignoreIndex: -100 },
+        },
+      ]),
+  }),
+  layerNorm: lawOf({
+    pick: (fused) => fused.layerNorm,
+    meaning: ([x, weight, bias], { eps }) => oracles.layerNorm(x, weight, bias, eps),
+    cases: normShapes.map((shape) => ({
+      inputs: (dtype: DType) => [random(shape, dtype, 115), weights(shape, dtype, 116), weights(shape, dtype, 117)],
+      attributes: { eps: 0.01 },
+    })),
+  }),
+  rmsNorm: lawOf({
+    pick: (fused) => fused.rmsNorm,
+    meaning: ([x, weight], { eps }) => oracles.rmsNorm(x, weight, eps),
+    cases: normShapes.map((shape) => ({
+      inputs: (dtype: DType) => [random(shape, dtype, 118), weights(shape, dtype, 119)],
+      attributes: { eps: 0.01 },
+    })),
+  }),
+  biasActivation: lawOf({
+    pick: (fused) => fused.biasActivation,
+    meaning: ([x, bias], { activation }) => oracles.biasActivation(x, bias, activation),
+    cases: activations.flatMap((activation) =>
+      biases.map(([shape, bias]) => ({
+        inputs: (dtype: DType) => [random(shape, dtype, 120, -4, 4), ...(bias ? [random(bias, dtype, 125)] : [])],
+        attributes: { activation },
+      })),
+    ),
+  }),
+  attention: lawOf({
+    pick: (fused) => fused.attention,
+    meaning: ([q, k, v, bias], { scale, causal }) => oracles.attention(q, k, v, bias, scale, causal),
+    cases: [
+      attentionCase({ b: 1, h: 1, t: 1, s: 1, d: 2 }, null, false),
+      attentionCase({ b: 2, h: 2, t: 3, s: 3, d: 4 }, null, true),
+      attentionCase({ b: 1, h: 2, t: 2, s: 5, d: 3 }, null, true),
+      attentionCase({ b: 2, h: 2, t: 3, s: 4, d: 2 }, [2, 3, 4], false),
+      attentionCase({ b: 2, h: 1, t: 3, s: 3, d: 2 }, [2, 1, 1, 3], true),
+      attentionCase({ b: 1, h: 2, t: 9, s: 9, d: 5 }, [2, 9, 9], true),
+    ],
+  }),
+};
+
+export const fused: Record<string, Law> = {
+  ...laws,
+
+  "attention: a query that sees nothing answers zeros": async (bench) => {
+    const kernel = bench.backend.fused.attention;
+    const [q, k, v] = [random([1, 1, 2, 3], "float32", 126), random([1, 1, 2, 3], "float32", 127), random([1, 1, 2, 3], "float32", 128)];
+    const bias = plain([2, 2], "float32", [-Infinity, -Infinity, 0, -Infinity]);
+    const meaning: Fused<{ scale: number; causal: boolean }>["meaning"] = (xs) => oracles.attention(xs[0], xs[1], xs[2], xs[3], 1, false);
+    const served = kernel && (await obeys(bench, kernel, [q, k, v, bias], { scale: 1, causal: false }, meaning, "contiguous"));
+    return served ? undefined : "not served";
+  },
+
+  "adam: one step over all parameters, in place": async (bench) => {
+    const { adam } = bench.backend.fused;
+    if (!adam) return "not served";
+    for (const dtype of bench.floats) for (const gradScale of [null, 0.25]) await expectAdam(bench, adam, dtype, gradScale);
+  },
+};
+
+async function expectAdam(bench: Workbench, adam: (step: AdamStep) => void, dtype: DType, gradScale: number | null): Promise<void> {
+  const shapes = [[3, 5], [7], [1], [300]];
+  const make = (seed: number, low: number): Plain[] => shapes.map((shape, i) => random(shape, dtype, seed + i, low, 2));
+  const [parameters, gradients, first, second] = [make(131, -2), make(135, -2), make(139, -2), make(143, 0)];
+  const numbers = { lr: 0.01, beta1: 0.8, beta2: 0.95, eps: 1e-3, weightDecay: [0.1, 0, 0.01, 0.3], correction1: 0.7, correction2: 0.4 };
+  const put = (xs: readonly Plain[]): NDArray[] => xs.map((x) => bench.put(x));
+  const device = { parameters: put(parameters), gradients: put(gradients), first: put(first), second: put(second) };
+  const scale = gradScale === null ? null : bench.put(plain([], "float32", [gradScale]));
+  adam({ ...numbers, ...device, gradScale: scale });
+  for (let i = 0; i < shapes.length; i++) {
+    const want = oracles.adam(parameters[i], gradients[i], first[i], second[i], gradScale ?? 1, {
+      ...numbers,
+      weightDecay: numbers.weightDecay[i],
+    });
+    const read = async (view: NDArray): Promise<readonly number[]> => Array.from(await bench.backend.download(view.buffer, view));
+    bench.compare(`parameter ${i}`, await read(device.parameters[i]), want.parameter, 1, 10);
+    bench.compare(`first moment ${i}`, await read(device.first[i]), want.first, 1, 10);
+    bench.compare(`second moment ${i}`, await read(device.second[i]), want.second, 1, 10);
+    bench.compare(`gradient ${i}`, await read(device.gradients[i]), gradients[i]);
+  }
+}

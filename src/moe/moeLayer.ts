@@ -1,0 +1,61 @@
+/**
+ * The sparse layer: a router sends tokens to experts and weighs what comes back. It knows no router by name.
+ * B sequences, T tokens of each, D width, K choices.
+ */
+import type { Tensor } from "../autograd/tensor.ts";
+import type { FeedForward, TokenInfo } from "../nn/feedForward.ts";
+import type { Cost, Pass } from "../nn/module.ts";
+import { Module, addCosts, under } from "../nn/module.ts";
+import type { CapacityFactor } from "./capacity.ts";
+import { requireCapacityFactor } from "./capacity.ts";
+import type { Experts } from "./experts.ts";
+import type { Router } from "./router.ts";
+import type { Routing } from "./routing.ts";
+
+export interface MoEOptions {
+  readonly router: Router;
+  readonly experts: Experts;
+  /** Always on, beside the routed experts. Dai et al. 2024, arXiv:2401.06066, section 3.2. */
+  readonly shared?: FeedForward & Module;
+  /** 1.25 while training. */
+  readonly trainingCapacity?: CapacityFactor;
+  /** "dropless" in evaluation: else what a sequence is answered depends on its companions in the batch. */
+  readonly evaluationCapacity?: CapacityFactor;
+}
+
+export class MoE extends Module implements FeedForward<Routing> {
+  readonly router: Router;
+  readonly experts: Experts;
+  readonly shared: (FeedForward & Module) | null;
+  readonly trainingCapacity: CapacityFactor;
+  readonly evaluationCapacity: CapacityFactor;
+
+  constructor({ router, experts, shared, trainingCapacity = 1.25, evaluationCapacity = "dropless" }: MoEOptions) {
+    super();
+    if (router.experts !== experts.count) throw new RangeError(`MoE: the router knows ${router.experts} experts, there are ${experts.count}`);
+    for (const factor of [trainingCapacity, evaluationCapacity]) requireCapacityFactor(factor);
+    this.router = router;
+    this.experts = experts;
+    this.shared = shared ?? null;
+    this.trainingCapacity = trainingCapacity;
+    this.evaluationCapacity = evaluationCapacity;
+  }
+
+  /** x [B, T, D] -> output [B, T, D]. The routed part of it is exactly 0 for dropped tokens and for padding. */
+  forward(x: Tensor, tokens: TokenInfo, pass: Pass): { output: Tensor; losses: Record<string, Tensor>; routing: Routing } {
+    const capacityFactor = pass.training ? this.trainingCapacity : this.evaluationCapacity;
+    const routing = this.router.route({ ...tokens, tokens: x, capacityFactor, pass: under(pass, "router") });
+    const rows = routing.dispatch(x.reshape([x.shape[0] * x.shape[1], x.shape[2]]));
+    const routed = routing.combine(this.experts.forward(rows, routing.layout, under(pass, "experts"))).reshape(x.shape);
+    const always = this.shared?.forward(x, tokens, under(pass, "shared"));
+    return { output: always ? routed.add(always.output) : routed, losses: { ...always?.losses, ...routing.losses }, routing };
+  }
+
+  /** A token pays for the router and for the experts it has a choice of. */
+  override cost(length: number): Cost {
+    const one = this.experts.costOfOne(length);
+    const { choices } = this.router.traits;
+    const routed = { active: one.active * choices, flops: one.flops * choices };
+    return addCosts([this.router.cost(length), routed, ...(this.shared ? [this.shared.cost(length)] : [])]);
+  }
+}

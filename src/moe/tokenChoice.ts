@@ -1,0 +1,98 @@
+/**
+ * What all routers share in which tokens choose experts: who is seated first, what is dropped, and the books.
+ * B sequences, T tokens of each, G groups, S tokens of a group, E experts, K choices, C capacity.
+ */
+import { where } from "../autograd/operations.ts";
+import { uniformLike } from "../autograd/random.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { capacityOf, requireCapacityFactor } from "./capacity.ts";
+import { loadBalance, zLoss } from "./losses.ts";
+import type { Group, RouteRequest, Scope } from "./router.ts";
+import { grouped, groupsOf } from "./router.ts";
+import type { Queue, Routing } from "./routing.ts";
+import { queue, slotOfChoice, slotRouting, sortedRouting } from "./routing.ts";
+
+/**
+ * Whose choice is seated first where an expert has too few slots: who stands first; who has the largest gate (batch-prioritised
+ * routing, Riquelme et al. 2021, arXiv:2106.05974, section 3); or, in training, by lot. Choices of equal rank only: all
+ * first choices precede all second ones. Only "position" with one choice keeps a causal model causal.
+ */
+export type Priority = "position" | "gate" | "random";
+
+export interface SeatingOptions {
+  readonly group?: Group;
+  readonly priority?: Priority;
+}
+
+/** What the tokens want, before anyone is seated. */
+export interface Wishes {
+  readonly experts: number;
+  /** [B, T, K] int32; -1 for no choice. */
+  readonly expertOfChoice: Tensor;
+  /** [B, T, K] */
+  readonly gate: Tensor;
+  /** [B, T, E] */
+  readonly logits: Tensor;
+  readonly probs: Tensor;
+  readonly losses: Readonly<Record<string, Tensor>>;
+}
+
+/** Seats the wishes in slots, or, dropless, all of them in sorted rows. */
+export function seat(wishes: Wishes, request: RouteRequest, { group = "batch", priority = "position" }: SeatingOptions): Routing {
+  const { experts } = wishes;
+  const choice = withoutPadding(wishes.expertOfChoice, request.mask);
+  const base = booked(wishes, choice);
+  requireCapacityFactor(request.capacityFactor);
+  if (request.capacityFactor === "dropless") return sortedRouting(base, experts);
+  const groups = groupsOf(request.tokens, group);
+  const order = orderOf(priority, grouped(wishes.gate, groups), request);
+  return seated(base, queue(grouped(choice, groups), order), experts, request.capacityFactor);
+}
+
+/** The slots kind for whoever finds room in the queue. */
+export function seated(base: ReturnType<typeof booked>, line: Queue, experts: number, factor: number): Routing {
+  const [groups, size, choices] = line.expert.shape;
+  const capacity = capacityOf(size, experts, factor, choices);
+  const books = { ...base.books, slotOfChoice: slotOfChoice(line, experts, capacity) };
+  return slotRouting({ ...base, books }, experts, groups * capacity);
+}
+
+/** The books of wishes as rows of tokens. */
+export function booked({ gate, logits, probs, losses }: Wishes, choice: Tensor) {
+  const rows = (x: Tensor): Tensor => x.reshape([x.shape[0] * x.shape[1], x.shape[2]]);
+  return { books: { expertOfChoice: rows(choice), gate: rows(gate), logits: rows(logits), probs: rows(probs) }, losses };
+}
+
+/** Padding chooses nothing. choice [B, T, K], mask [B, T] */
+export function withoutPadding(choice: Tensor, mask: Tensor | undefined): Tensor {
+  return mask ? where(mask.cast("int32").unsqueeze(2), choice, -1) : choice;
+}
+
+/** The token in each place of the line, [G, S]; undefined: by position. */
+export function orderOf(priority: Priority, gate: Tensor, { pass }: RouteRequest): Tensor | undefined {
+  if (priority === "gate") return gate.detach().max(2).argsort(-1, { descending: true });
+  if (priority === "random" && pass.training) return uniformLike(gate.narrow(2, 0, 1).squeeze(2).atLeast("float32"), pass.random.at("priority")).argsort();
+  return undefined;
+}
+
+export interface LossOptions {
+  /** Coefficient of the load-balancing loss; 0: none. */
+  readonly balance?: number;
+  /** Over which tokens f and P of that loss are taken. */
+  readonly balanceScope?: Scope;
+  /** Coefficient of the router z-loss; 0: none. */
+  readonly zLoss?: number;
+}
+
+/** The named losses whose coefficients are not 0. */
+export function tokenLosses(wish: Pick<Wishes, "expertOfChoice" | "logits" | "probs">, { mask }: RouteRequest, options: LossOptions): Record<string, Tensor> {
+  const { balance = 0, balanceScope = "batch", zLoss: z = 0 } = options;
+  const losses: Record<string, Tensor> = {};
+  const scopes = groupsOf(wish.probs, balanceScope);
+  const inScopes = (x: Tensor): Tensor => grouped(x, scopes);
+  const chosen = withoutPadding(wish.expertOfChoice, mask);
+  const scopedMask = mask && inScopes(mask);
+  if (balance !== 0) losses["balance"] = loadBalance({ expertOfChoice: inScopes(chosen), probs: inScopes(wish.probs), mask: scopedMask }).mul(balance);
+  if (z !== 0) losses["z"] = zLoss(inScopes(wish.logits), scopedMask).mul(z);
+  return losses;
+}

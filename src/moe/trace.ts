@@ -1,0 +1,71 @@
+/**
+ * Where each token went: for every sparse layer, position and choice the expert, the gate, and whether a slot was found. It only reads
+ * the books of routings that were made anyway, so while nobody asks it costs nothing.
+ * B sequences, T tokens of each, E experts, K choices.
+ */
+import { noGrad } from "../autograd/context.ts";
+import { key } from "../autograd/random.ts";
+import { scope } from "../autograd/scope.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import type { Pass } from "../nn/module.ts";
+import type { Routing } from "./routing.ts";
+
+export interface TracedChoice {
+  /** 0 for the first choice. */
+  readonly choice: number;
+  readonly expert: number;
+  readonly gate: number;
+  /** false: the expert was full, and the layer left this token to the residual. */
+  readonly kept: boolean;
+  /** Its row at the experts; -1 where it was dropped. */
+  readonly slot: number;
+}
+
+export interface TracedToken {
+  readonly layer: number;
+  readonly sequence: number;
+  readonly position: number;
+  /** Of every expert, chosen or not. */
+  readonly probs: readonly number[];
+  readonly choices: readonly TracedChoice[];
+}
+
+/** A model whose forward pass answers with the routings of its sparse layers, in layer order. */
+export interface TraceableModel {
+  forward(ids: Tensor, pass: Pass): { readonly routings: readonly object[] };
+}
+
+/** Runs the model as in use (or as in training, given such a pass) and reads what its routers did. ids [B, T] int32. */
+export async function trace(model: TraceableModel, ids: Tensor, pass: Pass = { training: false, random: key(0) }): Promise<TracedToken[]> {
+  const read = scope(() => {
+    const routings = noGrad(() => model.forward(ids, pass).routings) as readonly Routing[];
+    return routings.map(({ books }) => [books.expertOfChoice, books.slotOfChoice, books.gate, books.probs]);
+  });
+  const layers = await Promise.all(read.map((tensors) => Promise.all(tensors.map((x) => x.data()))));
+  const [, length] = ids.shape;
+  return layers.flatMap(([expert, slot, gate, probs], layer) =>
+    Array.from({ length: ids.size }, (_, token) => {
+      const [choices, experts] = [expert.length / ids.size, probs.length / ids.size];
+      const made = Array.from({ length: choices }, (__, choice) => ({ choice, at: token * choices + choice })).filter(({ at }) => expert[at] >= 0);
+      return {
+        layer,
+        sequence: Math.floor(token / length),
+        position: token % length,
+        probs: Array.from(probs.slice(token * experts, (token + 1) * experts)),
+        choices: made.map(({ choice, at }) => ({ choice, expert: expert[at], gate: gate[at], kept: slot[at] >= 0, slot: slot[at] })),
+      };
+    }),
+  );
+}
+
+/** One line per token; `labels` name the tokens of a sequence. A dropped choice is marked with an x, no choice with a dash. */
+export function formatTrace(tokens: readonly TracedToken[], labels?: (sequence: number, position: number) => string): string {
+  const lines = tokens.map((token, i) => {
+    const head = token.layer !== tokens[i - 1]?.layer || token.sequence !== tokens[i - 1]?.sequence ? `layer ${token.layer}, sequence ${token.sequence}\n` : "";
+    const label = labels ? `  ${JSON.stringify(labels(token.sequence, token.position))}` : "";
+    const choices = token.choices.map(({ expert, gate, kept, slot }) => `expert ${expert} gate ${gate.toFixed(3)} ${kept ? `slot ${slot}` : "x dropped"}`);
+    const probs = token.probs.map((p) => p.toFixed(2).replace(/^0/, "")).join(" ");
+    return `${head}${String(token.position).padStart(5)}${label}  ${choices.join(" | ") || "-"}  [${probs}]`;
+  });
+  return lines.join("\n");
+}

@@ -122,10 +122,12 @@ export function cotangents(f: (inputs: readonly Plain[]) => Plain, inputs: reado
   });
 }
 
-// Central difference of fourth order; what does not move (infinities) has no slope.
+/** a - b; what does not move, infinities included, has no difference. */
+const moved = (a: number, b: number): number => (a === b ? 0 : a - b);
+
+// Central difference of fourth order.
 function slope(f: (step: number) => readonly number[], g: readonly number[]): number {
   const h = 2 ** -10;
   const [near, nearBack, far, farBack] = [f(h), f(-h), f(2 * h), f(-2 * h)];
-  const moved = (a: number, b: number): number => (a === b ? 0 : a - b);
   return g.map((weight, i) => (weight * (8 * moved(near[i], nearBack[i]) - moved(far[i], farBack[i]))) / (12 * h)).reduce(add, 0);
 }

@@ -9,6 +9,7 @@ import { BackendError } from "../backend.ts";
 import { toBfloat16Bits } from "../bfloat16.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import * as elementwise from "./elementwise.ts";
+import { fusedKernels } from "./fused.ts";
 import * as grouped from "./grouped.ts";
 import { matmul } from "./matmul.ts";
 import * as movement from "./movement.ts";
@@ -51,7 +52,11 @@ export class CpuBackend implements Backend {
   readonly name: string = "cpu";
   readonly description: string = "plain TypeScript, one thread";
   readonly dtypes: ReadonlySet<DType> = new Set<DType>(["float32", "float64", "int32", "bfloat16"]);
-  readonly fused: FusedKernels = {};
+  readonly fused: FusedKernels = fusedKernels({
+    launch: (name, out, inputs, kernel) => this.launch(name, out, inputs, kernel),
+    update: (name, inputs, kernel) => this.update(name, inputs, kernel),
+    free: (buffer) => this.free(buffer),
+  });
 
   private liveBuffers = 0;
   private liveBytes = 0;
@@ -94,6 +99,11 @@ export class CpuBackend implements Backend {
     const buffer = this.newBuffer(out);
     this.run(name, () => kernel(this.open(buffer, out.dtype), ...inputs.map((x) => this.view(x))));
     return buffer;
+  }
+
+  /** Runs `kernel` on inputs that it changes in place. */
+  protected update(name: string, inputs: readonly NDArray[], kernel: (...inputs: Strided[]) => void): void {
+    this.run(name, () => kernel(...inputs.map((x) => this.view(x))));
   }
 
   /** Runs one launched kernel: here at once. `_name` is for those who run it later. */

@@ -4,6 +4,7 @@ import { plain, random } from "../plain.ts";
 
 export const memory: Record<string, Law> = {
   "free returns what was taken": async (bench) => {
+    await settle(bench.backend);
     const before = bench.backend.stats();
     const x = bench.put(random([50, 40], "float32"));
     const during = bench.backend.stats();

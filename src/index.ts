@@ -1,9 +1,8 @@
 /**
  * Switchyard: tensors, a tape, and derivatives of any order. Layers are in "switchyard-moe/nn", routing in "switchyard-moe/moe".
  */
-export { BackendError } from "./backend/backend.ts";
-export type { Activation, ArrayType, Backend, BackendStats, DType } from "./backend/backend.ts";
-export type { Shape } from "./backend/shape.ts";
+export { BackendError } from "./autograd/contract.ts";
+export type { Activation, ArrayType, Backend, BackendStats, DType, Shape } from "./autograd/contract.ts";
 export { activate } from "./autograd/composed.ts";
 export { noGrad } from "./autograd/context.ts";
 export { arange, constant, eye, full, fullLike, linspace, ones, tensor, zeros, zerosLike } from "./autograd/create.ts";

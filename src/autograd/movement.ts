@@ -1,21 +1,26 @@
 /** Primitives that move elements and change none. Most are views: another reading of the same buffer. */
 import type { DType } from "../backend/backend.ts";
-import { broadcastStrides, formatShape, isContiguous, sizeOf, stridesOf } from "../backend/shape.ts";
+import { broadcastStrides, formatShape, reshapedStrides, sizeOf } from "../backend/shape.ts";
 import type { Primitive } from "./primitive.ts";
 import { requireSameDtype, same } from "./primitive.ts";
 
 type Movement = Pick<Primitive, "run">;
 const copying: Movement = { run: (backend, out, x) => backend.copy(out, x) };
 
-/** A view where elements already lie in order, else a copy. */
+/** A view wherever strides can say it, else a copy. */
 export const reshape = (shape: readonly number[]): Primitive => ({
   name: "reshape",
   type(x) {
     if (sizeOf(shape) !== sizeOf(x.shape))
-      throw new RangeError(`reshape: ${formatShape(x.shape)} holds ${sizeOf(x.shape)} elements, ${formatShape(shape)} would hold ${sizeOf(shape)}`);
+      throw new RangeError(
+        `reshape: ${formatShape(x.shape)} holds ${sizeOf(x.shape)} elements, ${formatShape(shape)} would hold ${sizeOf(shape)}`,
+      );
     return { shape, dtype: x.dtype };
   },
-  view: (_, x) => (isContiguous(x.shape, x.strides) ? { strides: stridesOf(shape), offset: x.offset } : undefined),
+  view(_, x) {
+    const strides = reshapedStrides(x.shape, x.strides, shape);
+    return strides && { strides, offset: x.offset };
+  },
   // A strided view is laid out in its own order; the new shape reads that.
   run: (backend, _, x) => backend.copy({ shape: x.shape, dtype: x.dtype }, x),
   vjp: [(g, _, x) => g.reshape(x.shape)],
@@ -71,7 +76,13 @@ export const contiguous: Primitive = { ...copying, name: "contiguous", type: sam
 export const pad = (widths: readonly (readonly [number, number])[], value: number): Primitive => ({
   name: "pad",
   type: (x) => ({ shape: x.shape.map((n, axis) => n + widths[axis][0] + widths[axis][1]), dtype: x.dtype }),
-  run: (backend, out, x) => backend.pad(out, x, widths.map(([before]) => before), value),
+  run: (backend, out, x) =>
+    backend.pad(
+      out,
+      x,
+      widths.map(([before]) => before),
+      value,
+    ),
   vjp: [(g, _, x) => g.slice(...x.shape.map((n, axis): [number, number] => [widths[axis][0], widths[axis][0] + n]))],
 });
 
@@ -98,4 +109,3 @@ export const cast = (dtype: DType): Primitive => ({
   run: (backend, out, x) => backend.cast(out, x),
   vjp: [dtype === "int32" ? null : (g, _, x) => g.cast(x.dtype)],
 });
-

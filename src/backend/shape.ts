@@ -53,6 +53,31 @@ export function broadcastStrides(shape: Shape, strides: readonly number[], to: S
   return to.map((n, axis) => (axis < lead || (shape[axis - lead] === 1 && n !== 1) ? 0 : strides[axis - lead]));
 }
 
+/**
+ * Strides that read a strided array in the shape `to` (of as many elements) without moving any; `undefined` where that cannot
+ * be. Axes of size 1 come and go freely, an axis splits, and neighbours merge where they already lie in order.
+ */
+export function reshapedStrides(shape: Shape, strides: readonly number[], to: Shape): number[] | undefined {
+  if (isContiguous(shape, strides)) return stridesOf(to);
+  const axes = shape.flatMap((n, axis) => (n === 1 ? [] : [axis]));
+  const result = new Array<number>(to.length).fill(1);
+  let at = to.length - 1;
+  while (axes.length) {
+    // A run of axes that lie one after the other reads as one axis.
+    const last = axes.pop() ?? 0;
+    const step = strides[last];
+    let run = shape[last];
+    while (axes.length && strides[axes[axes.length - 1]] === run * step) run *= shape[axes.pop() ?? 0];
+    let taken = 1;
+    for (; at >= 0 && (to[at] === 1 || (taken < run && run % (taken * to[at]) === 0)); at--) {
+      result[at] = taken * step;
+      taken *= to[at];
+    }
+    if (taken !== run) return undefined;
+  }
+  return result;
+}
+
 export function formatShape(shape: Shape): string {
   return `[${shape.join(", ")}]`;
 }

@@ -1,0 +1,46 @@
+/** Clipping gradients by their common norm, on the device: nothing is read back. Pascanu et al. 2012, arXiv:1211.5063, algorithm 1. */
+import { noGrad } from "../autograd/context.ts";
+import { concat } from "../autograd/operations.ts";
+import { scope } from "../autograd/scope.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+
+/** Sum of magnitudes, Euclidean length, or the largest magnitude. */
+export type NormType = 1 | 2 | typeof Infinity;
+
+/** The norm of all gradients as one vector; 0 where there are none. */
+export function gradNorm(parameters: Iterable<Tensor>, type: NormType = 2): Tensor {
+  const gradients = [...parameters].flatMap(({ grad }) => grad ?? []);
+  if (gradients.length === 0) throw new RangeError("gradNorm: no parameter has a gradient; call backward first");
+  return noGrad(() =>
+    scope(() => {
+      const parts = gradients.map((g) => partOf(g.atLeast("float32"), type).reshape([1]));
+      const all = concat(parts);
+      if (type === Infinity) return all.max();
+      return type === 1 ? all.sum() : all.sum().sqrt();
+    }),
+  );
+}
+
+function partOf(g: Tensor, type: NormType): Tensor {
+  if (type === Infinity) return g.abs().max();
+  return type === 1 ? g.abs().sum() : g.square().sum();
+}
+
+/** min(1, maxNorm / (norm + 1e-6)): what `step({ gradScale })` multiplies every gradient with. */
+export function clipScale(norm: Tensor, maxNorm: number): Tensor {
+  if (!(maxNorm > 0)) throw new RangeError(`clipScale: maxNorm ${maxNorm} is not above 0`);
+  return noGrad(() => scope(() => norm.add(1e-6).reciprocal().mul(maxNorm).minimum(1)));
+}
+
+/** Scales all gradients so that their norm is at most `maxNorm`, and answers with the norm before. */
+export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number, type: NormType = 2): Tensor {
+  const all = [...parameters];
+  const norm = gradNorm(all, type);
+  noGrad(() =>
+    scope(() => {
+      const scale = clipScale(norm, maxNorm);
+      for (const { grad } of all) grad?.assign(grad.mul(scale.cast(grad.dtype)));
+    }),
+  );
+  return norm;
+}

@@ -1,0 +1,114 @@
+/** Cross-entropy, with the semantics of torch.nn.functional.cross_entropy. R rows, V classes. */
+import { formatShape, sameShape } from "../autograd/contract.ts";
+import { where } from "../autograd/operations.ts";
+import type { Fused } from "../autograd/primitive.ts";
+import { applyFused, axisOf, requireFloat } from "../autograd/primitive.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+
+export type Reduction = "mean" | "sum" | "none";
+
+export interface CrossEntropyOptions {
+  /** Where the classes lie; default the last axis. */
+  readonly axis?: number;
+  /** Rows with this target cost nothing and do not count. Default -100. */
+  readonly ignoreIndex?: number;
+  /** Share of the target that is spread evenly over all classes. Szegedy et al. 2015, arXiv:1512.00567, section 7. */
+  readonly labelSmoothing?: number;
+  /** [V]: what each class counts. */
+  readonly weight?: Tensor;
+  /** "mean" divides by the weights of the rows' targets (so by their number, without weights). Default "mean". */
+  readonly reduction?: Reduction;
+}
+
+export const crossEntropyFused: Fused<"crossEntropy"> = {
+  name: "crossEntropy",
+  type: (_, logits) => ({ shape: logits.shape.slice(0, 1), dtype: logits.dtype }),
+  compose: ({ ignoreIndex }, logits, target) => pickTarget(logits.logSoftmax(-1), target, ignoreIndex).neg(),
+};
+
+/** x [R, V], target [R] -> x[r, target[r]], and 0 where the target is ignored. */
+function pickTarget(x: Tensor, target: Tensor, ignoreIndex: number): Tensor {
+  const ignored = target.equal(ignoreIndex);
+  return where(ignored, 0, x.takeAlong(where(ignored, 0, target).unsqueeze(1)).squeeze(1));
+}
+
+/**
+ * -log softmax(logits)[target], in nats and at least float32. Targets are class ids (int32, the logits' shape without the class
+ * axis) or probabilities (the logits' shape). A mean over no rows at all is 0.
+ */
+export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
+  requireFloat("crossEntropy", logits);
+  const axis = axisOf("crossEntropy", options.axis ?? -1, logits);
+  const others = logits.shape.flatMap((_, i) => (i === axis ? [] : [i]));
+  const shape = others.map((i) => logits.shape[i]);
+  const soft = target.dtype !== "int32";
+  if (!sameShape(target.shape, soft ? logits.shape : shape))
+    throw new RangeError(
+      `crossEntropy: logits ${formatShape(logits.shape)} with classes along axis ${axis} want targets ${formatShape(shape)} int32 or probabilities of their own shape, given ${target.label}`,
+    );
+  const asRows = (x: Tensor): Tensor =>
+    x
+      .permute([...others, axis])
+      .reshape([-1, x.shape[axis]])
+      .atLeast("float32");
+  const rows = asRows(logits); // [R, V]
+  const { losses, count } = soft ? byProbability(rows, asRows(target), options) : byClass(rows, target.reshape([-1]), options);
+  return reduced(losses, shape, count, options.reduction ?? "mean");
+}
+
+interface RowLosses {
+  /** [R] */
+  readonly losses: Tensor;
+  /** What a mean divides by. */
+  count(): Tensor | number;
+}
+
+function byClass(logits: Tensor, target: Tensor, { ignoreIndex = -100, labelSmoothing = 0, weight }: CrossEntropyOptions): RowLosses {
+  checkTargets(target, logits.shape[1], ignoreIndex);
+  if (!weight && !labelSmoothing)
+    return { losses: applyFused(crossEntropyFused, { ignoreIndex }, logits, target), count: () => counted(target, ignoreIndex) };
+  const logProbs = logits.logSoftmax(-1);
+  const weighted = weight ? logProbs.mul(weight) : logProbs; // [R, V]
+  const sharp = pickTarget(weighted, target, ignoreIndex).mul(labelSmoothing - 1);
+  const ignored = target.equal(ignoreIndex);
+  const even = where(ignored, 0, weighted.mean(-1)).mul(-labelSmoothing);
+  const losses = labelSmoothing ? sharp.add(even) : sharp;
+  return {
+    losses,
+    count: () => (weight ? where(ignored, 0, weight.takeRows(where(ignored, 0, target))).sum() : counted(target, ignoreIndex)),
+  };
+}
+
+function byProbability(logits: Tensor, target: Tensor, { labelSmoothing = 0, weight }: CrossEntropyOptions): RowLosses {
+  const [R, V] = logits.shape;
+  const smooth = labelSmoothing ? target.mul(1 - labelSmoothing).add(labelSmoothing / V) : target;
+  const logProbs = logits.logSoftmax(-1);
+  return {
+    losses: smooth
+      .mul(weight ? logProbs.mul(weight) : logProbs)
+      .sum(-1)
+      .neg(),
+    count: () => R,
+  };
+}
+
+/** Rows that are not ignored. */
+function counted(target: Tensor, ignoreIndex: number): Tensor | number {
+  if (target.host) return target.host.reduce((n, id) => n + Number(id !== ignoreIndex), 0);
+  return target.notEqual(ignoreIndex).cast("float32").sum();
+}
+
+function reduced(losses: Tensor, shape: readonly number[], count: RowLosses["count"], reduction: Reduction): Tensor {
+  if (reduction === "none") return losses.reshape(shape);
+  const sum = losses.sum();
+  if (reduction === "sum") return sum;
+  const n = count();
+  if (typeof n === "number") return sum.mul(n ? 1 / n : 0);
+  return sum.div(where(n.equal(0), 1, n).cast(sum.dtype));
+}
+
+function checkTargets({ host }: Tensor, classes: number, ignoreIndex: number): void {
+  const at = host?.findIndex((id) => id !== ignoreIndex && (id < 0 || id >= classes)) ?? -1;
+  if (host && at >= 0)
+    throw new RangeError(`crossEntropy: target ${host[at]} at ${at} is outside 0 to ${classes - 1} and not the ignored ${ignoreIndex}`);
+}

@@ -1,0 +1,77 @@
+/**
+ * The feed-forward place of a Transformer block, and the dense layer that usually stands there.
+ * B batch, T tokens, D width, F hidden width.
+ */
+import { activate } from "../autograd/composed.ts";
+import type { Activation } from "../autograd/contract.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { dropout } from "./dropout.ts";
+import type { Initializer } from "./initializers.ts";
+import { Linear } from "./linear.ts";
+import type { Init, Pass } from "./module.ts";
+import { Module, beside } from "./module.ts";
+
+/** What the sub-layers of a block may know of the tokens beyond their vectors. */
+export interface TokenInfo {
+  /** [B, T] int32 */
+  readonly ids?: Tensor;
+  /** [B, T], 1 for tokens, 0 for padding. */
+  readonly mask?: Tensor;
+}
+
+/** What may stand in the feed-forward place of a block: a dense FFN or a sparse layer. */
+export interface FeedForward<R extends object | null = object | null> {
+  /** x [B, T, D] -> output [B, T, D]; losses are scalars to be added to the model's. */
+  forward(x: Tensor, tokens: TokenInfo, pass: Pass): { output: Tensor; losses: Record<string, Tensor>; routing: R };
+}
+
+/** The gated kinds multiply with a second projection: Shazeer 2020, arXiv:2002.05202, eq. 5-6. */
+export type FeedForwardKind = "relu" | "gelu" | "geglu" | "swiglu";
+
+export const activationOf: Record<FeedForwardKind, Activation> = { relu: "relu", gelu: "gelu", geglu: "gelu", swiglu: "silu" };
+
+export function isGated(kind: FeedForwardKind): boolean {
+  return kind === "geglu" || kind === "swiglu";
+}
+
+export interface FeedForwardOptions extends Init {
+  /** Default "relu", as in the Switch Transformer. */
+  readonly kind?: FeedForwardKind;
+  /** Default true. */
+  readonly bias?: boolean;
+  /** Of the hidden activations, while training. */
+  readonly dropout?: number;
+  readonly initializer?: Initializer;
+}
+
+/** activation(x W + b) V + c, or (activation(x W + b) * (x U + d)) V + c. Vaswani et al. 2017, arXiv:1706.03762, eq. 2. */
+export class DenseFeedForward extends Module implements FeedForward<null> {
+  readonly hidden: Linear;
+  /** What the activation is multiplied with, in the gated kinds. */
+  readonly factor: Linear | null;
+  readonly output: Linear;
+  readonly kind: FeedForwardKind;
+  readonly dropout: number;
+
+  constructor(width: number, hidden: number, options: FeedForwardOptions) {
+    super();
+    const { kind = "relu", dropout: rate = 0, random } = options;
+    this.kind = kind;
+    this.dropout = rate;
+    this.hidden = new Linear(width, hidden, { ...options, random: random.at("hidden") });
+    this.factor = isGated(kind) ? new Linear(width, hidden, { ...options, random: random.at("factor") }) : null;
+    this.output = new Linear(hidden, width, { ...options, random: random.at("output") });
+  }
+
+  forward(x: Tensor, _tokens: TokenInfo, pass: Pass): { output: Tensor; losses: Record<string, Tensor>; routing: null } {
+    return { output: this.apply(x, pass), losses: {}, routing: null };
+  }
+
+  /** x [..., D] -> [..., D] */
+  apply(x: Tensor, pass: Pass): Tensor {
+    const { bias } = this.hidden;
+    const active = activate(this.hidden.project(x), activationOf[this.kind], bias ? beside(x, bias) : undefined); // [..., F]
+    const gated = this.factor ? active.mul(this.factor.forward(x)) : active;
+    return this.output.forward(dropout(gated, this.dropout, pass));
+  }
+}

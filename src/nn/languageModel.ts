@@ -1,0 +1,167 @@
+/** A decoder-only language model. B batch, T tokens, V vocabulary, D width, F hidden width, H heads. */
+import { formatShape } from "../autograd/contract.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { Block } from "./block.ts";
+import type { BlockOutput, Norm } from "./block.ts";
+import { dropout } from "./dropout.ts";
+import { Embedding } from "./embedding.ts";
+import type { FeedForward, FeedForwardKind } from "./feedForward.ts";
+import { DenseFeedForward } from "./feedForward.ts";
+import { normal, scaledTruncatedNormal } from "./initializers.ts";
+import { Linear } from "./linear.ts";
+import type { Init, Pass } from "./module.ts";
+import { Module, under } from "./module.ts";
+import type { KeyValues } from "./multiHeadAttention.ts";
+import { MultiHeadAttention } from "./multiHeadAttention.ts";
+import { LayerNorm, RMSNorm } from "./normalization.ts";
+import type { AbsolutePositions, PositionBias } from "./positions.ts";
+import { BucketBias, DistanceBias, LearnedPositions, Rotary, SinusoidalPositions } from "./positions.ts";
+
+export type PositionKind = "distance" | "buckets" | "rotary" | "learned" | "sinusoidal" | "none";
+
+export interface LanguageModelOptions extends Init {
+  /** V: ids are 0 to V - 1. 256 for bytes. */
+  readonly vocabulary: number;
+  readonly width: number;
+  readonly layers: number;
+  readonly heads: number;
+  /** F; default 4 D. */
+  readonly hidden?: number;
+  /** Longest sequence that learned positions know, and the farthest distance with a number of its own. Default 128. */
+  readonly context?: number;
+  /** Default "distance": the per-distance bias that starts at a slope. */
+  readonly positions?: PositionKind;
+  readonly kind?: FeedForwardKind;
+  /** What stands in the feed-forward place of each layer; default a dense layer of `kind`. */
+  readonly feedForward?: (layer: number, init: Init) => FeedForward & Module;
+  readonly norm?: "rms" | "layer";
+  /** Of the linear layers; default false, as in T5. */
+  readonly bias?: boolean;
+  /** Whether the logits are taken against the embedding table. Default false. */
+  readonly tied?: boolean;
+  readonly dropout?: number;
+  /** The scale s of the weights' deviation sqrt(s / fanIn); default 1. */
+  readonly initScale?: number;
+  /** What activations are kept in; parameters stay float32, logits and losses are float32. */
+  readonly compute?: "float32" | "bfloat16";
+}
+
+export interface LanguageModelInput {
+  /** [B, past + T], 1 for tokens, 0 for padding, the tokens before included. */
+  readonly mask?: Tensor | undefined;
+  /** Keys and values of the tokens before, one pair for each layer: `seen` of an earlier pass. */
+  readonly past?: readonly KeyValues[] | undefined;
+}
+
+export interface LanguageModelOutput {
+  /** [B, T, V] */
+  readonly logits: Tensor;
+  /** Auxiliary losses of the layers, summed by name. */
+  readonly losses: Record<string, Tensor>;
+  /** What the sparse layers decided, in layer order. */
+  readonly routings: object[];
+  /** Keys and values of all tokens so far, for the next pass. */
+  readonly seen: KeyValues[];
+}
+
+export class DecoderLanguageModel extends Module {
+  readonly embedding: Embedding;
+  readonly positions: (AbsolutePositions & Module) | null;
+  /** Shared by all layers, as in T5. */
+  readonly positionBias: PositionBias | null;
+  readonly blocks: readonly Block[];
+  readonly norm: Norm & Module;
+  /** null where logits are taken against the embedding table. */
+  readonly head: Linear | null;
+  readonly options: LanguageModelOptions;
+
+  constructor(options: LanguageModelOptions) {
+    super();
+    const { vocabulary, width, layers, tied = false, random } = options;
+    this.options = options;
+    this.embedding = new Embedding(vocabulary, width, {
+      ...init(options, "embedding"),
+      initializer: normal(tied ? 1 / Math.sqrt(width) : 1),
+    });
+    this.positions = absolutePositions(options);
+    this.positionBias = relativePositions(options);
+    this.blocks = Array.from({ length: layers }, (_, i) => blockOf(options, i, random.at("blocks", i)));
+    this.norm = normOf(options);
+    this.head = tied ? null : new Linear(width, vocabulary, { ...init(options, "head"), bias: false });
+    this.label();
+  }
+
+  /** ids [B, T] int32. Without a past the sequences start here. */
+  forward(ids: Tensor, { mask, past }: LanguageModelInput, pass: Pass): LanguageModelOutput {
+    if (ids.shape.length !== 2) throw new RangeError(`DecoderLanguageModel: ids ${formatShape(ids.shape)}: want [B, T]`);
+    const T = ids.shape[1];
+    const before = past?.[0]?.keys.shape[2] ?? 0;
+    const bias = this.positionBias?.forward(T, before + T);
+    const tokens = { ids, ...(mask ? { mask: mask.narrow(1, before, before + T) } : {}) };
+    const outputs: BlockOutput[] = [];
+    let x = this.#embed(ids, before, pass); // [B, T, D]
+    this.blocks.forEach((block, i) => {
+      const output = block.forward(x, { causal: true, bias, mask, past: past?.[i], tokens }, under(pass, "blocks", i));
+      outputs.push(output);
+      x = output.output;
+    });
+    return { logits: this.#logits(x), ...gathered(outputs) };
+  }
+
+  #embed(ids: Tensor, before: number, pass: Pass): Tensor {
+    const x = this.embedding.forward(ids);
+    const placed = this.positions ? this.positions.forward(x, before) : x;
+    return dropout(placed, this.options.dropout ?? 0, under(pass, "embedding")).cast(
+      this.options.compute === "bfloat16" ? "bfloat16" : x.dtype,
+    );
+  }
+
+  #logits(x: Tensor): Tensor {
+    const normed = this.norm.forward(x);
+    return (this.head ? this.head.forward(normed) : this.embedding.logits(normed)).atLeast("float32");
+  }
+}
+
+function gathered(outputs: readonly BlockOutput[]): Omit<LanguageModelOutput, "logits"> {
+  const losses: Record<string, Tensor> = {};
+  for (const output of outputs) for (const [name, loss] of Object.entries(output.losses)) losses[name] = losses[name]?.add(loss) ?? loss;
+  return { losses, routings: outputs.flatMap(({ routing }) => routing ?? []), seen: outputs.map(({ seen }) => seen) };
+}
+
+function init({ random, dtype = "float32" }: LanguageModelOptions, part: string): Init {
+  return { random: random.at(part), dtype };
+}
+
+function normOf({ norm = "rms", width, dtype = "float32" }: LanguageModelOptions): Norm & Module {
+  return norm === "rms" ? new RMSNorm(width, { dtype }) : new LayerNorm(width, { dtype });
+}
+
+function blockOf(options: LanguageModelOptions, layer: number, random: Init["random"]): Block {
+  const { width, heads, bias = false, kind = "relu", dropout: rate = 0, positions, dtype = "float32" } = options;
+  const common = { bias, dtype, dropout: rate, initializer: scaledTruncatedNormal(options.initScale) };
+  const dense = (_: number, at: Init): DenseFeedForward =>
+    new DenseFeedForward(width, options.hidden ?? 4 * width, { ...common, ...at, kind });
+  return new Block({
+    attention: new MultiHeadAttention(width, {
+      ...common,
+      heads,
+      rotary: positions === "rotary" ? new Rotary() : null,
+      random: random.at("attention"),
+    }),
+    feedForward: (options.feedForward ?? dense)(layer, { random: random.at("feedForward"), dtype }),
+    norm: () => normOf(options),
+    dropout: rate,
+  });
+}
+
+function absolutePositions(options: LanguageModelOptions): (AbsolutePositions & Module) | null {
+  const { positions, context = 128, width } = options;
+  if (positions === "learned") return new LearnedPositions(context, width, init(options, "positions"));
+  return positions === "sinusoidal" ? new SinusoidalPositions() : null;
+}
+
+function relativePositions(options: LanguageModelOptions): PositionBias | null {
+  const { positions = "distance", context = 128, heads } = options;
+  if (positions === "distance") return new DistanceBias(heads, { ...init(options, "positionBias"), maxDistance: context });
+  return positions === "buckets" ? new BucketBias(heads, init(options, "positionBias")) : null;
+}

@@ -1,0 +1,137 @@
+/** Attention in several heads at once. B batch, H heads, T queries, S keys, D width, K = D / H width of a head. */
+import { formatShape } from "../autograd/contract.ts";
+import { concat } from "../autograd/operations.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { attention, attentionWeights, attentionWithDropout, paddingBias } from "./attention.ts";
+import type { AttentionOptions } from "./attention.ts";
+import type { Initializer } from "./initializers.ts";
+import { Linear } from "./linear.ts";
+import type { Cost, Init, Pass } from "./module.ts";
+import { Module, addCosts, beside, under } from "./module.ts";
+import type { Rotary } from "./positions.ts";
+
+export interface MultiHeadAttentionOptions extends Init {
+  readonly heads: number;
+  /** Of the four projections; default true. */
+  readonly bias?: boolean;
+  /** Of the attention probabilities, while training. */
+  readonly dropout?: number;
+  /** Turns queries and keys by their positions. */
+  readonly rotary?: Rotary | null;
+  readonly initializer?: Initializer;
+}
+
+/** Keys and values of the tokens before, [B, H, S, K] each: what generation need not compute again. */
+export interface KeyValues {
+  readonly keys: Tensor;
+  readonly values: Tensor;
+}
+
+export interface AttentionInput {
+  /** Attend to these vectors [B, S, D] instead of x itself. */
+  readonly memory?: Tensor | undefined;
+  /** Take the values from these vectors instead of the memory. */
+  readonly values?: Tensor | undefined;
+  /** No token sees a later one. */
+  readonly causal?: boolean;
+  /** Added to the scores; broadcasts to [B, H, T, S]. */
+  readonly bias?: Tensor | undefined;
+  /** [B, S], 0 for keys that nobody may see: padding. */
+  readonly mask?: Tensor | undefined;
+  /** Tokens before x, seen too. */
+  readonly past?: KeyValues | undefined;
+}
+
+interface Projected {
+  readonly q: Tensor;
+  readonly k: Tensor;
+  readonly v: Tensor;
+}
+
+/** Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2. */
+export class MultiHeadAttention extends Module {
+  /** Queries, keys and values side by side: [D, 3D]. */
+  readonly projection: Linear;
+  readonly output: Linear;
+  readonly heads: number;
+  readonly dropout: number;
+  readonly rotary: Rotary | null;
+
+  constructor(width: number, options: MultiHeadAttentionOptions) {
+    super();
+    const { heads, dropout: rate = 0, rotary = null, random } = options;
+    if (width % heads) throw new RangeError(`MultiHeadAttention: width ${width} does not divide into ${heads} heads`);
+    this.projection = new Linear(width, 3 * width, { ...options, random: random.at("projection") });
+    this.output = new Linear(width, width, { ...options, random: random.at("output") });
+    this.heads = heads;
+    this.dropout = rate;
+    this.rotary = rotary;
+  }
+
+  /** x [B, T, D] -> [B, T, D]. */
+  forward(x: Tensor, input: AttentionInput, pass: Pass): Tensor {
+    return this.extend(x, input, pass).output;
+  }
+
+  /** The same, with the keys and values of all tokens so far. */
+  extend(x: Tensor, input: AttentionInput, pass: Pass): { output: Tensor; seen: KeyValues } {
+    const { q, k, v } = this.#project(x, input);
+    const options = scoreOptions(input, q);
+    const mixed =
+      pass.training && this.dropout > 0
+        ? attentionWithDropout(q, k, v, options, this.dropout, under(pass, "probabilities"))
+        : attention(q, k, v, options); // [B, H, T, K]
+    return { output: this.output.forward(mixed.transpose(1, 2).reshape(x.shape)), seen: { keys: k, values: v } };
+  }
+
+  /** The attention probabilities of x, [B, H, T, S]. */
+  weights(x: Tensor, input: AttentionInput = {}): Tensor {
+    const { q, k } = this.#project(x, input);
+    return attentionWeights(q, k, scoreOptions(input, q));
+  }
+
+  #project(x: Tensor, { memory, values, past }: AttentionInput): Projected {
+    if (x.shape.length !== 3) throw new RangeError(`MultiHeadAttention: x ${formatShape(x.shape)}: want [B, T, D]`);
+    const { q, k, v } = memory ? this.#cross(x, memory, values ?? memory) : this.#self(x);
+    const before = past?.keys.shape[2] ?? 0;
+    const turn = (heads: Tensor): Tensor => (this.rotary && !memory ? this.rotary.forward(heads, before) : heads);
+    if (!past) return { q: turn(q), k: turn(k), v };
+    return { q: turn(q), k: concat([past.keys, turn(k)], 2), v: concat([past.values, v], 2) };
+  }
+
+  /** One product for all three; heads are views. */
+  #self(x: Tensor): Projected {
+    const [q, k, v] = this.#intoHeads(this.projection.forward(x), 3);
+    return { q, k, v };
+  }
+
+  /** Queries of x meet keys and values from elsewhere: the same weights, read in parts. */
+  #cross(x: Tensor, memory: Tensor, values: Tensor): Projected {
+    const [q, k, v] = [x, memory, values].map((source, part) => {
+      const ofPart = (whole: Tensor): Tensor => beside(source, whole).split(3, -1)[part];
+      const product = source.matmul(ofPart(this.projection.weight));
+      const bias = this.projection.bias && ofPart(this.projection.bias);
+      return this.#intoHeads(bias ? product.add(bias) : product, 1)[0];
+    });
+    return { q, k, v };
+  }
+
+  /** [B, T, parts D] -> for each part [B, H, T, K]. */
+  #intoHeads(x: Tensor, parts: number): Tensor[] {
+    const [B, T, width] = x.shape;
+    const all = x.reshape([B, T, parts, this.heads, width / parts / this.heads]).permute([2, 0, 3, 1, 4]);
+    return all.split(parts, 0).map((part) => part.squeeze(0));
+  }
+
+  override cost(length: number): Cost {
+    // q k^T and the mixing of values: 2 D each for every key.
+    const mixing = { active: 0, flops: 4 * length * this.output.weight.shape[0] };
+    return addCosts([super.cost(length), mixing]);
+  }
+}
+
+function scoreOptions({ causal = false, bias, mask }: AttentionInput, q: Tensor): AttentionOptions {
+  const padding = mask && paddingBias(mask, q.dtype);
+  const total = padding && bias ? bias.add(padding) : (bias ?? padding);
+  return total ? { causal, bias: total } : { causal };
+}

@@ -1,0 +1,104 @@
+/** Normalisation over the last axes. D width. */
+import type { Shape } from "../autograd/contract.ts";
+import { formatShape, sameShape } from "../autograd/contract.ts";
+import { ones, zeros } from "../autograd/create.ts";
+import type { Fused } from "../autograd/primitive.ts";
+import { applyFused, requireFloat, widened } from "../autograd/primitive.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import type { Init } from "./module.ts";
+import { Module, beside } from "./module.ts";
+
+export const layerNormFused: Fused<"layerNorm"> = {
+  name: "layerNorm",
+  type: (_, x) => ({ shape: x.shape, dtype: x.dtype }),
+  compose: ({ eps }, x, weight, bias) => standardize(x, eps).mul(weight).add(bias),
+};
+
+export const rmsNormFused: Fused<"rmsNorm"> = {
+  name: "rmsNorm",
+  type: (_, x) => ({ shape: x.shape, dtype: x.dtype }),
+  compose: ({ eps }, x, weight) => x.mul(x.square().mean(-1, { keepDims: true }).add(eps).rsqrt()).mul(weight),
+};
+
+function standardize(x: Tensor, eps: number): Tensor {
+  const centred = x.sub(x.mean(-1, { keepDims: true }));
+  return centred.mul(centred.square().mean(-1, { keepDims: true }).add(eps).rsqrt());
+}
+
+/**
+ * (x - mean) / sqrt(variance + eps) * weight + bias over the trailing axes that `weight` and `bias` span; without them over the
+ * last axis. Ba, Kiros & Hinton 2016, arXiv:1607.06450, eq. 4.
+ */
+export function layerNorm(x: Tensor, weight?: Tensor, bias?: Tensor, eps = 1e-5): Tensor {
+  requireFloat("layerNorm", x);
+  if (!weight || !bias) return widened("layerNorm", [x], (y) => scaled(standardize(flat(y, weight), eps).reshape(y.shape), weight));
+  checkTail("layerNorm", x, weight);
+  checkTail("layerNorm", x, bias);
+  return widened("layerNorm", [x, weight, bias], (y, w, b) =>
+    applyFused(layerNormFused, { eps }, flat(y, w), w.reshape([-1]), b.reshape([-1])).reshape(y.shape),
+  );
+}
+
+function scaled(x: Tensor, weight?: Tensor): Tensor {
+  return weight ? x.mul(weight) : x;
+}
+
+/** The trailing axes that the weight spans as one. */
+function flat(x: Tensor, weight?: Tensor): Tensor {
+  if (!weight || weight.shape.length <= 1) return x;
+  return x.reshape([...x.shape.slice(0, x.shape.length - weight.shape.length), weight.size]);
+}
+
+/** x / sqrt(mean(x^2) + eps) * weight over the last axis. Zhang & Sennrich 2019, arXiv:1910.07467, eq. 4. */
+export function rmsNorm(x: Tensor, weight: Tensor, eps = 1e-6): Tensor {
+  requireFloat("rmsNorm", x);
+  checkTail("rmsNorm", x, weight);
+  return widened("rmsNorm", [x, weight], (y, w) => applyFused(rmsNormFused, { eps }, y, w));
+}
+
+function checkTail(operation: string, x: Tensor, weight: Tensor): void {
+  if (!sameShape(x.shape.slice(x.shape.length - weight.shape.length), weight.shape))
+    throw new RangeError(`${operation}: weight ${formatShape(weight.shape)} does not fit the last axes of ${formatShape(x.shape)}`);
+}
+
+export interface NormOptions extends Omit<Init, "random"> {
+  /** Keeps the root away from 0. */
+  readonly eps?: number;
+}
+
+export class LayerNorm extends Module {
+  /** [D], 1 at the start. */
+  readonly weight: Tensor;
+  /** [D], 0 at the start. */
+  readonly bias: Tensor;
+  readonly eps: number;
+
+  constructor(width: number | Shape, { eps = 1e-5, dtype = "float32" }: NormOptions = {}) {
+    super();
+    const shape = typeof width === "number" ? [width] : width;
+    this.weight = ones(shape, { dtype, requiresGrad: true });
+    this.bias = zeros(shape, { dtype, requiresGrad: true });
+    this.eps = eps;
+  }
+
+  forward(x: Tensor): Tensor {
+    return layerNorm(x, beside(x, this.weight), beside(x, this.bias), this.eps);
+  }
+}
+
+/** As T5 and the Switch Transformer have it: no mean, no bias. */
+export class RMSNorm extends Module {
+  /** [D], 1 at the start. */
+  readonly weight: Tensor;
+  readonly eps: number;
+
+  constructor(width: number, { eps = 1e-6, dtype = "float32" }: NormOptions = {}) {
+    super();
+    this.weight = ones([width], { dtype, requiresGrad: true });
+    this.eps = eps;
+  }
+
+  forward(x: Tensor): Tensor {
+    return rmsNorm(x, beside(x, this.weight), this.eps);
+  }
+}

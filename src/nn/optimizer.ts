@@ -1,0 +1,112 @@
+/** What all optimisers share: named parameters in groups, state per parameter that is saved with the model, one step at a time. */
+import type { Backend } from "../autograd/contract.ts";
+import { formatShape, sameShape } from "../autograd/contract.ts";
+import { noGrad } from "../autograd/context.ts";
+import { zeros } from "../autograd/create.ts";
+import { scope } from "../autograd/scope.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { Module } from "./module.ts";
+
+/** A model, or parameters by name. */
+export type Parameters = Module | Iterable<readonly [string, Tensor]>;
+
+/** Options of single parameters, by name: `(name) => (name.endsWith("bias") ? { weightDecay: 0 } : {})`. */
+export type Groups<O> = (name: string, parameter: Tensor) => Partial<O>;
+
+export interface StepOptions {
+  /** Times the learning rate: what a schedule gives for this step. Default 1. */
+  readonly factor?: number;
+  /** Times every gradient: a scalar on the device, so that clipping needs no reading back. See gradScale. */
+  readonly gradScale?: Tensor | null;
+}
+
+/** Everything an optimiser needs to go on where it stopped. */
+export interface OptimizerState {
+  /** Steps taken. */
+  readonly step: number;
+  /** By parameter and kind: "blocks.0.attention.output.weight/first". */
+  readonly tensors: ReadonlyMap<string, Tensor>;
+}
+
+/** One parameter and what belongs to it. */
+export interface Slot<O> {
+  readonly name: string;
+  readonly parameter: Tensor;
+  readonly options: O;
+  /** State by kind: moments, momentum. Persistent; only `assign` changes it. */
+  readonly state: Record<string, Tensor>;
+}
+
+export abstract class Optimizer<O extends { readonly lr: number }> {
+  protected readonly slots: readonly Slot<O>[];
+  #steps = 0;
+
+  protected constructor(parameters: Parameters, options: O, groups: Groups<O> = () => ({})) {
+    const named = parameters instanceof Module ? parameters.namedParameters() : [...parameters];
+    if (named.length === 0) throw new RangeError(`${this.constructor.name}: there is no parameter to train`);
+    this.slots = named.map(([name, parameter]) => ({
+      name,
+      parameter,
+      options: { ...options, ...groups(name, parameter) },
+      state: this.initial(parameter),
+    }));
+  }
+
+  /** The state of one parameter before the first step; `persistent` zeros. */
+  protected abstract initial(parameter: Tensor): Record<string, Tensor>;
+
+  /** Moves the parameters of `slots`, all of which have gradients; `step` counts from 1. */
+  protected abstract update(slots: readonly Slot<O>[], step: number, options: Required<StepOptions>): void;
+
+  /** Steps taken so far. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /** Moves every parameter that has a gradient. Gradients stay until `zeroGrad`. */
+  step({ factor = 1, gradScale = null }: StepOptions = {}): void {
+    this.#steps++;
+    const ready = this.slots.filter(({ parameter }) => parameter.grad);
+    noGrad(() => scope(() => this.update(ready, this.#steps, { factor, gradScale })));
+  }
+
+  zeroGrad(): void {
+    for (const { parameter } of this.slots) parameter.zeroGrad();
+  }
+
+  state(): OptimizerState {
+    const entries = this.slots.flatMap(({ name, state }) =>
+      Object.entries(state).map(([kind, tensor]): [string, Tensor] => [`${name}/${kind}`, tensor]),
+    );
+    return { step: this.#steps, tensors: new Map(entries) };
+  }
+
+  /** Everything is checked before anything is assigned. */
+  load({ step, tensors }: OptimizerState): void {
+    const own = this.state().tensors;
+    for (const [name, tensor] of own) {
+      const saved = tensors.get(name);
+      if (!saved || !sameShape(saved.shape, tensor.shape) || saved.dtype !== tensor.dtype)
+        throw new RangeError(
+          `${this.constructor.name}.load: "${name}" is ${saved ? `${saved.dtype} ${formatShape(saved.shape)}` : "missing"} in the saved state, ${tensor.dtype} ${formatShape(tensor.shape)} here`,
+        );
+    }
+    const unknown = [...tensors.keys()].find((name) => !own.has(name));
+    if (unknown !== undefined) throw new RangeError(`${this.constructor.name}.load: "${unknown}" of the saved state has no place here`);
+    for (const [name, tensor] of own) tensor.assign(tensors.get(name) ?? tensor);
+    this.#steps = step;
+  }
+}
+
+/** Zeros that no scope frees, for optimiser state. */
+export function stateLike(parameter: Tensor, shape = parameter.shape): Tensor {
+  const backend: Backend = parameter.backend;
+  return zeros(shape, { dtype: parameter.dtype, backend }).persist();
+}
+
+/** The gradient of a slot, scaled as the step says. */
+export function gradientOf({ parameter }: Slot<unknown>, gradScale: Tensor | null): Tensor {
+  const { grad } = parameter;
+  if (!grad) throw new ReferenceError(`step: ${parameter.label} has no gradient`);
+  return gradScale ? grad.mul(gradScale.cast(grad.dtype)) : grad;
+}

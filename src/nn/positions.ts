@@ -1,0 +1,202 @@
+/**
+ * Where a token stands. Absolute positions are added to the embeddings, relative ones to the attention scores, rotary ones turn
+ * queries and keys. B batch, H heads, T queries (the last T places), S keys, D width, K width of a head.
+ */
+import type { Backend, DType } from "../autograd/contract.ts";
+import { tensor } from "../autograd/create.ts";
+import { concat } from "../autograd/operations.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import type { Initializer } from "./initializers.ts";
+import { truncatedNormal } from "./initializers.ts";
+import type { Init } from "./module.ts";
+import { Module } from "./module.ts";
+import { Tables } from "./tables.ts";
+
+const tables = new Tables();
+
+/** Adds something of its position to each token: x [B, T, D], of which `past` tokens came before. */
+export interface AbsolutePositions {
+  forward(x: Tensor, past: number): Tensor;
+}
+
+/** Learned row per position. */
+export class LearnedPositions extends Module implements AbsolutePositions {
+  /** [context, D] */
+  readonly weight: Tensor;
+
+  constructor(
+    context: number,
+    width: number,
+    { random, dtype = "float32", initializer = truncatedNormal(0.02) }: Init & { readonly initializer?: Initializer },
+  ) {
+    super();
+    this.weight = initializer([context, width], random.at("weight"), { dtype, requiresGrad: true });
+  }
+
+  forward(x: Tensor, past: number): Tensor {
+    const [context] = this.weight.shape;
+    const end = past + x.shape[1];
+    if (end > context) throw new RangeError(`LearnedPositions: position ${end - 1} is beyond the context of ${context}`);
+    return x.add(this.weight.narrow(0, past, end).cast(x.dtype));
+  }
+
+  /** One row a token. */
+  override cost(): { active: number; flops: number } {
+    return { active: this.weight.shape[1], flops: 0 };
+  }
+}
+
+/** sin and cos of the position at wavelengths from 2 pi to 20,000 pi. Vaswani et al. 2017, arXiv:1706.03762, section 3.5. */
+export class SinusoidalPositions extends Module implements AbsolutePositions {
+  forward(x: Tensor, past: number): Tensor {
+    const [, T, D] = x.shape;
+    return x.add(
+      tables.get(x.backend, `sinusoidal ${past} ${T} ${D} ${x.dtype}`, () => sinusoids(T, D, { past, dtype: x.dtype, backend: x.backend })),
+    );
+  }
+}
+
+/** [T, D]: column 2i is sin(position / 10000^(2i/D)), column 2i + 1 its cosine. */
+export function sinusoids(
+  T: number,
+  D: number,
+  { past = 0, dtype = "float32", backend }: { past?: number; dtype?: DType; backend?: Backend } = {},
+): Tensor {
+  const angle = (i: number): number => (past + Math.floor(i / D)) / 10000 ** ((2 * Math.floor((i % D) / 2)) / D);
+  const values = Float64Array.from({ length: T * D }, (_, i) => ((i % D) % 2 ? Math.cos(angle(i)) : Math.sin(angle(i))));
+  return tensor(values, { shape: [T, D], dtype, ...(backend ? { backend } : {}) });
+}
+
+/** A number per head for each pair of positions, added to the scores. */
+export abstract class PositionBias extends Module {
+  /** A row per kind of distance: [N, H]. */
+  abstract readonly weight: Tensor;
+
+  /** Which row speaks for a key at `distance` = query position - key position. */
+  abstract rowOf(distance: number): number;
+
+  /** -> [H, T, S] */
+  forward(T: number, S: number): Tensor {
+    const { backend } = this.weight;
+    const rows = Int32Array.from({ length: T + S - 1 }, (_, i) => this.rowOf(S - 1 - i)); // by key - query, from 1 - S on
+    const index = this.#index.get(backend, `${T} ${S}`, () =>
+      tensor(
+        Int32Array.from({ length: T * S }, (_, i) => rows[(i % S) + T - 1 - Math.floor(i / S)]),
+        { shape: [T, S], backend },
+      ),
+    );
+    return this.weight.takeRows(index).permute([2, 0, 1]);
+  }
+
+  readonly #index = new Tables();
+
+  /** One row for each key that a token attends to. */
+  override cost(length: number): { active: number; flops: number } {
+    const [rows, heads] = this.weight.shape;
+    return { active: Math.min(rows, length) * heads, flops: 0 };
+  }
+}
+
+export interface PositionBiasOptions extends Init {
+  /** Keys behind the query have rows of their own. Default false: a causal model has no such keys. */
+  readonly bidirectional?: boolean;
+  readonly maxDistance?: number;
+}
+
+/**
+ * A learned number per head and distance, started at -slope * distance with the slopes 2^(-8h/H), h = 1..H, of ALiBi (Press et
+ * al. 2021, arXiv:2108.12409, section 3), which keeps them fixed. Distances beyond the last row share it.
+ */
+export class DistanceBias extends PositionBias {
+  readonly weight: Tensor;
+  readonly bidirectional: boolean;
+
+  constructor(heads: number, { maxDistance = 128, bidirectional = false, dtype = "float32" }: Omit<PositionBiasOptions, "random"> = {}) {
+    super();
+    this.bidirectional = bidirectional;
+    const rows = bidirectional ? 2 * maxDistance - 1 : maxDistance;
+    const distance = (row: number): number => (bidirectional ? Math.abs(row - maxDistance + 1) : row);
+    const values = Float64Array.from(
+      { length: rows * heads },
+      (_, i) => -(2 ** ((-8 * ((i % heads) + 1)) / heads)) * distance(Math.floor(i / heads)),
+    );
+    this.weight = tensor(values, { shape: [rows, heads], dtype, requiresGrad: true });
+  }
+
+  rowOf(distance: number): number {
+    const [rows] = this.weight.shape;
+    const last = this.bidirectional ? (rows - 1) / 2 : rows - 1;
+    return this.bidirectional ? Math.max(-last, Math.min(last, distance)) + last : Math.max(0, Math.min(last, distance));
+  }
+}
+
+/** A learned number per head and bucket of distances, as in T5. Raffel et al. 2019, arXiv:1910.10683, section 2.1. */
+export class BucketBias extends PositionBias {
+  readonly weight: Tensor;
+  readonly bidirectional: boolean;
+  readonly maxDistance: number;
+
+  constructor(
+    heads: number,
+    {
+      buckets = 32,
+      maxDistance = 128,
+      bidirectional = false,
+      dtype = "float32",
+      random,
+    }: PositionBiasOptions & { readonly buckets?: number },
+  ) {
+    super();
+    this.bidirectional = bidirectional;
+    this.maxDistance = maxDistance;
+    this.weight = truncatedNormal(0.02)([buckets, heads], random.at("weight"), { dtype, requiresGrad: true });
+  }
+
+  rowOf(distance: number): number {
+    return bucketOf(distance, this.weight.shape[0], this.maxDistance, this.bidirectional);
+  }
+}
+
+/**
+ * Half of the buckets hold one distance each, the others grow logarithmically up to maxDistance; beyond, the last. Bidirectional:
+ * the upper half of the buckets is for keys behind the query (distance < 0).
+ */
+export function bucketOf(distance: number, buckets: number, maxDistance: number, bidirectional: boolean): number {
+  if (bidirectional) {
+    const half = Math.floor(buckets / 2);
+    return (distance < 0 ? half : 0) + bucketOf(Math.abs(distance), half, maxDistance, false);
+  }
+  const d = Math.max(0, distance);
+  const exact = Math.floor(buckets / 2);
+  if (d < exact) return d;
+  return Math.min(buckets - 1, exact + Math.floor((Math.log(d / exact) / Math.log(maxDistance / exact)) * (buckets - exact)));
+}
+
+/** Turns pairs of coordinates by angles that grow with the position. Su et al. 2021, arXiv:2104.09864, eq. 34. */
+export class Rotary extends Module {
+  readonly base: number;
+
+  constructor(base = 10000) {
+    super();
+    this.base = base;
+  }
+
+  /** x [B, H, T, K], of which `past` positions came before; coordinate i is paired with i + K/2. */
+  forward(x: Tensor, past: number): Tensor {
+    const [, , T, K] = x.shape;
+    if (K % 2) throw new RangeError(`Rotary: heads of width ${K} cannot be paired; the width must be even`);
+    const [cos, sin] = [Math.cos, Math.sin].map((f) =>
+      tables.get(x.backend, `${f.name} ${this.base} ${past} ${T} ${K} ${x.dtype}`, () => this.#angles(f, x, past)),
+    );
+    const [a, b] = x.split(2, -1);
+    return concat([a.mul(cos).sub(b.mul(sin)), b.mul(cos).add(a.mul(sin))], -1);
+  }
+
+  /** f of position / base^(2i/K), [T, K/2]. */
+  #angles(f: (angle: number) => number, { shape, dtype, backend }: Tensor, past: number): Tensor {
+    const [T, K] = shape.slice(-2);
+    const half = K / 2;
+    const values = Float64Array.from({ length: T * half }, (_, i) => f((past + Math.floor(i / half)) / this.base ** ((i % half) / half)));
+    return tensor(values, { shape: [T, half], dtype, backend });
+  }
+}

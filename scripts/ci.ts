@@ -1,0 +1,74 @@
+/**
+ * The stages behind .ci/run. Ends with "N passed, N failed" alone on the last line: the sum of all test runs, in which any other
+ * stage that failed counts as one failure. Exits with 1 when anything failed.
+ */
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { runStages } from "./stages.ts";
+import type { Outcome, Stage } from "./stages.ts";
+
+const temp = mkdtempSync(join(tmpdir(), "switchyard-"));
+const node24 = join(temp, "node24", "node_modules", `node-${process.platform}-${process.arch}`, "bin");
+
+const examples = ["examples", "examples/train"].flatMap((folder) =>
+  readdirSync(folder)
+    .filter((name) => (folder === "examples" ? /^\d.*\.ts$/.test(name) : name === "main.ts"))
+    .map((name) => `${folder}/${name}`),
+);
+
+const stages: Stage[] = [
+  { name: "check", command: "npm run check" },
+  { name: "build", command: "npm run build" },
+  { name: `tests on Node ${process.versions.node}`, command: "npm test" },
+  {
+    name: "fetch Node 24",
+    command: `npm i --no-save --ignore-scripts --no-audit --no-fund --prefix ${join(temp, "node24")} node-${process.platform}-${process.arch}@24`,
+  },
+  {
+    name: "tests on Node 24",
+    command: "node --version && npm test",
+    env: { PATH: node24 + delimiter + process.env.PATH },
+    after: ["fetch Node 24"],
+  },
+  // Browser and GPU stages belong here, so that they run beside the Node 24 tests.
+  ...examples.map((file) => ({
+    name: file,
+    command: `node --import=tsx --conditions=source ${file}`,
+    env: { SWITCHYARD_SHORT: "1" },
+  })),
+  { name: "pack", command: `npm pack --ignore-scripts --pack-destination ${temp}`, after: ["build"] },
+  { name: "tarball", command: `node --import=tsx scripts/tarball.ts ${temp}`, after: ["pack"] },
+  { name: "publint", command: `npm exec --yes -- publint@0.3.25 --strict ${temp}/*.tgz`, after: ["pack"] },
+  {
+    name: "are the types wrong",
+    command: `npm exec --yes -- @arethetypeswrong/cli@0.18.5 --profile esm-only ${temp}/*.tgz`,
+    after: ["pack"],
+  },
+  ...(existsSync("scripts/sabotage.ts") ? [{ name: "sabotage", command: "node --import=tsx scripts/sabotage.ts" }] : []),
+];
+
+/** What mocha says of itself in its last lines; a stage without them counts itself. */
+function counts({ ok, output }: Outcome): { passed: number; failed: number } {
+  const of = (word: string): number =>
+    [...output.matchAll(new RegExp(`^ {2}(\\d+) ${word}`, "gm"))].reduce((sum, [, n]) => sum + Number(n), 0);
+  const failed = of("failing");
+  return { passed: of("passing"), failed: failed > 0 || ok ? failed : 1 };
+}
+
+function summary(outcomes: readonly Outcome[], wall: number): void {
+  console.log("\nseconds per stage");
+  for (const { name, ok, seconds } of outcomes) console.log(`${seconds.toFixed(1).padStart(7)}  ${name}${ok ? "" : "  FAILED"}`);
+  console.log(`${wall.toFixed(1).padStart(7)}  from start to end, two stages at a time`);
+}
+
+// .ci/run has installed already and tells how long it took: "install=12".
+const installed = Number(process.argv[2]?.split("=")[1] ?? 0);
+const outcomes = await runStages(stages);
+rmSync(temp, { recursive: true, force: true });
+summary([{ name: "install", ok: true, seconds: installed, output: "" }, ...outcomes], installed + performance.now() / 1000);
+const sums = outcomes.map(counts);
+const passed = sums.reduce((sum, count) => sum + count.passed, 0);
+const failed = sums.reduce((sum, count) => sum + count.failed, 0);
+console.log(`\n${passed} passed, ${failed} failed`);
+process.exitCode = failed > 0 ? 1 : 0;

@@ -1,0 +1,138 @@
+/** Uses the packed tarball (in the folder given) as its users will: installs, imports, type-checks, bundles and weighs it. */
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+import type { BuildResult, Metafile } from "esbuild";
+import { entries, manifest } from "./entries.ts";
+
+/** KB of 1,000 bytes, minified and gzipped. They move only with a line in the changelog. */
+const BUDGETS: Readonly<Record<string, number>> = { ".": 30, "./moe": 20 };
+
+const folder = resolve(process.argv[2] ?? ".");
+const consumer = join(folder, "consumer");
+const peers = Object.keys(manifest.peerDependencies);
+
+function sh(command: string, ...args: string[]): void {
+  console.log(`$ ${command} ${args.join(" ")}`);
+  execFileSync(command, args, { cwd: consumer, stdio: "inherit" });
+}
+
+function install(): void {
+  mkdirSync(consumer);
+  writeFileSync(join(consumer, "package.json"), JSON.stringify({ private: true, type: "module" }));
+  const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz"));
+  if (tarball === undefined) throw new Error(`tarball: there is no .tgz in ${folder}; run npm pack --pack-destination ${folder}`);
+  // Of the optional peers only fast-check: ./backend/gpu must load, and explain itself, without gpu.js.
+  sh(
+    "npm",
+    "install",
+    "--no-audit",
+    "--no-fund",
+    "--ignore-scripts",
+    join(folder, tarball),
+    `fast-check@${manifest.peerDependencies["fast-check"]}`,
+  );
+}
+
+function importAll(): void {
+  copyFileSync("scripts/consumer/oneCore.mjs", join(consumer, "oneCore.mjs"));
+  sh("node", "oneCore.mjs", ...entries.map(({ specifier }) => specifier));
+}
+
+/** Declarations must compile for a user who checks libraries too: as Node resolves, and as bundlers do. */
+function typeCheck(): void {
+  copyFileSync("scripts/consumer/types.ts", join(consumer, "types.ts"));
+  const imports = entries.map(({ specifier }, index) => `import * as entry${index} from "${specifier}";\nvoid entry${index};\n`);
+  writeFileSync(join(consumer, "entries.ts"), imports.join(""));
+  const tsc = resolve("node_modules/.bin/tsc");
+  for (const [module, resolution] of [
+    ["nodenext", "nodenext"],
+    ["esnext", "bundler"],
+  ] as const) {
+    const options = [
+      "--noEmit",
+      "--strict",
+      "--exactOptionalPropertyTypes",
+      "--target",
+      "es2022",
+      "--module",
+      module,
+      "--moduleResolution",
+      resolution,
+    ];
+    sh(tsc, ...options, "entries.ts", "types.ts");
+  }
+}
+
+type Bundle = BuildResult<{ metafile: true; write: false }>;
+
+/** As a page would: minified, tree-shaken, for browsers, optional peers left out, what `import()` loads in files of its own. */
+const bundle = (specifiers: string[]): Promise<Bundle> =>
+  build({
+    entryPoints: specifiers,
+    absWorkingDir: consumer,
+    outdir: "out",
+    bundle: true,
+    splitting: true,
+    minify: true,
+    format: "esm",
+    platform: "browser",
+    target: "es2022",
+    external: peers,
+    metafile: true,
+    write: false,
+    logLevel: "warning",
+  });
+
+/** The files that load at once with an entry: itself and its static imports. */
+function loadedWith(outputs: Metafile["outputs"], file: string, found = new Set<string>()): Set<string> {
+  if (found.has(file) || outputs[file] === undefined) return found;
+  found.add(file);
+  for (const { path, kind } of outputs[file].imports) if (kind === "import-statement") loadedWith(outputs, path, found);
+  return found;
+}
+
+function gzipped({ outputFiles }: Bundle, files: ReadonlySet<string>): number {
+  const chosen = outputFiles.filter(({ path }) => [...files].some((file) => path === join(consumer, file)));
+  return chosen.reduce((sum, { contents }) => sum + gzipSync(contents, { level: 9 }).length, 0) / 1000;
+}
+
+const outputOf = ({ metafile }: Bundle, specifier: string): string => {
+  const found = Object.entries(metafile.outputs).find(([, { entryPoint }]) =>
+    entryPoint?.endsWith(entries.find((entry) => entry.specifier === specifier)?.built.slice(1) ?? "?"),
+  );
+  if (found === undefined) throw new Error(`tarball: esbuild wrote no file for ${specifier}`);
+  return found[0];
+};
+
+/** Size of an entry alone, and of what it adds for a page that has the core already. */
+async function weigh(specifier: string): Promise<{ alone: number; added: number }> {
+  const alone = await bundle([specifier]);
+  const both = await bundle([manifest.name, specifier]);
+  const core = loadedWith(both.metafile.outputs, outputOf(both, manifest.name));
+  const own = loadedWith(both.metafile.outputs, outputOf(both, specifier));
+  return {
+    alone: gzipped(alone, loadedWith(alone.metafile.outputs, outputOf(alone, specifier))),
+    added: gzipped(both, new Set([...own].filter((file) => !core.has(file)))),
+  };
+}
+
+async function weighAll(): Promise<void> {
+  console.log("\nentry                 gzip KB alone   added to the core   budget");
+  const over: string[] = [];
+  for (const { specifier, subpath } of entries) {
+    const { alone, added } = await weigh(specifier);
+    const counted = subpath === "." ? alone : added;
+    const budget = BUDGETS[subpath];
+    console.log(`${subpath.padEnd(20)}${alone.toFixed(1).padStart(15)}${added.toFixed(1).padStart(20)}${String(budget ?? "").padStart(9)}`);
+    if (budget !== undefined && counted > budget) over.push(`${subpath} weighs ${counted.toFixed(1)} KB, its budget is ${budget}`);
+  }
+  if (over.length > 0) throw new Error(`tarball: ${over.join("; ")}`);
+}
+
+install();
+importAll();
+typeCheck();
+await weighAll();

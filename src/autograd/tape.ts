@@ -137,7 +137,7 @@ function pullback(tape: Tape, seed: Tensor, targets: ReadonlySet<Tensor>, { crea
   const wanted = reaching(tape, targets);
   const cotangents = new Map<Tensor, Tensor>();
   const walk = (): void => {
-    if (wanted.has(tape.root)) cotangents.set(tape.root, seed.alias());
+    if (wanted.has(tape.root)) cotangents.set(tape.root, createGraph ? seed : seed.alias());
     for (let i = tape.lines.length - 1; i >= 0; i--) {
       const line = tape.lines[i];
       const g = cotangents.get(line.output);
@@ -176,7 +176,8 @@ function pullLine(line: Line, g: Tensor, wanted: ReadonlySet<Tensor>, cotangents
       if (!needed[i] || !cotangent) return;
       const before = cotangents.get(input);
       const part = checked(line, i, sumTo(cotangent, input));
-      const sum = before ? before.add(part) : part.owner === inner && !kept.has(part) ? part : part.alias();
+      const own = createGraph || (part.owner === inner && !kept.has(part)); // an alias has no history, and a recorded walk needs it
+      const sum = before ? before.add(part) : own ? part : part.alias();
       if (before && !createGraph) kept.delete(before), before.dispose();
       cotangents.set(input, sum);
       kept.add(sum);

@@ -1,0 +1,332 @@
+/**
+ * The matrix product. C [M, N] = A [M, K] B [K, N]; MR x NR is the tile that a micro-kernel keeps in registers.
+ *
+ * A tile of C is a sum of K outer products: for each k, MR numbers of A times NR of B. MR + NR loads feed MR * NR multiply-adds, so
+ * the larger the tile the less the loads count, until registers run out. x64 has 16 vector registers and V8 keeps one for
+ * itself: with a fused multiply-add 6 x 8 takes 12 accumulators + 2 of B + 1 of A; without, a product needs a register too and 4 x 8 is best.
+ *
+ * B is packed into panels of 8 columns, [N / 8, K, 8], so that each k of a tile reads 32 bytes that follow the last 32; A is read
+ * where it lies if its rows are contiguous, else (a transpose) packed into panels of MR rows, [M / MR, K, MR]. K and M are cut into blocks
+ * so that a panel of B stays in the first-level cache and a block of A in the second, as Goto and van de Geijn 2008 (Anatomy of
+ * high-performance matrix multiplication) have it.
+ */
+import { f32, f32x4, i32, v128 } from "../instructions.ts";
+import type { I32, V128 } from "../instructions.ts";
+import type { Body, Func, Local, Module } from "../assembler.ts";
+import type { Arithmetic } from "./arithmetic.ts";
+
+export const NR = 8;
+/** Of K at once: a panel of B is then 8 KiB, a quarter of the first-level cache. */
+const K_BLOCK = 256;
+/** Rows of A at once; a multiple of 4 and of 6. */
+const M_BLOCK = 96;
+/** Bytes that a product needs for itself on each thread: a packed block of A, and a tile for the edges of C. */
+export const GEMM_SCRATCH = 4 * M_BLOCK * K_BLOCK + 256;
+/** From this many columns of C on, packing A pays where the micro-kernel is short of instructions. */
+const PACK_FROM = 192;
+
+const MICRO = { c: "i32", cRow: "i32", a: "i32", aRow: "i32", rows: "i32", b: "i32", bRow: "i32", k: "i32", add: "i32" } as const;
+type Micro = Func<typeof MICRO, "void">;
+
+/** Of a product's operands, for one thread. Strides in bytes; B's columns are adjacent, or it is packed (bRow 32, bPanel K * 32). */
+const GEMM = {
+  c: "i32", cRow: "i32", a: "i32", aRow: "i32", aColumn: "i32", b: "i32", bRow: "i32", bPanel: "i32", m: "i32", n: "i32", k: "i32", scratch: "i32",
+} as const;
+export type Gemm = Func<typeof GEMM, "void">;
+
+/** MR * NR accumulators, written or added to C after K outer products. */
+class Tile {
+  readonly sums: readonly (readonly [Local<"v128">, Local<"v128">])[];
+  readonly #f: Body;
+  readonly #madd: Arithmetic["madd"];
+
+  constructor(f: Body, madd: Arithmetic["madd"], rows: number) {
+    this.#f = f;
+    this.#madd = madd;
+    this.sums = Array.from({ length: rows }, () => [f.local("v128"), f.local("v128")] as const);
+  }
+
+  /** One outer product: B's two vectors at `b`, A's number of each row by `a`. */
+  accumulate(b: I32, a: (row: number) => V128): void {
+    const b0 = this.#f.let(v128.load(b));
+    const b1 = this.#f.let(v128.load(b, 16));
+    for (const [row, [left, right]] of this.sums.entries()) {
+      const broadcast = this.#f.let(a(row));
+      this.#f.set(left, this.#madd(broadcast, b0, left));
+      this.#f.set(right, this.#madd(broadcast, b1, right));
+    }
+  }
+
+  store(c: Local<"i32">, cRow: I32, add: I32): void {
+    const f = this.#f;
+    const eachRow = (put: (row: I32, left: V128, right: V128) => void): void => {
+      const row = f.let(c);
+      for (const [left, right] of this.sums) {
+        put(row, left, right);
+        f.set(row, i32.add(row, cRow));
+      }
+    };
+    const write = (row: I32, left: V128, right: V128): void => f.do(v128.store(row, left), v128.store(row, right, 16));
+    f.if(
+      add,
+      () => eachRow((row, left, right) => write(row, f32x4.add(v128.load(row), left), f32x4.add(v128.load(row, 16), right))),
+      () => eachRow(write),
+    );
+  }
+}
+
+/** The pointers to MR rows of A. From `rows` on they repeat the last one, and nobody reads what they give. */
+function rowPointers(f: Body, a: I32, aRow: I32, rows: I32, MR: number): Local<"i32">[] {
+  const pointers = [f.let(a)];
+  for (let r = 1; r < MR; r++) pointers.push(f.let(i32.add(pointers[r - 1], i32.select(i32.gt(rows, r), aRow, 0))));
+  return pointers;
+}
+
+/** K outer products, several to a turn where the engine keeps them apart (V8 before 11.4 hoists all their loads, and spills). */
+function unrolled(f: Body, k: I32, turns: number, steps: (count: number) => void): void {
+  if (turns === 1) return f.for(0, k, 1, () => steps(1));
+  const whole = f.let(i32.and(k, -turns));
+  f.for(0, whole, turns, () => steps(turns));
+  f.for(whole, k, 1, () => steps(1));
+}
+
+/** A where it lies: MR pointers walk along its rows. */
+function microByRows(m: Module, { madd, unroll, tileRows: MR }: Arithmetic): Micro {
+  return m.func("microByRows", MICRO, (f, { c, cRow, a, aRow, rows, b, bRow, k, add }) => {
+    const tile = new Tile(f, madd, MR);
+    const pointers = rowPointers(f, a, aRow, rows, MR);
+    unrolled(f, k, unroll, (count) => {
+      for (let step = 0; step < count; step++) {
+        tile.accumulate(b, (row) => v128.load32Splat(pointers[row], 4 * step));
+        f.set(b, i32.add(b, bRow));
+      }
+      for (const pointer of pointers) f.set(pointer, i32.add(pointer, 4 * count));
+    });
+    tile.store(c, cRow, add);
+  });
+}
+
+/** A in a packed panel, [K, MR]. */
+function microByPanel(m: Module, { madd, unroll, tileRows: MR }: Arithmetic): Micro {
+  return m.func("microByPanel", MICRO, (f, { c, cRow, a, b, bRow, k, add }) => {
+    const tile = new Tile(f, madd, MR);
+    unrolled(f, k, unroll, (count) => {
+      for (let step = 0; step < count; step++) {
+        tile.accumulate(b, (row) => v128.load32Splat(a, 4 * (step * MR + row)));
+        f.set(b, i32.add(b, bRow));
+      }
+      f.set(a, i32.add(a, 4 * MR * count));
+    });
+    tile.store(c, cRow, add);
+  });
+}
+
+const PACK_ROWS = { to: "i32", a: "i32", aRow: "i32", aColumn: "i32", m: "i32", k: "i32" } as const;
+
+/** A block of A as panels of MR rows. A panel's missing rows hold whatever is there. */
+function packRows(m: Module, { tileRows: MR }: Arithmetic): Func<typeof PACK_ROWS, "void"> {
+  return m.func("packRows", PACK_ROWS, (f, { to, a, aRow, aColumn, m: M, k: K }) => {
+    const byColumns = f.let(i32.eq(aRow, 4));
+    f.for(0, M, MR, (i) => {
+      const pointers = rowPointers(f, i32.add(a, i32.mul(i, aRow)), aRow, i32.sub(M, i), MR);
+      const from = pointers[0];
+      const next = (): void => f.set(to, i32.add(to, 4 * MR));
+      f.if(byColumns, () => f.for(0, K, 1, () => {
+        f.do(v128.store(to, v128.load(from)));
+        if (MR === 6) f.do(v128.store64Lane(to, v128.load64Zero(from, 16), 0, 16));
+        f.set(from, i32.add(from, aColumn));
+        next();
+      }), () => {
+        const whole = f.let(i32.select(i32.and(i32.eq(aColumn, 4), MR === 4 ? 1 : 0), i32.and(K, -4), 0));
+        if (MR === 4) f.for(0, whole, 4, () => {
+          for (const [k, row] of transpose4(f, pointers.map((p) => v128.load(p))).entries()) f.do(v128.store(to, row, 16 * k));
+          for (const pointer of pointers) f.set(pointer, i32.add(pointer, 16));
+          f.set(to, i32.add(to, 64));
+        });
+        f.for(whole, K, 1, () => {
+          for (const [r, pointer] of pointers.entries()) {
+            f.do(f32.store(to, f32.load(pointer), 4 * r));
+            f.set(pointer, i32.add(pointer, aColumn));
+          }
+          next();
+        });
+      });
+    });
+  });
+}
+
+const COPY_TILE = { c: "i32", cRow: "i32", tile: "i32", rows: "i32", columns: "i32", add: "i32" } as const;
+
+/** At the edges of C a whole tile is computed aside, and the part that exists comes here. */
+function copyTile(m: Module): Func<typeof COPY_TILE, "void"> {
+  return m.func("copyTile", COPY_TILE, (f, { c, cRow, tile, rows, columns, add }) => {
+    f.for(0, rows, 1, () => {
+      f.for(0, i32.shl(columns, 2), 4, (j) => {
+        const to = f.let(i32.add(c, j));
+        const value = f.let(f32.load(i32.add(tile, j)));
+        f.if(add, () => f.set(value, f32.add(f32.load(to), value)));
+        f.do(f32.store(to, value));
+      });
+      f.set(c, i32.add(c, cRow));
+      f.set(tile, i32.add(tile, 4 * NR));
+    });
+  });
+}
+
+/** Number of items or what is left, whichever is less (all positive). */
+function atMost(left: I32, limit: I32 | number): I32 {
+  return i32.select(i32.ltU(left, limit), left, limit);
+}
+
+/** C = A B by tiles, one thread. */
+function gemm(m: Module, arithmetic: Arithmetic): Gemm {
+  const MR = arithmetic.tileRows;
+  const byRows = microByRows(m, arithmetic);
+  const byPanel = microByPanel(m, arithmetic);
+  const pack = packRows(m, arithmetic);
+  const copy = copyTile(m);
+
+  /** One block of rows times one block of K: all tiles of C that they reach. */
+  const BLOCK = { c: "i32", cRow: "i32", a: "i32", aRow: "i32", packed: "i32", b: "i32", bRow: "i32", bPanel: "i32", m: "i32", n: "i32", k: "i32", add: "i32", tile: "i32" } as const;
+  const block = m.func("gemmBlock", BLOCK, (f, { c, cRow, a, aRow, packed, b, bRow, bPanel, m: M, n: N, k, add, tile }) => {
+    f.for(0, N, NR, (j) => {
+      const columns = f.let(atMost(i32.sub(N, j), NR));
+      const aAt = f.let(a);
+      const target = f.let(i32.add(c, i32.shl(j, 2)));
+      f.for(0, M, MR, (i) => {
+        const rows = f.let(atMost(i32.sub(M, i), MR));
+        const micro = (to: I32, toRow: I32 | number, sum: I32 | number): void => {
+          const given = { c: to, cRow: toRow, a: aAt, aRow, rows, b, bRow, k, add: sum };
+          f.if(packed, () => f.call(byPanel, given), () => f.call(byRows, given));
+        };
+        f.if(i32.and(i32.eq(rows, MR), i32.eq(columns, NR)), () => micro(target, cRow, add), () => {
+          micro(tile, 4 * NR, 0);
+          f.call(copy, { c: target, cRow, tile, rows, columns, add });
+        });
+        f.set(aAt, i32.add(aAt, i32.mul(MR, i32.select(packed, i32.shl(k, 2), aRow))));
+        f.set(target, i32.add(target, i32.mul(MR, cRow)));
+      });
+      f.set(b, i32.add(b, bPanel));
+    });
+  });
+
+  return m.func("gemm", GEMM, (f, { c, cRow, a, aRow, aColumn, b, bRow, bPanel, m: M, n: N, k: K, scratch }) => {
+    const worthPacking = arithmetic.unroll === 1 ? i32.geU(N, PACK_FROM) : i32.const(0);
+    const packed = f.let(i32.or(i32.ne(aColumn, 4), worthPacking));
+    f.for(0, M, M_BLOCK, (i) => {
+      const rows = f.let(atMost(i32.sub(M, i), M_BLOCK));
+      f.for(0, K, K_BLOCK, (k0) => {
+        const k = f.let(atMost(i32.sub(K, k0), K_BLOCK));
+        const from = f.let(i32.add(a, i32.add(i32.mul(i, aRow), i32.mul(k0, aColumn))));
+        const tile = i32.add(scratch, 4 * M_BLOCK * K_BLOCK);
+        f.if(packed, () => {
+          f.call(pack, { to: scratch, a: from, aRow, aColumn, m: rows, k });
+          f.set(from, scratch);
+        });
+        f.call(block, {
+          c: i32.add(c, i32.mul(i, cRow)), cRow, a: from, aRow, packed,
+          b: i32.add(b, i32.mul(k0, bRow)), bRow, bPanel, m: rows, n: N, k, add: k0, tile,
+        });
+      });
+    });
+  });
+}
+
+/** Rows of four vectors become columns. */
+export function transpose4(f: Body, rows: readonly V128[]): V128[] {
+  const [a, b, c, d] = rows.map((row) => f.let(row));
+  const low = f.let(v128.shuffle(a, b, [0, 4, 1, 5]));
+  const low2 = f.let(v128.shuffle(c, d, [0, 4, 1, 5]));
+  const high = f.let(v128.shuffle(a, b, [2, 6, 3, 7]));
+  const high2 = f.let(v128.shuffle(c, d, [2, 6, 3, 7]));
+  return [
+    v128.shuffle(low, low2, [0, 1, 4, 5]), v128.shuffle(low, low2, [2, 3, 6, 7]),
+    v128.shuffle(high, high2, [0, 1, 4, 5]), v128.shuffle(high, high2, [2, 3, 6, 7]),
+  ];
+}
+
+const PACK = { to: "i32", b: "i32", kStride: "i32", nStride: "i32", k: "i32", columns: "i32" } as const;
+
+/** One panel of B, [K, 8]; columns that do not exist are zeros. */
+function packPanel(m: Module): Func<typeof PACK, "void"> {
+  return m.func("packPanel", PACK, (f, { to, b, kStride, nStride, k, columns }) => {
+    const wide = f.let(i32.eq(columns, NR));
+    f.if(i32.and(wide, i32.eq(nStride, 4)), () => {
+      f.for(0, k, 1, () => {
+        f.do(v128.store(to, v128.load(b)), v128.store(to, v128.load(b, 16), 16));
+        f.set(b, i32.add(b, kStride));
+        f.set(to, i32.add(to, 4 * NR));
+      });
+      f.return();
+    });
+    const done = f.local("i32");
+    f.if(i32.and(wide, i32.eq(kStride, 4)), () => {
+      f.set(done, i32.and(k, -4));
+      f.for(0, done, 4, () => {
+        for (let half = 0; half < NR; half += 4) {
+          const column = (n: number): I32 => i32.add(b, i32.mul(nStride, half + n));
+          const rows = transpose4(f, [0, 1, 2, 3].map((n) => v128.load(column(n))));
+          for (const [n, row] of rows.entries()) f.do(v128.store(to, row, 4 * (n * NR + half)));
+        }
+        f.set(b, i32.add(b, 16));
+        f.set(to, i32.add(to, 16 * NR));
+      });
+    });
+    f.for(done, k, 1, () => {
+      const from = f.let(b);
+      f.do(v128.store(to, 0), v128.store(to, 0, 16));
+      f.for(0, i32.shl(columns, 2), 4, (j) => {
+        f.do(f32.store(i32.add(to, j), f32.load(from)));
+        f.set(from, i32.add(from, nStride));
+      });
+      f.set(b, i32.add(b, kStride));
+      f.set(to, i32.add(to, 4 * NR));
+    });
+  });
+}
+
+
+/** Adds the kernels of the matrix product to a module, and returns the single-threaded one for other kernels. */
+export function matmulKernels(m: Module, arithmetic: Arithmetic): { gemm: Gemm; packPanel: Func<typeof PACK, "void"> } {
+  const pack = packPanel(m);
+  const product = gemm(m, arithmetic);
+
+  /** Item: one panel of one of the batch's matrices. */
+  m.export("packB", {
+    to: "i32", b: "i32", batchStride: "i32", kStride: "i32", nStride: "i32", k: "i32", n: "i32", begin: "i32", end: "i32",
+  }, (f, p) => {
+    const panels = f.let(i32.divU(i32.add(p.n, NR - 1), NR));
+    f.for(p.begin, p.end, 1, (item) => {
+      const batch = f.let(i32.divU(item, panels));
+      const j = f.let(i32.mul(i32.remU(item, panels), NR));
+      f.call(pack, {
+        to: i32.add(p.to, i32.mul(item, i32.mul(p.k, 4 * NR))),
+        b: i32.add(i32.add(p.b, i32.mul(batch, p.batchStride)), i32.mul(j, p.nStride)),
+        kStride: p.kStride, nStride: p.nStride, k: p.k, columns: atMost(i32.sub(p.n, j), NR),
+      });
+    });
+  });
+
+  /** Item: a block of C, `blockRows` x `blockColumns`, of one of the batch's matrices. `scratch` holds GEMM_SCRATCH bytes a thread. */
+  m.export("matmul", {
+    c: "i32", cBatch: "i32", cRow: "i32", a: "i32", aBatch: "i32", aRow: "i32", aColumn: "i32",
+    b: "i32", bBatch: "i32", bRow: "i32", bPanel: "i32", m: "i32", n: "i32", k: "i32",
+    blockRows: "i32", blockColumns: "i32", scratch: "i32", begin: "i32", end: "i32",
+  }, (f, p) => {
+    const down = f.let(i32.divU(i32.add(p.m, i32.sub(p.blockRows, 1)), p.blockRows));
+    const across = f.let(i32.divU(i32.add(p.n, i32.sub(p.blockColumns, 1)), p.blockColumns));
+    const scratch = f.let(i32.add(p.scratch, i32.mul(arithmetic.thread, GEMM_SCRATCH)));
+    f.for(p.begin, p.end, 1, (item) => {
+      const batch = f.let(i32.divU(item, i32.mul(down, across)));
+      const i = f.let(i32.mul(i32.remU(i32.divU(item, across), down), p.blockRows));
+      const j = f.let(i32.mul(i32.remU(item, across), p.blockColumns));
+      f.call(product, {
+        c: i32.add(i32.add(p.c, i32.mul(batch, p.cBatch)), i32.add(i32.mul(i, p.cRow), i32.shl(j, 2))), cRow: p.cRow,
+        a: i32.add(i32.add(p.a, i32.mul(batch, p.aBatch)), i32.mul(i, p.aRow)), aRow: p.aRow, aColumn: p.aColumn,
+        b: i32.add(i32.add(p.b, i32.mul(batch, p.bBatch)), i32.mul(i32.divU(j, NR), p.bPanel)), bRow: p.bRow, bPanel: p.bPanel,
+        m: atMost(i32.sub(p.m, i), p.blockRows), n: atMost(i32.sub(p.n, j), p.blockColumns), k: p.k, scratch,
+      });
+    });
+  });
+  return { gemm: product, packPanel: pack };
+}

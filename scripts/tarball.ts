@@ -51,18 +51,8 @@ function typeCheck(): void {
     ["nodenext", "nodenext"],
     ["esnext", "bundler"],
   ] as const) {
-    const options = [
-      "--noEmit",
-      "--strict",
-      "--exactOptionalPropertyTypes",
-      "--target",
-      "es2022",
-      "--module",
-      module,
-      "--moduleResolution",
-      resolution,
-    ];
-    sh(tsc, ...options, "entries.ts", "types.ts");
+    const options = `--ignoreConfig --noEmit --strict --exactOptionalPropertyTypes --target es2022 --module ${module} --moduleResolution ${resolution}`;
+    sh(tsc, ...options.split(" "), "entries.ts", "types.ts");
   }
 }
 

@@ -1,0 +1,144 @@
+/**
+ * Plain cases, and the small worlds that properties make of them: tokens, a router, experts. Everything is float64.
+ * B sequences, T tokens of each, E experts, K choices, D width.
+ */
+import fc from "fast-check";
+import { key, random, tensor } from "../../src/index.ts";
+import type { Key, Tensor } from "../../src/index.ts";
+import type { CapacityFactor, Group, Router, Routing } from "../../src/moe/index.ts";
+import { FeedForwardExperts, MoE } from "../../src/moe/index.ts";
+import type { RouterRow } from "./routers.ts";
+
+export const D = 3;
+export const VOCABULARY = 5;
+
+export interface Case {
+  readonly seed: number;
+  readonly batch: number;
+  readonly length: number;
+  readonly experts: number;
+  /** Wished for; a router never takes more than E. */
+  readonly choices: number;
+  readonly factor: CapacityFactor;
+  readonly group: Group;
+  /** Token ids, B T of them. */
+  readonly ids: readonly number[];
+  /** Tokens of one id are equal vectors: exact ties between tokens. */
+  readonly repeats: boolean;
+  /** The last expert has the first one's logits: exact ties between experts. */
+  readonly twins: boolean;
+  /** Tokens at the end of each sequence that are padding. */
+  readonly padding: readonly number[];
+  readonly training: boolean;
+}
+
+const sizes = fc.record({ batch: fc.integer({ min: 1, max: 3 }), length: fc.integer({ min: 1, max: 7 }), experts: fc.integer({ min: 1, max: 5 }) });
+const factors: fc.Arbitrary<CapacityFactor> = fc.oneof(
+  { weight: 5, arbitrary: fc.constantFrom(0.25, 0.5, 0.75, 1, 1.25, 2) },
+  { weight: 1, arbitrary: fc.constant(Infinity) },
+  { weight: 2, arbitrary: fc.constant("dropless" as const) },
+);
+
+/** Any case; `fixed` overrides what a law needs otherwise. */
+export function cases(fixed: Partial<Case> = {}): fc.Arbitrary<Case> {
+  return sizes.chain((drawn) => {
+    const size = { batch: fixed.batch ?? drawn.batch, length: fixed.length ?? drawn.length, experts: fixed.experts ?? drawn.experts };
+    const tokens = size.batch * size.length;
+    return fc
+      .record({
+        seed: fc.integer({ min: 0, max: 999 }),
+        choices: fc.integer({ min: 1, max: 3 }),
+        factor: factors,
+        group: fc.constantFrom<Group>("batch", "sequence"),
+        ids: fc.array(fc.integer({ min: 0, max: VOCABULARY - 1 }), { minLength: tokens, maxLength: tokens }),
+        repeats: fc.boolean(),
+        twins: fc.boolean(),
+        padding: fc.oneof(fc.constant(new Array<number>(size.batch).fill(0)), fc.array(fc.integer({ min: 0, max: size.length }), { minLength: size.batch, maxLength: size.batch })),
+        training: fc.boolean(),
+      })
+      .map((rest) => ({ ...size, ...rest, ...fixed }));
+  });
+}
+
+export const without = { repeats: false, twins: false } as const;
+export const unpadded = (batch: number): Partial<Case> => ({ batch, padding: new Array<number>(batch).fill(0) });
+
+/** Standard normal numbers of a key. */
+export function normals(count: number, at: Key): number[] {
+  return Array.from(random.normal([count], at, { dtype: "float64" }).dataSync());
+}
+
+/** The vectors of a case's tokens, row-major [B, T, D]. */
+export function vectors({ seed, ids, repeats }: Case): number[] {
+  return ids.flatMap((id, i) => normals(D, key(seed).at("token", repeats ? id : i)));
+}
+
+export function maskOf({ batch, length, padding }: Case): number[] {
+  return Array.from({ length: batch * length }, (_, i) => Number(i % length < length - padding[Math.floor(i / length)]));
+}
+
+/** Draws of a key that stand for "the third pass of training" and the like. */
+export const passOf = (training: boolean, seed: number, ...path: (string | number)[]) => ({ training, random: key(seed).at("pass", ...path) });
+
+export interface World {
+  readonly router: Router;
+  readonly layer: MoE;
+  readonly tokens: Tensor;
+  readonly ids: Tensor;
+  readonly mask: Tensor | undefined;
+  readonly route: () => Routing;
+  readonly forward: () => { output: Tensor; losses: Record<string, Tensor>; routing: Routing };
+}
+
+/** What a law may change in a world. */
+export interface Change {
+  readonly vectors?: readonly number[];
+  readonly ids?: readonly number[];
+  readonly mask?: readonly number[];
+  readonly router?: Router;
+  readonly pass?: { training: boolean; random: Key };
+}
+
+export function world(row: RouterRow, c: Case, change: Change = {}): World {
+  const router = change.router ?? made(row, c);
+  const experts = new FeedForwardExperts({ experts: c.experts, width: D, hidden: 4, kind: "gelu", random: key(c.seed).at("experts"), dtype: "float64", initializer: wide });
+  const layer = new MoE({ router, experts, trainingCapacity: c.factor, evaluationCapacity: c.factor });
+  const tokens = tensor(Float64Array.from(change.vectors ?? vectors(c)), { shape: [c.batch, c.length, D], requiresGrad: true });
+  const ids = tensor(Int32Array.from(change.ids ?? c.ids), { shape: [c.batch, c.length] });
+  const bits = change.mask ?? maskOf(c);
+  const mask = bits.includes(0) ? tensor(Float64Array.from(bits), { shape: [c.batch, c.length] }) : undefined;
+  const pass = change.pass ?? passOf(c.training, c.seed);
+  const info = { ids, ...(mask && { mask }) };
+  return {
+    router, layer, tokens, ids, mask,
+    route: () => router.route({ ...info, tokens, capacityFactor: c.factor, pass }),
+    forward: () => layer.forward(tokens, info, pass),
+  }; // prettier-ignore
+}
+
+/** Weights of deviation 1: routing decisions far from ties, gates far from uniform. */
+export const wide = (shape: readonly number[], at: Key, options = {}): Tensor => random.normal(shape, at, options);
+
+function made(row: RouterRow, c: Case): Router {
+  const router = row.make(c);
+  if (c.twins && c.experts > 1)
+    for (const parameter of router.parameters()) {
+      if (parameter.shape[parameter.shape.length - 1] !== c.experts) continue;
+      const flat = parameter.dataSync();
+      for (let i = 0; i < flat.length; i += c.experts) flat[i + c.experts - 1] = flat[i];
+      parameter.assign(tensor(flat, { shape: parameter.shape, dtype: "float64" }));
+    }
+  return router;
+}
+
+/** The books as rows of plain numbers. */
+export function booksOf({ books }: Routing): { expert: number[][]; slot: number[][]; gate: number[][]; logits: number[][]; probs: number[][] } {
+  const rows = (x: Tensor): number[][] => {
+    const [tokens, width] = x.shape;
+    const flat = Array.from(x.dataSync());
+    return Array.from({ length: tokens }, (_, t) => flat.slice(t * width, (t + 1) * width));
+  };
+  return { expert: rows(books.expertOfChoice), slot: rows(books.slotOfChoice), gate: rows(books.gate), logits: rows(books.logits), probs: rows(books.probs) };
+}
+
+export const list = (x: Tensor): number[] => Array.from(x.dataSync());

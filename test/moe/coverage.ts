@@ -1,0 +1,38 @@
+/** What the cases of a law were like. A law that never meets a dropped token proves nothing about dropping. */
+import type { Routing } from "../../src/moe/index.ts";
+import type { Case } from "./cases.ts";
+import { booksOf, maskOf } from "./cases.ts";
+
+const kinds = ["drops", "emptyExperts", "padding", "tiedTokens", "tiedExperts", "oneExpert", "fewTokens", "dropless"] as const;
+export type Kind = (typeof kinds)[number];
+
+export class Coverage {
+  #cases = 0;
+  readonly #met = new Map<Kind, number>();
+
+  note(c: Case, routing: Routing): void {
+    const { expert, slot } = booksOf(routing);
+    const used = new Set(expert.flat().filter((e) => e >= 0));
+    const tokens = c.batch * c.length;
+    const met: Record<Kind, boolean> = {
+      drops: expert.some((row, t) => row.some((e, k) => e >= 0 && slot[t][k] < 0)),
+      emptyExperts: used.size < c.experts,
+      padding: maskOf(c).includes(0),
+      tiedTokens: c.repeats && new Set(c.ids).size < tokens,
+      tiedExperts: c.twins && c.experts > 1,
+      oneExpert: c.experts === 1,
+      fewTokens: tokens < c.experts,
+      dropless: c.factor === "dropless",
+    };
+    this.#cases++;
+    for (const kind of kinds) if (met[kind]) this.#met.set(kind, (this.#met.get(kind) ?? 0) + 1);
+  }
+
+  share(kind: Kind): number {
+    return this.#cases ? (this.#met.get(kind) ?? 0) / this.#cases : 0;
+  }
+
+  toString(): string {
+    return `${this.#cases} cases: ${kinds.map((kind) => `${kind} ${Math.round(100 * this.share(kind))} %`).join(", ")}`;
+  }
+}

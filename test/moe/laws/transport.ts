@@ -1,0 +1,210 @@
+/** Laws of dispatch and combine: values, first and second derivatives. Properties P7, P9, P18 to P20, P25 to P28, P54 to P57 of the field. */
+import { expect } from "chai";
+import { gradients, key, tensor } from "../../../src/index.ts";
+import type { Tensor } from "../../../src/index.ts";
+import { FeedForwardExperts } from "../../../src/moe/index.ts";
+import type { World } from "../cases.ts";
+import { D, booksOf, cases, list, maskOf, normals, vectors, without, world } from "../cases.ts";
+import { moeByOneHot } from "../oracle.ts";
+import type { Law } from "./law.ts";
+import { close } from "./law.ts";
+
+/** A fixed random number for each element. */
+function direction(like: Tensor, name: string): Tensor {
+  return tensor(Float64Array.from(normals(like.size, key(5).at(name))), { shape: like.shape });
+}
+
+/** What the world can be differentiated by: tokens, router, experts. */
+function leaves({ tokens, layer }: World): Tensor[] {
+  return [tokens, ...layer.parameters()];
+}
+
+/** A scalar of the output, curved so that second derivatives speak of it. */
+function objective(output: Tensor): Tensor {
+  const flat = output.reshape([output.size]);
+  return flat.mul(direction(flat, "objective")).sum().add(flat.square().sum().mul(0.3));
+}
+
+/** First derivatives, and the second ones along one direction. */
+function derivatives(root: Tensor, xs: readonly Tensor[]): { first: number[][]; second: number[][] } {
+  const first = gradients(root, xs, { createGraph: true });
+  const slope = first.map((g, i) => g.mul(direction(g, `along ${i}`)).sum()).reduce((a, b) => a.add(b));
+  const second = slope.requiresGrad ? gradients(slope, xs) : xs.map((x) => x.detach().mul(0));
+  return { first: first.map(list), second: second.map(list) };
+}
+
+function expertsOf({ layer }: World): FeedForwardExperts {
+  if (!(layer.experts instanceof FeedForwardExperts)) throw new TypeError("worlds have feed-forward experts");
+  return layer.experts;
+}
+
+const flatten = (tokens: Tensor): Tensor => tokens.reshape([tokens.shape[0] * tokens.shape[1], D]);
+
+/** The same router parameters where one run had them and the other computes with them. */
+function compareDerivatives(a: Tensor, b: Tensor, xs: readonly Tensor[], tolerance = 1e-8): void {
+  const [left, right] = [derivatives(a, xs), derivatives(b, xs)];
+  xs.forEach((x, i) => {
+    close(left.first[i], right.first[i], `gradient of leaf ${i} [${x.shape.join()}]`, tolerance);
+    close(left.second[i], right.second[i], `Hessian-vector product of leaf ${i} [${x.shape.join()}]`, tolerance);
+  });
+}
+
+/** A direction of finite differences that stays clear of ties: the smallest gap between logits of one token, or of one expert. */
+function clearOfTies(w: World): boolean {
+  const { logits } = booksOf(w.route());
+  const gaps = (row: readonly number[]): number[] => [...row].sort((a, b) => a - b).slice(1).map((x, i, sorted) => x - (i ? sorted[i - 1] : Math.min(...row)));
+  const columns = logits[0].map((_, e) => logits.map((row) => row[e]));
+  return [...logits, ...columns].every((row) => gaps(row).every((gap) => gap > 2e-4));
+}
+
+export const transport: readonly Law[] = [
+  {
+    name: "P18 P25 P27: one-hot products and a loop over experts give the same values, gradients and Hessian-vector products",
+    cases: cases({ training: false }),
+    of: (_, row) => row.seats !== undefined,
+    runs: 15,
+    meets: { drops: 0.15, padding: 0.3, emptyExperts: 0.2 },
+    check(row, c, note) {
+      const w = world(row, c);
+      const { output, routing } = w.forward();
+      note(routing);
+      const seats = row.seats?.(c, w);
+      if (!seats) return;
+      const oracle = moeByOneHot(flatten(w.tokens), seats.oneHot, seats.gates, expertsOf(w));
+      close(list(output), list(oracle), "output");
+      compareDerivatives(objective(output), objective(oracle), leaves(w));
+    },
+  },
+  {
+    name: "P20: room for everyone is the same as rows without slots, and drops nobody",
+    cases: cases({ factor: Infinity }),
+    of: (traits) => traits.capacity,
+    runs: 12,
+    meets: { padding: 0.3, emptyExperts: 0.2 },
+    check(row, c, note) {
+      const slots = world(row, c).forward();
+      const w = world(row, { ...c, factor: "dropless" });
+      const sorted = w.forward();
+      note(sorted.routing);
+      expect([slots.routing.kind, sorted.routing.kind]).to.deep.equal(["slots", "sorted"]);
+      close(list(sorted.output), list(slots.output), "output");
+      const w2 = world(row, c);
+      const [a, b] = [derivatives(objective(sorted.output), leaves(w)), derivatives(objective(w2.forward().output), leaves(w2))];
+      a.first.forEach((g, i) => close(g, b.first[i], `gradient ${i}`, 1e-8));
+      a.second.forEach((g, i) => close(g, b.second[i], `Hessian-vector product ${i}`, 1e-8));
+      booksOf(slots.routing).slot.forEach((row_, t) => row_.forEach((s, k) => expect(s >= 0).to.equal(booksOf(slots.routing).expert[t][k] >= 0)));
+    },
+  },
+  {
+    name: "P25: who has no slot gets exactly 0, and so does padding",
+    cases: cases(),
+    meets: { drops: 0.1, padding: 0.3 },
+    check(row, c, note) {
+      const { output, routing } = world(row, c).forward();
+      note(routing);
+      const real = maskOf(c);
+      const y = list(output);
+      booksOf(routing).slot.forEach((slots, t) => {
+        if (real[t] && slots.some((s) => s >= 0)) return;
+        for (let d = 0; d < D; d++) expect(Math.abs(y[t * D + d]), `token ${t}`).to.equal(0);
+      });
+    },
+  },
+  {
+    name: "P28: what stands in empty slots reaches no output and no gradient",
+    cases: cases(),
+    of: (traits) => traits.choosing !== "mixtures",
+    meets: { drops: 0.1, padding: 0.2 },
+    check(row, c, note) {
+      const w = world(row, c);
+      const routing = w.route();
+      note(routing);
+      const rows = routing.dispatch(flatten(w.tokens));
+      const flat = rows.reshape([rows.size / D, D]);
+      const used = new Set(booksOf(routing).slot.flat());
+      const empty = Float64Array.from({ length: flat.size }, (_, i) => (used.has(Math.floor(i / D)) ? 0 : NaN));
+      list(flat).forEach((x, i) => !used.has(Math.floor(i / D)) && expect(Math.abs(x), `empty slot ${Math.floor(i / D)}`).to.equal(0));
+      const [clean, dirty] = [rows, rows.add(tensor(empty, { shape: rows.shape }))].map((x) => routing.combine(x));
+      close(list(dirty), list(clean), "output", 0);
+      const xs = [w.tokens, ...w.router.parameters()];
+      const [a, b] = [clean, dirty].map((y) => gradients(y.mul(direction(y, "g")).sum(), xs).map(list));
+      a.forEach((g, i) => close(b[i], g, `gradient ${i}`, 1e-12));
+    },
+  },
+  {
+    name: "P9 P19: experts that do nothing return each token times the gates that were served",
+    cases: cases(),
+    of: (traits) => traits.choosing !== "mixtures",
+    meets: { drops: 0.1, padding: 0.3 },
+    check(row, c, note) {
+      const w = world(row, c);
+      const routing = w.route();
+      note(routing);
+      const y = list(routing.combine(routing.dispatch(flatten(w.tokens))));
+      const x = vectors(c);
+      const { gate, slot, expert } = booksOf(routing);
+      gate.forEach((gates, t) => {
+        const served = gates.reduce((sum, g, k) => (slot[t][k] >= 0 ? sum + g : sum), 0);
+        const complete = expert[t].every((e, k) => e >= 0 && slot[t][k] >= 0);
+        for (let d = 0; d < D; d++) expect(y[t * D + d]).to.be.closeTo(served * x[t * D + d], 1e-9);
+        if (w.router.traits.gatesSumToOne && complete) expect(served, `gates of token ${t}`).to.be.closeTo(1, 1e-9);
+      });
+    },
+  },
+  {
+    name: "P54: gradients of output and losses are those of finite differences, away from ties",
+    cases: cases({ ...without }),
+    runs: 12,
+    meets: { drops: 0.1, padding: 0.2 },
+    check(row, c, note) {
+      const w = world(row, c);
+      note(w.route());
+      if (!clearOfTies(w)) return;
+      const value = ({ output, losses }: ReturnType<World["forward"]>): Tensor => Object.values(losses).reduce((sum, loss) => sum.add(loss), objective(output));
+      const xs = leaves(w);
+      const g = gradients(value(w.forward()), xs);
+      const moved = (step: number): number => {
+        const before = xs.map((x) => x.detach());
+        xs.forEach((x, i) => x.assign(before[i].add(direction(x, `step ${i}`).mul(step))));
+        const out = value(w.forward()).itemSync();
+        xs.forEach((x, i) => x.assign(before[i]));
+        return out;
+      };
+      const h = 1e-5;
+      const slope = (moved(h) - moved(-h)) / (2 * h);
+      const along = g.reduce((sum, gi, i) => sum + gi.mul(direction(gi, `step ${i}`)).sum().itemSync(), 0);
+      expect(along).to.be.closeTo(slope, 2e-5 * Math.max(1, Math.abs(slope)));
+    },
+  },
+  {
+    name: "P55 P56: an expert nobody uses has a gradient, and it is exactly 0",
+    cases: cases(),
+    of: (traits) => traits.choosing !== "mixtures",
+    meets: { emptyExperts: 0.2 },
+    check(row, c, note) {
+      const w = world(row, c);
+      const { output, routing } = w.forward();
+      note(routing);
+      const { expert, slot } = booksOf(routing);
+      const used = new Set(expert.flatMap((row_, t) => row_.filter((_, k) => slot[t][k] >= 0)));
+      for (const g of gradients(objective(output), w.layer.experts.parameters())) {
+        const flat = list(g);
+        const each = flat.length / c.experts;
+        for (let e = 0; e < c.experts; e++)
+          if (!used.has(e)) expect(flat.slice(e * each, (e + 1) * each).every((x) => x === 0), `expert ${e}`).to.equal(true);
+      }
+    },
+  },
+  {
+    name: "P53: the loss of the task moves the router",
+    cases: cases({ ...without, training: false, batch: 2, length: 6, experts: 4, padding: [0, 1], factor: 2 }),
+    of: (traits) => traits.learns,
+    check(row, c, note) {
+      const w = world(row, c);
+      const { output, routing } = w.forward();
+      note(routing);
+      const total = gradients(objective(output), w.router.parameters()).reduce((sum, g) => sum + g.abs().sum().itemSync(), 0);
+      expect(total).to.be.greaterThan(1e-6);
+    },
+  },
+];

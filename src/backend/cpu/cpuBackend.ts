@@ -13,6 +13,7 @@ import { fusedKernels } from "./fused.ts";
 import * as grouped from "./grouped.ts";
 import { matmul } from "./matmul.ts";
 import * as movement from "./movement.ts";
+import { newArray, Pool } from "./pool.ts";
 import * as order from "./order.ts";
 import * as random from "./random.ts";
 import * as reductions from "./reduce.ts";
@@ -33,19 +34,36 @@ import type {
 } from "../backend.ts";
 import type { Strided } from "./strided.ts";
 
-export const bytesPerElement: Record<DType, number> = { float32: 4, float64: 8, int32: 4, bfloat16: 2 };
-
 /** Computes one result from opened inputs. */
 export type Kernel = (out: TypedArray, ...inputs: Strided[]) => void;
 
 class CpuBuffer implements Buffer {
   readonly bytes: number;
-  data: TypedArray | undefined;
+  readonly dtype: DType;
+  private data: TypedArray | undefined;
 
-  constructor(data: TypedArray) {
+  constructor(dtype: DType, data: TypedArray) {
+    this.dtype = dtype;
     this.data = data;
     this.bytes = data.byteLength;
   }
+
+  open(): TypedArray {
+    if (this.data === undefined) throw new BackendError(`cpu: a buffer of ${this.bytes} bytes was freed before`);
+    return this.data;
+  }
+
+  /** The memory, which is no longer the buffer's. */
+  close(): TypedArray {
+    const data = this.open();
+    this.data = undefined;
+    return data;
+  }
+}
+
+function own(buffer: Buffer): CpuBuffer {
+  if (buffer instanceof CpuBuffer) return buffer;
+  throw new BackendError(`cpu: a buffer of ${buffer.bytes} bytes belongs to another backend`);
 }
 
 export class CpuBackend implements Backend {
@@ -58,6 +76,7 @@ export class CpuBackend implements Backend {
     free: (buffer) => this.free(buffer),
   });
 
+  private readonly pool = new Pool();
   private liveBuffers = 0;
   private liveBytes = 0;
   private peakBytes = 0;
@@ -67,20 +86,18 @@ export class CpuBackend implements Backend {
 
   /** Room for an array of `type`; its contents are undefined. */
   protected allocate({ shape, dtype }: ArrayType): Buffer {
-    return new CpuBuffer(newArray(dtype, sizeOf(shape)));
+    return new CpuBuffer(dtype, this.pool.take(dtype, sizeOf(shape)));
   }
 
   /** The memory of `buffer`, from its first element on. Opened anew by each kernel, because memory may move when it grows. */
   protected open(buffer: Buffer, _dtype: DType): TypedArray {
-    if (!(buffer instanceof CpuBuffer))
-      throw new BackendError(`${this.name}: the buffer (${buffer.bytes} bytes) belongs to another backend`);
-    if (buffer.data === undefined) throw new BackendError(`${this.name}: the buffer (${buffer.bytes} bytes) was freed`);
-    return buffer.data;
+    return own(buffer).open();
   }
 
+  /** Takes the memory of `buffer` back. */
   protected release(buffer: Buffer): void {
-    this.open(buffer, "float32");
-    (buffer as CpuBuffer).data = undefined;
+    const memory = own(buffer).close();
+    this.pool.give(own(buffer).dtype, memory, this.peakBytes - this.liveBytes + memory.byteLength);
   }
 
   // Launching
@@ -267,12 +284,6 @@ export class CpuBackend implements Backend {
       throw new BackendError(`uniform: ${formatShape(out.shape)} has ${n} elements, the generator has ${random.maxUniform}`);
     return this.launch("uniform", out, [], (o) => random.uniform(o, rounds));
   }
-}
-
-function newArray(dtype: DType, n: number): TypedArray {
-  if (dtype === "float32") return new Float32Array(n);
-  if (dtype === "float64") return new Float64Array(n);
-  return dtype === "int32" ? new Int32Array(n) : new Uint16Array(n);
 }
 
 /** What stands in an array of `dtype` for the number `value`. */

@@ -44,16 +44,14 @@ export abstract class Optimizer<O extends { readonly lr: number }> {
   protected constructor(parameters: Parameters, options: O, groups: Groups<O> = () => ({})) {
     const named = parameters instanceof Module ? parameters.namedParameters() : [...parameters];
     if (named.length === 0) throw new RangeError(`${this.constructor.name}: there is no parameter to train`);
-    this.slots = named.map(([name, parameter]) => ({
-      name,
-      parameter,
-      options: { ...options, ...groups(name, parameter) },
-      state: this.initial(parameter),
-    }));
+    this.slots = named.map(([name, parameter]) => {
+      const own = { ...options, ...groups(name, parameter) };
+      return { name, parameter, options: own, state: this.initial(parameter, own) };
+    });
   }
 
   /** The state of one parameter before the first step; `persistent` zeros. */
-  protected abstract initial(parameter: Tensor): Record<string, Tensor>;
+  protected abstract initial(parameter: Tensor, options: O): Record<string, Tensor>;
 
   /** Moves the parameters of `slots`, all of which have gradients; `step` counts from 1. */
   protected abstract update(slots: readonly Slot<O>[], step: number, options: Required<StepOptions>): void;

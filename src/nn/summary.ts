@@ -1,0 +1,61 @@
+/** What a model consists of and what one token of it costs, as a table. */
+import { formatShape } from "../autograd/contract.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import type { Cost, Module } from "./module.ts";
+
+export interface SummaryRow extends Cost {
+  /** "" for the whole model. */
+  readonly path: string;
+  readonly kind: string;
+  /** Shapes of its own parameters, by name. */
+  readonly shapes: string;
+  /** Parameters in it and below. */
+  readonly parameters: number;
+}
+
+export interface Summary {
+  readonly rows: readonly SummaryRow[];
+  readonly parameters: number;
+  /** Parameters that take part in the computation of one token. */
+  readonly active: number;
+  /** Of one token's forward pass. */
+  readonly flops: number;
+  toString(): string;
+}
+
+/** One row for each module. `length` is how many tokens a token attends to; FLOPs count matrix products, a multiply-add as two. */
+export function summary(model: Module, { length = 1 }: { readonly length?: number } = {}): Summary {
+  const rows = model.namedModules().map(([path, module]): SummaryRow => {
+    const own = Object.entries(module).filter((entry): entry is [string, Tensor] => isParameter(entry[1]));
+    const parameters = module.parameters().reduce((sum, parameter) => sum + parameter.size, 0);
+    const shapes = own.map(([name, parameter]) => `${name} ${formatShape(parameter.shape)}`).join(", ");
+    return { path, kind: module.constructor.name, shapes, parameters, ...module.cost(length) };
+  });
+  const [{ parameters, active, flops }] = rows;
+  return { rows, parameters, active, flops, toString: () => table(rows, length) };
+}
+
+function isParameter(value: unknown): value is Tensor {
+  return typeof value === "object" && value !== null && "requiresGrad" in value && value.requiresGrad === true;
+}
+
+function table(rows: readonly SummaryRow[], length: number): string {
+  const head = ["module", "kind", "own parameters", "parameters", "active per token", "FLOPs per token"];
+  const body = rows.map(({ path, kind, shapes, parameters, active, flops }) => [
+    `${"  ".repeat(path ? path.replace(/\.\d+/g, "").split(".").length : 0)}${path.match(/[^.]+(\.\d+)?$/)?.[0] ?? "model"}`,
+    kind,
+    shapes,
+    ...[parameters, active, flops].map(counted),
+  ]);
+  const widths = head.map((title, column) => Math.max(title.length, ...body.map((row) => row[column].length)));
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, i) => (i < 3 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
+      .join("  ")
+      .trimEnd();
+  return [line(head), line(widths.map((n) => "-".repeat(n))), ...body.map(line), `a token attends to ${length} tokens`].join("\n");
+}
+
+function counted(n: number): string {
+  return Math.round(n).toLocaleString("en-US");
+}

@@ -27,8 +27,8 @@ export class MoE extends Module implements FeedForward<Routing> {
   readonly router: Router;
   readonly experts: Experts;
   readonly shared: (FeedForward & Module) | null;
-  readonly trainingCapacity: CapacityFactor;
-  readonly evaluationCapacity: CapacityFactor;
+  trainingCapacity: CapacityFactor;
+  evaluationCapacity: CapacityFactor;
 
   constructor({ router, experts, shared, trainingCapacity = 1.25, evaluationCapacity = "dropless" }: MoEOptions) {
     super();

@@ -39,6 +39,8 @@ export interface RouterTraits {
   readonly gatesSumToOne: boolean;
   /** Whether the loss of the task sends a gradient to parameters of the router. */
   readonly learns: boolean;
+  /** How logits become probabilities, if there are any. */
+  readonly scores: "softmax" | "sigmoid" | "none";
   /** Whether it reads the ids of the tokens. */
   readonly readsIds: boolean;
 }

@@ -80,6 +80,7 @@ function traitsOf({ attempts = 1, priority = "position" }: SwitchOptions): Route
     time: priority === "position" && attempts === 1 ? "causal" : "dropless",
     gatesSumToOne: false,
     learns: true,
+    scores: "softmax",
     readsIds: false,
   };
 }

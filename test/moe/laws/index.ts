@@ -1,6 +1,8 @@
 /** All laws. */
 import type { Law } from "./law.ts";
 import { seating } from "./seating.ts";
+import { symmetry } from "./symmetry.ts";
+import { time } from "./time.ts";
 import { transport } from "./transport.ts";
 
-export const laws: readonly Law[] = [...seating, ...transport];
+export const laws: readonly Law[] = [...seating, ...transport, ...symmetry, ...time];

@@ -4,7 +4,7 @@ export function nearest(word: string, words: readonly string[], limit = 3): stri
   return words
     .map((candidate) => ({ candidate, edits: editDistance(asked, candidate.toLowerCase()) }))
     .filter(({ candidate, edits }) => edits <= Math.max(1, Math.min(asked.length, candidate.length) / 2))
-    .sort((x, y) => x.edits - y.edits)
+    .toSorted((x, y) => x.edits - y.edits)
     .slice(0, limit)
     .map(({ candidate }) => candidate);
 }

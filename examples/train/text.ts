@@ -175,7 +175,7 @@ function filesUnder(path: string): string[] {
 function visible(folder: string): string[] {
   return attempt(folder, () => readdirSync(folder))
     .filter((name) => !name.startsWith("."))
-    .sort();
+    .toSorted();
 }
 
 const isFolder = (path: string) => attempt(path, () => statSync(path)).isDirectory();

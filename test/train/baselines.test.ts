@@ -5,6 +5,8 @@ import { loadDeclaration } from "../../examples/train/text.ts";
 
 const bytes = fc.array(fc.integer({ min: 0, max: 5 }), { minLength: 1, maxLength: 60 });
 
+const cycle = (length: number) => Uint8Array.from({ length }, (_, i) => i % 7);
+
 describe("n-gram models", () => {
   it("give probabilities that sum to 1, after any history, for every order", () => {
     fc.assert(
@@ -33,9 +35,8 @@ describe("n-gram models", () => {
   });
 
   it("find a cycle of bytes surer the more often they have read it", () => {
-    const cycle = (length: number) => Uint8Array.from({ length }, (_, i) => i % 7);
     const bits = [14, 70, 700].map((length) => new NgramModel(3).add(cycle(length)).bits(cycle(70), 7)[1]);
-    expect(bits).to.deep.equal([...bits].sort((x, y) => y - x));
+    expect(bits).to.deep.equal([...bits].toSorted((x, y) => y - x));
     expect(bits[2] / 63).to.be.below(0.02);
   });
 

@@ -61,8 +61,7 @@ describe("the declaration", () => {
   });
 
   it("refuses what it does not know in one line, with the nearest that it does", () => {
-    const unknown = () => loadDeclaration("eng,korr");
-    expect(unknown).to.throw(UserError, /"korr" is no language of the declaration; did you mean .*kor/);
+    expect(() => loadDeclaration("eng,korr")).to.throw(UserError, /"korr" is no language of the declaration; did you mean .*kor/);
     expect(() => loadDeclaration("latn")).to.throw(UserError, /did you mean latin/);
     expect(() => loadDeclaration("eng,")).to.throw(UserError, /""/);
     expect(() => loadDeclaration("eng,eng")).to.throw(UserError, "eng is named twice");

@@ -2,6 +2,8 @@ import { expect } from "chai";
 import * as fc from "fast-check";
 import { draws, seeded, shuffled } from "../../examples/train/uniform.ts";
 
+const numbersOf = (seed: number) => new Set(Array.from({ length: 2000 }, (_, i) => seeded(seed)(i)));
+
 describe("numbers from a seed", () => {
   it("lie in [0, 1), evenly", () => {
     for (const seed of [0, 1, -5, 2 ** 31]) {
@@ -13,8 +15,7 @@ describe("numbers from a seed", () => {
   });
 
   it("share nothing between neighbouring seeds", () => {
-    const of = (seed: number) => new Set(Array.from({ length: 2000 }, (_, i) => seeded(seed)(i)));
-    const [first, second] = [of(1), of(2)];
+    const [first, second] = [numbersOf(1), numbersOf(2)];
     const shared = [...first].filter((x) => second.has(x));
     expect(shared).to.have.length.below(3);
   });
@@ -32,7 +33,7 @@ describe("shuffled", () => {
         const before = [...values];
         const after = shuffled(values, draws(seeded(seed)));
         expect(values).to.deep.equal(before);
-        expect(after.sort((x, y) => x - y)).to.deep.equal(before.sort((x, y) => x - y));
+        expect(after.toSorted((x, y) => x - y)).to.deep.equal(before.toSorted((x, y) => x - y));
       }),
     );
   });

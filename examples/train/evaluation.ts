@@ -1,0 +1,104 @@
+/**
+ * Scoring a model on held-out text: each byte once, and what the routers did with it.
+ * B windows of a batch, T positions, E experts, L sparse layers.
+ */
+import { key, noGrad, scope, tensor } from "switchyard-moe";
+import type { Tensor } from "switchyard-moe";
+import type { Routing } from "switchyard-moe/moe";
+import { crossEntropy } from "switchyard-moe/nn";
+import type { DecoderLanguageModel } from "switchyard-moe/nn";
+import type { Observations } from "./information.ts";
+import type { Batch, Sequence } from "./sequences.ts";
+import { inBatches } from "./sequences.ts";
+
+export interface SpanScore {
+  readonly classIndex: number;
+  /** The article: the same in all languages. */
+  readonly label: string;
+  readonly bytes: number;
+  readonly bits: number;
+}
+
+export interface Evaluation {
+  /** Bits per byte. */
+  readonly bits: number;
+  readonly spans: readonly SpanScore[];
+  /** Share of scored bytes that found no slot, the mean over layers. */
+  readonly dropped: number;
+  /** For each sparse layer: the expert, language and value of each scored byte. */
+  readonly observed: readonly Observations[];
+}
+
+const EVALUATION = { training: false, random: key(0) } as const;
+
+/** Runs the model over the windows without training it. Memory is one batch's, whatever the number of windows. */
+export async function evaluateModel(model: DecoderLanguageModel, windows: readonly Sequence[], { batch, languages }: { batch: number; languages: number }): Promise<Evaluation> {
+  const score = new Score(languages);
+  for (const part of inBatches(windows, batch)) {
+    const read = scope(() => noGrad(() => forward(model, part)));
+    const [bits, ...books] = await Promise.all([read.nats.data(), ...read.experts.map((x) => x.data())]);
+    score.add(part, bits, books.slice(0, books.length / 2), books.slice(books.length / 2), read.count);
+  }
+  return score.result();
+}
+
+/** Loss of every position, [B T] nats, and the expert and the slot of each in every sparse layer. */
+function forward(model: DecoderLanguageModel, { size, length, inputs, targets }: Batch): { nats: Tensor; experts: Tensor[]; count: number } {
+  const ids = tensor(inputs, { shape: [size, length] });
+  const out = model.forward(ids, {}, EVALUATION);
+  const nats = crossEntropy(out.logits, tensor(targets, { shape: [size, length] }), { reduction: "none" });
+  const books = (out.routings as Routing[]).map((routing) => routing.books);
+  const first = (x: Tensor): Tensor => x.narrow(1, 0, 1).detach();
+  return { nats, experts: [...books.map((b) => first(b.expertOfChoice)), ...books.map((b) => first(b.slotOfChoice))], count: Math.max(1, ...(out.routings as Routing[]).map((r) => r.layout.experts)) };
+}
+
+/** Adds up batches. */
+class Score {
+  readonly #languages: number;
+  readonly #spans = new Map<string, { classIndex: number; label: string; bytes: number; bits: number }>();
+  readonly #layers: { expert: number[]; dropped: number }[] = [];
+  readonly #language: number[] = [];
+  readonly #byte: number[] = [];
+  #experts = 1;
+
+  constructor(languages: number) {
+    this.#languages = languages;
+  }
+
+  add(batch: Batch, nats: ArrayLike<number>, expert: readonly ArrayLike<number>[], slot: readonly ArrayLike<number>[], experts: number): void {
+    this.#experts = experts;
+    while (this.#layers.length < expert.length) this.#layers.push({ expert: [], dropped: 0 });
+    for (let i = 0; i < nats.length; i++) {
+      if (!batch.scored[i]) continue;
+      const b = Math.floor(i / batch.length);
+      const span = this.#span(batch.classOf[b], batch.labels[b]);
+      span.bytes++;
+      span.bits += nats[i] / Math.LN2;
+      this.#language.push(batch.classOf[b]);
+      this.#byte.push(batch.inputs[i]);
+      this.#layers.forEach((layer, l) => {
+        layer.expert.push(Math.max(0, expert[l][i]));
+        layer.dropped += Number(slot[l][i] < 0);
+      });
+    }
+  }
+
+  #span(classIndex: number, label: string): { bytes: number; bits: number } {
+    const name = `${classIndex} ${label}`;
+    let span = this.#spans.get(name);
+    if (!span) this.#spans.set(name, (span = { classIndex, label, bytes: 0, bits: 0 }));
+    return span;
+  }
+
+  result(): Evaluation {
+    const spans = [...this.#spans.values()];
+    const bytes = spans.reduce((sum, span) => sum + span.bytes, 0);
+    const [language, byte, experts, languages] = [this.#language, this.#byte, this.#experts, this.#languages];
+    return {
+      bits: spans.reduce((sum, span) => sum + span.bits, 0) / bytes,
+      spans,
+      dropped: this.#layers.reduce((sum, layer) => sum + layer.dropped, 0) / Math.max(1, bytes * this.#layers.length),
+      observed: this.#layers.map((layer) => ({ expert: layer.expert, language, byte, experts, languages })),
+    };
+  }
+}

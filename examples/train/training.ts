@@ -1,0 +1,140 @@
+/**
+ * The training loop: sample, forward, backward, clip, step. A step is a scope, reads back only what the progress line shows, and is a
+ * pure function of seed and step number, so that an interrupted run resumes bit for bit.
+ */
+import { key, scope, tensor } from "switchyard-moe";
+import type { Key, Tensor } from "switchyard-moe";
+import type { Routing } from "switchyard-moe/moe";
+import { AdamW, clipScale, crossEntropy, gradNorm, schedules } from "switchyard-moe/nn";
+import type { DecoderLanguageModel } from "switchyard-moe/nn";
+import type { Batch } from "./sequences.ts";
+import { sampleBatch } from "./sequences.ts";
+import type { Corpus } from "./text.ts";
+
+export interface TrainingConfig {
+  readonly steps: number;
+  readonly batch: number;
+  readonly length: number;
+  readonly lr: number;
+  readonly warmup: number;
+  /** Micro-batches whose gradients are added up before each step. */
+  readonly accumulate: number;
+  readonly clip: number;
+  readonly weightDecay: number;
+  readonly seed: number;
+}
+
+/** What one step showed. */
+export interface StepReport {
+  readonly step: number;
+  /** Nats per byte, and the auxiliary losses by name. */
+  readonly loss: number;
+  readonly auxiliary: Readonly<Record<string, number>>;
+  /** Share of bytes that found no slot. */
+  readonly dropped: number;
+  /** Tokens of each expert before capacity, over all sparse layers. */
+  readonly load: readonly number[];
+}
+
+export class Trainer {
+  readonly model: DecoderLanguageModel;
+  readonly optimizer: AdamW;
+  readonly #config: TrainingConfig;
+  readonly #corpus: Corpus;
+  readonly #schedule: (step: number) => number;
+  readonly #parameters: Tensor[];
+  readonly #random: Key;
+
+  constructor(model: DecoderLanguageModel, corpus: Corpus, config: TrainingConfig) {
+    this.model = model;
+    this.#corpus = corpus;
+    this.#config = config;
+    this.#parameters = model.parameters();
+    this.#random = key(config.seed).at("training");
+    this.#schedule = schedules.cosine({ warmup: config.warmup, total: config.steps, final: 0.1 });
+    const plain = (name: string, parameter: Tensor) => (parameter.shape.length < 2 || name.startsWith("positionBias") ? { weightDecay: 0 } : {});
+    this.optimizer = new AdamW(model, { lr: config.lr, betas: [0.9, 0.98], weightDecay: config.weightDecay }, plain);
+  }
+
+  /** Steps taken. */
+  get steps(): number {
+    return this.optimizer.steps;
+  }
+
+  /** One optimiser step. The report is read only if asked for; reading is what waits for the device. */
+  step(): () => Promise<StepReport> {
+    const step = this.optimizer.steps;
+    const { accumulate } = this.#config;
+    const shown = scope(() => {
+      const parts = Array.from({ length: accumulate }, (_, part) => this.#accumulate(step, part));
+      this.optimizer.step({ factor: this.#schedule(step + 1), gradScale: clipScale(gradNorm(this.#parameters), this.#config.clip) });
+      this.optimizer.zeroGrad();
+      return parts;
+    });
+    return () => readReport(step + 1, shown);
+  }
+
+  /** The batch that a step learns from: the same for the same seed, whatever the model. */
+  batch(step: number, part = 0): Batch {
+    const at = this.#random.at("batch", step, part);
+    return sampleBatch(this.#corpus, { size: this.#config.batch, length: this.#config.length }, (i) => at.number(i));
+  }
+
+  /** Adds the gradients of one micro-batch; answers with constants to be shown. */
+  #accumulate(step: number, part: number): Shown {
+    const { size, length, inputs, targets } = this.batch(step, part);
+    const ids = tensor(inputs, { shape: [size, length] });
+    const out = this.model.forward(ids, {}, { training: true, random: this.#random.at("pass", step, part) });
+    const loss = crossEntropy(out.logits, tensor(targets, { shape: [size, length] }));
+    const shown = { loss: loss.detach(), auxiliary: detached(out.losses), ...books(out.routings as Routing[]) };
+    const total = Object.values(out.losses).reduce((sum, auxiliary) => sum.add(auxiliary), loss);
+    total.mul(1 / this.#config.accumulate).backward({ release: true });
+    return shown;
+  }
+}
+
+interface Shown {
+  readonly loss: Tensor;
+  readonly auxiliary: Record<string, Tensor>;
+  /** [E] and the number of choices that found no slot and that were made; null in a dense model. */
+  readonly load: Tensor | null;
+  readonly lost: Tensor | null;
+}
+
+function detached(losses: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
+  return Object.fromEntries(Object.entries(losses).map(([name, loss]) => [name, loss.detach()]));
+}
+
+/** Counts over all sparse layers, on the device. */
+function books(routings: readonly Routing[]): Pick<Shown, "load" | "lost"> {
+  const sum = (count: (routing: Routing) => Tensor): Tensor | null =>
+    routings.map(count).reduce((total: Tensor | null, part) => total?.add(part) ?? part, null);
+  return {
+    load: sum(({ books: { expertOfChoice }, layout }) => expertOfChoice.reshape([-1]).bincount(layout.experts)),
+    lost: sum(({ books: { slotOfChoice } }) => slotOfChoice.less(0).sum()),
+  };
+}
+
+async function readReport(step: number, parts: readonly Shown[]): Promise<StepReport> {
+  const reports = await Promise.all(parts.map(readShown));
+  const mean = (of: (report: Omit<StepReport, "step">) => number): number => reports.reduce((sum, report) => sum + of(report), 0) / reports.length;
+  return {
+    step,
+    loss: mean((report) => report.loss),
+    auxiliary: Object.fromEntries(Object.keys(reports[0].auxiliary).map((name) => [name, mean((report) => report.auxiliary[name])])),
+    dropped: mean((report) => report.dropped),
+    load: reports[0].load.map((_, e) => reports.reduce((sum, report) => sum + report.load[e], 0)),
+  };
+}
+
+async function readShown({ loss, auxiliary, load, lost }: Shown): Promise<Omit<StepReport, "step">> {
+  const named = Object.entries(auxiliary).map(async ([name, tensor]) => [name, await tensor.item()] as const);
+  const counts = load ? Array.from(await load.data()) : [];
+  const choices = counts.reduce((sum, n) => sum + n, 0);
+  return {
+    loss: await loss.item(),
+    auxiliary: Object.fromEntries(await Promise.all(named)),
+    dropped: lost ? (await lost.item()) / choices : 0,
+    load: counts,
+  };
+}

@@ -1,0 +1,177 @@
+import { expect } from "chai";
+import * as fc from "fast-check";
+import {
+  conditionalInformation,
+  contingency,
+  entropy,
+  expertShares,
+  loadEntropy,
+  maxViolation,
+  mutualInformation,
+  pairedBootstrap,
+  specialisation,
+  type Table,
+} from "../../examples/train/information.ts";
+import { seeded } from "../../examples/train/uniform.ts";
+
+const counts = fc.array(fc.nat(20), { minLength: 1, maxLength: 6 });
+const tableOf = (rows: number, columns: number) =>
+  fc.array(fc.array(fc.nat(20), { minLength: columns, maxLength: columns }), { minLength: rows, maxLength: rows });
+const sizes = fc.tuple(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 5 }));
+const table = sizes.chain(([rows, columns]) => tableOf(rows, columns));
+const cube = sizes.chain(([rows, columns]) => fc.array(tableOf(rows, columns), { minLength: 1, maxLength: 4 }));
+const transpose = (x: Table) => x[0].map((_, j) => x.map((row) => row[j]));
+const rowTotals = (x: Table) => x.map((row) => row.reduce((a, b) => a + b, 0));
+
+describe("mutual information", () => {
+  it("is 0 for independent variables", () => {
+    fc.assert(
+      fc.property(counts, counts, (p, q) => {
+        expect(mutualInformation(p.map((x) => q.map((y) => x * y)))).to.be.closeTo(0, 1e-9);
+      }),
+    );
+  });
+
+  it("is the entropy of a variable that the other determines", () => {
+    fc.assert(
+      fc.property(counts, (p) => {
+        const diagonal = p.map((x, i) => p.map((_, j) => (i === j ? x : 0)));
+        expect(mutualInformation(diagonal)).to.be.closeTo(entropy(p), 1e-9);
+      }),
+    );
+  });
+
+  it("is symmetric, not negative, and at most either entropy", () => {
+    fc.assert(
+      fc.property(table, (x) => {
+        const bits = mutualInformation(x);
+        expect(bits).to.be.closeTo(mutualInformation(transpose(x)), 1e-9);
+        expect(bits).to.be.within(0, Math.min(entropy(rowTotals(x)), entropy(rowTotals(transpose(x)))) + 1e-9);
+      }),
+    );
+  });
+
+  it("obeys the chain rule: I(X; Y, Z) = I(X; Z) + I(X; Y | Z)", () => {
+    fc.assert(
+      fc.property(cube, (tables) => {
+        const joint = tables[0].map((_, x) => tables.flatMap((of) => of[x])); // [X][Z Y]
+        const withZ = tables[0].map((_, x) => tables.map((of) => rowTotals(of)[x])); // [X][Z]
+        expect(mutualInformation(joint)).to.be.closeTo(mutualInformation(withZ) + conditionalInformation(tables), 1e-9);
+      }),
+    );
+  });
+
+  it("is 1 bit for a fair coin and its copy", () => {
+    expect(mutualInformation(contingency([0, 1, 0, 1], [1, 0, 1, 0], 2, 2))).to.equal(1);
+    expect(() => contingency([0], [0, 1], 2, 2)).to.throw(RangeError, "1 and 2 observations");
+  });
+});
+
+/** n bytes of `languages` languages with an expert chosen by `choose`. */
+function observe(n: number, choose: (language: number, byte: number, draw: number) => number) {
+  const uniform = seeded(5);
+  const [languages, experts] = [4, 4];
+  const language = Array.from({ length: n }, (_, i) => Math.floor(uniform(3 * i) * languages));
+  const byte = language.map((l, i) => 8 * l + Math.floor(uniform(3 * i + 1) * 16)); // overlapping alphabets
+  const expert = language.map((l, i) => choose(l, byte[i], uniform(3 * i + 2)));
+  return { expert, language, byte, experts, languages };
+}
+
+describe("specialisation", () => {
+  it("of experts that follow the language is the language's entropy, and stays given the byte", () => {
+    const bits = specialisation(
+      observe(4000, (language) => language),
+      seeded(1),
+    );
+    expect(bits.expertLanguage).to.be.closeTo(2, 0.01);
+    expect(bits.expertLanguageGivenByte).to.be.greaterThan(0.5);
+    expect(bits.shuffled.expertLanguage).to.be.below(0.01);
+    expect(bits.shuffled.expertLanguageGivenByte).to.be.below(0.05);
+  });
+
+  it("of experts that follow the byte vanishes once the byte is known", () => {
+    const bits = specialisation(
+      observe(4000, (_, byte) => byte % 4),
+      seeded(1),
+    );
+    expect(bits.expertByte).to.be.closeTo(2, 0.01);
+    expect(bits.expertLanguageGivenByte).to.be.closeTo(0, 1e-12);
+  });
+
+  it("of experts chosen at random is no more than its shuffled control shows", () => {
+    const random = observe(2000, (_l, _b, draw) => Math.floor(draw * 4));
+    const all = Array.from({ length: 20 }, (_, seed) => specialisation(random, seeded(seed)));
+    for (const name of ["expertLanguage", "expertByte", "expertLanguageGivenByte"] as const) {
+      const control = all.reduce((sum, { shuffled }) => sum + shuffled[name], 0) / all.length;
+      expect(control, name).to.be.greaterThan(0);
+      expect(all[0][name], name).to.be.within(control * 0.5, control * 2);
+    }
+  });
+
+  it("is drawn as the share of each language that goes to each expert", () => {
+    const shares = expertShares({ expert: [0, 1, 1, 1], language: [0, 0, 1, 1], byte: [0, 0, 0, 0], experts: 2, languages: 3 });
+    expect(shares).to.deep.equal([[0.5, 0.5], [0, 1], [0, 0]]); // prettier-ignore
+  });
+});
+
+describe("load", () => {
+  it("is even or not, between 0 and 1 by entropy, and between 0 and E - 1 by the busiest expert", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.nat(50), { minLength: 1, maxLength: 9 }).filter((load) => load.some((n) => n > 0)),
+        (load) => {
+          expect(loadEntropy(load)).to.be.within(0, 1 + 1e-12);
+          expect(maxViolation(load)).to.be.within(-1e-12, load.length - 1 + 1e-12);
+          const even = load.map(() => 7);
+          expect([loadEntropy(even), maxViolation(even)]).to.satisfy(([h, v]: number[]) => Math.abs(h - 1) < 1e-12 && Math.abs(v) < 1e-12);
+        },
+      ),
+    );
+    expect([loadEntropy([9, 0, 0]), maxViolation([9, 0, 0])]).to.deep.equal([0, 2]);
+    expect([loadEntropy([0, 0]), maxViolation([0, 0])]).to.deep.equal([0, 0]);
+  });
+});
+
+const scores = fc.array(
+  fc.record({ label: fc.constantFrom("a", "b", "c"), bytes: fc.integer({ min: 1, max: 50 }), first: fc.nat(400), second: fc.nat(400) }),
+  { minLength: 3, maxLength: 20 },
+);
+const several = scores.filter((all) => new Set(all.map((score) => score.label)).size > 1);
+
+describe("the paired bootstrap", () => {
+  it("contains the measured saving, changes sign with the models, and narrows with the level", () => {
+    fc.assert(
+      fc.property(several, fc.nat(), (all, seed) => {
+        const of = (level: number, swap = false) =>
+          pairedBootstrap(
+            all.map((score) => (swap ? { ...score, first: score.second, second: score.first } : score)),
+            seeded(seed),
+            { rounds: 200, level },
+          );
+        const wide = of(0.95);
+        const narrow = of(0.5);
+        expect(wide.low).to.be.at.most(narrow.low);
+        expect(wide.high).to.be.at.least(narrow.high);
+        expect(of(0.95, true).mean).to.be.closeTo(-wide.mean, 1e-9);
+        const bits = all.reduce((sum, score) => sum + score.first - score.second, 0);
+        expect(wide.mean).to.be.closeTo(bits / all.reduce((sum, score) => sum + score.bytes, 0), 1e-9);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it("sees what is the same everywhere, and keeps translations together", () => {
+    const always = ["a", "b", "c"].map((label) => ({ label, bytes: 10, first: 30, second: 20 }));
+    expect(pairedBootstrap(always, seeded(0))).to.deep.equal({ mean: 1, low: 1, high: 1 });
+    const translations = ["a", "b"].flatMap((label) => [0, 20].map((saved) => ({ label, bytes: 10, first: 40, second: 40 - saved })));
+    expect(pairedBootstrap(translations, seeded(0))).to.deep.equal({ mean: 1, low: 1, high: 1 });
+    expect(() => pairedBootstrap([always[0]], seeded(0))).to.throw(RangeError, "1 labels");
+  });
+
+  it("gives about the interval of a mean of independent pieces", () => {
+    const uniform = seeded(9);
+    const pieces = Array.from({ length: 100 }, (_, i) => ({ label: `${i}`, bytes: 1, first: uniform(i) - 0.5, second: 0 }));
+    const { low, high } = pairedBootstrap(pieces, seeded(1));
+    expect(high - low).to.be.closeTo(2 * 1.96 * Math.sqrt(1 / 12 / 100), 0.02);
+  });
+});

@@ -4,7 +4,7 @@
  */
 import type { Activation, DType } from "../backend/backend.ts";
 import { broadcastShapes, formatShape, sizeOf } from "../backend/shape.ts";
-import { arange, checkDtype, checkShape, zerosLike } from "./create.ts";
+import { arange, checkDtype, checkShape } from "./create.ts";
 import { noGrad } from "./context.ts";
 import * as movement from "./movement.ts";
 import { concat, where } from "./operations.ts";
@@ -96,7 +96,11 @@ export function prod(x: Tensor, axes: Axes, { keepDims = false }: ReduceOptions 
   const rest = x.shape.flatMap((_, axis) => (list.includes(axis) ? [] : [axis]));
   return widened("prod", [x], (y) => {
     let factors = y.permute([...list, ...rest]).reshape([elements(x, list), ...rest.map((axis) => x.shape[axis])]);
-    if (factors.shape[0] === 0) return zerosLike(factors.sum(0)).add(1).reshape(shapeAfter(x, list, keepDims));
+    if (factors.shape[0] === 0)
+      return factors
+        .sum(0)
+        .add(1)
+        .reshape(shapeAfter(x, list, keepDims));
     while (factors.shape[0] > 1) {
       const n = factors.shape[0];
       const half = n >> 1;
@@ -128,8 +132,15 @@ export function variance(x: Tensor, axes: Axes, { correction = 0, keepDims = fal
   const list = axesOf("variance", axes, x);
   requireSome("variance", x, list);
   const count = elements(x, list) - correction;
-  if (!(count > 0)) throw new RangeError(`variance: ${elements(x, list)} elements less a correction of ${correction} leave nothing to divide by`);
-  return widened("variance", [x], (y) => y.sub(mean(y, list, { keepDims: true })).square().sum(list, { keepDims }).mul(1 / count));
+  if (!(count > 0))
+    throw new RangeError(`variance: ${elements(x, list)} elements less a correction of ${correction} leave nothing to divide by`);
+  return widened("variance", [x], (y) =>
+    y
+      .sub(mean(y, list, { keepDims: true }))
+      .square()
+      .sum(list, { keepDims })
+      .mul(1 / count),
+  );
 }
 
 export function std(x: Tensor, axes: Axes, options?: VarianceOptions): Tensor {
@@ -218,7 +229,8 @@ export function alongLast(x: Tensor, name: string, axis: number, primitive: Prim
 
 /** As torch.matmul: vectors gain an axis and lose it again, leading axes broadcast, a matrix on the right meets all rows at once. */
 export function matmul(x: Tensor, y: Tensor): Tensor {
-  if (x.shape.length === 0 || y.shape.length === 0) throw new RangeError(`matmul: ${formatShape(x.shape)} x ${formatShape(y.shape)}: scalars have no matrix product; use mul`);
+  if (x.shape.length === 0 || y.shape.length === 0)
+    throw new RangeError(`matmul: ${formatShape(x.shape)} x ${formatShape(y.shape)}: scalars have no matrix product; use mul`);
   if (x.shape.length === 1) return matmul(x.unsqueeze(0), y).squeeze(y.shape.length === 1 ? 0 : -2);
   if (y.shape.length === 1) return matmul(x, y.unsqueeze(1)).squeeze(-1);
   return widened("matmul", [x, y], (a, b) => {
@@ -244,14 +256,15 @@ export function inferSize(x: Tensor, shape: readonly number[]): readonly number[
   }
   const known = sizeOf(shape.filter((n) => n !== -1));
   const inferred = shape.map((n, i) => (i === unknown ? x.size / known : n));
-  if (!Number.isInteger(inferred[unknown]) || inferred.includes(-1))
+  if (inferred.some((n) => !Number.isInteger(n) || n < 0))
     throw new RangeError(`reshape: ${formatShape(x.shape)} of ${x.size} elements does not fit ${formatShape(shape)}`);
   return inferred;
 }
 
 /** The full start and stop lists of a slice. */
 export function ranges(x: Tensor, given: readonly (readonly [number, number?] | null)[]): [number[], number[]] {
-  if (given.length > x.shape.length) throw new RangeError(`slice: ${given.length} ranges for the ${x.shape.length} axes of ${formatShape(x.shape)}`);
+  if (given.length > x.shape.length)
+    throw new RangeError(`slice: ${given.length} ranges for the ${x.shape.length} axes of ${formatShape(x.shape)}`);
   const start: number[] = [];
   const stop: number[] = [];
   x.shape.forEach((n, axis) => {
@@ -267,16 +280,20 @@ export function ranges(x: Tensor, given: readonly (readonly [number, number?] | 
 export function split(x: Tensor, parts: number | readonly number[], axis: number): Tensor[] {
   const at = axisOf("split", axis, x);
   const n = x.shape[at];
-  if (typeof parts === "number" && (parts < 1 || n % parts !== 0)) throw new RangeError(`split: axis ${axis} of ${formatShape(x.shape)} does not divide into ${parts} equal parts`);
+  if (typeof parts === "number" && (!Number.isInteger(parts) || parts < 1 || n % parts !== 0))
+    throw new RangeError(`split: axis ${axis} of ${formatShape(x.shape)} does not divide into ${parts} equal parts`);
   const sizes = typeof parts === "number" ? new Array<number>(parts).fill(n / parts) : parts;
+  checkShape("split", sizes);
   const total = sizes.reduce((sum, size) => sum + size, 0);
-  if (total !== n) throw new RangeError(`split: parts ${formatShape(sizes)} add up to ${total}, axis ${axis} of ${formatShape(x.shape)} has ${n}`);
+  if (total !== n)
+    throw new RangeError(`split: parts ${formatShape(sizes)} add up to ${total}, axis ${axis} of ${formatShape(x.shape)} has ${n}`);
   let from = 0;
   return sizes.map((size) => x.narrow(at, from, (from += size)));
 }
 
 export function padWidths(x: Tensor, widths: readonly (readonly [number, number])[]): [number, number][] {
-  if (widths.length > x.shape.length) throw new RangeError(`pad: ${widths.length} widths for the ${x.shape.length} axes of ${formatShape(x.shape)}`);
+  if (widths.length > x.shape.length)
+    throw new RangeError(`pad: ${widths.length} widths for the ${x.shape.length} axes of ${formatShape(x.shape)}`);
   return x.shape.map((_, axis) => {
     const [before, after] = widths[axis] ?? [0, 0];
     checkShape("pad", [before, after]);
@@ -291,7 +308,10 @@ export function tile(x: Tensor, repeats: readonly number[]): Tensor {
   const times = [...new Array<number>(length - repeats.length).fill(1), ...repeats];
   const woven = shape.flatMap((n) => [1, n]);
   const stretched = shape.flatMap((n, axis) => [times[axis], n]);
-  return x.reshape(woven).broadcastTo(stretched).reshape(shape.map((n, axis) => n * times[axis]));
+  return x
+    .reshape(woven)
+    .broadcastTo(stretched)
+    .reshape(shape.map((n, axis) => n * times[axis]));
 }
 
 export function triangle(x: Tensor, diagonal: number, side: "lower" | "upper"): Tensor {
@@ -316,11 +336,14 @@ export function atLeast(x: Tensor, dtype: "float32" | "float64"): Tensor {
 
 export function scatterAdd(x: Tensor, index: Tensor, source: Tensor, axis: number): Tensor {
   const at = axisOf("scatterAdd", axis, x);
-  return x.add(source.addAlong(index, at, x.shape[at]));
+  return widened("scatterAdd", [x, source], (y, s) => y.add(s.addAlong(index, at, x.shape[at])));
 }
 
 export function oneHot(index: Tensor, classes: number, dtype: DType): Tensor {
   checkShape("oneHot", [classes]);
   const { backend } = index;
-  return index.unsqueeze(index.shape.length).equal(arange(0, classes, 1, { dtype: "int32", backend })).cast(dtype);
+  return index
+    .unsqueeze(index.shape.length)
+    .equal(arange(0, classes, 1, { dtype: "int32", backend }))
+    .cast(dtype);
 }

@@ -32,7 +32,8 @@ export function tensor(data: Nested | Numbers, options: CreateOptions & { readon
   const shape = options.shape ?? shapeOf(data);
   const flat = ArrayBuffer.isView(data) ? data : flatten(data, options.shape ? shapeOf(data) : shape);
   checkShape("tensor", shape);
-  if (flat.length !== sizeOf(shape)) throw new RangeError(`tensor: ${flat.length} numbers do not fill shape ${formatShape(shape)} of ${sizeOf(shape)}`);
+  if (flat.length !== sizeOf(shape))
+    throw new RangeError(`tensor: ${flat.length} numbers do not fill shape ${formatShape(shape)} of ${sizeOf(shape)}`);
   const dtype = options.dtype ?? (data instanceof Float64Array ? "float64" : data instanceof Int32Array ? "int32" : "float32");
   return fromNumbers({ shape, dtype }, flat, options);
 }
@@ -40,6 +41,7 @@ export function tensor(data: Nested | Numbers, options: CreateOptions & { readon
 function shapeOf(data: Nested | Numbers): number[] {
   const shape: number[] = [];
   for (let part: Nested | Numbers = data; typeof part !== "number"; part = part[0]) {
+    if (!Array.isArray(part) && !ArrayBuffer.isView(part)) break; // not numbers: flatten says where
     shape.push(part.length);
     if (part.length === 0) break;
   }
@@ -50,11 +52,13 @@ function flatten(data: Nested, shape: Shape): number[] {
   const flat: number[] = [];
   const visit = (part: Nested, depth: number, path: string): void => {
     if (typeof part === "number") {
-      if (depth !== shape.length) throw new RangeError(`tensor: ragged: data${path} is a number, but the first row says shape ${formatShape(shape)}`);
+      if (depth !== shape.length)
+        throw new RangeError(`tensor: ragged: data${path} is a number, but the first row says shape ${formatShape(shape)}`);
       flat.push(part);
       return;
     }
-    if (!Array.isArray(part)) throw new TypeError(`tensor: data${path} is ${part === null ? "null" : typeof part}, not a number or an array`);
+    if (!Array.isArray(part))
+      throw new TypeError(`tensor: data${path} is ${part === null ? "null" : typeof part}, not a number or an array`);
     if (part.length !== shape[depth])
       throw new RangeError(`tensor: ragged: data${path} holds ${part.length} entries where the first row says shape ${formatShape(shape)}`);
     part.forEach((item: Nested, i) => visit(item, depth + 1, `${path}[${i}]`));
@@ -83,13 +87,16 @@ function encode(dtype: DType, flat: ArrayLike<number>): TypedArray {
   if (dtype === "float64") return Float64Array.from(flat);
   if (dtype === "bfloat16") return packBfloat16(Float32Array.from(flat));
   for (let i = 0; i < flat.length; i++)
-    if ((flat[i] | 0) !== flat[i]) throw new RangeError(`tensor: element ${i} is ${flat[i]}, which is not a 32-bit integer; int32 holds indices`);
+    if ((flat[i] | 0) !== flat[i])
+      throw new RangeError(`tensor: element ${i} is ${flat[i]}, which is not a 32-bit integer; int32 holds indices`);
   return Int32Array.from(flat);
 }
 
 export function checkDtype(backend: Backend, type: ArrayType): void {
   if (!backend.dtypes.has(type.dtype))
-    throw new BackendError(`${backend.name}: has no ${type.dtype} (it has ${[...backend.dtypes].join(", ")}); use the "cpu" backend or cast`);
+    throw new BackendError(
+      `${backend.name}: has no ${type.dtype} (it has ${[...backend.dtypes].join(", ")}); use the "cpu" backend or cast`,
+    );
 }
 
 function finish(made: Tensor, { requiresGrad, name }: CreateOptions): Tensor {
@@ -117,7 +124,8 @@ export function ones(shape: Shape, options: CreateOptions = {}): Tensor {
 
 /** `value` in the shape, dtype and place of `like`. It reads as one stretched number. */
 export function fullLike(like: Tensor, value: number): Tensor {
-  return constant(value, like).broadcastTo(like.shape);
+  const number = constant(value, like);
+  return like.shape.length > 0 ? number.broadcastTo(like.shape) : number.alias();
 }
 
 export function zerosLike(like: Tensor): Tensor {
@@ -138,20 +146,27 @@ export function arange(start: number, stop?: number, step = 1, options: CreateOp
   if (!Number.isFinite(from) || !Number.isFinite(to) || !Number.isFinite(step) || step === 0)
     throw new RangeError(`arange: from ${from} to ${to} by ${step} is not a finite range`);
   const length = Math.max(0, Math.ceil((to - from) / step));
-  return tensor(Float64Array.from({ length }, (_, i) => from + i * step), { dtype: "float32", ...options });
+  return tensor(
+    Float64Array.from({ length }, (_, i) => from + i * step),
+    { dtype: "float32", ...options },
+  );
 }
 
 /** `count` numbers evenly from `start` to `stop`, both included. */
 export function linspace(start: number, stop: number, count: number, options: CreateOptions = {}): Tensor {
   checkShape("linspace", [count]);
   const step = count > 1 ? (stop - start) / (count - 1) : 0;
-  return tensor(Float64Array.from({ length: count }, (_, i) => (i === count - 1 && count > 1 ? stop : start + i * step)), { dtype: "float32", ...options });
+  return tensor(
+    Float64Array.from({ length: count }, (_, i) => (i === count - 1 && count > 1 ? stop : start + i * step)),
+    { dtype: "float32", ...options },
+  );
 }
 
 /** A JavaScript number as a scalar beside a tensor: its dtype, its device. Often the same few, so they are kept. */
 export function constant(value: number, beside: Tensor): Tensor {
   const { backend, dtype } = beside;
-  if (dtype === "int32" && (value | 0) !== value) throw new RangeError(`${value} beside an int32 tensor is not a 32-bit integer; use cast("float32") first`);
+  if (dtype === "int32" && (value | 0) !== value)
+    throw new RangeError(`${value} beside an int32 tensor is not a 32-bit integer; use cast("float32") first`);
   let kept = constants.get(backend);
   if (!kept) constants.set(backend, (kept = new Map()));
   if (kept.size >= KEPT) kept.clear();

@@ -23,8 +23,9 @@ function parse(equation: string, operands: readonly Tensor[]): { inputs: string[
   const fail = (why: string): never => {
     throw new RangeError(`einsum: "${equation}" with ${operands.map((x) => formatShape(x.shape)).join(", ") || "no operands"}: ${why}`);
   };
-  const [left, right] = equation.replaceAll(" ", "").split("->");
+  const [left, right, ...more] = equation.replaceAll(" ", "").split("->");
   const inputs = left.split(",");
+  if (more.length > 0) fail("it has more than one arrow");
   if (!/^[a-zA-Z,]*$/.test(left) || (right !== undefined && !/^[a-zA-Z]*$/.test(right))) fail("axes are single letters");
   if (inputs.length !== operands.length) fail(`it names ${inputs.length} operands`);
   const sizes = new Map<string, number>();
@@ -52,7 +53,8 @@ function contract(a: string, x: Tensor, b: string, y: Tensor, later: string): [s
   const inner = [...a].filter((letter) => b.includes(letter) && !later.includes(letter)).join("");
   const rows = [...a].filter((letter) => !b.includes(letter)).join("");
   const columns = [...b].filter((letter) => !a.includes(letter)).join("");
-  const size = (letters: string): number => [...letters].reduce((n, letter) => n * (a.includes(letter) ? x.shape[a.indexOf(letter)] : y.shape[b.indexOf(letter)]), 1);
+  const size = (letters: string): number =>
+    [...letters].reduce((n, letter) => n * (a.includes(letter) ? x.shape[a.indexOf(letter)] : y.shape[b.indexOf(letter)]), 1);
   const shape = [...batch, ...rows, ...columns].map(size);
   const left = arrange(a, x, batch + rows + inner).reshape([size(batch), size(rows), size(inner)]);
   const right = arrange(b, y, batch + inner + columns).reshape([size(batch), size(inner), size(columns)]);

@@ -33,22 +33,42 @@ const binary = (op: BinaryOp, type: Primitive["type"], x: Vjp | null, y: Vjp | n
 });
 
 // Arithmetic. Broadcasting is folded in the tape, so these rules do not know of it.
-export const add = binary("add", broadcast, (g) => g, (g) => g);
-export const sub = binary("sub", broadcast, (g) => g, (g) => g.neg());
-export const mul = binary("mul", broadcast, (g, _, _x, y) => g.mul(y), (g, _, x) => g.mul(x));
-export const div = binary("div", broadcastFloat, (g, _, _x, y) => g.div(y), (g, out, _x, y) => g.mul(out).div(y).neg());
+export const add = binary(
+  "add",
+  broadcast,
+  (g) => g,
+  (g) => g,
+);
+export const sub = binary(
+  "sub",
+  broadcast,
+  (g) => g,
+  (g) => g.neg(),
+);
+export const mul = binary(
+  "mul",
+  broadcast,
+  (g, _, _x, y) => g.mul(y),
+  (g, _, x) => g.mul(x),
+);
+export const div = binary(
+  "div",
+  broadcastFloat,
+  (g, _, _x, y) => g.div(y),
+  (g, out, _x, y) => g.mul(out).div(y).neg(),
+);
 export const neg = unary("neg", same, (g) => g.neg());
 export const abs = unary("abs", same, (g, _, x) => g.mul(x.sign()));
 export const square = unary("square", same, (g, _, x) => g.mul(x).mul(2));
 export const reciprocal = unary("reciprocal", sameFloat, (g, out) => g.mul(out.square()).neg());
 
-/** pow(0, 0) = 1. Both rules replace the base where the formula would be 0 times infinity, so that no order of derivative meets NaN. */
+/** pow(0, 0) = 1. Where the formula would be 0 times infinity, and only there, the rules read another base: no order of derivative meets NaN. */
 export const pow = binary(
   "pow",
   broadcastFloat,
   (g, _, x, y) => {
-    const constant = y.equal(0);
-    return where(constant, 0, g.mul(y).mul(where(constant, 1, x).pow(y.sub(1))));
+    const flat = x.equal(0).mul(y.equal(0));
+    return g.mul(y).mul(where(flat, 1, x).pow(y.sub(1)));
   },
   (g, _, x, y) => {
     const flat = x.equal(0).mul(y.greaterEqual(0));
@@ -89,7 +109,12 @@ export const round = unary("round", same, null);
 export const trunc = unary("trunc", same, null);
 export const isFinite = unary("isFinite", sameFloat, null);
 export const floorDiv = binary("floorDiv", broadcast, null, null);
-export const mod = binary("mod", broadcast, (g) => g, (g, _, x, y) => g.mul(x.floorDiv(y)).neg());
+export const mod = binary(
+  "mod",
+  broadcast,
+  (g) => g,
+  (g, _, x, y) => g.mul(x.floorDiv(y)).neg(),
+);
 
 // Order. A tie of maximum or minimum shares the gradient in halves.
 const share = (wins: "greater" | "less"): [Vjp, Vjp] => [
@@ -112,8 +137,7 @@ export const select: Primitive = {
     requireSameDtype(this.name, x, y);
     const branches = broadcastShapes(x.shape, y.shape);
     const shape = branches && broadcastShapes(condition.shape, branches);
-    if (!shape)
-      throw new RangeError(`where: shapes ${[condition, x, y].map((t) => formatShape(t.shape)).join(", ")} do not broadcast`);
+    if (!shape) throw new RangeError(`where: shapes ${[condition, x, y].map((t) => formatShape(t.shape)).join(", ")} do not broadcast`);
     return { shape, dtype: x.dtype };
   },
   run: (backend, out, condition, x, y) => backend.select(out, condition, x, y),

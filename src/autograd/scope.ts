@@ -45,10 +45,11 @@ export function scope<T>(fn: () => T): T {
 }
 
 /** The tensors reachable from a result through arrays and plain objects. */
-function collect(value: unknown, into: Set<Tensor>): void {
+function collect(value: unknown, into: Set<Tensor>, seen = new Set<unknown>()): void {
   if (value instanceof Tensor) into.add(value);
-  else if (Array.isArray(value)) for (const item of value) collect(item, into);
-  else if (isPlain(value)) for (const item of Object.values(value)) collect(item, into);
+  if (seen.has(value) || !(Array.isArray(value) || isPlain(value))) return;
+  seen.add(value);
+  for (const item of Object.values(value)) collect(item, into, seen);
 }
 
 function isPlain(value: unknown): value is object {

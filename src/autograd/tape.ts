@@ -71,12 +71,13 @@ export class Tape {
     this.lines = [...found].sort((a, b) => a.time - b.time);
   }
 
-  /** One line per operation: `%3 = mul(%1, %2) : float32 [2, 3]`; leaves are `$name`. */
+  /** One line per operation: `%3 = mul(%1, $x) : float32 [2, 3]`; leaves are `$name`, numbers are themselves. */
   toString(): string {
     const names = new Map<Tensor, string>();
     const leaves: string[] = [];
     const nameOf = (tensor: Tensor): string => {
       let name = names.get(tensor);
+      if (name === undefined && isNumber(tensor)) name = tensor.name;
       if (name === undefined) {
         name = `$${tensor.name ?? leaves.length}`;
         leaves.push(`${name} : ${tensor.dtype} ${formatShape(tensor.shape)}${tensor.requiresGrad ? "" : " (constant)"}`);
@@ -91,6 +92,11 @@ export class Tape {
     });
     return [...leaves, ...steps].join("\n");
   }
+}
+
+/** Whether it stands for a number of the program. */
+function isNumber(tensor: Tensor): boolean {
+  return !tensor.requiresGrad && tensor.shape.length === 0 && tensor.name !== undefined && String(Number(tensor.name)) === tensor.name;
 }
 
 export interface WalkOptions {
@@ -119,6 +125,11 @@ export function backward(root: Tensor, { seed, release = false }: WalkOptions = 
 export function gradients(root: Tensor, xs: readonly Tensor[], { seed, createGraph = false }: WalkOptions = {}): Tensor[] {
   const walk = (): Tensor[] => {
     const start = seedOf(root, seed, "gradients");
+    for (const x of xs)
+      if (!x.requiresGrad)
+        throw new ReferenceError(
+          `gradients: ${x.label} was not tracked, so not every use of it is on the tape; requireGrad() it before it is used`,
+        );
     const found = pullback(new Tape(root), start, new Set(xs), { createGraph });
     return xs.map((x) => found.get(x) ?? zerosLike(x));
   };
@@ -129,11 +140,17 @@ export function gradients(root: Tensor, xs: readonly Tensor[], { seed, createGra
 export function localGradients(root: Tensor, xs: readonly Tensor[], seed: Tensor): (Tensor | null)[] {
   const stops = new Set(xs);
   const found = pullback(new Tape(root, stops), seed, stops, { createGraph: true });
-  return xs.map((x) => found.get(x) ?? null);
+  // An input that stands at two places has one cotangent, which must not be counted twice.
+  return xs.map((x, i) => (xs.indexOf(x) === i ? (found.get(x) ?? null) : null));
 }
 
 /** Walks the tape from its last line to its first; the result holds the cotangents of `targets`. */
-function pullback(tape: Tape, seed: Tensor, targets: ReadonlySet<Tensor>, { createGraph = false, release = false }: WalkOptions): Map<Tensor, Tensor> {
+function pullback(
+  tape: Tape,
+  seed: Tensor,
+  targets: ReadonlySet<Tensor>,
+  { createGraph = false, release = false }: WalkOptions,
+): Map<Tensor, Tensor> {
   const wanted = reaching(tape, targets);
   const cotangents = new Map<Tensor, Tensor>();
   const walk = (): void => {
@@ -178,7 +195,7 @@ function pullLine(line: Line, g: Tensor, wanted: ReadonlySet<Tensor>, cotangents
       const part = checked(line, i, sumTo(cotangent, input));
       const own = createGraph || (part.owner === inner && !kept.has(part)); // an alias has no history, and a recorded walk needs it
       const sum = before ? before.add(part) : own ? part : part.alias();
-      if (before && !createGraph) kept.delete(before), before.dispose();
+      if (before && !createGraph) (kept.delete(before), before.dispose());
       cotangents.set(input, sum);
       kept.add(sum);
     });
@@ -202,15 +219,22 @@ function sumTo(g: Tensor, x: Tensor): Tensor {
 function checked(line: Line, i: number, g: Tensor): Tensor {
   const x = line.inputs[i];
   if (g.dtype !== x.dtype || !sameShape(g.shape, x.shape))
-    throw new TypeError(`${line.name}: its derivative rule for input ${i} gave ${g.dtype} ${formatShape(g.shape)}, the input is ${x.dtype} ${formatShape(x.shape)}`);
+    throw new TypeError(
+      `${line.name}: its derivative rule for input ${i} gave ${g.dtype} ${formatShape(g.shape)}, the input is ${x.dtype} ${formatShape(x.shape)}`,
+    );
   return g;
 }
 
 function seedOf(root: Tensor, seed: Tensor | undefined, operation: string): Tensor {
-  if (!root.requiresGrad) throw new ReferenceError(`${operation}: ${root.label} has no history: nothing it was computed from requires a gradient`);
+  if (!root.requiresGrad)
+    throw new ReferenceError(`${operation}: ${root.label} has no history: nothing it was computed from requires a gradient`);
   if (seed && (!sameShape(seed.shape, root.shape) || seed.dtype !== root.dtype))
-    throw new RangeError(`${operation}: the seed is ${seed.dtype} ${formatShape(seed.shape)}, the root ${root.dtype} ${formatShape(root.shape)}`);
-  if (!seed && root.size !== 1) throw new RangeError(`${operation}: the root has shape ${formatShape(root.shape)}; give { seed } of that shape, or reduce it to a scalar`);
+    throw new RangeError(
+      `${operation}: the seed is ${seed.dtype} ${formatShape(seed.shape)}, the root ${root.dtype} ${formatShape(root.shape)}`,
+    );
+  if (!seed && root.size !== 1)
+    throw new RangeError(
+      `${operation}: the root has shape ${formatShape(root.shape)}; give { seed } of that shape, or reduce it to a scalar`,
+    );
   return seed ?? fullLike(root, 1);
 }
-

@@ -7,7 +7,7 @@ import type { Shape } from "../backend/shape.ts";
 import { formatShape, isContiguous, sameShape, sizeOf, stridesOf } from "../backend/shape.ts";
 import * as composed from "./composed.ts";
 import { context, within } from "./context.ts";
-import { constant } from "./create.ts";
+import { checkShape, constant } from "./create.ts";
 import * as elementwise from "./elementwise.ts";
 import * as movement from "./movement.ts";
 import { checkHostIndex, where } from "./operations.ts";
@@ -395,6 +395,7 @@ export class Tensor implements NDArray {
   }
   /** Stretches axes of size 1 (and adds leading ones) without copying. */
   broadcastTo(shape: readonly number[]): Tensor {
+    checkShape("broadcastTo", shape);
     return sameShape(shape, this.shape) ? this : apply(movement.broadcastTo(shape), this);
   }
   /** One [start, stop] per axis, or null for all of it; negative numbers count from the end. Axes not given are whole. */
@@ -464,6 +465,7 @@ export class Tensor implements NDArray {
   }
   /** Adjoint of takeRows: rows of the same index are added up into `count` rows. */
   addRows(index: Tensor, count: number): Tensor {
+    checkShape("addRows", [count]);
     checkHostIndex("addRows", index, 0, count);
     return widened("addRows", [this, index], (g, i) => apply(rows.addRows(count), g, i));
   }
@@ -476,6 +478,7 @@ export class Tensor implements NDArray {
   /** Adjoint of takeAlong: adds these elements at `index` into `count` zeros along an axis. */
   addAlong(index: Tensor, axis: number, count: number): Tensor {
     const at = axisOf("addAlong", axis, this);
+    checkShape("addAlong", [count]);
     checkHostIndex("addAlong", index, 0, count);
     return widened("addAlong", [this, index], (g, i) => apply(rows.addAlong(at, count), g, i));
   }
@@ -508,6 +511,7 @@ export class Tensor implements NDArray {
   }
   /** Inverse of a partial injection along the last axis: where each of 0..count-1 stands, or -1. */
   invert(count: number): Tensor {
+    checkShape("invert", [count]);
     checkHostIndex("invert", this, -1, count);
     return apply(rows.invert(count), this);
   }
@@ -517,6 +521,7 @@ export class Tensor implements NDArray {
   }
   /** How often each of 0..count-1 occurs along the last axis. */
   bincount(count: number): Tensor {
+    checkShape("bincount", [count]);
     return apply(rows.bincount(count), this);
   }
 }

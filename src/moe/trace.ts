@@ -32,13 +32,13 @@ export interface TracedToken {
 
 /** A model whose forward pass answers with the routings of its sparse layers, in layer order. */
 export interface TraceableModel {
-  forward(ids: Tensor, pass: Pass): { readonly routings: readonly object[] };
+  forward(ids: Tensor, input: object, pass: Pass): { readonly routings: readonly object[] };
 }
 
 /** Runs the model as in use (or as in training, given such a pass) and reads what its routers did. ids [B, T] int32. */
 export async function trace(model: TraceableModel, ids: Tensor, pass: Pass = { training: false, random: key(0) }): Promise<TracedToken[]> {
   const read = scope(() => {
-    const routings = noGrad(() => model.forward(ids, pass).routings) as readonly Routing[];
+    const routings = noGrad(() => model.forward(ids, {}, pass).routings) as readonly Routing[];
     return routings.map(({ books }) => [books.expertOfChoice, books.slotOfChoice, books.gate, books.probs]);
   });
   const layers = await Promise.all(read.map((tensors) => Promise.all(tensors.map((x) => x.data()))));

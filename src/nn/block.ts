@@ -65,7 +65,8 @@ export class Block extends Module {
   }
 
   forward(x: Tensor, input: BlockInput, pass: Pass): BlockOutput {
-    const { tokens = {}, memory, memoryMask, ...self } = input;
+    const { tokens: info, memory, memoryMask, ...self } = input;
+    const tokens = { ...info, ...(self.causal ? { causal: true } : {}) };
     const attended = this.#sublayer("attention", x, this.attentionNorm, pass, (y, p) => this.attention.extend(y, self, p));
     const crossed = memory ? this.#cross(attended.x, memory, memoryMask, pass) : attended.x;
     const fed = this.#sublayer("feedForward", crossed, this.feedForwardNorm, pass, (y, p) => this.feedForward.forward(y, tokens, p));

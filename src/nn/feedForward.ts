@@ -17,6 +17,8 @@ export interface TokenInfo {
   readonly ids?: Tensor;
   /** [B, T], 1 for tokens, 0 for padding. */
   readonly mask?: Tensor;
+  /** Whether a token must not depend on later ones. */
+  readonly causal?: boolean;
 }
 
 /** What may stand in the feed-forward place of a block: a dense FFN or a sparse layer. */

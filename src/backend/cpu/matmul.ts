@@ -41,6 +41,24 @@ export function transposed(x: Matrix): Matrix {
 
 /** Writes x [M, K] y [K, N] row-major from out[o] on. */
 export function multiply(out: TypedArray, o: number, m: number, n: number, k: number, x: Matrix, y: Matrix): void {
+  if (m < tile) multiplyFew(out, o, m, n, k, x, y);
+  else multiplyTiles(out, o, m, n, k, x, y);
+}
+
+// Few rows, as in generation, do not repay packing y.
+function multiplyFew(out: TypedArray, o: number, m: number, n: number, k: number, x: Matrix, y: Matrix): void {
+  const sums = new Float64Array(n);
+  for (let i = 0; i < m; i++) {
+    sums.fill(0);
+    for (let p = 0; p < k; p++) {
+      const factor = x.data[x.at + i * x.row + p * x.column];
+      for (let j = 0, at = y.at + p * y.row; j < n; j++, at += y.column) sums[j] += factor * y.data[at];
+    }
+    out.set(sums, o + i * n);
+  }
+}
+
+function multiplyTiles(out: TypedArray, o: number, m: number, n: number, k: number, x: Matrix, y: Matrix): void {
   const columns = packed(transposed(y), n, k);
   const rows = new Float64Array(tile * k);
   const sums = new Float64Array(tile * tile);

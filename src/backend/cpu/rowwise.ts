@@ -14,20 +14,27 @@ function forEachRow(x: TypedArray, n: number, visit: (start: number, row: number
 
 const widthOf = (x: Strided): number => x.shape[x.shape.length - 1];
 
-/** The shift that keeps exponentials in range, and the sum of the shifted exponentials. */
-function exponentials(x: TypedArray, start: number, n: number): { shift: number; total: number } {
+/** Writes e^(x - shift) of a row to `weights`, where the shift keeps exponentials in range; gives the shift and their sum. */
+function exponentials(weights: Float64Array, x: TypedArray, start: number): { shift: number; total: number } {
   let top = -Infinity;
-  for (let d = 0; d < n; d++) if (x[start + d] > top) top = x[start + d];
+  for (let d = 0; d < weights.length; d++) if (x[start + d] > top) top = x[start + d];
   // A row of -Infinity keeps its zeros: e^(-Infinity - 0) is 0, e^(-Infinity + Infinity) is not a number.
   const shift = top === -Infinity ? 0 : top;
   let total = 0;
-  for (let d = 0; d < n; d++) total += Math.exp(x[start + d] - shift);
+  for (let d = 0; d < weights.length; d++) total += weights[d] = Math.exp(x[start + d] - shift);
   return { shift, total };
 }
 
+/** The softmax of a row; zeros for a row of -Infinity. */
+function softmaxOf(weights: Float64Array, x: TypedArray, start: number): void {
+  const { total } = exponentials(weights, x, start);
+  const scale = total === 0 ? 0 : 1 / total;
+  for (let d = 0; d < weights.length; d++) weights[d] *= scale;
+}
+
 /** log of the sum of exponentials; 0 for a row of -Infinity, so that subtracting it leaves -Infinity. */
-function logTotal(x: TypedArray, start: number, n: number): number {
-  const { shift, total } = exponentials(x, start, n);
+function logTotal(weights: Float64Array, x: TypedArray, start: number): number {
+  const { shift, total } = exponentials(weights, x, start);
   return total === 0 ? 0 : shift + Math.log(total);
 }
 
@@ -39,10 +46,10 @@ function dot(x: TypedArray, y: TypedArray, start: number, n: number): number {
 
 export function softmax(out: TypedArray, input: Strided): void {
   const [x, n] = [contiguous(input), widthOf(input)];
+  const weights = new Float64Array(n);
   forEachRow(x, n, (start) => {
-    const { shift, total } = exponentials(x, start, n);
-    const scale = total === 0 ? 0 : 1 / total;
-    for (let d = start; d < start + n; d++) out[d] = Math.exp(x[d] - shift) * scale;
+    softmaxOf(weights, x, start);
+    out.set(weights, start);
   });
 }
 
@@ -57,8 +64,9 @@ export function softmaxCotangent(out: TypedArray, cotangent: Strided, result: St
 
 export function logSoftmax(out: TypedArray, input: Strided): void {
   const [x, n] = [contiguous(input), widthOf(input)];
+  const weights = new Float64Array(n);
   forEachRow(x, n, (start) => {
-    const log = logTotal(x, start, n);
+    const log = logTotal(weights, x, start);
     for (let d = start; d < start + n; d++) out[d] = x[d] - log;
   });
 }
@@ -80,20 +88,22 @@ export function logSoftmaxCotangent(out: TypedArray, cotangent: Strided, result:
 /** out[r] = log(sum(e^x)) - x[target], 0 where the target is `ignoreIndex`. */
 export function crossEntropy(out: TypedArray, logits: Strided, target: Strided, ignoreIndex: number): void {
   const [x, classes, n] = [contiguous(logits), contiguous(target), widthOf(logits)];
+  const weights = new Float64Array(n);
   forEachRow(x, n, (start, r) => {
-    out[r] = classes[r] === ignoreIndex ? 0 : logTotal(x, start, n) - x[start + classes[r]];
+    out[r] = classes[r] === ignoreIndex ? 0 : logTotal(weights, x, start) - x[start + classes[r]];
   });
 }
 
 /** dx = g[r] (softmax(x) - onehot(target)). */
 export function crossEntropyCotangent(out: TypedArray, cotangent: Strided, logits: Strided, target: Strided, ignoreIndex: number): void {
   const [g, x, classes, n] = [contiguous(cotangent), contiguous(logits), contiguous(target), widthOf(logits)];
+  const weights = new Float64Array(n);
   out.fill(0);
   forEachRow(x, n, (start, r) => {
     if (classes[r] === ignoreIndex) return;
-    const { shift, total } = exponentials(x, start, n);
-    const scale = total === 0 ? 0 : 1 / total;
-    for (let d = 0; d < n; d++) out[start + d] = g[r] * (Math.exp(x[start + d] - shift) * scale - (d === classes[r] ? 1 : 0));
+    softmaxOf(weights, x, start);
+    weights[classes[r]] -= 1;
+    for (let d = 0; d < n; d++) out[start + d] = g[r] * weights[d];
   });
 }
 

@@ -1,0 +1,194 @@
+/** B batch, H heads, T queries, S keys, K width of a head. */
+import { expect } from "chai";
+import fc from "fast-check";
+import { concat, key, noGrad, ones, tensor, zeros } from "switchyard-moe";
+import type { Tensor } from "switchyard-moe";
+import { MultiHeadAttention, Rotary, attention, attentionWeights, paddingBias } from "switchyard-moe/nn";
+import type { AttentionOptions } from "switchyard-moe/nn";
+import { checkGradients } from "switchyard-moe/testing";
+import { distance, drawn, evaluating, expectClose, training } from "./plain.ts";
+
+/** By loops, as the formula says: for each query the weighted mean of the values it may see. */
+function byHand(q: Tensor, k: Tensor, v: Tensor, { causal = false, bias, scale = 1 / Math.sqrt(q.shape[3]) }: AttentionOptions): Tensor {
+  const [[B, H, T, K], S, V] = [q.shape, k.shape[2], v.shape[3]];
+  const added = (bias ?? zeros([], { dtype: "float64" })).broadcastTo([B, H, T, S]).dataSync();
+  const [qs, ks, vs] = [q, k, v].map((x) => x.dataSync());
+  const out = new Float64Array(B * H * T * V);
+  for (let head = 0; head < B * H; head++)
+    for (let t = 0; t < T; t++) {
+      const weights = Array.from({ length: S }, (_, s) => {
+        if (causal && s > t + S - T) return 0;
+        let score = added[(head * T + t) * S + s];
+        for (let i = 0; i < K; i++) score += scale * qs[(head * T + t) * K + i] * ks[(head * S + s) * K + i];
+        return Math.exp(score);
+      });
+      const total = weights.reduce((a, b) => a + b, 0);
+      for (let s = 0; s < S && total > 0; s++)
+        for (let i = 0; i < V; i++) out[(head * T + t) * V + i] += (weights[s] / total) * vs[(head * S + s) * V + i];
+    }
+  return tensor(out, { shape: [B, H, T, V] });
+}
+
+const sizes = fc.record({
+  B: fc.integer({ min: 1, max: 2 }),
+  H: fc.integer({ min: 1, max: 3 }),
+  T: fc.integer({ min: 1, max: 4 }),
+  more: fc.nat(3),
+  K: fc.integer({ min: 1, max: 4 }),
+  V: fc.integer({ min: 1, max: 3 }),
+});
+const cases = fc.record({ size: sizes, seed: fc.nat(1000), causal: fc.boolean(), biased: fc.constantFrom("none", "heads", "padding") });
+
+function build({ size: { B, H, T, more, K, V }, seed, causal, biased }: typeof cases extends fc.Arbitrary<infer C> ? C : never) {
+  const S = T + more;
+  const [q, k, v] = [[T, K], [S, K], [S, V]].map(([n, width], i) => drawn([B, H, n, width], `${seed} ${i}`)); // prettier-ignore
+  const padding = paddingBias(
+    tensor(
+      Array.from({ length: B * S }, (_, i) => Number(key(seed).number(i) < 0.6)),
+      { shape: [B, S] },
+    ),
+    "float64",
+  );
+  const bias = biased === "heads" ? drawn([H, T, S], seed) : padding;
+  return { q, k, v, options: biased === "none" ? { causal } : { causal, bias } };
+}
+
+describe("attention", () => {
+  it("is its formula: biases, causality, padding, rows that see nothing", () => {
+    let blind = 0;
+    fc.assert(
+      fc.property(cases, (drawnCase) => {
+        const { q, k, v, options } = build(drawnCase);
+        expectClose(attention(q, k, v, options), byHand(q, k, v, options));
+        const sums = attentionWeights(q, k, options).sum(-1).dataSync();
+        blind += sums.filter((sum) => sum === 0).length;
+        for (const sum of sums) expect(sum === 0 || Math.abs(sum - 1) < 1e-9).to.equal(true);
+      }),
+      { numRuns: 150 },
+    );
+    expect(blind).to.be.above(20);
+  });
+
+  it("has right derivatives to second order, the bias's too", () =>
+    fc.assert(
+      fc.asyncProperty(cases, (drawnCase) => {
+        const { q, k, v, options } = build(drawnCase);
+        if (drawnCase.biased !== "heads") return checkGradients((x, y, z) => attention(x, y, z, options), [q, k, v]);
+        return checkGradients((x, y, z, bias) => attention(x, y, z, { ...options, bias }), [q, k, v, options.bias ?? q]);
+      }),
+      { numRuns: 12 },
+    ));
+
+  it("a query that sees nothing gives zeros and sends nothing back", () => {
+    const [q, k, v] = [1, 2, 3].map((seed) => drawn([1, 1, 2, 3], seed).requireGrad());
+    const out = attention(q, k, v, { bias: tensor([[0, 0], [-Infinity, -Infinity]], { dtype: "float64" }) }); // prettier-ignore
+    expect([...out.dataSync()].slice(3)).to.deep.equal([0, 0, 0]);
+    out.sum().backward();
+    expect([...(q.grad?.dataSync() ?? [])].slice(3)).to.deep.equal([0, 0, 0]);
+    for (const x of [q, k, v]) expect(x.grad?.isFinite().min().itemSync()).to.equal(1);
+  });
+
+  it("stays finite at scores of 1e4", () => {
+    const q = drawn([1, 1, 3, 4], 1).mul(100);
+    expect(attention(q, q, q, { causal: true, scale: 1 }).isFinite().min().itemSync()).to.equal(1);
+  });
+
+  it("is computed in float32 for bfloat16 and rounded once", () => {
+    const [q, k, v] = [1, 2, 3].map((seed) => drawn([1, 2, 4, 8], seed).cast("float32").cast("bfloat16"));
+    const wide = attention(...([q, k, v].map((x) => x.cast("float32")) as [Tensor, Tensor, Tensor]));
+    expect([...attention(q, k, v).dataSync()]).to.deep.equal([...wide.cast("bfloat16").dataSync()]);
+  });
+
+  it("says what does not fit", () => {
+    const x = drawn([1, 2, 3, 4], 1);
+    expect(() => attention(x, drawn([1, 2, 3, 5], 1), x)).to.throw(
+      "attention: queries [1, 2, 3, 4] and keys [1, 2, 3, 5]: want [B, H, T, K] and [B, H, S, K]",
+    );
+    expect(() => attention(x, x, drawn([1, 2, 4, 4], 1))).to.throw("attention: keys [1, 2, 3, 4] and values [1, 2, 4, 4] differ in number");
+    expect(() => attention(x, drawn([1, 2, 2, 4], 1), drawn([1, 2, 2, 4], 1), { causal: true })).to.throw(
+      "attention: causal, but 3 queries are more than 2 keys",
+    );
+  });
+});
+
+describe("MultiHeadAttention", () => {
+  const layer = new MultiHeadAttention(6, { heads: 2, random: key(1), dtype: "float64" });
+  for (const bias of [layer.projection.bias, layer.output.bias]) bias?.assign(drawn(bias.shape, 9));
+
+  it("is projections, attention in each head, and a projection back", () => {
+    const x = drawn([2, 4, 6], 1);
+    const heads = (from: number): Tensor => {
+      const wide = layer.projection
+        .forward(x)
+        .narrow(-1, from * 6, from * 6 + 6)
+        .contiguous();
+      return wide.reshape([2, 4, 2, 3]).permute([0, 2, 1, 3]);
+    };
+    const mixed = byHand(heads(0), heads(1), heads(2), { causal: true });
+    expectClose(layer.forward(x, { causal: true }, evaluating), layer.output.forward(mixed.permute([0, 2, 1, 3]).reshape([2, 4, 6])));
+  });
+
+  it("has right derivatives, alone and across", async () => {
+    await checkGradients((x) => layer.forward(x, { causal: true }, evaluating), [drawn([2, 3, 6], 2)], { parameters: layer.parameters() });
+    await checkGradients((x, memory) => layer.forward(x, { memory }, evaluating), [drawn([2, 3, 6], 2), drawn([2, 5, 6], 3)], {
+      parameters: layer.parameters(),
+    });
+  });
+
+  it("across to itself is attention to itself", () => {
+    const x = drawn([2, 4, 6], 1);
+    expectClose(layer.forward(x, { memory: x }, evaluating), layer.forward(x, {}, evaluating));
+  });
+
+  it("does not look at padding: its vectors may be anything", () => {
+    const mask = tensor([[1, 1, 1, 0], [1, 1, 0, 0]]); // prettier-ignore
+    const x = drawn([2, 4, 6], 1);
+    const other = x.add(drawn([2, 4, 6], 2).mul(mask.cast("float64").neg().add(1).unsqueeze(2)));
+    const real = mask.cast("float64").unsqueeze(2);
+    expectClose(layer.forward(x, { mask }, evaluating).mul(real), layer.forward(other, { mask }, evaluating).mul(real), 1e-12);
+    expect(distance(layer.forward(x, {}, evaluating), layer.forward(other, {}, evaluating))).to.be.above(0.01);
+  });
+
+  for (const rotary of [null, new Rotary()])
+    it(`read token by token with keys and values kept is read at once${rotary ? ", with rotary positions" : ""}`, () => {
+      const own = new MultiHeadAttention(8, { heads: 2, rotary, random: key(2), dtype: "float64" });
+      const x = drawn([2, 5, 8], 1);
+      let past: ReturnType<typeof own.extend>["seen"] | undefined;
+      const parts = [
+        [0, 2],
+        [2, 3],
+        [3, 5],
+      ].map(([from, to]) => {
+        // prettier-ignore
+        const { output, seen } = own.extend(x.narrow(1, from, to), { causal: true, past }, evaluating);
+        past = seen;
+        return output;
+      });
+      expectClose(concat(parts, 1), own.forward(x, { causal: true }, evaluating));
+    });
+
+  it("drops probabilities while training only", () => {
+    const own = new MultiHeadAttention(6, { heads: 2, dropout: 0.5, random: key(1), dtype: "float64" });
+    const x = drawn([2, 4, 6], 1);
+    expectClose(
+      own.forward(x, {}, evaluating),
+      new MultiHeadAttention(6, { heads: 2, random: key(1), dtype: "float64" }).forward(x, {}, evaluating),
+    );
+    expectClose(own.forward(x, {}, training(1)), own.forward(x, {}, training(1)));
+    expect(distance(own.forward(x, {}, training(1)), own.forward(x, {}, evaluating))).to.be.above(0.01);
+  });
+
+  it("copies no head: five products, one copy back", () => {
+    const x = ones([2, 4, 6], { dtype: "float64" });
+    const before = x.backend.stats().launches;
+    noGrad(() => layer.forward(x, {}, evaluating));
+    // projection, its bias, scaled queries, scores, softmax, mixing, heads side by side, output, its bias
+    expect(x.backend.stats().launches - before).to.be.at.most(9);
+  });
+
+  it("refuses heads that do not divide the width", () => {
+    expect(() => new MultiHeadAttention(6, { heads: 4, random: key(1) })).to.throw(
+      "MultiHeadAttention: width 6 does not divide into 4 heads",
+    );
+  });
+});

@@ -1,0 +1,41 @@
+/** Time by kernel: a backend that runs each call on another one and keeps the books. Only for devices that run at once. */
+import type { Backend } from "switchyard-moe/backend";
+
+export interface KernelTime {
+  readonly kernel: string;
+  readonly calls: number;
+  readonly ms: number;
+}
+
+/** `backend` with a stopwatch around every kernel, fused ones too. */
+export function stopwatch<B extends Backend>(backend: B): { backend: B; times: () => KernelTime[]; reset: () => void } {
+  const books = new Map<string, { calls: number; ms: number }>();
+  const watch = <T extends object>(target: T, lead: string): T =>
+    new Proxy(target, {
+      get(inner, name) {
+        const value: unknown = Reflect.get(inner, name, inner);
+        const label = `${lead}${String(name)}`;
+        if (label === "fused" || lead !== "") if (typeof value === "object" && value !== null) return watch(value, `${label} `);
+        if (typeof value !== "function" || NOT_KERNELS.has(String(name))) return value;
+        return (...inputs: unknown[]): unknown => {
+          const start = performance.now();
+          const result: unknown = Reflect.apply(value, inner, inputs);
+          const kept = books.get(label) ?? { calls: 0, ms: 0 };
+          books.set(label, { calls: kept.calls + 1, ms: kept.ms + performance.now() - start });
+          return result;
+        };
+      },
+    });
+  return {
+    backend: watch(backend, ""),
+    times: () => [...books].map(([kernel, book]) => ({ kernel, ...book })).sort((a, b) => b.ms - a.ms),
+    reset: () => books.clear(),
+  };
+}
+
+const NOT_KERNELS = new Set(["free", "stats", "download", "downloadSync", "constructor"]);
+
+/** Whether a kernel's work is matrix products. */
+export function isProduct(kernel: string): boolean {
+  return /matmul|grouped|attention/i.test(kernel);
+}

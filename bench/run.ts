@@ -1,0 +1,143 @@
+/**
+ * The benchmark: matrix products and a full training step, ours beside the peers'. Every measurement is a process of its own; rounds
+ * are interleaved (A B C, A B C, ...), so that a machine whose speed drifts treats all alike; medians and their ratios count.
+ *
+ * Usage: npm run bench -- [--peers] [--rounds 3] [--runs 15] [--only matmul,tiny,small,profile] [--node24 PATH] [--json FILE]
+ * --peers installs the peers' npm packages (bench/peers) when they are missing; PyTorch is Debian's python3-torch with libopenblas0-pthread.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+interface Result {
+  readonly peer: string;
+  readonly description?: string;
+  readonly threads?: number;
+  readonly blas?: string;
+  readonly ms: number[];
+  readonly launches?: number;
+  readonly peakBytes: number;
+  readonly times?: { kernel: string; calls: number; ms: number; product: boolean }[];
+}
+
+interface Contender {
+  readonly label: string;
+  readonly command: readonly string[];
+}
+
+interface Row {
+  readonly label: string;
+  readonly median: number;
+  readonly best: number;
+  readonly results: readonly Result[];
+}
+
+const { values: options } = parseArgs({
+  options: {
+    peers: { type: "boolean", default: false },
+    rounds: { type: "string", default: "3" },
+    runs: { type: "string", default: "15" },
+    only: { type: "string", default: "matmul,tiny,small,profile" },
+    node24: { type: "string" },
+    json: { type: "string" },
+  },
+});
+const rounds = Number(options.rounds);
+const runs = Number(options.runs);
+const parts = new Set(options.only.split(","));
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const node20: readonly string[] = [process.execPath, "--import=tsx", "--conditions=source"];
+const node24: readonly string[] | null = options.node24 ? [options.node24, "--import=tsx", "--conditions=source"] : null;
+
+function ours(node: readonly string[], kind: string, what: string, backend: string, threads: number): Contender {
+  const version = node === node24 ? " Node 24" : "";
+  return { label: `Switchyard ${backend}, ${threads} thread${threads > 1 ? "s" : ""}${version}`, command: [...node, here("ours.ts"), kind, what, String(runs), backend, String(threads)] };
+}
+
+function peersFor(kind: string, what: string): Contender[] {
+  if (!options.peers) return [];
+  const [jax, python] = [here("peers/jaxjs.mjs"), here("peers/pytorch.py")];
+  const slow = kind === "step" ? Math.max(3, Math.round(runs / 4)) : runs;
+  const all = [
+    { label: "jax-js wasm", command: [process.execPath, jax, kind, what, String(slow)] },
+    ...(kind === "matmul" ? [{ label: "TensorFlow.js wasm", command: [process.execPath, here("peers/tfjs.mjs"), "wasm", what, String(runs)] }] : []),
+    ...[1, 2].map((threads) => ({ label: `PyTorch, ${threads} thread${threads > 1 ? "s" : ""}`, command: ["/usr/bin/python3", python, kind, what, String(threads), String(runs)] })),
+  ];
+  return all;
+}
+
+/** Runs every contender `rounds` times, in turn. One that cannot run is named and left out. */
+function race(title: string, contenders: readonly Contender[]): Row[] {
+  const results = new Map<string, Result[]>();
+  for (let round = 0; round < rounds; round++)
+    for (const { label, command } of contenders) {
+      const result = measure(label, command);
+      if (result) results.set(label, [...(results.get(label) ?? []), result]);
+    }
+  const rows = [...results].map(([label, all]) => {
+    const ms = all.flatMap((result) => result.ms);
+    return { label, median: median(ms), best: Math.min(...ms), results: all };
+  });
+  print(title, rows);
+  return rows;
+}
+
+const broken = new Set<string>();
+
+function measure(label: string, [program, ...inputs]: readonly string[]): Result | null {
+  if (broken.has(label)) return null;
+  const { stdout, stderr, status } = spawnSync(program, inputs, { encoding: "utf8", maxBuffer: 2 ** 26 });
+  const line = stdout?.split("\n").findLast((text) => text.startsWith("{"));
+  if (status === 0 && line) return JSON.parse(line) as Result;
+  broken.add(label);
+  console.error(`${label}: left out, it failed: ${(stderr ?? "").trim().split("\n").at(-1) ?? status}`);
+  return null;
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
+}
+
+function print(title: string, rows: readonly Row[]): void {
+  const [first] = rows;
+  console.log(`\n${title}`);
+  if (!first) return console.log("  nothing could be measured");
+  for (const row of rows) {
+    const ratio = row === first ? "" : `${(row.median / first.median).toFixed(2)} x ours`;
+    const memory = `${(median(row.results.map((result) => result.peakBytes)) / 2 ** 20).toFixed(0)} MB`;
+    const about = row.results[0].description ?? row.results[0].blas ?? "";
+    console.log(`  ${row.label.padEnd(34)} ${row.median.toFixed(2).padStart(9)} ms  best ${row.best.toFixed(2).padStart(9)}  peak ${memory.padStart(8)}  ${ratio.padEnd(12)} ${about}`);
+  }
+}
+
+function profile(model: string): Row[] {
+  const rows = race(`profile of a step, ${model}`, [ours(node20, "profile", model, "wasm", 2)]);
+  const times = rows[0]?.results[0].times ?? [];
+  const steps = rows[0]?.results[0].ms.length ?? 1;
+  const wall = rows[0]?.results[0].ms.reduce((sum, ms) => sum + ms, 0) ?? 0;
+  const product = times.filter((time) => time.product).reduce((sum, time) => sum + time.ms, 0);
+  const kernels = times.reduce((sum, time) => sum + time.ms, 0);
+  for (const { kernel, calls, ms } of times.slice(0, 20))
+    console.log(`  ${kernel.padEnd(30)} ${(calls / steps).toFixed(1).padStart(7)} calls  ${(ms / steps).toFixed(3).padStart(8)} ms  ${((100 * ms) / wall).toFixed(1).padStart(5)} %`);
+  console.log(`  matrix products ${((100 * product) / wall).toFixed(1)} %, other kernels ${((100 * (kernels - product)) / wall).toFixed(1)} %, the tape and the rest ${((100 * (wall - kernels)) / wall).toFixed(1)} %`);
+  return rows;
+}
+
+if (options.peers && !existsSync(here("peers/node_modules"))) spawnSync("npm", ["ci", "--prefix", here("peers")], { stdio: "inherit" });
+console.log(`${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} logical cores, Node ${process.version}; ${rounds} interleaved rounds of ${runs} runs, medians`);
+
+const report: Record<string, Row[]> = {};
+for (const size of parts.has("matmul") ? ["256", "512", "1024"] : []) {
+  const contenders = [node20, ...(node24 ? [node24] : [])].flatMap((node) => [1, 2].map((threads) => ours(node, "matmul", size, "wasm", threads)));
+  const rows = (report[`matmul ${size}`] = race(`matmul ${size}^3, float32`, [...contenders, ...peersFor("matmul", size)]));
+  for (const row of rows) console.log(`    ${row.label}: ${((2 * Number(size) ** 3) / row.median / 1e6).toFixed(1)} GFLOP/s`);
+}
+for (const model of ["tiny", "small"].filter((name) => parts.has(name)))
+  report[`step ${model}`] = race(`training step of the Switch language model, ${model}`, [
+    ...[node20, ...(node24 ? [node24] : [])].flatMap((node) => [2, 1].map((threads) => ours(node, "step", model, "wasm", threads))),
+    ...peersFor("step", model),
+  ]);
+for (const model of parts.has("profile") ? ["tiny", "small"] : []) report[`profile ${model}`] = profile(model);
+if (options.json) writeFileSync(options.json, `${JSON.stringify({ date: new Date().toISOString(), node: process.version, report }, null, 2)}\n`);

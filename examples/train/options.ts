@@ -1,0 +1,132 @@
+/** The commands of the main job and every option with its default. */
+import { choice, describeOptions, factor, flag, integer, positive, readOptions, real, required, text, type Reader } from "./commandLine.ts";
+import { didYouMean } from "./nearest.ts";
+import { languageSets } from "./text.ts";
+import { UserError } from "./userError.ts";
+
+const DEFAULT_LANGUAGES = "scripts";
+
+/** Backends that can be asked for. */
+const backend = choice("cpu", "wasm", "gpu");
+/** Routers that can be asked for. */
+const router = choice("switch");
+
+const trainOptions = (read: Reader) => ({
+  steps: read("steps", integer(1), 300, "optimiser steps"),
+  seconds: read("seconds", real(0), 0, "stop after this time; 0: only --steps counts"),
+  seed: read("seed", integer(0), 1, "of the initial values, the batches and the noise"),
+  languages: read(
+    "languages",
+    text("SET|CODES"),
+    DEFAULT_LANGUAGES,
+    `${Object.keys(languageSets).join(", ")}, or codes such as eng,kor,jpn`,
+  ),
+  data: read("data", text("PATH"), "", "your own text instead: a file, or a folder with a class per file or sub-folder"),
+  width: read("width", integer(1), 64, "numbers per token"),
+  layers: read("layers", integer(1), 2, "blocks of attention and feed-forward"),
+  heads: read("heads", integer(1), 4, "attention heads; they divide the width"),
+  hidden: read("hidden", integer(1), 256, "hidden width of each expert, and of a dense feed-forward layer"),
+  experts: read("experts", integer(1), 8, "experts of each sparse layer"),
+  sparseEvery: read("sparse-every", integer(1), 1, "1: every feed-forward layer is sparse; 2: every other"),
+  length: read("length", integer(2), 64, "bytes of a sequence"),
+  batch: read("batch", integer(1), 16, "sequences of a step"),
+  accumulate: read("accumulate", integer(1), 1, "batches whose gradients are added before a step"),
+  lr: read("lr", positive(), 3e-3, "highest learning rate"),
+  warmup: read("warmup", integer(0), 20, "steps until the learning rate is reached; then it falls as a cosine"),
+  router: read("router", router, "switch", "who goes where"),
+  capacityFactor: read("capacity-factor", factor, 1.25, 'slots per expert over the fair share, in training; "none": nothing is dropped'),
+  alpha: read("alpha", real(0), 0.01, "weight of the load-balancing loss"),
+  zLoss: read("z-loss", real(0), 0, "weight of the router z-loss"),
+  jitter: read("jitter", real(0, 1), 0.01, "relative noise of the router's input, in training"),
+  initScale: read("init-scale", positive(), 0.1, "scale of the initial weights"),
+  expertDropout: read("expert-dropout", real(0, 0.99), 0, "inside the experts; for fine-tuning"),
+  precision: read("precision", choice("float32", "bfloat16"), "float32", "of everything but router, losses and optimiser"),
+  backend: read("backend", backend, "cpu", "what computes"),
+  compare: read("compare", flag, false, "also train a dense model of equal compute, both over 3 seeds, and compare"),
+  every: read("every", integer(1), 50, "steps between validations, checkpoints and lines of metrics"),
+  out: read("out", text("FOLDER"), "", "where the run is kept; default: runs/ and a name made of router, text and seed"),
+});
+
+const resumeOptions = (read: Reader) => ({
+  from: read("from", text("FOLDER"), "", "the run to go on with; default: the newest in runs/"),
+  steps: read("steps", integer(0), 0, "go on until this step; 0: as many as the run was started with"),
+  seconds: read("seconds", real(0), 0, "stop after this time; 0: only the steps count"),
+  backend: read("backend", backend, "cpu", "what computes"),
+});
+
+const generateOptions = (read: Reader) => ({
+  from: read("from", required(text("FILE")), "", "a model.safetensors, or the folder that holds it"),
+  prompt: read("prompt", text("TEXT"), "\n", "what the text begins with"),
+  bytes: read("bytes", integer(1), 400, "how much to write"),
+  temperature: read("temperature", real(0), 0.8, "0: always the likeliest byte"),
+  topK: read("top-k", integer(0), 0, "only among this many likeliest bytes; 0: all"),
+  topP: read("top-p", positive(1), 1, "only among the likeliest bytes that share this probability"),
+  seed: read("seed", integer(0), 1, "of the choice of bytes"),
+  backend: read("backend", backend, "cpu", "what computes"),
+});
+
+const traceOptions = (read: Reader) => ({
+  from: read("from", required(text("FILE")), "", "a model.safetensors, or the folder that holds it"),
+  text: read("text", required(text("TEXT")), "", "what the model reads while its routers are watched"),
+  capacityFactor: read("capacity-factor", factor, Infinity, "slots per expert over the fair share"),
+  backend: read("backend", backend, "cpu", "what computes"),
+});
+
+const commands = {
+  train: { options: trainOptions, summary: "train a model, show its progress and write a report (the default)" },
+  resume: { options: resumeOptions, summary: "go on with a run that was interrupted" },
+  generate: { options: generateOptions, summary: "write text with a trained model" },
+  trace: { options: traceOptions, summary: "show which expert takes each byte of a text, layer by layer" },
+};
+
+export type TrainOptions = ReturnType<typeof trainOptions>;
+export type ResumeOptions = ReturnType<typeof resumeOptions>;
+export type GenerateOptions = ReturnType<typeof generateOptions>;
+export type TraceOptions = ReturnType<typeof traceOptions>;
+
+export type Command =
+  | { readonly command: "help"; readonly text: string }
+  | { readonly command: "train"; readonly options: TrainOptions }
+  | { readonly command: "resume"; readonly options: ResumeOptions }
+  | { readonly command: "generate"; readonly options: GenerateOptions }
+  | { readonly command: "trace"; readonly options: TraceOptions };
+
+/** process.argv.slice(2) as a command with typed options. Throws a UserError, one line, for what it does not understand. */
+export function parseCommand(argv: readonly string[]): Command {
+  const named = argv.length > 0 && !argv[0].startsWith("-");
+  const command = named ? argv[0] : "train";
+  const rest = named ? argv.slice(1) : argv;
+  if (command === "help" || argv.includes("--help") || argv.includes("-h")) return { command: "help", text: helpText() };
+  switch (command) {
+    case "train":
+      return { command, options: checked(readOptions(command, trainOptions, rest)) };
+    case "resume":
+      return { command, options: readOptions(command, resumeOptions, rest) };
+    case "generate":
+      return { command, options: readOptions(command, generateOptions, rest) };
+    case "trace":
+      return { command, options: readOptions(command, traceOptions, rest) };
+    default:
+      throw new UserError(`${command} is no command${didYouMean(command, Object.keys(commands)) || "; --help lists them"}`);
+  }
+}
+
+/** Every option at its default. */
+export function trainDefaults(): TrainOptions {
+  return trainOptions((_name, _kind, value) => value);
+}
+
+function checked(options: TrainOptions): TrainOptions {
+  const { width, heads, data, languages } = options;
+  if (width % heads !== 0) throw new UserError(`--width ${width} --heads ${heads}: ${heads} heads do not divide a width of ${width}`);
+  if (data !== "" && languages !== DEFAULT_LANGUAGES) throw new UserError(`--data ${data} --languages ${languages}: one or the other`);
+  return options;
+}
+
+/** Every command and every option with its default. */
+export function helpText(): string {
+  const sections = Object.entries(commands).map(([command, { summary, options }]) =>
+    [`${command}: ${summary}`, ...describeOptions(options)].join("\n"),
+  );
+  return ["npm start -- [command] [options]", ...sections].join("\n\n");
+}

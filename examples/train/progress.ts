@@ -1,0 +1,96 @@
+/** One line that tells how training goes. */
+
+export interface ProgressState {
+  readonly step: number;
+  readonly steps: number;
+  /** What is minimised, in nats: cross-entropy with its auxiliary losses. */
+  readonly loss: number;
+  /** Cross-entropy alone, in bits per byte. */
+  readonly bitsPerByte: number;
+  readonly tokensPerSecond: number;
+  readonly secondsLeft: number;
+  /** Share of choices that found no slot, 0..1. */
+  readonly dropped: number;
+  /** Tokens (or shares) of each expert. */
+  readonly load: readonly number[];
+}
+
+/** `step  12/300  loss 2.413  3.21 bits/byte  11.4k tokens/s  1:05 left  dropped  3.1%  load ▃▅▄▆`; parts that `columns` have no room for are left out. */
+export function formatProgress(state: ProgressState, columns = Infinity): string {
+  const { step, steps } = state;
+  const parts = [
+    `step ${String(step).padStart(String(steps).length)}/${steps}`,
+    `loss ${state.loss.toFixed(3)}`,
+    `${state.bitsPerByte.toFixed(2)} bits/byte`,
+    `${compact(state.tokensPerSecond).padStart(5)} tokens/s`,
+    `${formatSeconds(state.secondsLeft)} left`,
+    `dropped ${(100 * state.dropped).toFixed(1).padStart(4)}%`,
+    `load ${loadBars(state.load)}`,
+  ];
+  return parts.reduce((line, part) => (line.length + 2 + part.length < columns ? `${line}  ${part}` : line));
+}
+
+const BARS = "▁▂▃▄▅▆▇█";
+
+/** A bar per expert: ▄ is the fair share, █ twice the fair share or more, · an expert without tokens. */
+export function loadBars(load: readonly number[]): string {
+  const mean = load.reduce((sum, x) => sum + x, 0) / load.length;
+  return load.map((tokens) => (tokens > 0 ? BARS[Math.max(0, Math.min(7, Math.round((4 * tokens) / mean) - 1))] : "·")).join("");
+}
+
+/** 950, 11.4k, 2.3M: three significant digits. */
+export function compact(x: number): string {
+  if (!Number.isFinite(x)) return "?";
+  if (x < 999.5) return String(Math.round(x));
+  const [scaled, unit] = x < 999_500 ? [x / 1e3, "k"] : [x / 1e6, "M"];
+  return `${scaled < 99.95 ? scaled.toFixed(1) : Math.round(scaled)}${unit}`;
+}
+
+/** 1:05, or 2:03:00 from one hour on. */
+export function formatSeconds(seconds: number): string {
+  if (!Number.isFinite(seconds)) return "?";
+  const whole = Math.max(0, Math.ceil(seconds));
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const tail = String(whole % 60).padStart(2, "0");
+  return hours > 0 ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}` : `${minutes}:${tail}`;
+}
+
+/** As much of a writable stream as the line needs; process.stdout is one. */
+export interface Screen {
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+  write(text: string): unknown;
+}
+
+/** On a terminal one line that is written over; elsewhere a plain line every `plainEvery` steps and after the last. */
+export class ProgressLine {
+  private readonly screen: Screen;
+  private readonly plainEvery: number;
+  private open = false;
+
+  constructor(screen: Screen, plainEvery = 20) {
+    this.screen = screen;
+    this.plainEvery = plainEvery;
+  }
+
+  show(state: ProgressState): void {
+    if (this.screen.isTTY) {
+      this.screen.write(`\r${formatProgress(state, this.screen.columns)}\x1b[K`);
+      this.open = true;
+    } else if (state.step % this.plainEvery === 0 || state.step === state.steps) {
+      this.screen.write(`${formatProgress(state)}\n`);
+    }
+  }
+
+  /** A line that stays, above the progress line. */
+  note(text: string): void {
+    this.screen.write(this.open ? `\r${text}\x1b[K\n` : `${text}\n`);
+    this.open = false;
+  }
+
+  /** Leaves the last state standing and starts a new line. */
+  end(): void {
+    if (this.open) this.screen.write("\n");
+    this.open = false;
+  }
+}

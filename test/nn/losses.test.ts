@@ -1,0 +1,195 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import { key, ones, tensor, zeros } from "switchyard-moe";
+import type { Tensor } from "switchyard-moe";
+import { bceWithLogits, crossEntropy, distillationLoss, huberLoss, klDivergence, l1Loss, mseLoss } from "switchyard-moe/nn";
+import type { CrossEntropyOptions } from "switchyard-moe/nn";
+import { checkGradients } from "switchyard-moe/testing";
+import { drawn, expectClose } from "./plain.ts";
+
+/** -log softmax(x)[c] of each row, by loops. */
+function surprise(x: readonly (readonly number[])[]): number[][] {
+  return x.map((row) => {
+    const total = Math.log(row.reduce((sum, value) => sum + Math.exp(value), 0));
+    return row.map((value) => total - value);
+  });
+}
+
+const options = fc.record({
+  R: fc.integer({ min: 1, max: 5 }),
+  V: fc.integer({ min: 1, max: 4 }),
+  seed: fc.nat(999),
+  smoothing: fc.constantFrom(0, 0.1, 0.5),
+  weighted: fc.boolean(),
+  reduction: fc.constantFrom("mean", "sum", "none"),
+});
+
+describe("cross-entropy of class targets", () => {
+  it("is its formula: smoothing, weights, ignored rows, reductions", () => {
+    fc.assert(
+      fc.property(options, ({ R, V, seed, smoothing, weighted, reduction }) => {
+        const x = drawn([R, V], seed);
+        const target = Int32Array.from({ length: R }, (_, r) =>
+          key(seed).number(r) < 0.3 ? -100 : Math.floor(key(seed).number(r + 50) * V),
+        );
+        const w = Array.from({ length: V }, (_, c) => (weighted ? 0.5 + key(seed).number(100 + c) : 1));
+        const costs = surprise(x.arraySync() as number[][]);
+        const rows = costs.map((row, r) =>
+          target[r] < 0 ? 0 : row.reduce((sum, cost, c) => sum + w[c] * cost * (smoothing / V + (c === target[r] ? 1 - smoothing : 0)), 0),
+        );
+        const sum = rows.reduce((a, b) => a + b, 0);
+        const count = target.reduce((n, c) => n + (c < 0 ? 0 : w[c]), 0);
+        const got = crossEntropy(x, tensor(target), {
+          labelSmoothing: smoothing,
+          reduction,
+          ...(weighted ? { weight: tensor(w, { dtype: "float64" }) } : {}),
+        } as CrossEntropyOptions);
+        if (reduction === "none") return expectClose(got, tensor(rows, { dtype: "float64" }));
+        expect(got.itemSync()).to.be.closeTo(reduction === "sum" ? sum : count ? sum / count : 0, 1e-9);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("counts targets that were computed on the device as well", () => {
+    const x = drawn([4, 3], 1);
+    const host = tensor(Int32Array.of(0, -100, 2, -100));
+    expectClose(crossEntropy(x, host.add(0)), crossEntropy(x, host));
+  });
+
+  for (const [name, more] of [
+    ["plain", {}],
+    ["smoothed and weighted", { labelSmoothing: 0.1, weight: tensor([0.5, 1, 2], { dtype: "float64" }) }],
+    ["summed", { reduction: "sum" }],
+  ] as const)
+    it(`${name}: right derivatives to second order, 0 for ignored rows`, async () => {
+      const target = tensor(Int32Array.of(0, -100, 2, 2));
+      await checkGradients((x) => crossEntropy(x, target, more), [drawn([4, 3], 1)]);
+      const x = drawn([4, 3], 1).requireGrad();
+      crossEntropy(x, target, more).backward();
+      expect([...(x.grad?.narrow(0, 1, 2).dataSync() ?? [])]).to.deep.equal([0, 0, 0]);
+    });
+
+  it("takes classes along any axis", () => {
+    const x = drawn([2, 3, 4], 1);
+    const target = tensor(Int32Array.from([0, 1, 2, 0, 2, 2, 1, 0]), { shape: [2, 4] });
+    expectClose(crossEntropy(x, target, { axis: 1, reduction: "none" }), crossEntropy(x.permute([0, 2, 1]), target, { reduction: "none" }));
+  });
+
+  it("of logits of 1e4 is finite, of bfloat16 in float32", () => {
+    const x = tensor([[1e4, -1e4], [-1e4, 1e4]]); // prettier-ignore
+    expect(crossEntropy(x, tensor(Int32Array.of(0, 0)), { reduction: "none" }).arraySync()).to.deep.equal([0, 2e4]);
+    expect(crossEntropy(x.cast("bfloat16"), tensor(Int32Array.of(0, 0))).dtype).to.equal("float32");
+  });
+
+  it("of nothing but ignored rows is 0 with gradient 0", () => {
+    const x = drawn([2, 3], 1).requireGrad();
+    const loss = crossEntropy(x, tensor(Int32Array.of(-100, -100)));
+    loss.backward();
+    expect([loss.itemSync(), x.grad?.abs().max().itemSync()]).to.deep.equal([0, 0]);
+  });
+
+  it("says what does not fit", () => {
+    const x = drawn([2, 3], 1);
+    expect(() => crossEntropy(x, tensor(Int32Array.of(0, 3)))).to.throw(
+      RangeError,
+      "crossEntropy: target 3 at 1 is outside 0 to 2 and not the ignored -100",
+    );
+    expect(() => crossEntropy(x, tensor(Int32Array.of(0)))).to.throw(
+      "crossEntropy: logits [2, 3] with classes along axis 1 want targets [2] int32",
+    );
+    expect(() => crossEntropy(x, drawn([2], 1))).to.throw("or probabilities of their own shape, given tensor float64 [2]");
+  });
+});
+
+describe("cross-entropy of probabilities", () => {
+  it("of a one-hot target is that of the class", () => {
+    const x = drawn([4, 3], 1);
+    const target = tensor(Int32Array.of(0, 1, 2, 2));
+    for (const more of [{}, { labelSmoothing: 0.2 }, { weight: tensor([0.5, 1, 2], { dtype: "float64" }), reduction: "none" }] as const)
+      expectClose(crossEntropy(x, target.oneHot(3, "float64"), more), crossEntropy(x, target, more));
+  });
+
+  it("has right derivatives in logits and targets", () =>
+    checkGradients((x, t) => crossEntropy(x, t, { labelSmoothing: 0.1 }), [drawn([4, 3], 1), drawn([4, 3], 2)]));
+});
+
+const [a, b] = [drawn([3, 4], 1), drawn([3, 4], 2)];
+
+describe("losses between equal shapes", () => {
+  it("mean squared and mean absolute error", () => {
+    const [x, t] = [tensor([1, 2, 3]), tensor([2, 2, 5])];
+    expect(mseLoss(x, t).itemSync()).to.be.closeTo(5 / 3, 1e-6);
+    expect(mseLoss(x, t, { reduction: "sum" }).itemSync()).to.equal(5);
+    expect(l1Loss(x, t, { reduction: "none" }).arraySync()).to.deep.equal([1, 0, 2]);
+  });
+
+  it("Huber: a parabola that goes on straight", () => {
+    const x = tensor([-3, -0.5, 0, 0.5, 3]);
+    expect(huberLoss(x, zeros([5]), { delta: 2, reduction: "none" }).arraySync()).to.deep.equal([4, 0.125, 0, 0.125, 4]);
+  });
+
+  it("binary cross-entropy is that of two classes, and finite at 1e4", () => {
+    const t = tensor([1, 0, 1, 0], { dtype: "float64" });
+    const x = drawn([4], 3);
+    const two = crossEntropy(x.unsqueeze(1).mul(tensor([[0, 1]], { dtype: "float64" })), tensor(Int32Array.of(1, 0, 1, 0)));
+    expectClose(bceWithLogits(x, t), two);
+    expect(bceWithLogits(tensor([1e4, -1e4]), ones([2]), { reduction: "none" }).arraySync()).to.deep.equal([0, 1e4]);
+    const weighted = bceWithLogits(x, t, { posWeight: tensor([3], { dtype: "float64" }), reduction: "none" });
+    expectClose(weighted.div(bceWithLogits(x, t, { reduction: "none" })), tensor([3, 1, 3, 1], { dtype: "float64" }));
+  });
+
+  it("KL divergence: 0 between equals, above 0 between others, 0 log 0 is 0", () => {
+    const p = a.softmax(-1);
+    expect(klDivergence(p.log(), p).itemSync()).to.be.closeTo(0, 1e-12);
+    expect(klDivergence(b.logSoftmax(-1), p).itemSync()).to.be.above(0.01);
+    expectClose(klDivergence(b.logSoftmax(-1), a.logSoftmax(-1), { logTarget: true }), klDivergence(b.logSoftmax(-1), p));
+    expect(klDivergence(tensor([[0.5, 0.5]]).log(), tensor([[1, 0]])).itemSync()).to.be.closeTo(Math.LN2, 1e-6);
+  });
+
+  const rows: [string, (x: Tensor, t: Tensor) => Tensor][] = [
+    ["mseLoss", mseLoss],
+    ["l1Loss", l1Loss],
+    ["huberLoss", (x, t) => huberLoss(x, t, { delta: 0.7 })],
+    ["bceWithLogits", (x, t) => bceWithLogits(x, t, { posWeight: tensor([1, 2, 3, 4], { dtype: "float64" }) })],
+    ["klDivergence", (x, t) => klDivergence(x.logSoftmax(-1), t.softmax(-1))],
+  ];
+  for (const [name, loss] of rows) {
+    it(`${name}: right derivatives, float32 for bfloat16`, async () => {
+      await checkGradients((x, t) => loss(x, t), [a, b], { step: 1e-4, tolerance: 1e-5 });
+      if (name !== "bceWithLogits")
+        expect(loss(a.cast("float32").cast("bfloat16"), b.cast("float32").cast("bfloat16")).dtype).to.equal("float32");
+    });
+    it(`${name} does not broadcast`, () => {
+      expect(() => loss(a, drawn([4], 1))).to.throw(/prediction \[3, 4\] and target \[4\] differ|axis/);
+    });
+  }
+});
+
+describe("distillation", () => {
+  const [student, teacher] = [drawn([4, 3], 1), drawn([4, 3], 2)];
+  const target = tensor(Int32Array.of(0, 1, 2, 2));
+
+  it("is 0.25 of the teacher's cross-entropy and 0.75 of the labels'", () => {
+    const wanted = crossEntropy(student, teacher.softmax(-1)).mul(0.25).add(crossEntropy(student, target).mul(0.75));
+    expectClose(distillationLoss(student, teacher, target), wanted);
+    expectClose(distillationLoss(student, teacher, target, { share: 0 }), crossEntropy(student, target));
+  });
+
+  it("pulls the student by softmax(student) - 0.25 teacher - 0.75 label, and leaves the teacher alone", () => {
+    const [x, t] = [student.detach().requireGrad(), teacher.detach().requireGrad()];
+    distillationLoss(x, t, target).backward();
+    const wanted = student
+      .softmax(-1)
+      .sub(teacher.softmax(-1).mul(0.25))
+      .sub(target.oneHot(3, "float64").mul(0.75))
+      .mul(1 / 4);
+    expectClose(x.grad ?? x, wanted);
+    expect(t.grad).to.equal(null);
+  });
+
+  it("leaves out ignored rows on both sides", () => {
+    const part = distillationLoss(student.narrow(0, 0, 2), teacher.narrow(0, 0, 2), target.narrow(0, 0, 2));
+    expectClose(distillationLoss(student, teacher, tensor(Int32Array.of(0, 1, -100, -100))), part);
+  });
+});

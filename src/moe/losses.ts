@@ -50,6 +50,11 @@ export function importanceLoss(gates: Tensor, mask?: Tensor): Tensor {
   return squaredVariation(masked(gates, mask).sum(1));
 }
 
+/** CV^2 of the expected load. Shazeer et al. 2017, appendix A, eq. 11. probability [R, L, E] that a token takes the expert. */
+export function loadLoss(probability: Tensor, mask?: Tensor): Tensor {
+  return squaredVariation(masked(probability, mask).sum(1));
+}
+
 /** x [R, L, n] with the rows of padding zeroed; by a select, so that what padding holds (NaN too) stays out. */
 export function masked(x: Tensor, mask?: Tensor): Tensor {
   return mask ? where(mask.cast(x.dtype).unsqueeze(2), x, 0) : x;

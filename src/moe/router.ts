@@ -49,6 +49,9 @@ export abstract class Router extends Module {
   abstract readonly experts: number;
   abstract readonly traits: RouterTraits;
   abstract route(request: RouteRequest): Routing;
+
+  /** Called after each optimiser step with what it routed in that step; most routers have nothing to learn outside of gradients. */
+  afterStep(_routing: Routing): void {}
 }
 
 /** The tokens among which slots are shared out: all of the batch, each sequence for itself, or so many consecutive tokens. */
@@ -79,4 +82,9 @@ export function checkRequest({ tokens, ids, mask }: RouteRequest, width?: number
   for (const [name, given] of Object.entries({ ids, mask }))
     if (given && (given.shape.length !== 2 || given.shape[0] !== batch || given.shape[1] !== length))
       throw new RangeError(`route: ${name} [${given.shape.join(", ")}] beside ${batch} x ${length} tokens`);
+}
+
+/** Routers that look at later tokens refuse to stand in a causal model: it would learn to read the answer. */
+export function refuseCausal(name: string, why: string, { causal }: RouteRequest, allowed = false): void {
+  if (causal && !allowed) throw new RangeError(`${name}: this model is causal, and ${why}; its loss would be too good to be true. Set allowCausal to see for yourself`);
 }

@@ -12,7 +12,12 @@ import { futureReaches } from "./laws/time.ts";
 import type { RouterRow } from "./routers.ts";
 import { routers } from "./routers.ts";
 
-const sample: Case = { seed: 1, batch: 1, length: 2, experts: 2, choices: 1, factor: 1, group: "batch", ids: [0, 1], repeats: false, twins: false, padding: [0], training: false };
+const sample: Case = { seed: 1, batch: 1, length: 2, experts: 4, choices: 2, factor: 1, group: "batch", ids: [0, 1], repeats: false, twins: false, padding: [0], training: false };
+
+/** Traits may depend on the case: with one choice, top-K is causal. */
+function speaksOf({ of = () => true }: Law, row: RouterRow, c: Case): boolean {
+  return of(row.make(c).traits, row);
+}
 
 /** The reason why this router is not held to this law, if there is one. */
 function exception(law: Law, { exceptions = {} }: RouterRow): string | undefined {
@@ -23,7 +28,7 @@ describe("laws of routing", () => {
   for (const law of laws)
     describe(law.name, () => {
       const coverage = new Coverage();
-      const held = routers.filter((row) => (law.of ?? (() => true))(row.make(sample).traits, row));
+      const held = routers.filter((row) => speaksOf(law, row, sample));
       for (const row of held) {
         const reason = exception(law, row);
         if (reason !== undefined) {
@@ -33,7 +38,7 @@ describe("laws of routing", () => {
           });
           continue;
         }
-        it(row.name, () => fc.assert(property(law, row, coverage), { seed: 7 + routers.indexOf(row), numRuns: law.runs ?? 25 }));
+        it(row.name, () => fc.assert(property(law, row, coverage), { seed: 7 + routers.indexOf(row), numRuns: law.runs ?? 14 }));
       }
       it("met what it speaks of", () => {
         expect(held.length, "routers it was held to").to.be.greaterThan(0);
@@ -62,5 +67,9 @@ describe("routers that see the future", () => {
 });
 
 function property(law: Law, row: RouterRow, coverage: Coverage): fc.IProperty<[Case]> {
-  return fc.property(law.cases, (c) => scope(() => law.check(row, c, (routing) => coverage.note(c, routing))));
+  return fc.property(law.cases, (c) =>
+    scope(() => {
+      if (speaksOf(law, row, c)) law.check(row, c, (routing) => coverage.note(c, routing));
+    }),
+  );
 }

@@ -2,12 +2,12 @@
  * The one table of routers. Every law runs on every row whose traits it asks for; a row says what its router wishes and weighs,
  * by plain loops and by the paper's formula, so that the laws have something to compare with.
  */
-import { key } from "../../src/index.ts";
+import { key, tensor } from "../../src/index.ts";
 import type { Tensor } from "../../src/index.ts";
 import type { Projection, Router } from "../../src/moe/index.ts";
-import { SwitchRouter } from "../../src/moe/index.ts";
+import { BalancedRouter, DenseRouter, ExpertChoiceRouter, HashRouter, NoisyTopKRouter, SoftRouter, SwitchRouter, TopKRouter, randomHash } from "../../src/moe/index.ts";
 import type { Case, World } from "./cases.ts";
-import { D, booksOf, maskOf, wide } from "./cases.ts";
+import { D, VOCABULARY, booksOf, maskOf, normals, wide } from "./cases.ts";
 import { capacityByHand, largest, oneHotSeats, seatByHand } from "./oracle.ts";
 
 /** Who sits where, and what weighs them. */
@@ -73,6 +73,96 @@ function switchSeats(c: Case, { router, tokens }: World, byGate: boolean): Seats
   return seatsOfWishes(c, wishes, gates, byGate ? urgency : undefined);
 }
 
+/** Of a router that takes the `choices` best by `worth`, with gates [T, E] of all experts. */
+function bestSeats(c: Case, worth: readonly (readonly number[])[], choices: number, gates: Tensor, byGate = false): Seats {
+  const wishes = worth.map((row) => largest(row, choices));
+  const numbers = rowsOf(gates);
+  return seatsOfWishes(c, wishes, gates, byGate ? wishes.map((row, t) => Math.max(...row.map((e) => numbers[t][e]))) : undefined);
+}
+
+/** 1 where an expert is among the `choices` best of its token. */
+function bestOf(worth: readonly (readonly number[])[], choices: number): Tensor {
+  const chosen = worth.flatMap((row) => row.map((_, e) => Number(largest(row, choices).includes(e))));
+  return tensor(Float64Array.from(chosen), { shape: [worth.length, worth[0].length] });
+}
+
+/** Softmax over the best alone: e^h / sum of the chosen e^h. */
+function amongBest(logits: Tensor, choices: number): Tensor {
+  const e = logits.exp().mul(bestOf(rowsOf(logits), choices));
+  return e.div(e.sum(1, { keepDims: true }));
+}
+
+const choicesOf = (c: Case): number => Math.min(c.choices, c.experts);
+
+function as<R extends Router>(router: Router, kind: abstract new (...args: never[]) => R): R {
+  if (!(router instanceof kind)) throw new TypeError(`not a ${kind.name}`);
+  return router;
+}
+
+/** What the books say: for routers whose choice is proved elsewhere, so that only transport is compared. */
+function seatsOfBooks(c: Case, world: World, gates: Tensor): Seats {
+  const routing = world.route();
+  const { expert, slot } = booksOf(routing);
+  const [, rows] = routing.layout.lead;
+  const own = slot.map((row, t) => row.map((s, k) => (s < 0 ? -1 : s - expert[t][k] * rows)));
+  return { expert, slot: own, gates, oneHot: oneHotSeats(expert, own, c.experts, rows) };
+}
+
+/** Expert by expert, the C tokens of the group with the largest probability; padding last, and then not at all. */
+function expertSeats(c: Case, { router, tokens }: World): Seats {
+  const gates = softmaxOf(logitsOf(as(router, ExpertChoiceRouter), tokens));
+  const probs = rowsOf(gates);
+  const real = maskOf(c);
+  const size = c.group === "sequence" ? c.length : c.batch * c.length;
+  const capacity = capacityByHand(size, 1, c.experts, AVERAGE);
+  const expert = probs.map((row) => row.map(() => -1));
+  const slot = probs.map((row) => row.map(() => -1));
+  for (let from = 0; from < probs.length; from += size)
+    for (let e = 0; e < c.experts; e++) {
+      const worth = probs.slice(from, from + size).map((row, i) => (real[from + i] ? row[e] : -1));
+      largest(worth, capacity).forEach((i, place) => {
+        if (!real[from + i]) return;
+        expert[from + i][e] = e;
+        slot[from + i][e] = (from / size) * capacity + place;
+      });
+    }
+  return { expert, slot, gates, oneHot: oneHotSeats(expert, slot, c.experts, (probs.length / size) * capacity) };
+}
+
+/** Round by round, each token that has no seat yet asks its next expert. */
+function reroutedSeats(c: Case, { router, tokens }: World, attempts: number): Seats {
+  const logits = logitsOf(as(router, SwitchRouter), tokens);
+  const gates = softmaxOf(logits);
+  const wishes = rowsOf(logits).map((row) => largest(row, attempts));
+  if (c.factor === "dropless") return seatsOfWishes(c, wishes.map((row) => row.slice(0, 1)), gates);
+  const real = maskOf(c);
+  const size = c.group === "sequence" ? c.length : c.batch * c.length;
+  const capacity = capacityByHand(size, 1, c.experts, c.factor);
+  const expert = wishes.map((row, t) => [real[t] ? row[0] : -1]);
+  const slot = wishes.map(() => [-1]);
+  for (let from = 0; from < wishes.length; from += size) {
+    const taken = new Array<number>(c.experts).fill(0);
+    for (let round = 0; round < attempts; round++)
+      for (let t = from; t < from + size; t++) {
+        const e = wishes[t][round];
+        if (!real[t] || slot[t][0] >= 0 || taken[e] >= capacity) continue;
+        expert[t] = [e];
+        slot[t] = [(from / size) * capacity + taken[e]++];
+      }
+  }
+  return { expert, slot, gates, oneHot: oneHotSeats(expert, slot, c.experts, (wishes.length / size) * capacity) };
+}
+
+const AVERAGE = 1.5;
+const attemptsOf = (c: Case): number => Math.min(3, c.experts);
+/** As many groups of neighbours as divide the experts, half of them kept, if they hold the choices. */
+function groupsFor(c: Case): { count: number; keep: number } {
+  const count = c.experts % 2 === 0 ? c.experts / 2 : c.experts;
+  const keep = Math.min(count, Math.max(Math.ceil(count / 2), Math.ceil(choicesOf(c) / (c.experts / count))));
+  return { count, keep };
+}
+const biases = (c: Case): number[] => normals(c.experts, key(c.seed).at("biases"));
+
 export const routers: readonly RouterRow[] = [
   {
     name: "switch",
@@ -88,6 +178,113 @@ export const routers: readonly RouterRow[] = [
     name: "switch, seats by lot, drawn experts",
     make: (c) => new SwitchRouter({ ...common(c), ...losses, priority: "random", temperature: 1, inputDropout: 0.1 }),
     seats: (c, world) => switchSeats(c, world, false),
+  },
+  {
+    name: "switch, no token left behind",
+    make: (c) => new SwitchRouter({ ...common(c), ...losses, attempts: attemptsOf(c), jitter: 0.1 }),
+    seats: (c, world) => reroutedSeats(c, world, attemptsOf(c)),
+  },
+  {
+    name: "dense softmax",
+    make: (c) => new DenseRouter({ ...common(c), ...losses }),
+    seats(c, { router, tokens }) {
+      const gates = softmaxOf(logitsOf(as(router, DenseRouter), tokens));
+      const everyone = rowsOf(gates).map((row) => row.map((_, e) => e));
+      return seatsOfWishes({ ...c, factor: Infinity, group: "batch" }, everyone, gates);
+    },
+  },
+  {
+    name: "noisy top-k",
+    make: (c) => new NoisyTopKRouter({ ...common(c), choices: choicesOf(c) }),
+    seats(c, { router, tokens }) {
+      const logits = logitsOf(as(router, NoisyTopKRouter), tokens);
+      return bestSeats(c, rowsOf(logits), choicesOf(c), amongBest(logits, choicesOf(c)));
+    },
+  },
+  {
+    name: "top-k, V-MoE",
+    make: (c) => new TopKRouter({ ...common(c), ...losses, choices: choicesOf(c), priority: "gate" }),
+    seats(c, { router, tokens }) {
+      const logits = logitsOf(as(router, TopKRouter), tokens);
+      return bestSeats(c, rowsOf(logits), choicesOf(c), softmaxOf(logits), true);
+    },
+  },
+  {
+    name: "top-2, GShard",
+    make: (c) => new TopKRouter({ ...common(c), ...losses, choices: Math.min(2, c.experts), normalise: "after", randomBeyondFirst: 0.5, balanceCounts: "first" }),
+    seats(c, { router, tokens }) {
+      const logits = logitsOf(as(router, TopKRouter), tokens);
+      const choices = Math.min(2, c.experts);
+      return bestSeats(c, rowsOf(logits), choices, amongBest(logits, choices));
+    },
+    exceptions: { P31: "while training, a second choice is made by lot" },
+  },
+  {
+    name: "top-k, Mixtral",
+    make: (c) => new TopKRouter({ ...common(c), ...losses, choices: choicesOf(c), normalise: "after" }),
+    seats(c, { router, tokens }) {
+      const logits = logitsOf(as(router, TopKRouter), tokens);
+      return bestSeats(c, rowsOf(logits), choicesOf(c), amongBest(logits, choicesOf(c)));
+    },
+  },
+  {
+    name: "top-k, DeepSeek-V3",
+    make(c) {
+      const router = new TopKRouter({ ...common(c), ...losses, choices: choicesOf(c), scores: "sigmoid", normalise: "after", gateScale: 2.5, biasRate: 0.001, expertGroups: groupsFor(c), balanceScope: "sequence" });
+      router.bias?.assign(tensor(Float64Array.from(biases(c))));
+      return router;
+    },
+    seats(c, { router, tokens }) {
+      const scores = logitsOf(as(router, TopKRouter), tokens).neg().exp().add(1).reciprocal();
+      const { bias } = as(router, TopKRouter);
+      const { count, keep } = groupsFor(c);
+      const worth = rowsOf(scores).map((row) => {
+        const biased = row.map((s, e) => s + (bias ? bias.dataSync()[e] : 0));
+        const each = c.experts / count;
+        const groups = Array.from({ length: count }, (_, g) => [...biased.slice(g * each, (g + 1) * each)].sort((a, b) => b - a).slice(0, 2).reduce((a, b) => a + b, 0));
+        const open = largest(groups, keep);
+        return biased.map((s, e) => (open.includes(Math.floor(e / each)) ? s : -Infinity));
+      });
+      const chosen = scores.mul(bestOf(worth, choicesOf(c)));
+      return bestSeats(c, worth, choicesOf(c), chosen.div(chosen.sum(1, { keepDims: true })).mul(2.5));
+    },
+    exceptions: {
+      P10: "groups of neighbours are part of what it chooses by, so experts may not change places freely",
+    },
+  },
+  {
+    name: "hash",
+    make: (c) => new HashRouter({ experts: c.experts, table: randomHash(VOCABULARY, c.experts, key(c.seed).at("hash")), group: c.group }),
+    seats(c, { tokens }) {
+      const table = randomHash(VOCABULARY, c.experts, key(c.seed).at("hash"));
+      const gates = tensor(new Float64Array(c.ids.length * c.experts).fill(1), { shape: [c.ids.length, c.experts], backend: tokens.backend });
+      return seatsOfWishes(c, c.ids.map((id) => [table[id]]), gates);
+    },
+  },
+  {
+    name: "balanced assignment",
+    make: (c) => new BalancedRouter({ ...common(c), choices: choicesOf(c) }),
+    seats(c, { router, tokens }) {
+      const logits = logitsOf(as(router, BalancedRouter), tokens);
+      const gates = choicesOf(c) === 1 ? logits.neg().exp().add(1).reciprocal() : softmaxOf(logits);
+      return bestSeats(c, rowsOf(logits), choicesOf(c), gates);
+    },
+  },
+  {
+    name: "expert choice",
+    make: (c) => new ExpertChoiceRouter({ ...common(c), average: AVERAGE }),
+    seats: expertSeats,
+    exceptions: { P39: "an expert has a share of all places as slots, and padding has places" },
+  },
+  {
+    name: "expert choice, capped",
+    make: (c) => new ExpertChoiceRouter({ ...common(c), average: AVERAGE, cap: 2, assignment: { temperature: 0.05, rounds: 8 } }),
+    seats: (c, world) => seatsOfBooks(c, world, softmaxOf(logitsOf(as(world.router, ExpertChoiceRouter), world.tokens))),
+    exceptions: { P39: "an expert has a share of all places as slots, and padding has places" },
+  },
+  {
+    name: "soft mixtures",
+    make: (c) => new SoftRouter({ ...common(c), slots: 2 }),
   },
 ];
 

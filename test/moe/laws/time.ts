@@ -91,6 +91,7 @@ export const time: readonly Law[] = [
   {
     name: "P87: a router that loads another's state routes alike",
     cases: cases(),
+    runs: 6,
     meets: { drops: 0.1 },
     check(row, c, note) {
       const here = world(row, c);

@@ -62,7 +62,7 @@ export const transport: readonly Law[] = [
     name: "P18 P25 P27: one-hot products and a loop over experts give the same values, gradients and Hessian-vector products",
     cases: cases({ training: false }),
     of: (_, row) => row.seats !== undefined,
-    runs: 15,
+    runs: 10,
     meets: { drops: 0.15, padding: 0.3, emptyExperts: 0.2 },
     check(row, c, note) {
       const w = world(row, c);
@@ -79,7 +79,7 @@ export const transport: readonly Law[] = [
     name: "P20: room for everyone is the same as rows without slots, and drops nobody",
     cases: cases({ factor: Infinity }),
     of: (traits) => traits.capacity,
-    runs: 12,
+    runs: 8,
     meets: { padding: 0.3, emptyExperts: 0.2 },
     check(row, c, note) {
       const slots = world(row, c).forward();
@@ -154,7 +154,7 @@ export const transport: readonly Law[] = [
   {
     name: "P54: gradients of output and losses are those of finite differences, away from ties",
     cases: cases({ ...without }),
-    runs: 12,
+    runs: 8,
     meets: { drops: 0.1, padding: 0.2 },
     check(row, c, note) {
       const w = world(row, c);
@@ -197,8 +197,9 @@ export const transport: readonly Law[] = [
   },
   {
     name: "P53: the loss of the task moves the router",
-    cases: cases({ ...without, training: false, batch: 2, length: 6, experts: 4, padding: [0, 1], factor: 2 }),
+    cases: cases({ ...without, training: false, choices: 2, batch: 2, length: 6, experts: 4, padding: [0, 1], factor: 2 }),
     of: (traits) => traits.learns,
+    runs: 5,
     check(row, c, note) {
       const w = world(row, c);
       const { output, routing } = w.forward();

@@ -1,0 +1,14 @@
+/** What happens to routers between optimiser steps. */
+import type { Module } from "../nn/module.ts";
+import { MoE } from "./moeLayer.ts";
+import type { Routing } from "./routing.ts";
+
+/**
+ * Lets every router of a model take note of what it routed in this step; once per optimiser step, after it, never in evaluation.
+ * `routings` are those of the forward pass, in layer order. An error where their number is not that of the sparse layers.
+ */
+export function afterStep(model: Module, routings: readonly object[]): void {
+  const layers = model.namedModules().flatMap(([, module]) => (module instanceof MoE ? [module] : []));
+  if (layers.length !== routings.length) throw new RangeError(`afterStep: ${routings.length} routings for ${layers.length} sparse layers`);
+  layers.forEach((layer, i) => layer.router.afterStep(routings[i] as Routing));
+}

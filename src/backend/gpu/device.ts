@@ -1,0 +1,67 @@
+/** What the modes of gpu.js have in common for us: flat float32 memory, and kernels compiled from source. */
+import { BackendError } from "../backend.ts";
+import type { GpuInstance, GpuKernel, GpuMode } from "./library.ts";
+
+/** Device memory. Only the device that made it can open it. */
+export type Handle = object;
+
+/** A kernel to compile: JavaScript source in gpu.js's dialect, and the threads to run it on, innermost axis first. */
+export interface Program {
+  readonly source: string;
+  readonly threads: readonly number[];
+  /** Results of one thread, side by side in memory. Default 1. */
+  readonly lanes?: 1 | 4;
+}
+
+export interface CompiledKernel {
+  /** Runs at once, or as soon as the kernel is compiled. */
+  run(inputs: readonly Handle[], scalars: readonly number[]): Handle | Promise<Handle>;
+  /** The WGSL or GLSL that runs; undefined where there is none, or before the first run. */
+  shader(): string | undefined;
+  destroy(): void;
+}
+
+/** What bounds a launch. */
+export interface Limits {
+  /** Array arguments of one kernel. */
+  readonly arrays: number;
+  /** Elements along each side of a two-axis result. */
+  readonly side: number;
+  /** Compiled kernels alive at once. */
+  readonly kernels: number;
+}
+
+export interface Device {
+  readonly mode: GpuMode;
+  /** Mode and adapter, for people. */
+  readonly description: string;
+  /** Results are there when `run` returns. */
+  readonly synchronous: boolean;
+  /** Math.* are the host's own, correctly rounded or nearly so; else the shader language's, which promises little. */
+  readonly hostMath: boolean;
+  /** Kernels may return four neighbouring elements at once. */
+  readonly fourLanes: boolean;
+  readonly limits: Limits;
+  compile(program: Program): CompiledKernel;
+  upload(data: Float32Array): Handle | Promise<Handle>;
+  /** A copy of the first n elements. */
+  read(handle: Handle, n: number): Float32Array | Promise<Float32Array>;
+  free(handle: Handle): void;
+  /** Waits until freed memory has really been given back. */
+  settle(): void | Promise<void>;
+  destroy(): Promise<void>;
+}
+
+/** A gpu.js kernel for `program`. */
+export function createKernel(gpu: GpuInstance, { source, threads }: Program): GpuKernel {
+  const settings = { output: threads, pipeline: true, immutable: true, precision: "single", tactic: "precision" } as const;
+  // Why: the default stops every loop without a constant bound after 1000 turns, silently.
+  return gpu.createKernel(source, settings).setLoopMaxIterations(1 << 30);
+}
+
+/** gpu.js falls back to slower modes with a warning at most; here that is an error. */
+export function assertMode(kernel: GpuKernel, wanted: string): void {
+  const { constructor, fallbackReason } = kernel.kernel;
+  if (constructor.mode === wanted && !fallbackReason) return;
+  throw new BackendError(`the kernel ran in mode "${constructor.mode}" instead of "${wanted}": ${fallbackReason ?? "gpu.js gave no reason"}`);
+}

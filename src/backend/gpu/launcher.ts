@@ -1,0 +1,197 @@
+/** Compiles each kernel once, launches in order, keeps the books, and carries errors along the graph to the next read. */
+import { BackendError } from "../backend.ts";
+import { formatShape, sizeOf } from "../shape.ts";
+import { GpuBuffer } from "./gpuBuffer.ts";
+import { Queue } from "./queue.ts";
+import type { ArrayType, BackendStats, Buffer, NDArray } from "../backend.ts";
+import type { CompiledKernel, Device, Handle, Program } from "./device.ts";
+
+/** Whole numbers are float32s: exact up to here, and so are indices. */
+export const maxElements = 2 ** 24;
+
+/** New memory after which freed memory is waited for. */
+const throttleBytes = 64 * 2 ** 20;
+
+export interface Launch {
+  readonly name: string;
+  readonly out: ArrayType;
+  readonly inputs: readonly NDArray[];
+  /** What else the source depends on, beside names, shapes and strides. */
+  readonly variant?: string;
+  readonly scalars?: readonly number[];
+  readonly program: () => Program;
+}
+
+export class Launcher {
+  readonly device: Device;
+  private readonly kernels = new Map<string, CompiledKernel>();
+  private readonly queue = new Queue();
+  private liveBuffers = 0;
+  private liveBytes = 0;
+  private peakBytes = 0;
+  private launches = 0;
+  private bytesSinceSettled = 0;
+
+  constructor(device: Device) {
+    this.device = device;
+  }
+
+  stats(): BackendStats {
+    const { liveBuffers, liveBytes, peakBytes, launches } = this;
+    return { liveBuffers, liveBytes, peakBytes, launches };
+  }
+
+  /** The shader of every compiled kernel, by the key it is kept under. For readers of the documentation. */
+  shaders(): ReadonlyMap<string, string> {
+    return new Map([...this.kernels].map(([key, kernel]) => [key, kernel.shader() ?? ""]));
+  }
+
+  launch({ name, out, inputs, variant = "", scalars = [], program }: Launch): Buffer {
+    const what = `${name}: ${inputs.map((x) => formatShape(x.shape)).join(" x ")} -> ${formatShape(out.shape)}`;
+    const buffers = inputs.map((x) => open(x.buffer, what));
+    if (inputs.length > this.device.limits.arrays) {
+      throw new BackendError(`${what}: ${inputs.length} arrays, a ${this.device.mode} kernel takes at most ${this.device.limits.arrays}`);
+    }
+    const result = this.newBuffer(out, what);
+    this.launches++;
+    const key = `${name} ${variant} [${out.shape}] ${inputs.map(keyOf).join(" ")}`;
+    this.run(what, result, () => {
+      const memory = buffers.map((b) => b.memory);
+      return sizeOf(out.shape) === 0 ? this.device.upload(new Float32Array(1)) : this.kernel(key, program).run(memory, scalars);
+    });
+    return result;
+  }
+
+  upload(type: ArrayType, data: Float32Array, host?: Int32Array): Buffer {
+    const what = `upload: ${formatShape(type.shape)}`;
+    const result = this.newBuffer(type, what, host);
+    const whole = data.length > 0 ? data : new Float32Array(1);
+    this.run(what, result, () => this.device.upload(whole));
+    return result;
+  }
+
+  /** Reads once everything launched before has run. */
+  read(buffer: Buffer, n: number): Promise<Float32Array> {
+    const own = open(buffer, "download");
+    return new Promise((resolve, reject) => {
+      this.queue.push(() => {
+        try {
+          void Promise.resolve(this.device.read(own.memory, n)).then(resolve, (error) => reject(describe("download", error)));
+        } catch (error) {
+          reject(describe("download", error));
+        }
+      });
+    });
+  }
+
+  readSync(buffer: Buffer, n: number): Float32Array {
+    return this.device.read(open(buffer, "download").memory, n) as Float32Array;
+  }
+
+  free(buffer: Buffer): void {
+    const own = open(buffer, "free");
+    own.freed = true;
+    this.liveBuffers--;
+    this.liveBytes -= own.bytes;
+    for (const derived of own.derived.values()) derived.forEach((b) => this.free(b));
+    this.queue.push(() => this.release(own));
+  }
+
+  /** `target` takes over the memory of `source`, which is gone: how a kernel without a place to write to updates in place. */
+  replace(target: Buffer, source: Buffer): void {
+    const [to, from] = [open(target, "replace"), open(source, "replace")];
+    from.freed = true;
+    this.liveBuffers--;
+    this.liveBytes -= from.bytes;
+    this.queue.push(() => {
+      this.release(to);
+      to.handle = from.handle;
+      to.failure = from.failure;
+      from.handle = undefined;
+    });
+  }
+
+  async destroy(): Promise<void> {
+    for (const kernel of this.kernels.values()) kernel.destroy();
+    this.kernels.clear();
+    await this.device.destroy();
+  }
+
+  private release(buffer: GpuBuffer): void {
+    if (buffer.handle) this.device.free(buffer.handle);
+    buffer.handle = undefined;
+  }
+
+  private newBuffer(type: ArrayType, what: string, host?: Int32Array): GpuBuffer {
+    const n = sizeOf(type.shape);
+    if (n > maxElements) throw new BackendError(`${what}: ${n} elements, an array of the gpu backend holds at most ${maxElements}`);
+    const buffer = new GpuBuffer(n, host);
+    this.liveBuffers++;
+    this.liveBytes += buffer.bytes;
+    this.peakBytes = Math.max(this.peakBytes, this.liveBytes);
+    return buffer;
+  }
+
+  /** Fills `result` now or in its turn. A synchronous device throws at once; the others keep the error for whoever reads. */
+  private run(what: string, result: GpuBuffer, work: () => Handle | Promise<Handle>): void {
+    if (this.device.synchronous) {
+      try {
+        result.handle = work() as Handle;
+      } catch (error) {
+        throw describe(what, error);
+      }
+      this.throttle(result);
+      return;
+    }
+    this.queue.push(() => this.fill(what, result, work));
+  }
+
+  private async fill(what: string, result: GpuBuffer, work: () => Handle | Promise<Handle>): Promise<void> {
+    try {
+      result.handle = await work();
+      await this.throttle(result);
+    } catch (error) {
+      result.failure = describe(what, error);
+    }
+  }
+
+  private throttle({ bytes }: GpuBuffer): void | Promise<void> {
+    this.bytesSinceSettled += bytes;
+    if (this.bytesSinceSettled < throttleBytes) return;
+    this.bytesSinceSettled = 0;
+    return this.device.settle();
+  }
+
+  /** The compiled kernel; the map is in order of last use, and the one unused for longest makes room. */
+  private kernel(key: string, program: () => Program): CompiledKernel {
+    const kernel = this.kernels.get(key) ?? this.device.compile(program());
+    this.kernels.delete(key);
+    this.kernels.set(key, kernel);
+    if (this.kernels.size > this.device.limits.kernels) this.forgetOldest();
+    return kernel;
+  }
+
+  private forgetOldest(): void {
+    for (const [key, kernel] of this.kernels) {
+      this.kernels.delete(key);
+      return kernel.destroy();
+    }
+  }
+}
+
+function keyOf({ shape, strides, offset, dtype, buffer }: NDArray): string {
+  return `[${shape}/${strides}+${offset}]${dtype === "int32" ? "i" : "f"}${(buffer as GpuBuffer).length}`;
+}
+
+function open(buffer: Buffer, what: string): GpuBuffer {
+  if (!(buffer instanceof GpuBuffer)) throw new BackendError(`${what}: the buffer (${buffer.bytes} bytes) belongs to another backend`);
+  if (buffer.freed) throw new BackendError(`${what}: the buffer (${buffer.bytes} bytes) was freed`);
+  return buffer;
+}
+
+/** The error with the operation that met it first. */
+function describe(what: string, error: unknown): BackendError {
+  if (error instanceof BackendError && error.cause !== undefined) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new BackendError(`${what}: ${message}`, { cause: error });
+}

@@ -1,0 +1,75 @@
+/** Matrix products. M rows, K inner size, N columns, E experts, D and F widths. */
+import { gridOf, indexOf, kernelSource } from "./grid.ts";
+import type { NDArray } from "../../backend.ts";
+import type { Shape } from "../../shape.ts";
+import type { Program } from "../device.ts";
+import type { GridLimits } from "./grid.ts";
+
+/** Statements that add a[i + k di] b[j + k dj] over k below `count`, a literal, to s, four at a time. */
+function sumOfProducts(count: number, di: number, dj: number): string {
+  const term = (k: number): string => `a[i${plus(k * di)}] * b[j${plus(k * dj)}]`;
+  const fours = Math.floor(count / 4);
+  const four = `s = s + ((${term(0)} + ${term(1)}) + (${term(2)} + ${term(3)})); i = i${plus(4 * di)}; j = j${plus(4 * dj)};`;
+  const rest = Array.from({ length: count % 4 }, (_, k) => `s = s + ${term(k)};`).join(" ");
+  return `${fours > 0 ? `for (let k = 0; k < ${fours}; k++) { ${four} }` : ""} ${rest}`;
+}
+
+function plus(step: number): string {
+  return step === 0 ? "" : step > 0 ? ` + ${step}` : ` - ${-step}`;
+}
+
+/** x [..., M, K] y [..., K, N], one element of the result per thread. */
+export function matmul(shape: Shape, x: NDArray, y: NDArray, limits: GridLimits): Program {
+  const last = shape.length - 1;
+  const { threads, coordinates, prelude } = gridOf(shape, limits);
+  const i = indexOf(coordinates, { strides: x.strides.with(last, 0), offset: x.offset });
+  const j = indexOf(coordinates, { strides: y.strides.with(last - 1, 0), offset: y.offset });
+  const sum = sumOfProducts(x.shape[last], x.strides[last], y.strides[last - 1]);
+  const body = `${prelude}\n  let i = (${i}) * 1.0; let j = (${j}) * 1.0; let s = 0.0;\n  ${sum}\n  return s;`;
+  return { threads, source: kernelSource(2, [], body) };
+}
+
+/** The same, four neighbouring columns per thread: each x is read once for four products. N divides by 4. */
+export function matmulOfFour(shape: Shape, x: NDArray, y: NDArray, limits: GridLimits): Program {
+  const last = shape.length - 1;
+  const { threads, coordinates, prelude } = gridOf(shape.with(last, shape[last] / 4), limits);
+  const i = indexOf(coordinates, { strides: x.strides.with(last, 0), offset: x.offset });
+  const dn = y.strides[last];
+  const j = indexOf(coordinates, { strides: y.strides.with(last - 1, 0).with(last, 4 * dn), offset: y.offset });
+  const lanes = [0, 1, 2, 3];
+  const body = `${prelude}\n  let i = (${i}) * 1.0; let j = (${j}) * 1.0;
+  ${lanes.map((n) => `let s${n} = 0.0;`).join(" ")}
+  for (let k = 0; k < ${x.shape[last]}; k++) {
+    const v = a[i]; ${lanes.map((n) => `s${n} = s${n} + v * b[j${plus(n * dn)}];`).join(" ")}
+    i = i${plus(x.strides[last])}; j = j${plus(y.strides[last - 1])};
+  }
+  return [s0, s1, s2, s3];`;
+  return { threads, lanes: 4, source: kernelSource(2, [], body) };
+}
+
+/** x [M, D], weight [E, D, F], offsets [E + 1] -> [M, F]. The owner of row m is the last expert that begins at or before it. */
+export function groupedMatmul(shape: Shape, x: NDArray, weight: NDArray, offsets: NDArray, limits: GridLimits): Program {
+  const { threads, coordinates, prelude } = gridOf(shape, limits);
+  const [m, f] = coordinates;
+  const [experts, width] = weight.shape;
+  const end = (e: string): string => `c[${indexOf([e], offsets)}]`;
+  const j = indexOf(["owner", f], { strides: [weight.strides[0], weight.strides[2]], offset: weight.offset });
+  const body = `${prelude}
+  if (${m} >= ${end(String(experts))} || ${m} < ${end("0")}) { return 0.0; }
+  let owner = 0.0; for (let e = 1; e < ${experts}; e++) { if (${end("e")} <= ${m}) { owner = e; } }
+  let i = (${indexOf([m], { strides: [x.strides[0]], offset: x.offset })}) * 1.0; let j = (${j}) * 1.0; let s = 0.0;
+  ${sumOfProducts(width, x.strides[1], weight.strides[1])}
+  return s;`;
+  return { threads, source: kernelSource(3, [], body) };
+}
+
+/** x [M, D], y [M, F], offsets [E + 1] -> [E, D, F]: each expert sums over its own rows. */
+export function groupedOuter(shape: Shape, x: NDArray, y: NDArray, offsets: NDArray, limits: GridLimits): Program {
+  const { threads, coordinates, prelude } = gridOf(shape, limits);
+  const [e, d, f] = coordinates;
+  const body = `${prelude}
+  const from = c[${indexOf([e], offsets)}]; const to = c[${indexOf([`(${e} + 1)`], offsets)}]; let s = 0.0;
+  for (let m = from; m < to; m += 1) { s = s + a[${indexOf(["m", d], x)}] * b[${indexOf(["m", f], y)}]; }
+  return s;`;
+  return { threads, source: kernelSource(3, [], body) };
+}

@@ -118,8 +118,14 @@ export class Workbench {
 
   /** The kernel's result, read back and compared with what the oracle says. `scale`: the size of the terms that were summed. */
   async expect(what: string, result: (out: ArrayType) => Buffer, want: Plain, scale = 0, slack = 1): Promise<void> {
+    this.soil(want);
     const got = await this.read(result({ shape: want.shape, dtype: want.dtype }), want);
     this.compare(what, got.data, want, scale, slack);
+  }
+
+  /** Leaves memory of this size behind that is not zero, for the next kernel to find. */
+  private soil(type: ArrayType): void {
+    this.backend.free(this.backend.full({ shape: type.shape, dtype: type.dtype }, poison[type.dtype]));
   }
 
   compare(what: string, got: readonly number[], want: Plain, scale = 0, slack = 1): void {

@@ -5,7 +5,7 @@
  */
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Groups, Parameters, Slot, StepOptions } from "./optimizer.ts";
-import { Optimizer, gradientOf, stateLike } from "./optimizer.ts";
+import { Optimizer, gradientOf, once, stateLike } from "./optimizer.ts";
 
 export interface AdafactorOptions {
   /** The step where relativeStep is false. */
@@ -60,19 +60,14 @@ export class Adafactor extends Optimizer<AdafactorOptions> {
     for (const slot of slots) {
       const { parameter: p, options, state } = slot;
       const direction = normalized(slot, gradientOf(slot, gradScale), step);
-      const clipped = direction.div(
-        rms(direction)
-          .mul(1 / options.clipThreshold)
-          .maximum(1),
-      );
-      const size = factor * relativeStep(options, step);
-      const scale = options.scaleParameter ? rms(p).maximum(options.eps[1]).mul(size) : null;
-      const scaled = (x: Tensor): Tensor => (scale ? x.mul(scale) : x.mul(size));
-      const move = scaled(clipped);
-      if (options.beta1 !== null) state.first.assign(state.first.mul(options.beta1).add(move.mul(1 - options.beta1)));
-      const decay = options.weightDecay ? scaled(p.mul(options.weightDecay)) : null;
-      const moved = p.sub(options.beta1 === null ? move : state.first);
-      p.assign(decay ? moved.sub(decay) : moved);
+      const excess = rms(direction).mul(1 / options.clipThreshold).maximum(1); // prettier-ignore
+      const rate = once(factor * relativeStep(options, step), p);
+      const size = options.scaleParameter ? rms(p).maximum(options.eps[1]).mul(rate) : rate;
+      const move = direction.div(excess).mul(size);
+      const { first } = state;
+      first?.assign(first.mul(options.beta1 ?? 0).add(move.mul(1 - (options.beta1 ?? 0))));
+      const moved = p.sub(first ?? move);
+      p.assign(options.weightDecay ? moved.sub(p.mul(options.weightDecay).mul(size)) : moved);
     }
   }
 }
@@ -87,9 +82,10 @@ function rms(x: Tensor): Tensor {
 
 /** g over the root of its running mean square, which is estimated as rows * columns / mean(rows). */
 function normalized({ options, state }: Slot<AdafactorOptions>, g: Tensor, t: number): Tensor {
-  const keep = 1 - t ** options.decayRate;
+  const share = t ** options.decayRate;
+  const [kept, fresh] = [once(1 - share, g), once(share, g)];
   const square = g.square().add(options.eps[0]);
-  const renew = (old: Tensor, now: Tensor): Tensor => old.assign(old.mul(keep).add(now.mul(1 - keep)));
+  const renew = (old: Tensor, now: Tensor): Tensor => old.assign(old.mul(kept).add(now.mul(fresh)));
   if (state.second) return g.mul(renew(state.second, square).rsqrt());
   const rows = renew(state.rows, square.mean(-1)); // [..., R]
   const columns = renew(state.columns, square.mean(-2)); // [..., C]

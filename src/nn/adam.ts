@@ -1,8 +1,9 @@
 /** Adam and AdamW. p parameter, g gradient, m and v its running mean and mean square. */
 import { context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import { renew } from "./module.ts";
 import type { Groups, Parameters, Slot, StepOptions } from "./optimizer.ts";
-import { Optimizer, gradientOf, stateLike } from "./optimizer.ts";
+import { Optimizer, gradientOf, once, stateLike } from "./optimizer.ts";
 
 export interface AdamOptions {
   /** Default 1e-3. */
@@ -41,18 +42,10 @@ export class Adam extends Optimizer<AdamOptions> {
     for (const slot of slots) if (!done.has(slot)) this.#compose(slot, step, how);
   }
 
-  /** A device that can is given whole groups at once, and overwrites what nobody else reads. */
-  #mayRunInPlace({ parameter, options, state }: AdamSlot): boolean {
-    const { dtype, grad } = parameter;
-    const decay = this.decoupled || options.weightDecay === 0;
-    return (
-      Boolean(parameter.backend.fused.adam) &&
-      decay &&
-      dtype === "float32" &&
-      grad?.dtype === dtype &&
-      !context().debug &&
-      [parameter, state.first, state.second].every((tensor) => tensor.isSoleOwner)
-    );
+  /** A device that can is given whole groups at once, and overwrites them. */
+  #mayRunInPlace({ parameter, options }: AdamSlot): boolean {
+    const known = this.decoupled || options.weightDecay === 0;
+    return known && parameter.backend.fused.adam !== undefined && parameter.dtype === "float32" && !context().debug;
   }
 
   #compose(slot: AdamSlot, step: number, { factor, gradScale }: Required<StepOptions>): void {
@@ -63,14 +56,10 @@ export class Adam extends Optimizer<AdamOptions> {
     const [c1, c2] = corrections(options, step);
     const m = state.first.mul(betas[0]).add(g.mul(1 - betas[0]));
     const v = state.second.mul(betas[1]).add(g.square().mul(1 - betas[1]));
-    const direction = m.mul(1 / c1).div(
-      v
-        .mul(1 / c2)
-        .sqrt()
-        .add(eps),
-    );
+    const root = v.mul(once(1 / c2, p)).sqrt();
+    const direction = m.mul(once(1 / c1, p)).div(root.add(eps));
     const move = weightDecay && this.decoupled ? direction.add(p.mul(weightDecay)) : direction;
-    p.assign(p.sub(move.mul(lr * factor)));
+    p.assign(p.sub(move.mul(once(lr * factor, p))));
     state.first.assign(m);
     state.second.assign(v);
   }
@@ -103,6 +92,9 @@ function alike(slots: readonly AdamSlot[]): AdamSlot[][] {
 function fused(slots: readonly AdamSlot[], step: number, { factor, gradScale }: Required<StepOptions>): void {
   const { options, parameter } = slots[0];
   const [correction1, correction2] = corrections(options, step);
+  const written = slots.flatMap((slot) => [slot.parameter, slot.state.first, slot.state.second]);
+  // Whoever else reads one of these buffers keeps the old numbers.
+  for (const tensor of written) if (!tensor.isSoleOwner) renew(tensor, tensor);
   parameter.backend.fused.adam?.({
     parameters: slots.map((slot) => slot.parameter),
     gradients: slots.map((slot) => gradientOf(slot, null).contiguous()),
@@ -117,5 +109,5 @@ function fused(slots: readonly AdamSlot[], step: number, { factor, gradScale }: 
     correction1,
     correction2,
   });
-  for (const slot of slots) for (const tensor of [slot.parameter, slot.state.first, slot.state.second]) tensor.version++;
+  for (const tensor of written) tensor.version++;
 }

@@ -1,6 +1,10 @@
 /** What every layer is: a thing with named parameters, state that can be saved, a price per token, and a forward pass. */
 import type { DType } from "../autograd/contract.ts";
 import { formatShape, sameShape } from "../autograd/contract.ts";
+import { noGrad } from "../autograd/context.ts";
+import { contiguous } from "../autograd/movement.ts";
+import { apply } from "../autograd/primitive.ts";
+import { scope } from "../autograd/scope.ts";
 import type { Key } from "../autograd/random.ts";
 import { Tensor } from "../autograd/tensor.ts";
 
@@ -94,7 +98,7 @@ export abstract class Module {
     const faults = [...faultsOf(own, saved)];
     if (faults.length)
       throw new RangeError(`load: ${faults.slice(0, 5).join("; ")}${faults.length > 5 ? `; and ${faults.length - 5} more` : ""}`);
-    for (const [name, tensor] of own) tensor.assign(saved.get(name) ?? tensor);
+    for (const [name, tensor] of own) renew(tensor, saved.get(name) ?? tensor);
   }
 
   /** What one token costs when it attends to `length` others; modules that use a share of their parts override it. */
@@ -118,6 +122,11 @@ function* faultsOf(own: ReadonlyMap<string, Tensor>, saved: ReadonlyMap<string, 
     else if (value.dtype !== tensor.dtype) yield `"${name}" is ${value.dtype} in the saved state, ${tensor.dtype} here`;
   }
   for (const name of saved.keys()) if (!own.has(name)) yield `"${name}" of the saved state has no place here`;
+}
+
+/** Assigns the values of `from` in a buffer that `tensor` has for itself: a device may then overwrite it. */
+export function renew(tensor: Tensor, from: Tensor): void {
+  noGrad(() => scope(() => void tensor.assign(apply(contiguous, from))));
 }
 
 /** A float32 parameter beside bfloat16 activations is rounded where it is used; the master weight stays. */

@@ -2,10 +2,10 @@
 import type { Backend } from "../autograd/contract.ts";
 import { formatShape, sameShape } from "../autograd/contract.ts";
 import { noGrad } from "../autograd/context.ts";
-import { zeros } from "../autograd/create.ts";
+import { full, zeros } from "../autograd/create.ts";
 import { scope } from "../autograd/scope.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { Module } from "./module.ts";
+import { Module, renew } from "./module.ts";
 
 /** A model, or parameters by name. */
 export type Parameters = Module | Iterable<readonly [string, Tensor]>;
@@ -37,7 +37,7 @@ export interface Slot<O> {
   readonly state: Record<string, Tensor>;
 }
 
-export abstract class Optimizer<O extends { readonly lr: number }> {
+export abstract class Optimizer<O extends { readonly lr: number } = { readonly lr: number }> {
   protected readonly slots: readonly Slot<O>[];
   #steps = 0;
 
@@ -91,7 +91,7 @@ export abstract class Optimizer<O extends { readonly lr: number }> {
     }
     const unknown = [...tensors.keys()].find((name) => !own.has(name));
     if (unknown !== undefined) throw new RangeError(`${this.constructor.name}.load: "${unknown}" of the saved state has no place here`);
-    for (const [name, tensor] of own) tensor.assign(tensors.get(name) ?? tensor);
+    for (const [name, tensor] of own) renew(tensor, tensors.get(name) ?? tensor);
     this.#steps = step;
   }
 }
@@ -107,4 +107,9 @@ export function gradientOf({ parameter }: Slot<unknown>, gradScale: Tensor | nul
   const { grad } = parameter;
   if (!grad) throw new ReferenceError(`step: ${parameter.label} has no gradient`);
   return gradScale ? grad.mul(gradScale.cast(grad.dtype)) : grad;
+}
+
+/** A number that differs from step to step, for one use: the numbers that stand beside tensors are kept, these need not be. */
+export function once(value: number, like: Tensor): Tensor {
+  return full([], value, { dtype: like.dtype, backend: like.backend });
 }

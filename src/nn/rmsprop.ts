@@ -1,7 +1,7 @@
 /** RMSprop. Tieleman & Hinton 2012 (lecture 6.5). p parameter, g gradient, v running mean square. */
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Groups, Parameters, Slot, StepOptions } from "./optimizer.ts";
-import { Optimizer, gradientOf, stateLike } from "./optimizer.ts";
+import { Optimizer, gradientOf, once, stateLike } from "./optimizer.ts";
 
 export interface RmspropOptions {
   /** Default 1e-2. */
@@ -44,7 +44,7 @@ export class Rmsprop extends Optimizer<RmspropOptions> {
       const variance = state.mean ? state.meanSquare.sub(state.mean.square()) : state.meanSquare;
       const scaled = g.div(variance.sqrt().add(eps));
       state.direction?.assign(state.direction.mul(momentum).add(scaled));
-      p.assign(p.sub((state.direction ?? scaled).mul(lr * factor)));
+      p.assign(p.sub((state.direction ?? scaled).mul(once(lr * factor, p))));
     }
   }
 }

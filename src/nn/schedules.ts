@@ -16,6 +16,10 @@ function progress(step: number, warmup: number, total: number): number {
   return Math.min(1, (step - warmup) / Math.max(1, total - warmup));
 }
 
+function between(from: number, to: number, share: number): number {
+  return (1 - share) * from + share * to;
+}
+
 /** 1, after the warm-up. */
 export const constant =
   ({ warmup = 0 }: WarmupOptions = {}): Schedule =>
@@ -26,7 +30,7 @@ export const constant =
 export const linear =
   ({ warmup = 0, total, final = 0 }: WarmupOptions & { readonly total: number; readonly final?: number }): Schedule =>
   (step) =>
-    warmed(warmup, step, () => 1 + (final - 1) * progress(step, warmup, total));
+    warmed(warmup, step, () => between(1, final, progress(step, warmup, total)));
 
 /** Down to `final` at step `total`, along `cycles` of a cosine (half a cycle by default). Loshchilov & Hutter 2016, arXiv:1608.03983, eq. 5. */
 export const cosine =
@@ -53,7 +57,7 @@ export const inverseSquareRoot =
 export const ramp =
   ({ from, to, steps }: { readonly from: number; readonly to: number; readonly steps: number }): Schedule =>
   (step) =>
-    from + (to - from) * progress(step, 0, steps);
+    between(from, to, progress(step, 0, steps));
 
 /** Times `gamma` after every `every` steps. */
 export const staircase =

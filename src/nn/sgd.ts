@@ -1,7 +1,7 @@
 /** Stochastic gradient descent. p parameter, g gradient, v running direction. */
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Groups, Parameters, Slot, StepOptions } from "./optimizer.ts";
-import { Optimizer, gradientOf, stateLike } from "./optimizer.ts";
+import { Optimizer, gradientOf, once, stateLike } from "./optimizer.ts";
 
 export interface SgdOptions {
   readonly lr: number;
@@ -36,7 +36,7 @@ export class Sgd extends Optimizer<SgdOptions> {
       const g = weightDecay ? plain.add(p.mul(weightDecay)) : plain;
       const v = !state.direction || step === 1 ? g : state.direction.mul(momentum).add(g.mul(1 - dampening));
       state.direction?.assign(v);
-      p.assign(p.sub((nesterov ? g.add(v.mul(momentum)) : v).mul(lr * factor)));
+      p.assign(p.sub((nesterov ? g.add(v.mul(momentum)) : v).mul(once(lr * factor, p))));
     }
   }
 }

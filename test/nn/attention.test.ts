@@ -23,8 +23,9 @@ function byHand(q: Tensor, k: Tensor, v: Tensor, { causal = false, bias, scale =
         return Math.exp(score);
       });
       const total = weights.reduce((a, b) => a + b, 0);
-      for (let s = 0; s < S && total > 0; s++)
-        for (let i = 0; i < V; i++) out[(head * T + t) * V + i] += (weights[s] / total) * vs[(head * S + s) * V + i];
+      weights.forEach((weight, s) => {
+        for (let i = 0; i < V && total > 0; i++) out[(head * T + t) * V + i] += (weight / total) * vs[(head * S + s) * V + i];
+      });
     }
   return tensor(out, { shape: [B, H, T, V] });
 }

@@ -1,0 +1,286 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import { key, scope, tensor, zeros } from "switchyard-moe";
+import type { Tensor } from "switchyard-moe";
+import { Adafactor, Adam, AdamW, Linear, Rmsprop, Sgd, clipGradNorm, clipScale, gradNorm } from "switchyard-moe/nn";
+import type { NormType, Optimizer, Parameters } from "switchyard-moe/nn";
+import { drawn, expectClose } from "./plain.ts";
+
+const start = [0.5, -1, 2];
+const gradient = (step: number, i: number): number => Math.sin(3 * step + i) + 0.1 * i;
+
+/** Five steps of an optimiser on three numbers, the gradients given. */
+function run(make: (parameters: Parameters) => Optimizer, dtype: "float32" | "float64" = "float64"): number[] {
+  const p = tensor(start, { dtype, requiresGrad: true });
+  const optimizer = make([["p", p]]);
+  for (let step = 1; step <= 5; step++) {
+    p.zeroGrad();
+    p.accumulateGrad(tensor([0, 1, 2].map((i) => gradient(step, i)), { dtype })); // prettier-ignore
+    optimizer.step();
+  }
+  return [...p.dataSync()];
+}
+
+/** The same on plain numbers: `rule` answers with what is taken off. */
+function byHand(rule: (g: number, p: number, state: Record<string, number>, step: number) => number): number[] {
+  return start.map((first, i) => {
+    const state: Record<string, number> = {};
+    let p = first;
+    for (let step = 1; step <= 5; step++) p -= rule(gradient(step, i), p, state, step);
+    return p;
+  });
+}
+
+const average = (state: Record<string, number>, name: string, beta: number, value: number): number =>
+  (state[name] = beta * (state[name] ?? 0) + (1 - beta) * value);
+
+const make = <O, T>(Kind: new (parameters: Parameters, options: O) => T, options: O) => (parameters: Parameters): T => new Kind(parameters, options); // prettier-ignore
+
+describe("optimisers take the steps of their papers", () => {
+  const unit = fc.constantFrom(0, 0.01, 0.3);
+  const close = (got: number[], wanted: number[]): void => got.forEach((value, i) => expect(value).to.be.closeTo(wanted[i], 1e-12));
+
+  it("SGD: momentum, dampening, Nesterov, weight decay", () => {
+    fc.assert(
+      fc.property(fc.constantFrom(0, 0.5, 0.9), unit, unit, fc.boolean(), (momentum, drawnDampening, weightDecay, ahead) => {
+        const nesterov = ahead && momentum > 0;
+        const dampening = nesterov ? 0 : drawnDampening;
+        const wanted = byHand((plain, p, state, step) => {
+          const g = plain + weightDecay * p;
+          state.v = step === 1 ? g : momentum * state.v + (1 - dampening) * g;
+          return 0.1 * (momentum === 0 ? g : nesterov ? g + momentum * state.v : state.v);
+        });
+        close(run(make(Sgd, { lr: 0.1, momentum, dampening: momentum ? dampening : 0, nesterov, weightDecay })), wanted);
+      }),
+    );
+  });
+
+  const adamLike =
+    (decoupled: boolean) =>
+    (weightDecay: number, beta1: number, eps: number, biasCorrection: boolean): number[] =>
+      byHand((plain, p, state, step) => {
+        const g = decoupled ? plain : plain + weightDecay * p;
+        const m = average(state, "m", beta1, g) / (biasCorrection ? 1 - beta1 ** step : 1);
+        const v = average(state, "v", 0.95, g * g) / (biasCorrection ? 1 - 0.95 ** step : 1);
+        return 0.1 * (m / (Math.sqrt(v) + eps) + (decoupled ? weightDecay * p : 0));
+      });
+
+  for (const [name, Kind, decoupled] of [
+    ["Adam", Adam, false],
+    ["AdamW", AdamW, true],
+  ] as const)
+    // prettier-ignore
+    it(`${name}, with and without bias correction`, () => {
+      fc.assert(
+        fc.property(unit, fc.constantFrom(0, 0.9), fc.constantFrom(1e-8, 0.1), fc.boolean(), (weightDecay, beta1, eps, biasCorrection) => {
+          close(run(make(Kind, { lr: 0.1, betas: [beta1, 0.95] as const, eps, weightDecay, biasCorrection })), adamLike(decoupled)(weightDecay, beta1, eps, biasCorrection));
+        }),
+      );
+    });
+
+  it("RMSprop, centred and with momentum", () => {
+    fc.assert(
+      fc.property(unit, fc.constantFrom(0, 0.9), fc.boolean(), (weightDecay, momentum, centered) => {
+        const wanted = byHand((plain, p, state) => {
+          const g = plain + weightDecay * p;
+          const square = average(state, "square", 0.9, g * g);
+          const mean = average(state, "mean", 0.9, g);
+          const scaled = g / (Math.sqrt(square - (centered ? mean * mean : 0)) + 1e-3);
+          state.v = momentum * (state.v ?? 0) + scaled;
+          return 0.1 * state.v;
+        });
+        close(run(make(Rmsprop, { lr: 0.1, alpha: 0.9, eps: 1e-3, weightDecay, momentum, centered })), wanted);
+      }),
+    );
+  });
+
+  it("Adafactor on a vector: relative steps, scaled by the parameter, clipped, with warm-up and momentum", () => {
+    const rms = (x: number[]): number => Math.sqrt(x.reduce((sum, value) => sum + value * value, 0) / x.length);
+    for (const warmupInit of [false, true])
+      for (const beta1 of [null, 0.9]) {
+        let p = [...start];
+        let [second, first] = [[0, 0, 0], [0, 0, 0]]; // prettier-ignore
+        for (let t = 1; t <= 5; t++) {
+          const keep = 1 - t ** -0.8;
+          const g = p.map((_, i) => gradient(t, i));
+          second = second.map((v, i) => keep * v + (1 - keep) * (g[i] ** 2 + 1e-30));
+          const direction = g.map((value, i) => value / Math.sqrt(second[i]));
+          const size =
+            (Math.min(warmupInit ? 1e-6 * t : 1e-2, 1 / Math.sqrt(t)) * Math.max(1e-3, rms(p))) / Math.max(1, rms(direction) / 0.5);
+          const [decay, move] = [p.map((value) => (value * size * Math.max(1, rms(direction) / 0.5) * 0.1)), direction.map((value) => value * size)]; // prettier-ignore
+          first = first.map((m, i) => (beta1 ?? 0) * m + (1 - (beta1 ?? 0)) * move[i]);
+          p = p.map((value, i) => value - first[i] - decay[i]);
+        }
+        close(run(make(Adafactor, { warmupInit, beta1, clipThreshold: 0.5, weightDecay: 0.1 })), p);
+      }
+  });
+
+  it("Adafactor keeps a row and a column for a matrix, and is exact where the square is their product", () => {
+    const [row, column] = [drawn([2, 4, 1], 1), drawn([2, 1, 3], 2)];
+    const steps = [false, true].map((flattened) => {
+      const p = drawn([2, 4, 3], 3)
+        .reshape(flattened ? [24] : [2, 4, 3])
+        .requireGrad();
+      const optimizer = new Adafactor([["p", p]]);
+      for (const size of [1, 3]) {
+        p.zeroGrad();
+        p.accumulateGrad(row.mul(column).mul(size).reshape(p.shape));
+        optimizer.step();
+      }
+      return { shapes: [...optimizer.state().tensors].map(([name, t]) => `${name} ${t.shape.join("x")}`), p: p.reshape([24]) };
+    });
+    expect(steps.map(({ shapes }) => shapes)).to.deep.equal([["p/rows 2x4", "p/columns 2x3"], ["p/second 24"]]);
+    expectClose(steps[0].p, steps[1].p, 1e-9);
+  });
+
+  it("Adam in place is Adam composed", () => {
+    const fused = run(make(AdamW, { lr: 0.1, weightDecay: 0.1 }), "float32");
+    run(make(AdamW, { lr: 0.1, weightDecay: 0.1 })).forEach((value, i) => expect(fused[i]).to.be.closeTo(value, 1e-5));
+  });
+});
+
+describe("an optimiser", () => {
+  const learn = (layer: Linear, optimizer: Optimizer, steps: number): void => {
+    const [x, y] = [drawn([8, 3], 1).cast("float32"), drawn([8, 2], 2).cast("float32")];
+    for (let i = 0; i < steps; i++)
+      scope(() => {
+        optimizer.zeroGrad();
+        layer.forward(x).sub(y).square().mean().backward();
+        optimizer.step();
+      });
+  };
+  const layer = (): Linear => new Linear(3, 2, { random: key(5) });
+  const numbers = (model: Linear): number[] => model.parameters().flatMap((p) => [...p.dataSync()]);
+  const kinds: [string, (parameters: Parameters) => Optimizer][] = [
+    ["Sgd", make(Sgd, { lr: 0.1, momentum: 0.9 })],
+    ["Adam", make(Adam, { lr: 0.1 })],
+    ["AdamW", make(AdamW, { lr: 0.1 })],
+    ["Adafactor", make(Adafactor, { beta1: 0.9 })],
+    ["Rmsprop", make(Rmsprop, { lr: 0.01, momentum: 0.9, centered: true })],
+  ];
+
+  for (const [name, build] of kinds) {
+    it(`${name} learns, and leaves nothing behind but its state`, () => {
+      const model = layer();
+      const optimizer = build(model);
+      const x = drawn([8, 3], 1).cast("float32");
+      const error = (): number =>
+        model
+          .forward(x)
+          .sub(drawn([8, 2], 2).cast("float32"))
+          .square()
+          .mean()
+          .itemSync();
+      const before = error();
+      learn(model, optimizer, 3);
+      const { liveBuffers } = x.backend.stats();
+      learn(model, optimizer, 100);
+      expect(x.backend.stats().liveBuffers).to.be.at.most(liveBuffers + 6);
+      expect(error()).to.be.below(0.99 * before);
+    });
+
+    it(`${name} goes on from its state bit for bit`, () => {
+      const [straight, stopped, resumed] = [layer(), layer(), layer()];
+      learn(straight, build(straight), 6);
+      const first = build(stopped);
+      learn(stopped, first, 3);
+      const second = build(resumed);
+      resumed.load(new Map([...stopped.state()].map(([path, t]) => [path, t.mul(1)])));
+      const { step, tensors } = first.state();
+      second.load({ step, tensors: new Map([...tensors].map(([path, t]) => [path, t.mul(1)])) });
+      learn(resumed, second, 3);
+      expect(numbers(resumed)).to.deep.equal(numbers(straight));
+      expect(second.steps).to.equal(6);
+    });
+  }
+
+  it("takes options by name", () => {
+    const [plain, grouped] = [layer(), layer()];
+    for (const model of [plain, grouped]) model.bias?.assign(zeros([2]).add(1));
+    const noGradient = (model: Linear): void => model.parameters().forEach((p) => p.accumulateGrad(zeros(p.shape)));
+    [plain, grouped].forEach(noGradient);
+    new AdamW(plain, { lr: 1, weightDecay: 0.5 }).step();
+    new AdamW(grouped, { lr: 1, weightDecay: 0.5 }, (name) => (name === "bias" ? { weightDecay: 0 } : {})).step();
+    expect([...(plain.bias?.dataSync() ?? [])]).to.deep.equal([0.5, 0.5]);
+    expect([...(grouped.bias?.dataSync() ?? [])]).to.deep.equal([1, 1]);
+    expect([...grouped.weight.dataSync()]).to.deep.equal([...plain.weight.dataSync()]);
+  });
+
+  it("multiplies its rate with the factor of the step, and leaves what has no gradient", () => {
+    const model = layer();
+    const before = [...model.weight.dataSync()];
+    model.weight.accumulateGrad(zeros([3, 2]).add(1));
+    new Sgd(model, { lr: 0.5 }).step({ factor: 0.5 });
+    [...model.weight.dataSync()].forEach((value, i) => expect(value).to.be.closeTo(before[i] - 0.25, 1e-6));
+    expect([...(model.bias?.dataSync() ?? [])]).to.deep.equal([0, 0]);
+  });
+
+  it("refuses a state that does not fit", () => {
+    const model = layer();
+    const optimizer = new Adam(model);
+    expect(() => optimizer.load({ step: 1, tensors: new Map() })).to.throw(
+      'Adam.load: "weight/first" is missing in the saved state, float32 [3, 2] here',
+    );
+    const { tensors } = optimizer.state();
+    expect(() => optimizer.load({ step: 1, tensors: new Map([...tensors, ["x", zeros([1])]]) })).to.throw(
+      '"x" of the saved state has no place here',
+    );
+    expect(optimizer.steps).to.equal(0);
+  });
+
+  it("refuses to train nothing, and Nesterov without momentum", () => {
+    expect(() => new Adam([])).to.throw("Adam: there is no parameter to train");
+    expect(() => new Sgd(layer(), { lr: 1, nesterov: true })).to.throw("Sgd: Nesterov's step needs a momentum above 0 and no dampening");
+  });
+
+  it("a walk over a tape from before the step is refused", () => {
+    const model = layer();
+    const loss = model
+      .forward(drawn([4, 3], 1).cast("float32"))
+      .square()
+      .mean();
+    loss.backward();
+    new AdamW(model).step();
+    expect(() => loss.backward()).to.throw(ReferenceError, "was assigned after");
+  });
+});
+
+describe("clipping", () => {
+  const withGradients = (seed: number): Tensor[] =>
+    [[3, 4], [5], []].map((shape, i) => {
+      // prettier-ignore
+      const p = zeros(shape, { dtype: "float64", requiresGrad: true });
+      p.accumulateGrad(drawn(shape, seed + i));
+      return p;
+    });
+  const all = (parameters: readonly Tensor[]): number[] => parameters.flatMap(({ grad }) => [...(grad?.dataSync() ?? [])]);
+
+  const norms: [NormType, (x: number[]) => number][] = [
+    [1, (x) => x.reduce((sum, value) => sum + Math.abs(value), 0)],
+    [2, (x) => Math.hypot(...x)],
+    [Infinity, (x) => Math.max(...x.map(Math.abs))],
+  ];
+  for (const [type, norm] of norms)
+    it(`by the ${type} norm scales by maxNorm / (norm + 1e-6), never up`, () => {
+      const parameters = withGradients(1);
+      const before = all(parameters);
+      expect(clipGradNorm(parameters, 1000, type).itemSync()).to.be.closeTo(norm(before), 1e-9);
+      expect(all(parameters)).to.deep.equal(before);
+      clipGradNorm(parameters, 0.5, type);
+      all(parameters).forEach((value, i) => expect(value).to.be.closeTo((before[i] * 0.5) / (norm(before) + 1e-6), 1e-12));
+    });
+
+  it("inside the step is clipping before it", () => {
+    const [a, b] = [withGradients(1), withGradients(1)];
+    const named = (parameters: Tensor[]): [string, Tensor][] => parameters.map((p, i) => [`p${i}`, p]);
+    clipGradNorm(a, 0.5);
+    new AdamW(named(a)).step();
+    new AdamW(named(b)).step({ gradScale: clipScale(gradNorm(b), 0.5) });
+    a.forEach((p, i) => expectClose(b[i], p, 1e-12));
+  });
+
+  it("refuses what cannot be clipped", () => {
+    expect(() => gradNorm([zeros([2], { requiresGrad: true })])).to.throw("gradNorm: no parameter has a gradient; call backward first");
+    expect(() => clipGradNorm(withGradients(1), 0)).to.throw("clipScale: maxNorm 0 is not above 0");
+  });
+});

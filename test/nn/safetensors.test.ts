@@ -1,0 +1,136 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import { key, random, tensor } from "switchyard-moe";
+import type { DType, Tensor } from "switchyard-moe";
+import { Linear, readSafetensors, writeSafetensors } from "switchyard-moe/nn";
+
+/** A file with this header and that many bytes of numbers. */
+function file(header: unknown, bytes: number): Uint8Array {
+  const json = new TextEncoder().encode(typeof header === "string" ? header : JSON.stringify(header));
+  const made = new Uint8Array(8 + json.length + bytes);
+  new DataView(made.buffer).setBigUint64(0, BigInt(json.length), true);
+  made.set(json, 8);
+  return made;
+}
+
+const f32 = (shape: number[], from: number, to: number): object => ({ dtype: "F32", shape, data_offsets: [from, to] });
+
+describe("safetensors", () => {
+  it("reads what it wrote, every dtype and shape, bit for bit", () => {
+    const entry = fc.record({
+      dtype: fc.constantFrom<DType>("float32", "float64", "int32", "bfloat16"),
+      shape: fc.array(fc.nat(3), { maxLength: 3 }),
+      seed: fc.nat(999),
+    });
+    const files = fc.tuple(
+      fc.dictionary(
+        fc.string({ minLength: 1 }).filter((name) => name !== "__proto__"),
+        entry,
+        { maxKeys: 5 },
+      ),
+      fc.dictionary(
+        fc.string({ minLength: 1 }).filter((name) => name !== "__proto__"),
+        fc.string(),
+      ),
+    );
+    return fc.assert(
+      fc.asyncProperty(files, async ([entries, metadata]) => {
+        const made = Object.entries(entries).map(([name, { dtype, shape, seed }]): [string, Tensor] => [
+          name,
+          random.normal(shape, key(seed), { std: 9, dtype: "float64" }).cast(dtype),
+        ]);
+        const written = await writeSafetensors(new Map(made), metadata);
+        // At an odd place of a larger buffer, as a file cut from a stream may lie.
+        const moved = new Uint8Array(written.length + 3).subarray(3);
+        moved.set(written);
+        const { tensors, metadata: read } = readSafetensors(moved);
+        expect({ ...read }).to.deep.equal({ ...metadata });
+        expect([...tensors.keys()].toSorted()).to.deep.equal(made.map(([name]) => name).toSorted());
+        for (const [name, wanted] of made) {
+          const got = tensors.get(name);
+          expect([got?.dtype, [...(got?.shape ?? [])], [...(got?.dataSync() ?? [])]]).to.deep.equal([
+            wanted.dtype,
+            [...wanted.shape],
+            [...wanted.dataSync()],
+          ]);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("lies as the format says: length, JSON, little-endian numbers from a multiple of 8", async () => {
+    const bytes = await writeSafetensors(new Map([["x", tensor([1, -2])], ["h", tensor([1.5], { dtype: "bfloat16" })]]), { a: "b" }); // prettier-ignore
+    const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+    expect(length % 8).to.equal(0);
+    const header: unknown = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
+    expect(header).to.deep.equal({ __metadata__: { a: "b" }, x: f32([2], 0, 8), h: { dtype: "BF16", shape: [1], data_offsets: [8, 10] } });
+    expect([...bytes.subarray(8 + length)]).to.deep.equal([0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0, 0xc0, 0x3f]);
+  });
+
+  it("keeps NaN, infinities and the sign of zero", async () => {
+    const numbers = [NaN, Infinity, -Infinity, -0, 1e-45, 3.4e38];
+    const { tensors } = readSafetensors(await writeSafetensors(new Map([["x", tensor(numbers)]])));
+    const got = [...(tensors.get("x")?.dataSync() ?? [])];
+    expect(got.map((value) => Object.is(value, -0))).to.deep.equal(numbers.map((value) => Object.is(value, -0)));
+    expect(got).to.deep.equal([...Float32Array.from(numbers)]);
+  });
+
+  const damaged: [string, Uint8Array, string][] = [
+    ["a file of 3 bytes", new Uint8Array(3), "3 bytes are too few for a file"],
+    ["a header beyond the end", file("{}", 0).subarray(0, 9), "the header should be 2 bytes long, the file holds 1 after its length"],
+    ["a header that is not UTF-8", Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0, 0xff), "the header is not UTF-8"],
+    ["a header that is not JSON", file("{oops}", 0), "the header is not JSON"],
+    ["a header that is an array", file("[]", 0), "the header is not a JSON object"],
+    ["metadata of numbers", file({ __metadata__: { a: 1 } }, 0), "__metadata__ is not an object of strings"],
+    [
+      "an unknown dtype",
+      file({ x: { dtype: "F8", shape: [], data_offsets: [0, 1] } }, 1),
+      '"x" has dtype F8; known are F64, F32, I32, BF16',
+    ],
+    ["a dtype of the prototype", file({ x: { dtype: "toString", shape: [], data_offsets: [0, 1] } }, 1), '"x" has dtype toString'],
+    ["no entry", file({ x: null }, 0), '"x" has dtype undefined'],
+    ["a shape with a fraction", file({ x: f32([0.5], 0, 2) }, 2), '"x" has no shape of whole numbers'],
+    ["a negative offset", file({ x: f32([1], -4, 0) }, 4), '"x" has no data_offsets [start, end]'],
+    ["offsets backwards", file({ x: f32([1], 4, 0) }, 4), '"x" has no data_offsets [start, end]'],
+    [
+      "offsets that do not span the shape",
+      file({ x: f32([2, 2], 0, 12) }, 12),
+      '"x" F32 [2, 2] needs 16 bytes, its data_offsets [0, 12] span 12',
+    ],
+    ["a size beyond all numbers", file({ x: f32([2 ** 40, 2 ** 40], 0, 8) }, 8), "span 8"],
+    [
+      "an overlap",
+      file({ x: f32([2], 0, 8), y: f32([2], 4, 12) }, 12),
+      '"y" begins at byte 4, inside the tensor before it, which ends at 8',
+    ],
+    ["a hole", file({ x: f32([1], 0, 4), y: f32([1], 8, 12) }, 12), 'bytes 4 to 8 before "y" belong to no tensor'],
+    ["a tensor beyond the end", file({ x: f32([2], 0, 8) }, 4), '"x" ends at byte 8, the file holds 4 bytes of numbers: truncated'],
+    ["bytes that nobody owns", file({ x: f32([1], 0, 4) }, 8), "the file holds 8 bytes of numbers, its tensors take 4"],
+    [
+      "a name given twice",
+      file('{"x":{"dtype":"F32","shape":[],"data_offsets":[0,4]},"\\u0078":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}', 4),
+      '"x" is named twice in the header',
+    ],
+  ];
+  for (const [what, bytes, why] of damaged)
+    it(`refuses ${what}`, () => {
+      expect(() => readSafetensors(bytes)).to.throw(RangeError, why);
+    });
+
+  it("a file cut anywhere is refused, never read in part", async () => {
+    const whole = await writeSafetensors(new Linear(3, 2, { random: key(1) }).state());
+    for (let length = 0; length < whole.length; length++)
+      expect(() => readSafetensors(whole.subarray(0, length)), `${length} bytes`).to.throw(RangeError);
+  });
+
+  it("a name inside a string of the metadata is no name", () => {
+    const { metadata } = readSafetensors(file({ __metadata__: { config: '{"x": 1, "x": 2}', x: "y" } }, 0));
+    expect(metadata.config).to.equal('{"x": 1, "x": 2}');
+  });
+
+  it("refuses a tensor named like the metadata", async () => {
+    const error: unknown = await writeSafetensors(new Map([["__metadata__", tensor(1)]])).catch((reason: unknown) => reason);
+    expect(String(error)).to.contain('a tensor may not be called "__metadata__"');
+  });
+});

@@ -34,6 +34,8 @@ import type {
 } from "../backend.ts";
 import type { Strided } from "./strided.ts";
 
+export const bytesPerElement: Record<DType, number> = { float32: 4, float64: 8, int32: 4, bfloat16: 2 };
+
 /** Computes one result from opened inputs. */
 export type Kernel = (out: TypedArray, ...inputs: Strided[]) => void;
 

@@ -78,11 +78,10 @@ function packed(x: Matrix, m: number, k: number): Float64Array {
   return strips;
 }
 
-/** Rows i to i + 3 of `x` [M, K], interleaved; rows beyond M are zeros. */
+/** Rows i to i + 3 of `x` [M, K], interleaved. Beyond M the strip keeps what it had: those sums are not stored. */
 function packStrip(strip: Float64Array, s: number, x: Matrix, i: number, m: number, k: number): void {
-  for (let r = 0; r < tile; r++) {
-    if (i + r >= m) for (let p = 0; p < k; p++) strip[s + p * tile + r] = 0;
-    else for (let p = 0, at = x.at + (i + r) * x.row; p < k; p++, at += x.column) strip[s + p * tile + r] = x.data[at];
+  for (let r = 0; r < Math.min(tile, m - i); r++) {
+    for (let p = 0, at = x.at + (i + r) * x.row; p < k; p++, at += x.column) strip[s + p * tile + r] = x.data[at];
   }
 }
 

@@ -67,7 +67,7 @@ function advance(at: number[], step: readonly number[], times: number): void {
 }
 
 /** Sizes of the merged axes (at least one), and for each of them the step of every operand. */
-function mergeAxes(shape: Shape, operands: readonly Layout[]): { sizes: number[]; steps: number[][] } {
+export function mergeAxes(shape: Shape, operands: readonly Layout[]): { sizes: number[]; steps: number[][] } {
   const sizes: number[] = [];
   const steps: number[][] = [];
   for (let axis = 0; axis < shape.length; axis++) {

@@ -1,0 +1,83 @@
+/** Numbers that PyTorch computed, in float64 to the fixtures' own tolerance and in float32 to a looser one. */
+import { readdirSync, readFileSync } from "node:fs";
+import { expect } from "chai";
+import { outOfScope, run } from "./fixtures/adapter.ts";
+import type { Fixture, Result, Tree } from "./fixtures/adapter.ts";
+import { isTensor } from "./fixtures/format.ts";
+
+const folder = new URL("./fixtures/", import.meta.url);
+const cases = readdirSync(folder, { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".json"))
+  .toSorted()
+  .map((name) => JSON.parse(readFileSync(new URL(name, folder), "utf8")) as Fixture);
+
+interface Tolerance {
+  readonly rtol: number;
+  readonly atol: number;
+}
+
+type Near = (wanted: readonly number[]) => Tolerance;
+
+/** Whatever is wanted must be there and near; what else was computed is nobody's business. */
+function compare(path: string, got: Tree | undefined, want: Tree, near: Near): void {
+  if (isTensor(want)) {
+    expect(isTensor(got), `${path}: a tensor`).to.equal(true);
+    if (!isTensor(got)) return;
+    expect(got.shape, `${path}: shape`).to.deep.equal(want.shape);
+    const exact = ["int64", "bool", "uint32"].includes(want.dtype);
+    numbers(path, got.data.map(Number), want.data.map(Number), exact ? () => ({ rtol: 0, atol: 0 }) : near);
+  } else if (typeof want === "number" || want === null) {
+    numbers(path, [Number(got)], [Number(want)], near);
+  } else if (Array.isArray(want)) {
+    expect(Array.isArray(got), `${path}: a list`).to.equal(true);
+    numbers(path, (got as readonly number[]).map(Number), want.map(Number), near);
+  } else
+    for (const [name, part] of Object.entries(want))
+      compare(`${path}.${name}`, (got as Record<string, Tree> | undefined)?.[name], part, near);
+}
+
+function numbers(path: string, got: readonly number[], want: readonly number[], near: Near): void {
+  const { rtol, atol } = near(want);
+  expect(got.length, `${path}: length`).to.equal(want.length);
+  want.forEach((w, i) => {
+    const agrees = Number.isFinite(w) ? Math.abs(got[i] - w) <= atol + rtol * Math.abs(w) : Object.is(got[i], w);
+    if (!agrees) expect.fail(`${path}[${i}]: got ${got[i]}, want ${w} (rtol ${rtol}, atol ${atol})`);
+  });
+}
+
+function compareAll({ expected, grads }: Fixture, result: Result | undefined, near: Near): void {
+  if (!result) return expect.fail("the adapter does not know this operation");
+  compare("outputs", result.outputs, expected, near);
+  compare("grads", result.grads, grads, near);
+}
+
+/** Whether float32 can hold every finite number of a tree. */
+function fitsFloat32(tree: Tree): boolean {
+  if (isTensor(tree))
+    return tree.data.every(
+      (x) => !Number.isFinite(x) || x === 0 || (Number.isFinite(Math.fround(Number(x))) && Math.fround(Number(x)) !== 0),
+    );
+  return typeof tree !== "object" || tree === null || Object.values(tree).every(fitsFloat32);
+}
+
+describe("fixtures", () => {
+  for (const fixture of cases) {
+    if (fixture.op.toLowerCase() in outOfScope) {
+      it(`${fixture.id} is out of scope`, () => expect(run(fixture)).to.equal(undefined));
+      continue;
+    }
+    it(`${fixture.id}, float64`, () => compareAll(fixture, run(fixture), () => fixture));
+    if (fixture.id.startsWith("numerics/") || ![fixture.inputs, fixture.expected, fixture.grads].every(fitsFloat32)) continue;
+    it(`${fixture.id}, float32`, () => {
+      const rtol = fixture.id.startsWith("optim/") ? 1e-3 : 1e-4;
+      const near: Near = (wanted) => ({ rtol, atol: 1e-5 * Math.max(1e-3, ...wanted.filter(Number.isFinite).map(Math.abs)) });
+      compareAll(fixture, run(fixture, { dtype: "float32" }), near);
+    });
+  }
+
+  it("knows every family it claims, and nothing else", () => {
+    const [first] = cases;
+    expect(run({ ...first, op: "torch.nothing_of_this_name" })).to.equal(undefined);
+    expect(run({ ...first, op: "adagrad" })).to.equal(undefined);
+  });
+});

@@ -1,0 +1,61 @@
+/** `switchyard-moe/backend/wasm`: the fast CPU backend. */
+import { BackendError } from "../backend.ts";
+import { Heap, MAXIMUM_PAGES } from "./memory.ts";
+import { hasRelaxedSimd, hasSimd, kernelModule } from "./module.ts";
+import { engine, noThreads, processorCount } from "./platform.ts";
+import type { Exported } from "./platform.ts";
+import { CONTROL_BYTES, MAXIMUM_THREADS, Threads } from "./threads.ts";
+import { WasmBackend } from "./wasmBackend.ts";
+
+export { WasmBackend };
+
+export interface WasmOptions {
+  /** Threads, the caller's among them; by default one for each processor, and one where the caller may not block. */
+  readonly threads?: number;
+  /** Leaves out relaxed SIMD, whose rounding may differ between processors: results are then the same on every machine. */
+  readonly deterministic?: boolean;
+}
+
+/** 16 MiB: enough for small programs, and quickly grown. */
+const INITIAL_PAGES = 256;
+
+/**
+ * A new WebAssembly backend, with a memory and threads of its own. Throws a BackendError where there is no WebAssembly SIMD, where
+ * the memory cannot be had, or where more than one thread is asked for and cannot be had; the message says why.
+ */
+export async function wasm(options: WasmOptions = {}): Promise<WasmBackend> {
+  if (!engine || !hasSimd()) throw new BackendError(`wasm: this engine has no WebAssembly${engine ? " SIMD" : ""}; use the cpu backend`);
+  const obstacle = noThreads();
+  const threads = await threadCount(options.threads, obstacle);
+  const modern = hasRelaxedSimd();
+  const relaxed = modern && !options.deterministic;
+  const limits = { initial: INITIAL_PAGES, maximum: MAXIMUM_PAGES, shared: threads > 1 };
+  const memory = newMemory(engine, limits);
+  const module = new engine.Module(kernelModule({ memory: limits, modern, relaxed }));
+  const kernels = new engine.Instance(module, { env: { memory } }).exports as Exported;
+  const pool = await Threads.start(module, kernels, memory, threads);
+  return new WasmBackend(new Heap(memory, CONTROL_BYTES), pool, describe(threads, relaxed, options.threads === undefined ? obstacle : undefined));
+}
+
+async function threadCount(wanted: number | undefined, obstacle: string | undefined): Promise<number> {
+  if (wanted === undefined) return obstacle ? 1 : Math.min(await processorCount(), MAXIMUM_THREADS);
+  if (!Number.isInteger(wanted) || wanted < 1 || wanted > MAXIMUM_THREADS) {
+    throw new BackendError(`wasm: threads: ${wanted} is not a whole number from 1 to ${MAXIMUM_THREADS}`);
+  }
+  if (wanted > 1 && obstacle) throw new BackendError(`wasm: threads: ${wanted} were asked for, but ${obstacle}`);
+  return wanted;
+}
+
+function newMemory({ Memory }: NonNullable<typeof engine>, limits: { initial: number; maximum: number; shared: boolean }) {
+  try {
+    return new Memory(limits);
+  } catch (error) {
+    throw new BackendError(`wasm: the engine gives no memory of up to ${limits.maximum} pages: ${String(error)}`);
+  }
+}
+
+function describe(threads: number, relaxed: boolean, obstacle: string | undefined): string {
+  const instructions = relaxed ? "WebAssembly SIMD with fused multiply-add" : "WebAssembly SIMD";
+  const count = threads === 1 ? "1 thread" : `${threads} threads`;
+  return `${instructions}, ${count}${obstacle ? `: ${obstacle}` : ""}`;
+}

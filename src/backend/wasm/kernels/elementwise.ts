@@ -1,0 +1,145 @@
+/**
+ * Elementwise kernels. Each comes *flat*, over vectors of contiguous arrays (the heap has room behind every array, so the last vector
+ * may be partly air), and binary ones also by *rows*, for a row that meets a column, a row or a number.
+ */
+import { f32x4, i32, i32x4, v128 } from "../instructions.ts";
+import type { I32, V128 } from "../instructions.ts";
+import type { Module } from "../assembler.ts";
+import type { BinaryOp, UnaryOp } from "../../backend.ts";
+import type { Arithmetic } from "./arithmetic.ts";
+import { forVectors, store } from "./loops.ts";
+import * as math from "./math.ts";
+import type { Scribe } from "./math.ts";
+
+const ONE = f32x4.const(1);
+
+/** sin and cos would need the remainder by pi of any float32: they stay with the reference loops, which have it. */
+export const unaryFunctions: Partial<Record<UnaryOp, (s: Scribe, x: V128) => V128>> = {
+  neg: (_, x) => f32x4.neg(x),
+  abs: (_, x) => f32x4.abs(x),
+  sign: math.sign,
+  floor: (_, x) => f32x4.floor(x),
+  ceil: (_, x) => f32x4.ceil(x),
+  round: (_, x) => f32x4.nearest(x),
+  trunc: (_, x) => f32x4.trunc(x),
+  exp: (s, x) => math.exp(s, x),
+  expm1: math.expm1,
+  log: math.log,
+  log1p: math.log1p,
+  sqrt: (_, x) => f32x4.sqrt(x),
+  rsqrt: (_, x) => f32x4.div(1, f32x4.sqrt(x)),
+  reciprocal: (_, x) => f32x4.div(1, x),
+  square: ({ f }, x) => {
+    const value = f.let(x);
+    return f32x4.mul(value, value);
+  },
+  tanh: math.tanh,
+  sigmoid: math.sigmoid,
+  softplus: math.softplus,
+  relu: (_, x) => f32x4.max(x, 0),
+  erf: math.erf,
+  erfc: math.erfc,
+  normalCdf: math.normalCdf,
+  isFinite: (_, x) => v128.and(f32x4.lt(f32x4.abs(x), Infinity), ONE),
+};
+
+/** pow, floorDiv and mod stay with the reference loops: they are rare, and exact there. */
+export const binaryFunctions: Partial<Record<BinaryOp, (x: V128, y: V128) => V128>> = {
+  add: f32x4.add,
+  sub: f32x4.sub,
+  mul: f32x4.mul,
+  div: f32x4.div,
+  maximum: f32x4.max,
+  minimum: f32x4.min,
+  equal: (x, y) => v128.and(f32x4.eq(x, y), ONE),
+  notEqual: (x, y) => v128.and(f32x4.ne(x, y), ONE),
+  less: (x, y) => v128.and(f32x4.lt(x, y), ONE),
+  lessEqual: (x, y) => v128.and(f32x4.le(x, y), ONE),
+  greater: (x, y) => v128.and(f32x4.gt(x, y), ONE),
+  greaterEqual: (x, y) => v128.and(f32x4.ge(x, y), ONE),
+};
+
+/** How an operand lies along a row: one number after the other, or the same throughout. */
+export type Along = "v" | "s";
+const ALONGS = ["vv", "vs", "sv"] as const;
+
+const FLAT = { out: "i32", x: "i32", begin: "i32", end: "i32" } as const;
+const PAIR = { out: "i32", x: "i32", y: "i32", begin: "i32", end: "i32" } as const;
+const PAIR_ROWS = { out: "i32", x: "i32", y: "i32", columns: "i32", xRow: "i32", yRow: "i32", begin: "i32", end: "i32" } as const;
+
+/** Reads vectors from `address` on; a scalar is read once. */
+function reader(f: Parameters<typeof forVectors>[0], along: string, address: I32): (at: I32) => V128 {
+  if (along === "v") return (at) => v128.load(i32.add(address, at));
+  const value = f.let(v128.load32Splat(address));
+  return () => value;
+}
+
+function unaryKernel(m: Module, { madd }: Arithmetic, name: string, of: (s: Scribe, x: V128) => V128): void {
+  m.export(name, FLAT, (f, { out, x, begin, end }) => {
+    f.for(i32.shl(begin, 4), i32.shl(end, 4), 16, (at) => f.do(v128.store(i32.add(out, at), of({ f, madd }, f.let(v128.load(i32.add(x, at)))))));
+  });
+}
+
+function binaryKernels(m: Module, op: string, of: (x: V128, y: V128) => V128): void {
+  for (const along of ALONGS) {
+    m.export(`${op}_${along}`, PAIR, (f, { out, x, y, begin, end }) => {
+      const left = reader(f, along[0], x);
+      const right = reader(f, along[1], y);
+      f.for(i32.shl(begin, 4), i32.shl(end, 4), 16, (at) => f.do(v128.store(i32.add(out, at), of(left(at), right(at)))));
+    });
+    m.export(`${op}_${along}_rows`, PAIR_ROWS, (f, { out, x, y, columns, xRow, yRow, begin, end }) => {
+      const row = f.let(i32.shl(columns, 2));
+      f.for(begin, end, 1, (r) => {
+        const to = f.let(i32.add(out, i32.mul(r, row)));
+        const left = reader(f, along[0], f.let(i32.add(x, i32.mul(r, xRow))));
+        const right = reader(f, along[1], f.let(i32.add(y, i32.mul(r, yRow))));
+        forVectors(f, row, (at, tail) => store(f, i32.add(to, at), of(left(at), right(at)), tail));
+      });
+    });
+  }
+}
+
+/** condition ? x : y; x and y may be single numbers. */
+function selectKernels(m: Module): void {
+  for (const along of ["vv", "vs", "sv", "ss"]) {
+    m.export(`select_${along}`, { out: "i32", condition: "i32", x: "i32", y: "i32", begin: "i32", end: "i32" }, (f, p) => {
+      const left = reader(f, along[0], p.x);
+      const right = reader(f, along[1], p.y);
+      f.for(i32.shl(p.begin, 4), i32.shl(p.end, 4), 16, (at) => {
+        const holds = f32x4.ne(v128.load(i32.add(p.condition, at)), 0);
+        f.do(v128.store(i32.add(p.out, at), v128.select(holds, left(at), right(at))));
+      });
+    });
+  }
+}
+
+/** Between float32 and its upper half, bfloat16: rounding to nearest, ties to even, is adding 0x7fff and the last kept bit. */
+function castKernels(m: Module): void {
+  m.export("bfloat16ToFloat32", FLAT, (f, { out, x, begin, end }) => {
+    f.for(begin, end, 1, (i) => f.do(v128.store(i32.add(out, i32.shl(i, 4)), i32x4.shl(v128.load16x4(i32.add(x, i32.shl(i, 3))), 16))));
+  });
+  m.export("float32ToBfloat16", FLAT, (f, { out, x, begin, end }) => {
+    f.for(begin, end, 1, (i) => {
+      const bits = f.let(v128.load(i32.add(x, i32.shl(i, 4))));
+      const even = v128.and(i32x4.shrU(bits, 16), i32x4.const(1));
+      const rounded = i32x4.add(bits, i32x4.add(even, 0x7fff));
+      // A NaN must not round to infinity: it keeps its upper half, made quiet.
+      const kept = f.let(i32x4.shrU(v128.select(f32x4.ne(bits, bits), v128.or(bits, i32x4.const(0x400000)), rounded), 16));
+      f.do(v128.store64Lane(i32.add(out, i32.shl(i, 3)), v128.lowHalves(kept, kept), 0));
+    });
+  });
+  m.export("int32ToFloat32", FLAT, (f, { out, x, begin, end }) => {
+    f.for(i32.shl(begin, 4), i32.shl(end, 4), 16, (at) => f.do(v128.store(i32.add(out, at), f32x4.fromI32x4(v128.load(i32.add(x, at))))));
+  });
+}
+
+export function elementwiseKernels(m: Module, arithmetic: Arithmetic): void {
+  for (const [op, of] of Object.entries(unaryFunctions)) unaryKernel(m, arithmetic, op, of);
+  for (const [op, of] of Object.entries(binaryFunctions)) binaryKernels(m, op, of);
+  selectKernels(m);
+  castKernels(m);
+  m.export("fill", { out: "i32", value: "f32", begin: "i32", end: "i32" }, (f, { out, value, begin, end }) => {
+    const vector = f.let(f32x4.splat(value));
+    f.for(i32.shl(begin, 4), i32.shl(end, 4), 16, (at) => f.do(v128.store(i32.add(out, at), vector)));
+  });
+}

@@ -1,0 +1,64 @@
+/** Loops over vectors of four numbers, and what to do where a row ends between two. */
+import { f32x4, i32, i32x4, v128 } from "../instructions.ts";
+import type { F32, I32, V128 } from "../instructions.ts";
+import type { Body, Local } from "../assembler.ts";
+
+/** The end of a row that does not fill a vector. */
+export interface Tail {
+  /** 4, 8 or 12. */
+  readonly bytes: I32;
+  /** All ones in the lanes that exist. */
+  readonly mask: V128;
+}
+
+/** `body` for each 16 bytes of a row, whose last may be a tail. Its code is written twice, with and without one. */
+export function forVectors(f: Body, bytes: I32, body: (at: Local<"i32">, tail?: Tail) => void): void {
+  const whole = f.let(i32.and(bytes, -16));
+  f.for(0, whole, 16, (at) => body(at));
+  const rest = f.let(i32.and(bytes, 15));
+  f.if(rest, () => {
+    const mask = f.let(i32x4.lt(i32x4.lanes(0, 4, 8, 12), i32x4.splat(rest)));
+    body(whole, { bytes: rest, mask });
+  });
+}
+
+/** Stores a vector, or as much of it as exists. */
+export function store(f: Body, address: I32, value: V128, tail?: Tail): void {
+  if (!tail) return f.do(v128.store(address, value));
+  const to = f.let(address);
+  const lanes = f.let(value);
+  f.if(i32.and(tail.bytes, 8), () => {
+    f.do(v128.store64Lane(to, lanes, 0));
+    f.if(i32.and(tail.bytes, 4), () => f.do(v128.store32Lane(to, lanes, 2, 8)));
+  }, () => f.do(v128.store32Lane(to, lanes, 0)));
+}
+
+/** `value`, with `neutral` in the lanes that do not exist. */
+export function within(value: V128, neutral: V128, tail?: Tail): V128 {
+  return tail ? v128.select(tail.mask, value, neutral) : value;
+}
+
+type Combine = (x: V128, y: V128) => V128;
+
+/** The four lanes combined, in all four lanes. */
+export function acrossLanes(f: Body, value: V128, combine: Combine): Local<"v128"> {
+  const pairs = f.let(value);
+  const halves = f.let(combine(pairs, v128.shuffle(pairs, pairs, [2, 3, 0, 1])));
+  return f.let(combine(halves, v128.shuffle(halves, halves, [1, 0, 3, 2])));
+}
+
+export const sumLanes = (f: Body, value: V128): Local<"v128"> => acrossLanes(f, value, f32x4.add);
+
+/** A float32 parameter in all lanes. */
+export const splat = (f: Body, value: F32): Local<"v128"> => f.let(f32x4.splat(value));
+
+/** The larger, where NaN ranks below every number. */
+export function maxOf(f: Body): Combine {
+  return (x, y) => {
+    const a = f.let(x);
+    const b = f.let(y);
+    return v128.select(v128.or(f32x4.gt(b, a), f32x4.ne(a, a)), b, a);
+  };
+}
+
+export const ZERO = f32x4.const(0);

@@ -1,0 +1,217 @@
+/**
+ * Functions of four numbers at once.
+ *
+ * Each is an argument reduction, a polynomial, and the way back. The polynomials are our own: least squares on 4,000 Chebyshev nodes,
+ * reweighted towards the least maximum of the relative error, then rounded to float32; that error stands beside each. What a function
+ * misses altogether, in units of the last place (ulp) of a float32, is in ERROR_ULP and is tested against float64.
+ */
+import { f32x4, i32x4, v128 } from "../instructions.ts";
+import type { V128 } from "../instructions.ts";
+import type { Body, Local } from "../assembler.ts";
+import type { Arithmetic } from "./arithmetic.ts";
+
+/** Where functions write their steps, and how they multiply and add. */
+export interface Scribe {
+  readonly f: Body;
+  readonly madd: Arithmetic["madd"];
+}
+
+/** Greatest error of each function over all float32, in ulp, with a margin; results below 2^-126 within one unit of 2^-149. */
+export const ERROR_ULP = {
+  exp: 2, expm1: 4, log: 2, log1p: 4, tanh: 4, sigmoid: 4, softplus: 4, erf: 4, erfc: 8, normalCdf: 8, rsqrt: 2,
+} as const;
+
+const { add, sub, mul, div } = f32x4;
+
+/** c[0] + c[1] x + c[2] x^2 + ..., by Horner's rule. */
+export function polynomial({ madd }: Scribe, x: V128, c: readonly number[]): V128 {
+  return c.slice(0, -1).reduceRight<V128>((sum, coefficient) => madd(sum, x, f32x4.const(coefficient)), f32x4.const(c[c.length - 1]));
+}
+
+// ln 2 in two parts: the first has 9 significant bits, so that its product with an exponent is exact. Cody and Waite 1980.
+const LN2_HIGH = 0.693359375;
+const LN2_LOW = -2.12194440054690583e-4;
+
+/** (e^r - 1 - r) / r^2 for |r| <= ln(2) / 2 [2.6e-10]. */
+const EXP = [0.5, 0.16666667, 0.041666344, 0.008333271, 0.0013942021, 0.00019914999];
+
+/** x = n ln 2 + r, with n whole and |r| <= ln(2) / 2; `low` is added to x where x alone is too coarse. */
+function reduceByLn2(s: Scribe, x: Local<"v128">, low?: V128): { n: Local<"v128">; r: Local<"v128"> } {
+  const n = s.f.let(f32x4.nearest(mul(x, Math.LOG2E)));
+  const high = s.madd(n, f32x4.const(-LN2_HIGH), x);
+  return { n, r: s.f.let(s.madd(n, f32x4.const(-LN2_LOW), low ? add(high, low) : high)) };
+}
+
+/** 2^k for whole k in -126..127, from its bits. */
+const powerOf2 = (k: V128): V128 => i32x4.shl(i32x4.add(k, 127), 23);
+
+/** p 2^n for n beyond the exponents of float32, in two steps. */
+function scaled({ f }: Scribe, p: V128, n: V128): V128 {
+  const k = f.let(i32x4.truncF32x4(n));
+  const half = f.let(i32x4.shr(k, 1));
+  return mul(mul(p, powerOf2(half)), powerOf2(i32x4.sub(k, half)));
+}
+
+const clampExponent = (x: V128): V128 => f32x4.pmin(f32x4.pmax(x, f32x4.const(-104)), f32x4.const(89));
+
+export function exp(s: Scribe, value: V128, low?: V128): V128 {
+  const x = s.f.let(clampExponent(value));
+  const { n, r } = reduceByLn2(s, x, low);
+  const p = add(s.madd(mul(r, r), polynomial(s, r, EXP), r), 1);
+  return scaled(s, p, n);
+}
+
+/** e^x for x <= 0, in fewer steps: what is below 2^-126 is 0. For softmax. */
+export function expOfNegative(s: Scribe, value: V128): V128 {
+  const given = s.f.let(value);
+  const x = s.f.let(f32x4.pmax(given, f32x4.const(-87.25)));
+  const { n, r } = reduceByLn2(s, x);
+  const p = add(s.madd(mul(r, r), polynomial(s, r, EXP), r), 1);
+  // Not below, rather than above: NaN stays.
+  return v128.andnot(mul(p, powerOf2(i32x4.truncF32x4(n))), f32x4.lt(given, -87.25));
+}
+
+/** e^x - 1 = 2^n (e^r - 1) + (2^n - 1); with half of 2^n, so that 2^128 does not overflow before its time. */
+export function expm1(s: Scribe, value: V128): V128 {
+  const x = s.f.let(f32x4.pmax(clampExponent(value), f32x4.const(-30)));
+  const { n, r } = reduceByLn2(s, x);
+  const p = s.f.let(s.madd(mul(r, r), polynomial(s, r, EXP), r));
+  const half = s.f.let(powerOf2(i32x4.sub(i32x4.truncF32x4(n), 1)));
+  const sum = s.f.let(s.madd(half, p, sub(half, 0.5)));
+  // Adding a signed zero's own value keeps its sign, and tiny x are their own result.
+  return v128.select(f32x4.lt(f32x4.abs(x), 1e-12), x, add(sum, sum));
+}
+
+/** (ln(1 + z) - z + z^2 / 2) / z^3 for sqrt(1/2) <= 1 + z <= sqrt(2) [7e-10]. */
+const LOG = [0.3333331, -0.24999987, 0.20002219, -0.16669239, 0.14218768, -0.123845965, 0.11872497, -0.11788276, 0.06914542];
+const SQRT_HALF_BITS = 0x3f3504f3;
+const SMALLEST_NORMAL = 2 ** -126;
+
+export function log(s: Scribe, value: V128): V128 {
+  const { f } = s;
+  const given = f.let(value);
+  const tiny = f.let(f32x4.lt(given, SMALLEST_NORMAL));
+  const x = f.let(v128.select(tiny, mul(given, 2 ** 23), given));
+  const exponent = f.let(i32x4.shr(i32x4.sub(x, SQRT_HALF_BITS), 23));
+  const z = f.let(sub(i32x4.sub(x, i32x4.shl(exponent, 23)), 1));
+  const e = f.let(f32x4.fromI32x4(i32x4.add(exponent, v128.and(tiny, i32x4.const(-23)))));
+  const z2 = f.let(mul(z, z));
+  const tail = s.madd(z2, f32x4.const(-0.5), s.madd(mul(z2, z), polynomial(s, z, LOG), mul(e, LN2_LOW)));
+  const result = f.let(add(s.madd(e, f32x4.const(LN2_HIGH), z), tail));
+  // inf and NaN are their own logarithm; below 0 there is none; of 0 it is -inf.
+  const finite = f.let(v128.select(f32x4.lt(given, Infinity), result, given));
+  const nonNegative = f.let(v128.select(f32x4.lt(given, 0), f32x4.const(NaN), finite));
+  return v128.select(f32x4.eq(given, 0), f32x4.const(-Infinity), nonNegative);
+}
+
+/** ln(1 + x), where 1 + x = u misses c = x - (u - 1): ln(u) + c / u. */
+export function log1p(s: Scribe, value: V128): V128 {
+  const { f } = s;
+  const x = f.let(value);
+  const u = f.let(add(x, 1));
+  const correction = div(sub(x, sub(u, 1)), u);
+  const result = f.let(add(log(s, u), correction));
+  // 0 keeps its sign; at -1 and beyond the correction is no number.
+  const ordinary = v128.and(f32x4.gt(x, -1), f32x4.lt(x, Infinity));
+  const kept = f.let(v128.select(ordinary, result, log(s, u)));
+  return v128.select(f32x4.eq(x, 0), x, kept);
+}
+
+/** (tanh(x) - x) / x^3 in x^2, for |x| < 0.625 [1.5e-10]. */
+const TANH = [-0.3333333, 0.1333321, -0.05394723, 0.021703087, -0.008182934, 0.0021477505];
+const SIGN = i32x4.const(-0x80000000);
+
+/** A polynomial near 0, else 1 - 2 / (e^(2|x|) + 1), with the sign of x. */
+export function tanh(s: Scribe, value: V128): V128 {
+  const { f } = s;
+  const x = f.let(value);
+  const size = f.let(f32x4.abs(x));
+  const x2 = f.let(mul(x, x));
+  const near = f.let(s.madd(mul(x2, x), polynomial(s, x2, TANH), x));
+  const far = f.let(sub(1, div(2, add(exp(s, add(size, size)), 1))));
+  return v128.select(f32x4.lt(size, 0.625), near, v128.select(SIGN, x, far));
+}
+
+/** 1 / (1 + e^-|x|), or e^-|x| times that where x is negative. */
+export function sigmoid(s: Scribe, value: V128): V128 {
+  const { f } = s;
+  const x = f.let(value);
+  const e = f.let(exp(s, f32x4.neg(f32x4.abs(x))));
+  const positive = f.let(div(1, add(e, 1)));
+  return v128.select(f32x4.lt(x, 0), mul(e, positive), positive);
+}
+
+/** max(x, 0) + ln(1 + e^-|x|). */
+export function softplus(s: Scribe, value: V128): V128 {
+  const x = s.f.let(value);
+  return add(f32x4.pmax(x, f32x4.const(0)), log1p(s, exp(s, f32x4.neg(f32x4.abs(x)))));
+}
+
+/** erf(x) / x in x^2, for |x| <= 1 [1.2e-9]. */
+const ERF = [1.1283791, -0.37612626, 0.112836, -0.026854444, 0.005189535, -0.0008020841, 0.00007889119];
+/** e^(x^2) erfc(x) (1 + 2x) in t = (x - 3) / (x + 3), for 0 <= x <= 10.3 [2e-9]. */
+const ERFC = [
+  1.253008, -0.13562115, -0.04756242, 0.12964645, -0.119270615, 0.06829575, -0.023799539, 0.0025657169, 0.0020048462, -0.00077267754, -0.00026623523,
+];
+const HIGH_BITS = i32x4.const(-4096);
+
+/** erfc(z) for z >= 0, where x^2 = z^2 factor: x is split so that the square is exact in two parts. */
+function upperTail(s: Scribe, z: V128, size: V128, factor: number): V128 {
+  const { f } = s;
+  const x = f.let(size);
+  const bounded = f.let(f32x4.pmin(z, f32x4.const(10.3)));
+  const t = f.let(div(sub(bounded, 3), add(bounded, 3)));
+  const high = f.let(v128.and(x, HIGH_BITS));
+  const low = mul(mul(sub(x, high), add(x, high)), -factor);
+  const decay = exp(s, mul(mul(high, high), -factor), low);
+  return div(mul(polynomial(s, t, ERFC), decay), s.madd(bounded, f32x4.const(2), f32x4.const(1)));
+}
+
+export function erfc(s: Scribe, value: V128): V128 {
+  const { f } = s;
+  const x = f.let(value);
+  const size = f.let(f32x4.abs(x));
+  const bounded = f.let(f32x4.pmin(size, f32x4.const(10.3)));
+  const tail = f.let(upperTail(s, bounded, bounded, 1));
+  const far = f.let(v128.select(f32x4.lt(x, 0), sub(2, tail), tail));
+  const near = sub(1, erfNear(s, x));
+  return v128.select(f32x4.lt(size, 0.5), near, far);
+}
+
+function erfNear(s: Scribe, x: V128): V128 {
+  const x2 = s.f.let(mul(x, x));
+  return mul(x, polynomial(s, x2, ERF));
+}
+
+export function erf(s: Scribe, value: V128): V128 {
+  const { f } = s;
+  const x = f.let(value);
+  const size = f.let(f32x4.abs(x));
+  const bounded = f.let(f32x4.pmin(size, f32x4.const(10.3)));
+  const far = f.let(sub(1, upperTail(s, bounded, bounded, 1)));
+  return v128.select(f32x4.lt(size, 1), erfNear(s, x), v128.select(SIGN, x, far));
+}
+
+/** The normal distribution function, erfc(-x / sqrt 2) / 2. */
+export function normalCdf(s: Scribe, value: V128): V128 {
+  const { f } = s;
+  const x = f.let(value);
+  const size = f.let(f32x4.pmin(f32x4.abs(x), f32x4.const(14.5)));
+  const z = f.let(mul(size, Math.SQRT1_2));
+  const tail = f.let(mul(upperTail(s, z, size, 0.5), 0.5));
+  const far = f.let(v128.select(f32x4.lt(x, 0), tail, sub(1, tail)));
+  const near = add(mul(erfNear(s, f.let(mul(x, Math.SQRT1_2))), 0.5), 0.5);
+  return v128.select(f32x4.lt(f32x4.abs(x), 0.5), near, far);
+}
+
+/** The normal density, e^(-x^2 / 2) / sqrt(2 pi); its error grows with x^2, as its share in a derivative falls. */
+export function normalDensity(s: Scribe, x: V128): V128 {
+  return mul(exp(s, mul(mul(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
+}
+
+/** -1, 0 or 1; NaN and signed zeros are kept. */
+export function sign(s: Scribe, value: V128): V128 {
+  const x = s.f.let(value);
+  const one = v128.or(v128.and(x, SIGN), f32x4.const(1));
+  return v128.select(v128.or(f32x4.lt(x, 0), f32x4.gt(x, 0)), one, x);
+}

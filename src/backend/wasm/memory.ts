@@ -1,0 +1,129 @@
+/**
+ * The heap: one linear memory that grows, handed out in blocks.
+ *
+ * A training step asks for the same sizes again and again, so a freed block goes on the list of its size class and the next request
+ * of that class takes it: constant time, and no growth from step to step. Classes are four to an octave, so at most a fifth is wasted.
+ * Only when the memory would have to grow are free neighbours merged, so that what one phase freed serves another's sizes.
+ */
+import { BackendError } from "../backend.ts";
+import type { LinearMemory } from "./platform.ts";
+
+export const PAGE = 65536;
+/** All that 32-bit addresses reach. */
+export const MAXIMUM_PAGES = 65536;
+/** Vector loads may read past an array's end; this much behind the last block is always there. */
+const SLACK = 1024;
+const ALIGNMENT = 64;
+
+interface Block {
+  readonly address: number;
+  readonly bytes: number;
+}
+
+/** The least class that holds `bytes`: 64, 80 -> 128 …: multiples of 64 up to 512, then four to an octave. */
+export function classOf(bytes: number): number {
+  const whole = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
+  if (whole <= 512) return whole;
+  const step = 2 ** (Math.floor(Math.log2(whole - 1)) - 2);
+  return Math.ceil(whole / step) * step;
+}
+
+export class Heap {
+  readonly memory: LinearMemory;
+  readonly #free = new Map<number, number[]>();
+  #regions: Block[] = [];
+  #end: number;
+  #freeBytes = 0;
+
+  constructor(memory: LinearMemory, start: number) {
+    this.memory = memory;
+    this.#end = start;
+  }
+
+  /** Address of at least `bytes` bytes, aligned to a cache line. Their contents are undefined. */
+  allocate(bytes: number): number {
+    const size = classOf(bytes);
+    const reused = this.#free.get(size)?.pop();
+    if (reused !== undefined) {
+      this.#freeBytes -= size;
+      return reused;
+    }
+    return this.#carve(size) ?? this.#extend(size);
+  }
+
+  release(address: number, bytes: number): void {
+    const size = classOf(bytes);
+    const list = this.#free.get(size);
+    if (list) list.push(address);
+    else this.#free.set(size, [address]);
+    this.#freeBytes += size;
+  }
+
+  /** From a merged region. */
+  #carve(size: number): number | undefined {
+    const index = this.#regions.findIndex((region) => region.bytes >= size);
+    if (index < 0) return undefined;
+    const { address, bytes } = this.#regions[index];
+    if (bytes === size) this.#regions.splice(index, 1);
+    else this.#regions[index] = { address: address + size, bytes: bytes - size };
+    this.#freeBytes -= size;
+    return address;
+  }
+
+  /** From the end of the memory, which may have to grow. */
+  #extend(size: number): number {
+    const needed = this.#end + size + SLACK;
+    const available = this.memory.buffer.byteLength;
+    if (needed > available) {
+      if (this.#freeBytes >= size && this.#freeBytes > this.#end / 4) {
+        this.#merge();
+        const merged = this.#carve(size);
+        if (merged !== undefined) return merged;
+      }
+      if (this.#end + size + SLACK > available) this.#grow(needed, size);
+    }
+    const address = this.#end;
+    this.#end += size;
+    return address;
+  }
+
+  /** By an eighth at least, so that growing stays rare. */
+  #grow(needed: number, size: number): void {
+    const pages = this.memory.buffer.byteLength / PAGE;
+    const least = Math.ceil(needed / PAGE);
+    const wanted = Math.min(MAXIMUM_PAGES, Math.max(least, Math.ceil(pages * 1.125)));
+    for (const target of [wanted, least]) {
+      try {
+        this.memory.grow(target - pages);
+        return;
+      } catch {
+        // The engine may refuse the comfortable size and grant the least.
+      }
+    }
+    throw new BackendError(
+      `wasm: no room for ${size} bytes: ${this.#end - this.#freeBytes} bytes are in use and one memory holds ${MAXIMUM_PAGES * PAGE}. ` +
+        "Wrap each step of a loop in scope(), which frees what the step made.",
+    );
+  }
+
+  /** Makes one region of free neighbours; a region at the very end goes back to the unused part. */
+  #merge(): void {
+    const blocks = [...this.#regions];
+    for (const [bytes, addresses] of this.#free) for (const address of addresses) blocks.push({ address, bytes });
+    blocks.sort((a, b) => a.address - b.address);
+    this.#free.clear();
+    const merged: Block[] = [];
+    for (const block of blocks) {
+      const last = merged.at(-1);
+      if (last && last.address + last.bytes === block.address) merged[merged.length - 1] = { address: last.address, bytes: last.bytes + block.bytes };
+      else merged.push(block);
+    }
+    const last = merged.at(-1);
+    if (last && last.address + last.bytes === this.#end) {
+      this.#end = last.address;
+      this.#freeBytes -= last.bytes;
+      merged.pop();
+    }
+    this.#regions = merged;
+  }
+}

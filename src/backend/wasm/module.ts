@@ -1,0 +1,45 @@
+/** The one module that holds every kernel. */
+import { Module } from "./assembler.ts";
+import type { MemoryLimits } from "./assembler.ts";
+import { arithmeticOf } from "./kernels/arithmetic.ts";
+import { copyKernels } from "./kernels/copy.ts";
+import { elementwiseKernels } from "./kernels/elementwise.ts";
+import { matmulKernels } from "./kernels/matmul.ts";
+import { reduceKernels } from "./kernels/reduce.ts";
+import { f32x4, v128 } from "./instructions.ts";
+import type { V128 } from "./instructions.ts";
+import { engine } from "./platform.ts";
+
+const probeLimits: MemoryLimits = { initial: 1, maximum: 1, shared: false };
+
+/** Whether the engine accepts a module that uses `value`. */
+function accepts(value: V128): boolean {
+  const module = new Module(probeLimits);
+  module.export("probe", { at: "i32" }, (f, { at }) => f.do(v128.store(at, value)));
+  return engine?.validate(module.bytes()) ?? false;
+}
+
+export const hasSimd = (): boolean => accepts(f32x4.const(0));
+
+export function hasRelaxedSimd(): boolean {
+  const zero = f32x4.const(0);
+  return accepts(f32x4.relaxedMadd(zero, zero, zero));
+}
+
+export interface ModuleOptions {
+  readonly memory: MemoryLimits;
+  /** The engine knows relaxed SIMD. */
+  readonly modern: boolean;
+  /** Kernels may use it. */
+  readonly relaxed: boolean;
+}
+
+export function kernelModule({ memory, modern, relaxed }: ModuleOptions): Uint8Array {
+  const module = new Module(memory);
+  const arithmetic = arithmeticOf({ modern, relaxed }, module.global("thread"));
+  elementwiseKernels(module, arithmetic);
+  copyKernels(module);
+  reduceKernels(module);
+  matmulKernels(module, arithmetic);
+  return module.bytes();
+}

@@ -1,0 +1,95 @@
+/** What Node and browsers offer beyond the language: the WebAssembly engine, and threads. The only place that asks where we run. */
+
+export interface LinearMemory {
+  readonly buffer: ArrayBuffer | SharedArrayBuffer;
+  grow(pages: number): number;
+}
+
+/** A compiled module; workers receive it as it is. */
+export type CompiledModule = object;
+export type Exported = Record<string, (...args: number[]) => void>;
+
+interface Engine {
+  validate(bytes: Uint8Array): boolean;
+  readonly Module: new (bytes: Uint8Array) => CompiledModule;
+  readonly Memory: new (limits: { initial: number; maximum: number; shared: boolean }) => LinearMemory;
+  readonly Instance: new (module: CompiledModule, imports: { env: { memory: LinearMemory } }) => { readonly exports: unknown };
+}
+
+interface Global {
+  readonly WebAssembly?: Engine;
+  readonly SharedArrayBuffer?: unknown;
+  readonly crossOriginIsolated?: boolean;
+  readonly navigator?: { readonly hardwareConcurrency?: number };
+  readonly process?: { readonly versions?: { readonly node?: string } };
+  readonly Worker?: new (url: string) => BrowserWorker;
+  readonly Blob?: new (parts: readonly string[], options: { type: string }) => object;
+  readonly URL?: { createObjectURL(blob: object): string };
+}
+
+interface BrowserWorker {
+  postMessage(message: unknown): void;
+  terminate(): void;
+  onmessage: ((event: { data: unknown }) => void) | null;
+  onerror: ((event: { message?: string }) => void) | null;
+}
+
+const host = globalThis as unknown as Global;
+
+export const engine: Engine | undefined = host.WebAssembly;
+
+/** Why threads cannot be had here; undefined where they can. */
+export function noThreads(): string | undefined {
+  if (host.SharedArrayBuffer === undefined) return "no SharedArrayBuffer (on a page it needs cross-origin isolation)";
+  if (host.crossOriginIsolated === false) return "the page is not cross-origin isolated";
+  try {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1);
+    return undefined;
+  } catch {
+    return "this thread may not block (use a worker)";
+  }
+}
+
+export async function processorCount(): Promise<number> {
+  if (host.process?.versions?.node) return (await import("node:os")).availableParallelism();
+  return host.navigator?.hardwareConcurrency ?? 1;
+}
+
+/** A thread that runs `source`; `onDeath` hears why it ended, unless it was stopped. */
+export interface Thread {
+  stop(): void;
+}
+
+/** Resolves when the worker has sent its first message, which says that it is ready. */
+export async function startThread(source: string, data: object, onDeath: (reason: string) => void): Promise<Thread> {
+  return host.process?.versions?.node ? nodeThread(source, data, onDeath) : browserThread(source, data, onDeath);
+}
+
+async function nodeThread(source: string, workerData: object, onDeath: (reason: string) => void): Promise<Thread> {
+  const { Worker } = await import("node:worker_threads");
+  // No flags of the parent: a loader given to it is not for this script.
+  const worker = new Worker(source, { eval: true, workerData, execArgv: [] });
+  await new Promise<void>((resolve, reject) => {
+    worker.once("message", () => resolve());
+    worker.once("error", reject);
+  });
+  let reason = "";
+  worker.on("error", (error) => (reason = `: ${error.message}`));
+  worker.on("exit", (code) => onDeath(`exit code ${code}${reason}`));
+  worker.unref();
+  return { stop: () => void worker.removeAllListeners().terminate() };
+}
+
+function browserThread(source: string, data: object, onDeath: (reason: string) => void): Promise<Thread> {
+  const { Worker, Blob, URL } = host;
+  return new Promise((resolve, reject) => {
+    if (!Worker || !Blob || !URL) return reject(new Error("there are no workers here"));
+    const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+    worker.onmessage = () => resolve({ stop: () => worker.terminate() });
+    worker.onerror = ({ message = "unknown" }) => {
+      onDeath(message);
+      reject(new Error(message));
+    };
+    worker.postMessage(data);
+  });
+}

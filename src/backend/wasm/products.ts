@@ -1,0 +1,109 @@
+/** From strided operands to the packed panels and blocks of the matrix kernels. Strides here are bytes. M, N, K as there. */
+import { mergeAxes } from "../cpu/strided.ts";
+import type { ArrayType, NDArray } from "../backend.ts";
+import { GEMM_SCRATCH, NR } from "./kernels/matmul.ts";
+import type { WasmBackend } from "./wasmBackend.ts";
+
+/** A batch of matrices in memory. `panel`: it is packed, and so many bytes lie between its panels. */
+export interface Matrix {
+  readonly at: number;
+  readonly batch: number;
+  readonly row: number;
+  readonly column: number;
+  readonly panel?: number;
+}
+
+/** C = A B, `batch` times. */
+export interface Product {
+  readonly batch: number;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly a: Matrix;
+  readonly b: Matrix;
+  readonly c: { readonly at: number; readonly batch: number; readonly row: number };
+}
+
+/** Fewer rows than this do not pay for packing B, if its rows can be read where they lie. */
+const PACK_FROM_ROWS = 16;
+const BLOCK_ROWS = 96;
+/** Multiply-adds in a nanosecond, roughly, on one thread. */
+const SPEED = 16;
+
+/** x y as products whose batch advances by one stride for each operand: the leading axes that do not merge are walked here. */
+export function* matmulPlan(backend: WasmBackend, to: number, out: ArrayType, x: NDArray, y: NDArray): Generator<Product> {
+  const rank = out.shape.length;
+  const [m, n] = out.shape.slice(-2);
+  const k = x.shape[rank - 1];
+  const lead = out.shape.slice(0, -2);
+  const [xRow, xColumn] = x.strides.slice(-2).map(bytes);
+  const [yRow, yColumn] = y.strides.slice(-2).map(bytes);
+  const { sizes, steps } = mergeAxes(lead, [{ strides: x.strides.slice(0, -2), offset: 0 }, { strides: y.strides.slice(0, -2), offset: 0 }]);
+  const batch = sizes[sizes.length - 1];
+  const [xBatch, yBatch] = steps[steps.length - 1].map(bytes);
+  const size = 4 * m * n;
+  const [xAt, yAt] = [backend.address(x), backend.address(y)];
+  let index = 0;
+  for (const [dx, dy] of places(sizes.slice(0, -1), steps)) {
+    const common = {
+      k, n,
+      a: { at: xAt + bytes(dx), batch: xBatch, row: xRow, column: xColumn },
+      b: { at: yAt + bytes(dy), batch: yBatch, row: yRow, column: yColumn },
+    };
+    const at = to + size * batch * index++;
+    // A shared B, and rows of A that continue from matrix to matrix: one tall product.
+    if (yBatch === 0 && (batch === 1 || xBatch === m * xRow)) yield { ...common, batch: 1, m: batch * m, c: { at, batch: 0, row: 4 * n } };
+    else yield { ...common, batch, m, c: { at, batch: size, row: 4 * n } };
+  }
+}
+
+const bytes = (step: number): number => 4 * step;
+
+/** Offsets of x and y for every index of the outer axes, in row-major order. */
+function* places(sizes: readonly number[], steps: readonly (readonly number[])[]): Generator<readonly [number, number]> {
+  const walk = function* (axis: number, dx: number, dy: number): Generator<readonly [number, number]> {
+    if (axis === sizes.length) return yield [dx, dy];
+    for (let i = 0; i < sizes[axis]; i++) yield* walk(axis + 1, dx + i * steps[axis][0], dy + i * steps[axis][1]);
+  };
+  yield* walk(0, 0, 0);
+}
+
+/** `use` with B packed into panels, [N / 8, K, 8] for each of `batch` matrices, or as it is where packing does not pay. */
+export function packed(
+  backend: WasmBackend, b: Matrix, batch: number, k: number, n: number, rows: number, use: (b: Matrix, batchBytes: number) => void,
+): void {
+  if (rows < PACK_FROM_ROWS && b.column === 4) return use({ ...b, panel: 4 * NR }, b.batch);
+  const matrices = b.batch === 0 ? 1 : batch;
+  const panels = Math.ceil(n / NR);
+  const panel = 4 * NR * k;
+  backend.scratch(matrices * panels * panel, (at) => {
+    backend.start("packB", matrices * panels, matrices * k * n * 0.5, at, b.at, b.batch, b.row, b.column, k, n);
+    const stride = b.batch === 0 ? 0 : panels * panel;
+    use({ at, batch: stride, row: 4 * NR, column: 4, panel }, stride);
+  });
+}
+
+/** Runs one product. */
+export function multiply(backend: WasmBackend, product: Product): void {
+  const { batch, m, n, k, a, b, c } = product;
+  if (m === 0 || n === 0) return;
+  if (k === 0) return backend.zero(c.at, batch * m * n);
+  if (b.panel === undefined) return packed(backend, b, batch, k, n, m, (panels) => multiply(backend, { ...product, b: panels }));
+  const work = (batch * m * n * k) / SPEED;
+  const { rows, columns } = blocks(batch, m, n, backend.threads);
+  const items = batch * Math.ceil(m / rows) * Math.ceil(n / columns);
+  backend.scratch(GEMM_SCRATCH * backend.threads, (scratch) => {
+    backend.start("matmul", items, work, c.at, c.batch, c.row, a.at, a.batch, a.row, a.column, b.at, b.batch, b.row, b.panel ?? 0, m, n, k, rows, columns, scratch);
+  });
+}
+
+/** Blocks of C for the threads to claim: whole rows if there are enough, else columns too. */
+function blocks(batch: number, m: number, n: number, threads: number): { rows: number; columns: number } {
+  if (threads === 1) return { rows: m, columns: n };
+  const wanted = 4 * threads;
+  const rows = Math.min(m, BLOCK_ROWS);
+  const items = batch * Math.ceil(m / rows);
+  if (items >= wanted) return { rows, columns: n };
+  const across = Math.min(Math.ceil(wanted / items), Math.ceil(n / 64));
+  return { rows, columns: NR * Math.ceil(n / NR / across) };
+}

@@ -1,0 +1,170 @@
+/**
+ * Threads over one memory.
+ *
+ * A job is a kernel, its arguments and a number of items, cut into chunks. Whoever is free claims the next chunk, the calling
+ * thread among them, until none is left. What an item computes depends on nothing but its number, so results do not depend on who
+ * did it, nor on how many there are.
+ *
+ * All talk goes through a few words at the start of the memory. The *ticket* holds the job's number and the next chunk; one
+ * compare-and-exchange claims a chunk and at the same time proves that the job's description, read just before, still stands: a new
+ * job is only written when every chunk of the last is done. A worker without work spins briefly (the next kernel of a step is
+ * microseconds away), then sleeps in Atomics.wait, which costs nothing.
+ */
+import { BackendError } from "../backend.ts";
+import { startThread } from "./platform.ts";
+import type { CompiledModule, Exported, LinearMemory, Thread } from "./platform.ts";
+
+/** Words of the control block. */
+const TICKET = 16, DONE = 32, CHUNKS = 48, KERNEL = 49, ITEMS = 50, ARGUMENTS = 51, FAILED = 52, BUSY = 64;
+/** Arguments as float64, which holds every i32 and f32, after the words. */
+const ARGUMENT_BYTES = 1024;
+/** The heap begins behind the control block. */
+export const CONTROL_BYTES = 2048;
+
+export const MAXIMUM_THREADS = 64;
+const CHUNK_BITS = 12;
+const CHUNK_MASK = (1 << CHUNK_BITS) - 1;
+/** Chunks for each thread: enough that a late one does not hold up the rest. */
+const CHUNKS_PER_THREAD = 3;
+const SPINS = 2000;
+/** A chunk takes milliseconds. */
+const PATIENCE = 60_000;
+
+/** Plain JavaScript, because it travels as text. It is the mirror image of `run` below. */
+const workerSource = `
+const begin = ({ module, memory, thread }, ready) => {
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  exports.thread.value = thread;
+  const kernels = Object.values(exports);
+  const words = new Int32Array(memory.buffer, 0, ${CONTROL_BYTES / 4});
+  const given = new Float64Array(memory.buffer, ${ARGUMENT_BYTES}, ${(CONTROL_BYTES - ARGUMENT_BYTES) / 8});
+  ready();
+  for (;;) {
+    const ticket = Atomics.load(words, ${TICKET});
+    const chunk = ticket & ${CHUNK_MASK};
+    const chunks = Atomics.load(words, ${CHUNKS});
+    if (chunk >= chunks) {
+      let spins = ${SPINS};
+      while (spins-- && Atomics.load(words, ${TICKET}) === ticket);
+      if (spins < 0) Atomics.wait(words, ${TICKET}, ticket);
+      continue;
+    }
+    const kernel = kernels[words[${KERNEL}]], items = words[${ITEMS}];
+    const args = Array.from(given.subarray(0, words[${ARGUMENTS}]));
+    words[${BUSY} + thread] = 1;
+    if (Atomics.compareExchange(words, ${TICKET}, ticket, ticket + 1) === ticket) {
+      try {
+        kernel(...args, Math.floor(items * chunk / chunks), Math.floor(items * (chunk + 1) / chunks));
+      } catch (error) {
+        Atomics.store(words, ${FAILED}, thread);
+      }
+      if (Atomics.add(words, ${DONE}, 1) + 1 === chunks) Atomics.notify(words, ${DONE});
+    }
+    words[${BUSY} + thread] = 0;
+  }
+};
+if (typeof require === "function") {
+  const { workerData, parentPort } = require("node:worker_threads");
+  begin(workerData, () => parentPort.postMessage("ready"));
+} else onmessage = ({ data }) => begin(data, () => postMessage("ready"));
+`;
+
+export class Threads {
+  readonly count: number;
+  readonly #kernels: Exported;
+  readonly #numberOf: ReadonlyMap<string, number>;
+  readonly #words: Int32Array;
+  readonly #arguments: Float64Array;
+  readonly #threads: Thread[] = [];
+  #job = 0;
+  #death: string | undefined;
+
+  private constructor(kernels: Exported, memory: LinearMemory, count: number) {
+    this.count = count;
+    this.#kernels = kernels;
+    this.#numberOf = new Map(Object.keys(kernels).map((name, i) => [name, i]));
+    this.#words = new Int32Array(memory.buffer, 0, CONTROL_BYTES / 4);
+    this.#arguments = new Float64Array(memory.buffer, ARGUMENT_BYTES, (CONTROL_BYTES - ARGUMENT_BYTES) / 8);
+  }
+
+  /** `count` threads, the caller's among them, each with its own instance of `module`. */
+  static async start(module: CompiledModule, kernels: Exported, memory: LinearMemory, count: number): Promise<Threads> {
+    const threads = new Threads(kernels, memory, count);
+    const died = (thread: number) => (reason: string): void => void (threads.#death ??= `worker ${thread} died (${reason})`);
+    const others = Array.from({ length: count - 1 }, (_, i) => startThread(workerSource, { module, memory, thread: i + 1 }, died(i + 1)));
+    threads.#threads.push(...(await Promise.all(others)));
+    return threads;
+  }
+
+  /** Runs items 0..items-1 of a kernel, on all threads if `parallel`, and returns when all are done. */
+  run(name: string, items: number, given: readonly number[], parallel: boolean): void {
+    if (this.#death) throw new BackendError(`wasm: ${this.#death}; make a new backend`);
+    const chunks = Math.min(items, this.count * CHUNKS_PER_THREAD);
+    if (!parallel || this.count === 1 || chunks < 2) return this.#kernels[name](...given, 0, items);
+    this.#publish(name, items, chunks, given);
+    this.#work(name, items, chunks, given);
+    this.#finish(name, chunks);
+  }
+
+  #publish(name: string, items: number, chunks: number, given: readonly number[]): void {
+    const words = this.#words;
+    this.#job = (this.#job + 1) & (0x7fffffff >> CHUNK_BITS);
+    // Close the last job's ticket first: a worker that meets its number beside the new job's chunks must not claim any.
+    Atomics.store(words, TICKET, (this.#job << CHUNK_BITS) | CHUNK_MASK);
+    Atomics.store(words, CHUNKS, chunks);
+    words[KERNEL] = this.#numberOf.get(name) ?? -1;
+    words[ITEMS] = items;
+    words[ARGUMENTS] = given.length;
+    words[DONE] = 0;
+    this.#arguments.set(given);
+    Atomics.store(words, TICKET, this.#job << CHUNK_BITS);
+    Atomics.notify(words, TICKET);
+  }
+
+  #work(name: string, items: number, chunks: number, given: readonly number[]): void {
+    const words = this.#words;
+    const kernel = this.#kernels[name];
+    for (let chunk = claim(words); chunk < chunks; chunk = claim(words)) {
+      kernel(...given, Math.floor((items * chunk) / chunks), Math.floor((items * (chunk + 1)) / chunks));
+      Atomics.add(words, DONE, 1);
+    }
+  }
+
+  /** Waits for what others claimed. */
+  #finish(name: string, chunks: number): void {
+    const words = this.#words;
+    for (let spins = SPINS; spins > 0; spins--) if (Atomics.load(words, DONE) === chunks) return this.#check(name);
+    const start = Date.now();
+    for (let done = Atomics.load(words, DONE); done < chunks; done = Atomics.load(words, DONE)) {
+      Atomics.wait(words, DONE, done, 100);
+      if (Date.now() - start > PATIENCE) this.#giveUp(name);
+    }
+    this.#check(name);
+  }
+
+  #check(name: string): void {
+    const worker = Atomics.load(this.#words, FAILED);
+    if (worker > 0) throw new BackendError(`wasm: worker ${worker} failed in kernel ${name}`);
+  }
+
+  #giveUp(name: string): never {
+    const busy = Array.from({ length: this.count - 1 }, (_, i) => i + 1).filter((thread) => this.#words[BUSY + thread] !== 0);
+    this.#death = `worker ${busy.join(", ")} has not come back from kernel ${name} for ${PATIENCE / 1000} s`;
+    throw new BackendError(`wasm: ${this.#death}`);
+  }
+
+  /** Ends the workers. */
+  stop(): void {
+    for (const thread of this.#threads.splice(0)) thread.stop();
+    this.#death ??= "the backend was closed";
+  }
+}
+
+/** The next chunk of the job under way; past the last one, the ticket stays. */
+function claim(words: Int32Array): number {
+  for (;;) {
+    const ticket = Atomics.load(words, TICKET);
+    if ((ticket & CHUNK_MASK) >= words[CHUNKS]) return CHUNK_MASK;
+    if (Atomics.compareExchange(words, TICKET, ticket, ticket + 1) === ticket) return ticket & CHUNK_MASK;
+  }
+}

@@ -1,5 +1,8 @@
-/** Uses the README as a reader would: runs every ts block, compares what `// => value` promises, looks up the commands it names. */
-import { existsSync, readFileSync } from "node:fs";
+/** Uses the README as a reader would: runs every ts block, compares what `// => value` promises, looks up the commands and files it names. */
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { posix } from "node:path";
+import { pathToFileURL } from "node:url";
 import { format } from "node:util";
 import { expect } from "chai";
 import { transformSync } from "esbuild";
@@ -16,6 +19,7 @@ const recorded = (code: string): string =>
     return `${kept}\npromises.push([${JSON.stringify(value)}, [${printed ?? name ?? plain}]]);`;
   });
 
+const { resolve } = createRequire(`${process.cwd()}/package.json`);
 let runs = 0;
 
 /** Runs a block as a module of its own and answers with what it promised and what came: pairs of one-line texts. */
@@ -25,7 +29,7 @@ async function run(code: string): Promise<{ promised: string; came: string }[]> 
   Object.assign(globalThis, { [key]: promises });
   // A data: module resolves no bare names, so they are resolved here, where the package knows itself.
   const { code: script } = transformSync(recorded(code), { loader: "ts", format: "esm", target: "es2022" });
-  const resolved = script.replace(/\bfrom "([^"]+)"/g, (_, name: string) => `from ${JSON.stringify(import.meta.resolve(name))}`);
+  const resolved = script.replace(/\bfrom "([^"]+)"/g, (_, name: string) => `from ${JSON.stringify(pathToFileURL(resolve(name)).href)}`);
   await import(`data:text/javascript,${encodeURIComponent(`const promises = globalThis[${JSON.stringify(key)}];\n${resolved}`)}`);
   return promises.map(([promised, values]) => ({ promised: onOneLine(promised), came: onOneLine(format(...values)) }));
 }
@@ -47,13 +51,18 @@ for (const file of ["README.md", "README.ko.md"].filter((name) => existsSync(nam
       expect(named).to.include.members(["start", "test"]);
       expect(named.filter((name) => !(name in manifest.scripts))).to.deep.equal([]);
     });
-
-    it("links only to files that exist", () => {
-      const links = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, target = ""]) => target);
-      expect(links.filter((target) => !existsSync(target))).to.deep.equal([]);
-    });
   });
 }
+
+describe("documents", () => {
+  const docs = existsSync("docs") ? readdirSync("docs").map((name) => `docs/${name}`) : [];
+  for (const file of [...readdirSync("."), ...docs].filter((name) => name.endsWith(".md"))) {
+    it(`${file} links only to files that exist`, () => {
+      const links = [...readFileSync(file, "utf8").matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, target = ""]) => target);
+      expect(links.filter((target) => !existsSync(posix.join(posix.dirname(file), target)))).to.deep.equal([]);
+    });
+  }
+});
 
 describe("the README test itself", () => {
   it("tells a kept promise from a broken one", async () => {

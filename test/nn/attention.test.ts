@@ -22,9 +22,9 @@ function byHand(q: Tensor, k: Tensor, v: Tensor, { causal = false, bias, scale =
         for (let i = 0; i < K; i++) score += scale * qs[(head * T + t) * K + i] * ks[(head * S + s) * K + i];
         return Math.exp(score);
       });
-      const total = weights.reduce((a, b) => a + b, 0);
+      const total = weights.reduce((a, b) => a + b, 0) || 1;
       weights.forEach((weight, s) => {
-        for (let i = 0; i < V && total > 0; i++) out[(head * T + t) * V + i] += (weight / total) * vs[(head * S + s) * V + i];
+        for (let i = 0; i < V; i++) out[(head * T + t) * V + i] += (weight / total) * vs[(head * S + s) * V + i];
       });
     }
   return tensor(out, { shape: [B, H, T, V] });

@@ -40,12 +40,19 @@ function initialise({ vocabulary, width, layers, hidden, experts, length }) {
 const layerNorm = (x, gain, shift) => nn.standardize(x, -1).mul(gain).add(shift);
 
 function attention(x, p, { heads, batch, length, width }) {
-  const qkv = np.matmul(x, p.qkv).add(p.qkvBias).reshape([batch, length, 3, heads, width / heads]).transpose([2, 0, 3, 1, 4]);
+  const qkv = np
+    .matmul(x, p.qkv)
+    .add(p.qkvBias)
+    .reshape([batch, length, 3, heads, width / heads])
+    .transpose([2, 0, 3, 1, 4]);
   const [q, k, v] = [0, 1, 2].map((i) => (i < 2 ? qkv.ref : qkv).slice(i));
   const scores = np.matmul(q, k.transpose([0, 1, 3, 2])).mul((width / heads) ** -0.5);
   const allowed = np.tril(np.ones([length, length])).greater(0);
   const probs = nn.softmax(np.where(allowed, scores, -1e30), -1);
-  const mixed = np.matmul(probs, v).transpose([0, 2, 1, 3]).reshape([batch * length, width]);
+  const mixed = np
+    .matmul(probs, v)
+    .transpose([0, 2, 1, 3])
+    .reshape([batch * length, width]);
   return np.matmul(mixed, p.out).add(p.outBias);
 }
 
@@ -57,7 +64,10 @@ function switchLayer(x, p, { experts, batch, length }) {
   const gate = probs.ref.mul(chosen.ref).sum(1); // [T]
   const place = np.cumsum(chosen.ref, 0).sub(1).mul(chosen.ref).sum(1); // [T]
   const slots = nn.oneHot(place.astype(np.int32), capacity); // [T, C]; a place beyond the last gives zeros
-  const dispatch = chosen.ref.reshape([tokens, experts, 1]).mul(slots.reshape([tokens, 1, capacity])).reshape([tokens, experts * capacity]);
+  const dispatch = chosen.ref
+    .reshape([tokens, experts, 1])
+    .mul(slots.reshape([tokens, 1, capacity]))
+    .reshape([tokens, experts * capacity]);
   const rows = np.matmul(dispatch.ref.transpose(), x).reshape([experts, capacity, -1]);
   const out = np.matmul(nn.relu(np.matmul(rows, p.first)), p.second).reshape([experts * capacity, -1]);
   const y = np.matmul(dispatch, out).mul(gate.reshape([tokens, 1]));

@@ -26,4 +26,6 @@ for (let i = 0; i < rounds; i++) {
   run();
   ms.push(performance.now() - start);
 }
-console.log(JSON.stringify({ peer: `TensorFlow.js ${tf.version_core} (${tf.getBackend()})`, ms, peakBytes: 1024 * process.resourceUsage().maxRSS }));
+console.log(
+  JSON.stringify({ peer: `TensorFlow.js ${tf.version_core} (${tf.getBackend()})`, ms, peakBytes: 1024 * process.resourceUsage().maxRSS }),
+);

@@ -46,7 +46,9 @@ export function noGrad<T>(fn: () => T): T {
 export function synchronous<T>(result: T, name: string): T {
   if (result instanceof Promise) {
     result.catch(() => undefined);
-    throw new TypeError(`${name}: the function returned a promise; await outside of ${name} (for example: const x = ${name}(() => f()); await x.data())`);
+    throw new TypeError(
+      `${name}: the function returned a promise; await outside of ${name} (for example: const x = ${name}(() => f()); await x.data())`,
+    );
   }
   return result;
 }

@@ -30,8 +30,12 @@ export function stack(parts: readonly Tensor[], axis = 0): Tensor {
   if (!first) throw new RangeError("stack: an empty list has no shape");
   const at = axisOf("stack", axis, { shape: [1, ...first.shape] });
   for (const part of parts)
-    if (!sameShape(part.shape, first.shape)) throw new RangeError(`stack: shapes ${formatShape(first.shape)} and ${formatShape(part.shape)} differ`);
-  return concat(parts.map((part) => part.unsqueeze(at)), at);
+    if (!sameShape(part.shape, first.shape))
+      throw new RangeError(`stack: shapes ${formatShape(first.shape)} and ${formatShape(part.shape)} differ`);
+  return concat(
+    parts.map((part) => part.unsqueeze(at)),
+    at,
+  );
 }
 
 /**

@@ -44,7 +44,9 @@ function pullPrimitive(primitive: Primitive): Pull {
 }
 
 type AttributesOf<K> = K extends FusedKernel<infer A> ? A : never;
-export type FusedName = { [N in keyof FusedKernels]-?: NonNullable<FusedKernels[N]> extends FusedKernel<infer _> ? N : never }[keyof FusedKernels];
+export type FusedName = {
+  [N in keyof FusedKernels]-?: NonNullable<FusedKernels[N]> extends FusedKernel<infer _> ? N : never;
+}[keyof FusedKernels];
 export type FusedAttributes<N extends FusedName> = AttributesOf<NonNullable<FusedKernels[N]>>;
 
 /**
@@ -76,7 +78,14 @@ export function applyFused<N extends FusedName>(fused: Fused<N>, attributes: Fus
 function pullFused<N extends FusedName>(fused: Fused<N>, kernel: FusedKernel<FusedAttributes<N>>, attributes: FusedAttributes<N>): Pull {
   return (g, line, needed) => {
     if (context().recording) return localGradients(fused.compose(attributes, ...line.inputs), line.inputs, g);
-    const buffers = kernel.backward(g, line.output, line.saved.map((s) => s.buffer), line.inputs, needed, attributes);
+    const buffers = kernel.backward(
+      g,
+      line.output,
+      line.saved.map((s) => s.buffer),
+      line.inputs,
+      needed,
+      attributes,
+    );
     const { backend } = g.storage;
     return line.inputs.map((input, i) => (buffers[i] ? new Tensor(input, new Storage(backend, buffers[i])) : null));
   };
@@ -87,7 +96,9 @@ export function backendOf(operation: string, inputs: readonly Tensor[]): Backend
   const backend = inputs[0].backend;
   for (const input of inputs)
     if (input.backend !== backend)
-      throw new TypeError(`${operation}: operands live on two devices, "${backend.name}" and "${input.backend.name}"; move one with x.to(backend)`);
+      throw new TypeError(
+        `${operation}: operands live on two devices, "${backend.name}" and "${input.backend.name}"; move one with x.to(backend)`,
+      );
   return backend;
 }
 
@@ -111,11 +122,13 @@ export function requireFloat(operation: string, x: ArrayType): void {
 }
 
 export function requireInt(operation: string, what: string, x: ArrayType): void {
-  if (x.dtype !== "int32") throw new TypeError(`${operation}: ${what} is ${x.dtype} ${formatShape(x.shape)}, indices are int32; use cast("int32")`);
+  if (x.dtype !== "int32")
+    throw new TypeError(`${operation}: ${what} is ${x.dtype} ${formatShape(x.shape)}, indices are int32; use cast("int32")`);
 }
 
 export function requireSameDtype(operation: string, x: ArrayType, y: ArrayType): void {
-  if (x.dtype !== y.dtype) throw new TypeError(`${operation}: dtypes ${x.dtype} and ${y.dtype} differ; use cast("${x.dtype}") or cast("${y.dtype}")`);
+  if (x.dtype !== y.dtype)
+    throw new TypeError(`${operation}: dtypes ${x.dtype} and ${y.dtype} differ; use cast("${x.dtype}") or cast("${y.dtype}")`);
 }
 
 /** Elementwise, any number type. */
@@ -134,15 +147,22 @@ export function axisOf(operation: string, axis: number, x: { readonly shape: rea
   const { length } = x.shape;
   const at = axis < 0 ? axis + length : axis;
   if (!Number.isInteger(axis) || at < 0 || at >= length)
-    throw new RangeError(`${operation}: axis ${axis} of shape ${formatShape(x.shape)}; ${length ? `axes are ${-length} to ${length - 1}` : "a scalar has no axes"}`);
+    throw new RangeError(
+      `${operation}: axis ${axis} of shape ${formatShape(x.shape)}; ${length ? `axes are ${-length} to ${length - 1}` : "a scalar has no axes"}`,
+    );
   return at;
 }
 
 /** Ascending, non-negative, distinct axes; all of them when none are given. */
-export function axesOf(operation: string, axes: number | readonly number[] | undefined, x: { readonly shape: readonly number[] }): number[] {
+export function axesOf(
+  operation: string,
+  axes: number | readonly number[] | undefined,
+  x: { readonly shape: readonly number[] },
+): number[] {
   if (axes === undefined) return x.shape.map((_, axis) => axis);
   const list = (typeof axes === "number" ? [axes] : axes).map((axis) => axisOf(operation, axis, x)).sort((a, b) => a - b);
   const twice = list.find((axis, i) => axis === list[i + 1]);
-  if (twice !== undefined) throw new RangeError(`${operation}: axis ${twice} is named twice in ${formatShape(typeof axes === "number" ? [axes] : axes)}`);
+  if (twice !== undefined)
+    throw new RangeError(`${operation}: axis ${twice} is named twice in ${formatShape(typeof axes === "number" ? [axes] : axes)}`);
   return list;
 }

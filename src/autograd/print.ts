@@ -49,7 +49,7 @@ function formatter(shown: readonly number[]): (x: number) => string {
   const largest = Math.max(0, ...finite.map(Math.abs));
   const smallest = Math.min(largest, ...finite.filter((x) => x !== 0).map(Math.abs));
   const integers = finite.every((x) => Number.isInteger(x));
-  const scientific = largest >= 1e8 || (!integers && (smallest < 1e-4 || largest / smallest > 1000 && largest >= 1e5));
+  const scientific = largest >= 1e8 || (!integers && (smallest < 1e-4 || (largest / smallest > 1000 && largest >= 1e5)));
   const style = (x: number): string => {
     if (!Number.isFinite(x)) return Number.isNaN(x) ? "nan" : x < 0 ? "-inf" : "inf";
     if (scientific) return x.toExponential(4);

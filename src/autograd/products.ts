@@ -12,7 +12,8 @@ export const matmul: Primitive = {
     requireSameDtype("matmul", x, y);
     const [m, k] = x.shape.slice(-2);
     const [inner, n] = y.shape.slice(-2);
-    if (k !== inner) throw new RangeError(`matmul: ${formatShape(x.shape)} x ${formatShape(y.shape)}: inner sizes ${k} and ${inner} differ`);
+    if (k !== inner)
+      throw new RangeError(`matmul: ${formatShape(x.shape)} x ${formatShape(y.shape)}: inner sizes ${k} and ${inner} differ`);
     return { shape: [...x.shape.slice(0, -2), m, n], dtype: x.dtype };
   },
   run: (backend, out, x, y) => backend.matmul(out, x, y),
@@ -23,9 +24,15 @@ export const matmul: Primitive = {
 export const groupedMatmul: Primitive = {
   name: "groupedMatmul",
   type(x, weight, offsets) {
-    checkGrouped("groupedMatmul", x.shape.length === 2 && weight.shape.length === 3 && x.shape[1] === weight.shape[1], [x, weight, offsets]);
+    checkGrouped("groupedMatmul", x.shape.length === 2 && weight.shape.length === 3 && x.shape[1] === weight.shape[1], [
+      x,
+      weight,
+      offsets,
+    ]);
     if (offsets.shape[0] !== weight.shape[0] + 1)
-      throw new RangeError(`groupedMatmul: ${weight.shape[0]} experts need ${weight.shape[0] + 1} offsets, given ${formatShape(offsets.shape)}`);
+      throw new RangeError(
+        `groupedMatmul: ${weight.shape[0]} experts need ${weight.shape[0] + 1} offsets, given ${formatShape(offsets.shape)}`,
+      );
     return { shape: [x.shape[0], weight.shape[2]], dtype: x.dtype };
   },
   run: (backend, out, x, weight, offsets) => backend.groupedMatmul(out, x, weight, offsets),
@@ -48,5 +55,7 @@ function checkGrouped(operation: string, fits: boolean, [x, y, offsets]: readonl
   requireSameDtype(operation, x, y);
   requireInt(operation, "offsets", offsets);
   if (!fits || offsets.shape.length !== 1)
-    throw new RangeError(`${operation}: ${formatShape(x.shape)}, ${formatShape(y.shape)} with offsets ${formatShape(offsets.shape)} do not fit`);
+    throw new RangeError(
+      `${operation}: ${formatShape(x.shape)}, ${formatShape(y.shape)} with offsets ${formatShape(offsets.shape)} do not fit`,
+    );
 }

@@ -69,7 +69,10 @@ export function key(seed: number | string): Key {
 
 function fill(shape: Shape, draw: (i: number) => number, options: CreateOptions): Tensor {
   checkShape("random", shape);
-  return tensor(Float64Array.from({ length: sizeOf(shape) }, (_, i) => draw(i)), { dtype: "float32", ...options, shape });
+  return tensor(
+    Float64Array.from({ length: sizeOf(shape) }, (_, i) => draw(i)),
+    { dtype: "float32", ...options, shape },
+  );
 }
 
 /** Uniform in [low, high). */
@@ -91,7 +94,11 @@ export function normal(shape: Shape, at: Key, options: CreateOptions & { readonl
 }
 
 /** Normal, with values beyond `bound` standard deviations drawn again. (The result's own deviation is 0.8796 std at 2.) */
-export function truncatedNormal(shape: Shape, at: Key, options: CreateOptions & { readonly std?: number; readonly bound?: number } = {}): Tensor {
+export function truncatedNormal(
+  shape: Shape,
+  at: Key,
+  options: CreateOptions & { readonly std?: number; readonly bound?: number } = {},
+): Tensor {
   const { std = 1, bound = 2 } = options;
   const draw = (i: number): number => {
     for (let attempt = 0; ; attempt++) {
@@ -116,5 +123,9 @@ export function uniformLike(like: Tensor, at: Key): Tensor {
 
 /** 0 for a share `rate` of the elements, 1 / (1 - rate) for the others: made on the device. */
 export function uniformMask(like: Tensor, rate: number, at: Key): Tensor {
-  return noGrad(() => uniformLike(like, at).greaterEqual(rate).mul(1 / (1 - rate)));
+  return noGrad(() =>
+    uniformLike(like, at)
+      .greaterEqual(rate)
+      .mul(1 / (1 - rate)),
+  );
 }

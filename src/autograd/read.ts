@@ -106,7 +106,10 @@ export function moveTo(x: Tensor, backend: Backend): Tensor {
   if (backend === x.backend) return x.detach();
   checkDtype(backend, x);
   const from = x.backend;
-  if (!from.downloadSync) throw new BackendError(`to: "${from.name}" (${from.description}) cannot be read at once; use tensor(await x.data(), { shape: x.shape, backend })`);
+  if (!from.downloadSync)
+    throw new BackendError(
+      `to: "${from.name}" (${from.description}) cannot be read at once; use tensor(await x.data(), { shape: x.shape, backend })`,
+    );
   const [storage, type] = hold(x);
   try {
     const moved = new Tensor(x, new Storage(backend, backend.upload(type, from.downloadSync(storage.buffer, type))));
@@ -116,4 +119,3 @@ export function moveTo(x: Tensor, backend: Backend): Tensor {
     storage.release();
   }
 }
-

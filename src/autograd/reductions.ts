@@ -33,7 +33,10 @@ export const extremum = (op: "max" | "min", axes: readonly number[]): Primitive 
     (g, out, x) => {
       const kept = keeping(x.shape, axes);
       const best = x.equal(out.reshape(kept));
-      return g.reshape(kept).mul(best).div(best.sum(axes, { keepDims: true }));
+      return g
+        .reshape(kept)
+        .mul(best)
+        .div(best.sum(axes, { keepDims: true }));
     },
   ],
 });
@@ -50,7 +53,8 @@ export const argReduce = (op: ArgReduceOp, axis: number): Primitive => ({
 
 export function requireSome(operation: string, x: ArrayType, axes: readonly number[]): void {
   const empty = axes.find((axis) => x.shape[axis] === 0);
-  if (empty !== undefined) throw new RangeError(`${operation}: axis ${empty} of ${formatShape(x.shape)} is empty, and nothing has no ${operation}`);
+  if (empty !== undefined)
+    throw new RangeError(`${operation}: axis ${empty} of ${formatShape(x.shape)} is empty, and nothing has no ${operation}`);
 }
 
 export const cumsum = (axis: number, exclusive: boolean, reverse: boolean): Primitive => ({

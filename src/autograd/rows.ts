@@ -20,7 +20,9 @@ export const gatherRows: Primitive = {
     requireInt("gatherRows", "index", index);
     requireInt("gatherRows", "inverse", inverse);
     if (x.shape.length < 1 || index.shape.length !== 2 || inverse.shape.length !== 2 || inverse.shape[0] !== x.shape[0])
-      throw new RangeError(`gatherRows: x ${formatShape(x.shape)}, index ${formatShape(index.shape)}, inverse ${formatShape(inverse.shape)}: want [N, ...], [M, J], [N, I]`);
+      throw new RangeError(
+        `gatherRows: x ${formatShape(x.shape)}, index ${formatShape(index.shape)}, inverse ${formatShape(inverse.shape)}: want [N, ...], [M, J], [N, I]`,
+      );
     return { shape: [index.shape[0], ...x.shape.slice(1)], dtype: x.dtype };
   },
   run: (backend, out, x, index) => backend.gatherRows(out, x, index),
@@ -69,7 +71,8 @@ export const addAlong = (axis: number, count: number): Primitive => ({
   name: "addAlong",
   type(g, index) {
     requireInt("addAlong", "index", index);
-    if (!sameShape(g.shape, index.shape)) throw new RangeError(`addAlong: ${formatShape(g.shape)} and index ${formatShape(index.shape)} differ`);
+    if (!sameShape(g.shape, index.shape))
+      throw new RangeError(`addAlong: ${formatShape(g.shape)} and index ${formatShape(index.shape)} differ`);
     return { shape: g.shape.map((n, i) => (i === axis ? count : n)), dtype: g.dtype };
   },
   run: (backend, out, g, index) => backend.addAlong(out, g, index, axis),

@@ -68,7 +68,9 @@ export class Tensor implements NDArray {
 
   get storage(): Storage {
     if (!this.#holdings)
-      throw new ReferenceError(`${this.label} was freed: its scope has closed, or backward({ release: true }) has passed it; return it from the scope to keep it`);
+      throw new ReferenceError(
+        `${this.label} was freed: its scope has closed, or backward({ release: true }) has passed it; return it from the scope to keep it`,
+      );
     return this.#holdings[0];
   }
   get buffer(): Buffer {
@@ -104,7 +106,10 @@ export class Tensor implements NDArray {
   /** Makes it a leaf whose gradient `backward` adds into `.grad`. Leaves are persistent: no scope frees them. */
   requireGrad(): this {
     if (this.dtype === "int32") throw new TypeError(`requireGrad: ${this.label}: integers have no gradient`);
-    if (this.line) throw new TypeError(`requireGrad: ${this.label} was computed by ${this.line.name} and already carries its gradient; detach() it to make a leaf`);
+    if (this.line)
+      throw new TypeError(
+        `requireGrad: ${this.label} was computed by ${this.line.name} and already carries its gradient; detach() it to make a leaf`,
+      );
     this.#leaf = true;
     return this.persist();
   }
@@ -156,8 +161,12 @@ export class Tensor implements NDArray {
   /** Replaces the values of a leaf; the only mutation there is. Lines that used the old values refuse to be walked. */
   assign(value: Tensor): this {
     if (this.line) throw new TypeError(`assign: ${this.label} was computed by ${this.line.name}; only leaves can be assigned`);
-    if (value.dtype !== this.dtype || !sameShape(value.shape, this.shape)) throw new RangeError(`assign: ${value.label} does not fit ${this.label}`);
-    if (value.backend !== this.backend) throw new TypeError(`assign: ${value.label} lives on "${value.backend.name}", ${this.label} on "${this.backend.name}"; move it with to(backend)`);
+    if (value.dtype !== this.dtype || !sameShape(value.shape, this.shape))
+      throw new RangeError(`assign: ${value.label} does not fit ${this.label}`);
+    if (value.backend !== this.backend)
+      throw new TypeError(
+        `assign: ${value.label} lives on "${value.backend.name}", ${this.label} on "${this.backend.name}"; move it with to(backend)`,
+      );
     const source = within({ recording: false }, () => value.contiguous());
     this.#replace(source.storage, source.offset);
     if (source !== value) source.dispose();
@@ -227,7 +236,9 @@ export class Tensor implements NDArray {
   }
   [Symbol.toPrimitive](hint: string): string {
     if (hint === "string") return print(this);
-    throw new TypeError(`${this.label} is not a number: JavaScript operators do not work on tensors; use x.add(y), x.less(y) …, or await x.item()`);
+    throw new TypeError(
+      `${this.label} is not a number: JavaScript operators do not work on tensors; use x.add(y), x.less(y) …, or await x.item()`,
+    );
   }
 
   // Derivatives

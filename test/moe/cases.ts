@@ -32,7 +32,11 @@ export interface Case {
   readonly training: boolean;
 }
 
-const sizes = fc.record({ batch: fc.integer({ min: 1, max: 3 }), length: fc.integer({ min: 1, max: 7 }), experts: fc.integer({ min: 1, max: 5 }) });
+const sizes = fc.record({
+  batch: fc.integer({ min: 1, max: 3 }),
+  length: fc.integer({ min: 1, max: 7 }),
+  experts: fc.integer({ min: 1, max: 5 }),
+});
 const factors: fc.Arbitrary<CapacityFactor> = fc.oneof(
   { weight: 5, arbitrary: fc.constantFrom(0.25, 0.5, 0.75, 1, 1.25, 2) },
   { weight: 1, arbitrary: fc.constant(Infinity) },
@@ -53,7 +57,10 @@ export function cases(fixed: Partial<Case> = {}): fc.Arbitrary<Case> {
         ids: fc.array(fc.integer({ min: 0, max: VOCABULARY - 1 }), { minLength: tokens, maxLength: tokens }),
         repeats: fc.boolean(),
         twins: fc.boolean(),
-        padding: fc.oneof(fc.constant(new Array<number>(size.batch).fill(0)), fc.array(fc.integer({ min: 0, max: size.length }), { minLength: size.batch, maxLength: size.batch })),
+        padding: fc.oneof(
+          fc.constant(new Array<number>(size.batch).fill(0)),
+          fc.array(fc.integer({ min: 0, max: size.length }), { minLength: size.batch, maxLength: size.batch }),
+        ),
         training: fc.boolean(),
       })
       .map((rest) => ({ ...size, ...rest, ...fixed }));
@@ -78,7 +85,10 @@ export function maskOf({ batch, length, padding }: Case): number[] {
 }
 
 /** Draws of a key that stand for "the third pass of training" and the like. */
-export const passOf = (training: boolean, seed: number, ...path: (string | number)[]) => ({ training, random: key(seed).at("pass", ...path) });
+export const passOf = (training: boolean, seed: number, ...path: (string | number)[]) => ({
+  training,
+  random: key(seed).at("pass", ...path),
+});
 
 export interface World {
   readonly router: Router;
@@ -101,7 +111,15 @@ export interface Change {
 
 export function world(row: RouterRow, c: Case, change: Change = {}): World {
   const router = change.router ?? made(row, c);
-  const experts = new FeedForwardExperts({ experts: c.experts, width: D, hidden: 4, kind: "gelu", random: key(c.seed).at("experts"), dtype: "float64", initializer: wide });
+  const experts = new FeedForwardExperts({
+    experts: c.experts,
+    width: D,
+    hidden: 4,
+    kind: "gelu",
+    random: key(c.seed).at("experts"),
+    dtype: "float64",
+    initializer: wide,
+  });
   const layer = new MoE({ router, experts, trainingCapacity: c.factor, evaluationCapacity: c.factor });
   const tokens = tensor(Float64Array.from(change.vectors ?? vectors(c)), { shape: [c.batch, c.length, D], requiresGrad: true });
   const ids = tensor(Int32Array.from(change.ids ?? c.ids), { shape: [c.batch, c.length] });
@@ -132,13 +150,25 @@ function made(row: RouterRow, c: Case): Router {
 }
 
 /** The books as rows of plain numbers. */
-export function booksOf({ books }: Routing): { expert: number[][]; slot: number[][]; gate: number[][]; logits: number[][]; probs: number[][] } {
+export function booksOf({ books }: Routing): {
+  expert: number[][];
+  slot: number[][];
+  gate: number[][];
+  logits: number[][];
+  probs: number[][];
+} {
   const rows = (x: Tensor): number[][] => {
     const [tokens, width] = x.shape;
     const flat = Array.from(x.dataSync());
     return Array.from({ length: tokens }, (_, t) => flat.slice(t * width, (t + 1) * width));
   };
-  return { expert: rows(books.expertOfChoice), slot: rows(books.slotOfChoice), gate: rows(books.gate), logits: rows(books.logits), probs: rows(books.probs) };
+  return {
+    expert: rows(books.expertOfChoice),
+    slot: rows(books.slotOfChoice),
+    gate: rows(books.gate),
+    logits: rows(books.logits),
+    probs: rows(books.probs),
+  };
 }
 
 export const list = (x: Tensor): number[] => Array.from(x.dataSync());

@@ -57,7 +57,12 @@ export function softmaxByHand(row: readonly number[]): number[] {
 }
 
 /** [T, E, C]: 1 where token t has slot c of expert e. */
-export function oneHotSeats(wishes: readonly (readonly number[])[], slots: readonly (readonly number[])[], experts: number, capacity: number): Tensor {
+export function oneHotSeats(
+  wishes: readonly (readonly number[])[],
+  slots: readonly (readonly number[])[],
+  experts: number,
+  capacity: number,
+): Tensor {
   const data = new Float64Array(wishes.length * experts * capacity);
   wishes.forEach((row, t) => row.forEach((e, k) => slots[t][k] >= 0 && (data[(t * experts + e) * capacity + slots[t][k]] = 1)));
   return tensor(data, { shape: [wishes.length, experts, capacity] });

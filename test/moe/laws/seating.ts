@@ -46,7 +46,10 @@ export const seating: readonly Law[] = [
       const routing = made.route();
       note(routing);
       const seats = row.seats?.(c, made);
-      expect(seats && agreesByHand(seats, routing), JSON.stringify({ byHand: seats && { expert: seats.expert, slot: seats.slot }, books: booksOf(routing) })).to.equal(true);
+      expect(
+        seats && agreesByHand(seats, routing),
+        JSON.stringify({ byHand: seats && { expert: seats.expert, slot: seats.slot }, books: booksOf(routing) }),
+      ).to.equal(true);
     },
   },
   {
@@ -73,7 +76,12 @@ export const seating: readonly Law[] = [
       const routing = world(row, c).route();
       note(routing);
       const real = maskOf(c);
-      booksOf(routing).expert.forEach((choices, t) => expect(choices.every((e) => e >= 0 === (real[t] === 1)), `token ${t}: ${choices.join()}`).to.equal(true));
+      booksOf(routing).expert.forEach((choices, t) =>
+        expect(
+          choices.every((e) => e >= 0 === (real[t] === 1)),
+          `token ${t}: ${choices.join()}`,
+        ).to.equal(true),
+      );
     },
   },
   {
@@ -86,7 +94,9 @@ export const seating: readonly Law[] = [
       note(before);
       const wider = typeof c.factor === "number" ? c.factor * 1.5 : c.factor;
       const after = booksOf(world(row, { ...c, factor: wider }).route());
-      booksOf(before).slot.forEach((slots, t) => slots.forEach((s, k) => s >= 0 && expect(after.slot[t][k], `token ${t} lost its slot`).to.be.at.least(0)));
+      booksOf(before).slot.forEach((slots, t) =>
+        slots.forEach((s, k) => s >= 0 && expect(after.slot[t][k], `token ${t} lost its slot`).to.be.at.least(0)),
+      );
     },
   },
   {

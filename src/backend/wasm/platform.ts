@@ -50,8 +50,10 @@ export function noThreads(): string | undefined {
   }
 }
 
+// Node's own modules come from getBuiltinModule: an import of them would stop bundlers for browsers.
+
 export async function processorCount(): Promise<number> {
-  if (host.process?.versions?.node) return (await import("node:os")).availableParallelism();
+  if (host.process?.versions?.node) return process.getBuiltinModule("node:os").availableParallelism();
   return host.navigator?.hardwareConcurrency ?? 1;
 }
 
@@ -66,7 +68,7 @@ export async function startThread(source: string, data: object, onDeath: (reason
 }
 
 async function nodeThread(source: string, workerData: object, onDeath: (reason: string) => void): Promise<Thread> {
-  const { Worker } = await import("node:worker_threads");
+  const { Worker } = process.getBuiltinModule("node:worker_threads");
   // No flags of the parent: a loader given to it is not for this script.
   const worker = new Worker(source, { eval: true, workerData, execArgv: [] });
   await new Promise<void>((resolve, reject) => {

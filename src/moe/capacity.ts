@@ -12,6 +12,7 @@ export type CapacityFactor = number | "dropless";
 export function capacityOf(tokens: number, experts: number, factor: number, choices = 1): number {
   requireCapacityFactor(factor);
   if (!(experts >= 1)) throw new RangeError(`capacityOf: ${experts} experts; at least 1 is needed`);
+  if (tokens === 0) return 0; // 0 times Infinity is NaN
   return Math.min(tokens, Math.max(1, Math.ceil((tokens * choices * factor) / experts)));
 }
 

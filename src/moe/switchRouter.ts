@@ -10,7 +10,7 @@ import type { Tensor } from "../autograd/tensor.ts";
 import type { Pass } from "../nn/module.ts";
 import { requireCapacityFactor } from "./capacity.ts";
 import type { ProjectionOptions } from "./projection.ts";
-import { Projection } from "./projection.ts";
+import { Projection, requireSizes } from "./projection.ts";
 import { seatNobodyLeftBehind } from "./rerouting.ts";
 import type { RouteRequest, RouterTraits } from "./router.ts";
 import { Router, checkRequest } from "./router.ts";
@@ -42,13 +42,14 @@ export class SwitchRouter extends Router {
 
   constructor(options: SwitchOptions) {
     super();
-    const { jitter = 0.01, temperature = 0, attempts = 1 } = options;
+    const { experts, width, jitter = 0.01, temperature = 0, attempts = 1 } = options;
+    requireSizes({ experts, width });
     if (!(jitter >= 0 && jitter < 1)) throw new RangeError(`jitter ${jitter}: must be in [0, 1)`);
     if (!(temperature >= 0)) throw new RangeError(`temperature ${temperature}: must be 0 or more`);
-    if (!Number.isInteger(attempts) || attempts < 1 || attempts > options.experts)
-      throw new RangeError(`attempts ${attempts}: must be a whole number from 1 to the ${options.experts} experts`);
+    if (!Number.isInteger(attempts) || attempts < 1 || attempts > experts)
+      throw new RangeError(`attempts ${attempts}: must be a whole number from 1 to the ${experts} experts`);
     this.options = { ...options, jitter, balance: options.balance ?? 0.01 };
-    this.experts = options.experts;
+    this.experts = experts;
     this.projection = new Projection(options);
     this.traits = traitsOf(options);
   }

@@ -80,7 +80,7 @@ export function vectors({ seed, ids, repeats }: Case): number[] {
   return ids.flatMap((id, i) => normals(D, key(seed).at("token", repeats ? id : i)));
 }
 
-export function maskOf({ batch, length, padding }: Case): number[] {
+export function maskOf({ batch, length, padding }: Pick<Case, "batch" | "length" | "padding">): number[] {
   return Array.from({ length: batch * length }, (_, i) => Number(i % length < length - padding[Math.floor(i / length)]));
 }
 

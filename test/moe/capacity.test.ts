@@ -1,0 +1,44 @@
+/** The number of slots. P29 of the field. */
+import { expect } from "chai";
+import fc from "fast-check";
+import { capacityOf } from "../../src/moe/index.ts";
+import { tensor } from "../../src/index.ts";
+import { queue, slotOfChoice } from "../../src/moe/index.ts";
+import { capacityByHand } from "./oracle.ts";
+
+describe("capacity", () => {
+  it("P29: a table of tokens, experts, factor, choices", () => {
+    const table: [number, number, number, number, number][] = [
+      [2048, 8, 1.25, 1, 320], [2048, 8, 1, 1, 256], [10, 4, 1, 1, 3], [10, 4, 1.25, 1, 4], [10, 4, 1, 2, 5],
+      [3, 8, 1, 1, 1], [4, 2, 8, 1, 4], [7, 3, Infinity, 1, 7], [0, 3, 1, 1, 0], [0, 3, Infinity, 2, 0], [1, 1, 0.01, 1, 1], [12, 3, 1, 2, 8],
+    ]; // prettier-ignore
+    for (const [tokens, experts, factor, choices, slots] of table) expect(capacityOf(tokens, experts, factor, choices), `${tokens} ${experts} ${factor} ${choices}`).to.equal(slots);
+  });
+
+  it("P29: never 0 while there are tokens, never more than the tokens, enough for all at factor E", () =>
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 99 }), fc.integer({ min: 1, max: 16 }), fc.integer({ min: 1, max: 4 }), fc.double({ min: 0.01, max: 20, noNaN: true }), (tokens, experts, choices, factor) => {
+        const slots = capacityOf(tokens, experts, factor, choices);
+        expect(slots).to.be.within(1, tokens);
+        expect(slots).to.equal(capacityByHand(tokens, choices, experts, factor));
+        expect(capacityOf(tokens, experts, experts)).to.equal(tokens);
+      }),
+    ));
+
+  it("refuses a factor that is not above 0, and no experts", () => {
+    for (const factor of [0, -1, NaN]) expect(() => capacityOf(4, 2, factor)).to.throw(RangeError, `capacity factor ${factor}: must be above 0`);
+    expect(() => capacityOf(4, 0, 1)).to.throw(RangeError, "0 experts");
+  });
+
+  it("P29: seats at a capacity of 0 drop everybody", () => {
+    const line = queue(tensor(Int32Array.of(0, 1, 0), { shape: [1, 3, 1] }));
+    expect(Array.from(slotOfChoice(line, 2, 0).dataSync())).to.deep.equal([-1, -1, -1]);
+  });
+
+  it("P66: places in a queue are exact far beyond what bfloat16 counts", () => {
+    const tokens = 100_000;
+    const line = queue(tensor(new Int32Array(tokens), { shape: [1, tokens, 1] }));
+    const slots = slotOfChoice(line, 1, tokens).dataSync();
+    expect(slots.every((slot, t) => slot === t)).to.equal(true);
+  });
+});

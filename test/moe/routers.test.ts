@@ -1,0 +1,405 @@
+/** What is particular to the other routers. P4, P5, P44 to P49, P67, P69 to P73, P76, P77, P79 to P81 of the field. */
+import { expect } from "chai";
+import fc from "fast-check";
+import { gradients, key, scope, tensor } from "../../src/index.ts";
+import type { Tensor } from "../../src/index.ts";
+import * as moe from "../../src/moe/index.ts";
+import type { RouteRequest, Router } from "../../src/moe/index.ts";
+import { booksOf, list, maskOf, normals, passOf, wide } from "./cases.ts";
+import { largest, softmaxByHand } from "./oracle.ts";
+import { rowsOf } from "./routers.ts";
+
+const D = 4;
+const tokensOf = (count: number, seed: number, batch = 1): Tensor => tensor(Float64Array.from(normals(batch * count * D, key(seed).at("x"))), { shape: [batch, count, D], requiresGrad: true });
+const base = (experts: number) => ({ width: D, experts, random: key(3), dtype: "float64", initializer: wide }) as const;
+const route = (router: Router, tokens: Tensor, change: Partial<RouteRequest> = {}) => router.route({ tokens, capacityFactor: "dropless", pass: passOf(false, 0), ...change });
+const sum = (xs: readonly number[]): number => xs.reduce((a, b) => a + b, 0);
+const sizes = fc.record({ count: fc.integer({ min: 1, max: 7 }), experts: fc.integer({ min: 1, max: 5 }), seed: fc.nat(99) });
+const few = { numRuns: 20 };
+
+/** Phi by the integral's series; |x| below 6. */
+function normalCdf(x: number): number {
+  let [term, total] = [x, x];
+  for (let n = 1; n < 200; n++) total += (term *= (x * x) / (2 * n + 1));
+  return 0.5 + (total * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI);
+}
+
+describe("noisy top-k", () => {
+  it("P4 P5: softmax over the survivors: k gates that are not 0, adding up to 1, p over the sum of chosen p", () =>
+    fc.assert(
+      fc.property(sizes, fc.integer({ min: 1, max: 5 }), ({ count, experts, seed }, k) =>
+        scope(() => {
+          const choices = Math.min(k, experts);
+          const { probs, logits } = booksOf(route(new moe.NoisyTopKRouter({ ...base(experts), choices }), tokensOf(count, seed), { pass: passOf(true, seed) }));
+          probs.forEach((row, t) => {
+            const best = largest(logits[t], choices);
+            const p = softmaxByHand(logits[t]);
+            expect(row.filter((g) => g > 0)).to.have.length(choices);
+            row.forEach((g, e) => expect(g).to.be.closeTo(best.includes(e) ? p[e] / sum(best.map((b) => p[b])) : 0, 1e-12));
+          });
+        }),
+      ),
+      few,
+    ));
+
+  it("P45 P47: P(x, i) is Phi((clean - the k-th largest without i) / deviation), and a step as the deviation vanishes", () =>
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 6 }), fc.integer({ min: 1, max: 5 }), fc.nat(99), (experts, k, seed) =>
+        scope(() => {
+          const choices = Math.min(k, experts - 1);
+          const [clean, noise, deviation] = ["clean", "noise", "deviation"].map((name) => normals(experts, key(seed).at(name)));
+          const sigma = deviation.map((s) => Math.abs(s) + 0.3);
+          const noisy = clean.map((c, i) => c + sigma[i] * noise[i]);
+          const of = (xs: readonly number[]): Tensor => tensor(Float64Array.from(xs), { shape: [1, 1, experts] });
+          const p = list(moe.loadProbability(of(clean), of(noisy), of(sigma), choices));
+          p.forEach((x, i) => {
+            const others = noisy.filter((_, j) => j !== i).sort((a, b) => b - a);
+            const z = (clean[i] - others[choices - 1]) / sigma[i];
+            expect(x).to.be.closeTo(Math.abs(z) < 6 ? normalCdf(z) : Number(z > 0), 1e-9);
+          });
+          const sharp = list(moe.loadProbability(of(clean), of(clean), of(clean.map(() => 1e-9)), choices));
+          expect(sharp.map(Math.round)).to.deep.equal(clean.map((_, i) => Number(largest(clean, choices).includes(i))));
+        }),
+      ),
+      { numRuns: 40 },
+    ));
+
+  it("P46: drawing an expert's own noise again keeps it as often as P says", () => {
+    const [clean, sigma, noisy, choices] = [[0.3, -0.2, 0.9, 0], [0.7, 1.1, 0.4, 0.9], [0.8, 0.1, 0.6, -0.5], 2];
+    const of = (xs: readonly number[]): Tensor => tensor(Float64Array.from(xs), { shape: [1, 1, 4] });
+    const p = list(moe.loadProbability(of(clean), of(noisy), of(sigma), choices));
+    const draws = normals(40_000, key(6).at("again"));
+    p.forEach((x, i) => {
+      const others = noisy.filter((_, j) => j !== i).sort((a, b) => b - a);
+      const kept = draws.filter((z) => clean[i] + sigma[i] * z > others[choices - 1]).length / draws.length;
+      expect(kept).to.be.closeTo(x, 4 * Math.sqrt((x * (1 - x)) / draws.length) + 1e-4); // four deviations
+    });
+  });
+
+  it("P48: both weights at zero load all experts alike in the mean, with noise of deviation ln 2 + 0.01", () => {
+    const count = 3000;
+    const router = new moe.NoisyTopKRouter({ width: D, experts: 4, choices: 2, random: key(1), dtype: "float64" });
+    const { expert, logits } = booksOf(route(router, tokensOf(count, 1), { pass: passOf(true, 2) }));
+    const load = [0, 1, 2, 3].map((e) => expert.flat().filter((x) => x === e).length);
+    expect(sum(load.map((n) => (n - count / 2) ** 2 / (count / 2)))).to.be.lessThan(21);
+    const std = Math.sqrt(sum(logits.flat().map((h) => h * h)) / (4 * count));
+    expect(std).to.be.closeTo(Math.LN2 + 0.01, 0.03);
+  });
+
+  it("P49: the load loss moves the router where a hard count would not; in evaluation and at k = E it is a hard count", () => {
+    const router = new moe.NoisyTopKRouter({ ...base(4), choices: 2, importance: 0 });
+    const losses = route(router, tokensOf(6, 3), { pass: passOf(true, 1) }).losses;
+    expect(Object.keys(losses)).to.deep.equal(["load"]);
+    for (const g of gradients(losses["load"], router.parameters())) expect(sum(list(g).map(Math.abs))).to.be.greaterThan(1e-6);
+    expect(route(router, tokensOf(6, 3)).losses["load"].requiresGrad, "evaluation").to.equal(false);
+    const all = new moe.NoisyTopKRouter({ ...base(4), choices: 4, importance: 0 });
+    const even = route(all, tokensOf(6, 3), { pass: passOf(true, 1) }).losses["load"];
+    expect([even.itemSync(), even.requiresGrad]).to.deep.equal([0, false]);
+  });
+});
+
+describe("top-k", () => {
+  it("P5: softmax of the chosen logits is the chosen softmax over its sum, and sigmoid shares likewise", () =>
+    fc.assert(
+      fc.property(sizes, fc.integer({ min: 1, max: 5 }), fc.constantFrom("softmax" as const, "sigmoid" as const), ({ count, experts, seed }, k, scores) =>
+        scope(() => {
+          const choices = Math.min(k, experts);
+          const { gate, logits } = booksOf(route(new moe.TopKRouter({ ...base(experts), choices, scores, normalise: "after" }), tokensOf(count, seed)));
+          logits.forEach((h, t) => {
+            const s = scores === "softmax" ? softmaxByHand(h) : h.map((x) => 1 / (1 + Math.exp(-x)));
+            const best = largest(h, choices).map((e) => s[e]);
+            best.forEach((x, i) => expect(gate[t][i]).to.be.closeTo(x / sum(best), 1e-12));
+          });
+        }),
+      ),
+      few,
+    ));
+
+  it("P7: all experts, none normalised after: the dense mixture", () => {
+    const tokens = tokensOf(5, 2);
+    const sparse = booksOf(route(new moe.TopKRouter({ ...base(3), choices: 3 }), tokens));
+    const dense = booksOf(route(new moe.DenseRouter(base(3)), tokens));
+    sparse.expert.forEach((row, t) => row.forEach((e, k) => expect(sparse.gate[t][k]).to.be.closeTo(dense.gate[t][e], 1e-12)));
+  });
+
+  it("P53: one choice, normalised after, teaches the router nothing, and says so", () => {
+    const router = new moe.TopKRouter({ ...base(4), choices: 1, normalise: "after" });
+    expect(router.traits.learns).to.equal(false);
+    const tokens = tokensOf(5, 2);
+    const routing = route(router, tokens);
+    const [g] = gradients(routing.combine(routing.dispatch(tokens.reshape([5, D]))).square().sum(), router.parameters());
+    expect(list(g).every((x) => x === 0)).to.equal(true);
+  });
+
+  it("P67: a gate that underflows to 0 still has its slot, and its expert the token", () => {
+    const steep = tensor(Float64Array.from({ length: D * 3 }, (_, i) => [900, 0, -900][i % 3]), { shape: [D, 3] });
+    const router = new moe.TopKRouter({ ...base(3), choices: 3, initializer: (_, __, options) => tensor(steep.dataSync(), { ...options, shape: [D, 3] }) });
+    const routing = route(router, tensor(new Float64Array(D).fill(1), { shape: [1, 1, D] }), { capacityFactor: 1 });
+    const { gate, slot } = booksOf(routing);
+    expect(gate[0].filter((g) => g === 0)).to.have.length(2);
+    expect(slot[0].every((s) => s >= 0)).to.equal(true);
+    expect(list(routing.dispatch(tensor(new Float64Array(D).fill(1), { shape: [1, D] })))).to.deep.equal(new Array(3 * D).fill(1));
+  });
+
+  it("P81: the second expert comes with probability min(1, g2 / threshold), never twice the first", () => {
+    const count = 4000;
+    const vector = normals(D, key(2).at("same"));
+    const tokens = tensor(Float64Array.from({ length: count * D }, (_, i) => vector[i % D] * 0.4), { shape: [1, count, D] });
+    for (const threshold of [0.5, 1]) {
+      const router = new moe.TopKRouter({ ...base(4), choices: 2, normalise: "after", randomBeyondFirst: threshold });
+      const { expert, gate } = booksOf(route(router, tokens, { pass: passOf(true, 3) }));
+      const came = expert.filter(([, second]) => second >= 0);
+      const wanted = Math.min(1, gate[0][1] / threshold);
+      expect(came.length / count).to.be.closeTo(wanted, 4 * Math.sqrt((wanted * (1 - wanted)) / count) + 1e-9);
+      expect(came.every(([first, second]) => first !== second)).to.equal(true);
+      expect(booksOf(route(router, tokens)).expert.every(([, second]) => second >= 0), "evaluation").to.equal(true);
+    }
+  });
+
+  it("P77: the bias chooses and does not weigh; each step moves it by its rate against the load; padding does not count", () => {
+    const router = new moe.TopKRouter({ ...base(4), choices: 1, scores: "sigmoid", normalise: "none", biasRate: 0.01 });
+    const { bias } = router;
+    if (!bias) throw new Error("a bias");
+    const tokens = tokensOf(8, 5);
+    const mask = tensor(Float64Array.from([1, 1, 1, 1, 1, 1, 0, 0]), { shape: [1, 8] });
+    const routing = route(router, tokens, { mask });
+    const load = [0, 1, 2, 3].map((e) => booksOf(routing).expert.flat().filter((x) => x === e).length);
+    expect(sum(load)).to.equal(6);
+    router.afterStep(routing);
+    expect(list(bias)).to.deep.equal(load.map((n) => 0.01 * Math.sign(1.5 - n)));
+    expect([router.parameters().length, router.state().has("bias"), bias.requiresGrad]).to.deep.equal([1, true, false]);
+    bias.assign(tensor(Float64Array.of(0, 0, 100, 0)));
+    const pushed = booksOf(route(router, tokens));
+    expect(pushed.expert.flat().every((e) => e === 2)).to.equal(true);
+    pushed.gate.forEach(([g], t) => expect(g).to.be.closeTo(1 / (1 + Math.exp(-pushed.logits[t][2])), 1e-12));
+    bias.assign(tensor(Float64Array.of(100, 100, 200, 100)));
+    expect(booksOf(route(router, tokens)).expert, "a constant changes nothing").to.deep.equal(pushed.expert);
+  });
+
+  it("P77: the bias evens out a load that scores alone leave uneven", () => {
+    const router = new moe.TopKRouter({ ...base(4), choices: 1, scores: "sigmoid", normalise: "none", biasRate: 0.02 });
+    const tokens = tokensOf(64, 5);
+    const violation = (): number => {
+      const routing = route(router, tokens);
+      router.afterStep(routing);
+      return Math.max(...[0, 1, 2, 3].map((e) => booksOf(routing).expert.flat().filter((x) => x === e).length)) / 16 - 1;
+    };
+    const before = violation();
+    for (let step = 0; step < 60; step++) scope(violation);
+    expect(before).to.be.greaterThan(0.3);
+    expect(violation()).to.be.lessThan(before / 2);
+  });
+
+  it("experts of groups that were not chosen are not chosen", () => {
+    const router = new moe.TopKRouter({ ...base(6), choices: 3, expertGroups: { count: 3, keep: 2 } });
+    booksOf(route(router, tokensOf(30, 1))).expert.forEach((row) => expect(new Set(row.map((e) => Math.floor(e / 2))).size).to.be.at.most(2));
+  });
+});
+
+describe("expert choice", () => {
+  it("P69 P70 P72: every expert takes C different tokens, C E / T each in the mean; no losses", () =>
+    fc.assert(
+      fc.property(sizes, fc.constantFrom(0.5, 1, 2), ({ count, experts, seed }, average) =>
+        scope(() => {
+          const routing = route(new moe.ExpertChoiceRouter({ ...base(experts), average }), tokensOf(count, seed));
+          const capacity = moe.capacityOf(count, experts, average);
+          const { expert } = booksOf(routing);
+          for (let e = 0; e < experts; e++) expect(expert.filter((row) => row[e] === e)).to.have.length(capacity);
+          expect(routing.losses).to.deep.equal({});
+        }),
+      ),
+      few,
+    ));
+
+  it("P71: each takes those with the largest probability, weighed by it", () => {
+    const { expert, gate, logits, slot } = booksOf(route(new moe.ExpertChoiceRouter({ ...base(3), average: 1 }), tokensOf(7, 4)));
+    for (let e = 0; e < 3; e++) {
+      const p = logits.map((h) => softmaxByHand(h)[e]);
+      const taken = expert.flatMap((row, t) => (row[e] === e ? [t] : []));
+      expect(taken).to.deep.equal(largest(p, 3).sort((a, b) => a - b));
+      for (const t of taken) expect(gate[t][e]).to.be.closeTo(p[t], 1e-12);
+      for (const t of taken) expect(slot[t][e]).to.be.within(e * 3, e * 3 + 2);
+    }
+  });
+
+  it("refuses a causal model unless told to, and says why", () => {
+    const request = { tokens: tokensOf(4, 1), capacityFactor: 1, pass: passOf(false, 0), causal: true } as const;
+    const makers: [string, (allowCausal: boolean) => Router][] = [
+      ["expert choice", (allowCausal) => new moe.ExpertChoiceRouter({ ...base(2), allowCausal })],
+      ["soft MoE", (allowCausal) => new moe.SoftRouter({ ...base(2), slots: 1, allowCausal })],
+      ["balanced assignment", (allowCausal) => new moe.BalancedRouter({ ...base(2), allowCausal })],
+    ];
+    for (const [name, make] of makers) {
+      expect(() => make(false).route(request)).to.throw(RangeError, `${name}: this model is causal, and`);
+      expect(make(true).route(request).books.gate.shape[0]).to.equal(4);
+    }
+  });
+
+  it("P73: capped, A keeps to its sums and comes within temperature times entropy of the best assignment", () => {
+    const [tokens, experts, slots, cap] = [6, 3, 3, 2];
+    const scores = tensor(Float64Array.from(normals(tokens * experts, key(4).at("scores"))), { shape: [1, tokens, experts] }).softmax(-1).transpose(1, 2);
+    const temperature = 0.02;
+    const a = list(moe.cappedAssignment(scores, slots, cap, undefined, { temperature, rounds: 300 }));
+    const s = list(scores);
+    const rowSum = (e: number): number => sum(a.slice(e * tokens, (e + 1) * tokens));
+    for (let e = 0; e < experts; e++) expect(rowSum(e)).to.be.closeTo(slots, 5e-3);
+    for (let t = 0; t < tokens; t++) expect(sum([0, 1, 2].map((e) => a[e * tokens + t]))).to.be.at.most(cap + 1e-3);
+    expect(Math.max(...a)).to.be.at.most(1 + 1e-3);
+    const best = bestCapped(s, tokens, experts, slots, cap);
+    const worth = sum(a.map((x, i) => x * s[i]));
+    const entropy = sum(a.map((x) => (x > 0 ? -x * Math.log(x) : 0)));
+    expect(worth).to.be.within(best - temperature * (entropy + 1), best + 1e-2);
+  });
+
+  it("P73: capped, no token has more than b experts where scores are well apart", () => {
+    const tokens = tokensOf(12, 9);
+    const counts = (cap?: number): number[] => booksOf(route(new moe.ExpertChoiceRouter({ ...base(4), average: 1, ...(cap && { cap, assignment: { temperature: 0.005, rounds: 200 } }) }), tokens)).expert.map((row) => row.filter((e) => e >= 0).length);
+    expect(Math.max(...counts())).to.be.greaterThan(1);
+    expect(Math.max(...counts(1))).to.equal(1);
+  });
+});
+
+/** The largest sum of scores [E, T] over all 0/1 choices of `slots` tokens per expert with at most `cap` experts per token: by trying all. */
+function bestCapped(scores: readonly number[], tokens: number, experts: number, slots: number, cap: number): number {
+  const used = new Array<number>(tokens).fill(0);
+  const subsets = Array.from({ length: 2 ** tokens }, (_, bits) => Array.from({ length: tokens }, (__, t) => t).filter((t) => (bits >> t) & 1)).filter((set) => set.length === slots);
+  const best = (e: number): number => {
+    if (e === experts) return 0;
+    let top = -Infinity;
+    for (const set of subsets) {
+      if (set.some((t) => used[t] >= cap)) continue;
+      for (const t of set) used[t]++;
+      top = Math.max(top, sum(set.map((t) => scores[e * tokens + t])) + best(e + 1));
+      for (const t of set) used[t]--;
+    }
+    return top;
+  };
+  return best(0);
+}
+
+describe("soft MoE", () => {
+  const soft = (experts: number, slots: number) => new moe.SoftRouter({ ...base(experts), slots });
+
+  it("P76: slots mix tokens and tokens mix slots, each with weights that add up to 1", () =>
+    fc.assert(
+      fc.property(sizes, fc.integer({ min: 1, max: 3 }), fc.nat(6), ({ count, experts, seed }, slots, padding) =>
+        scope(() => {
+          const tokens = tokensOf(count, seed);
+          const real = maskOf({ batch: 1, length: count, padding: [Math.min(padding, count)] });
+          const routing = route(soft(experts, slots), tokens, { mask: tensor(Float64Array.from(real), { shape: [1, count] }) });
+          const [dispatch, combine] = routing.tables.map((x) => rowsOf(x.squeeze(0)));
+          const any = Number(real.includes(1));
+          for (const row of dispatch) expect(sum(row)).to.be.closeTo(any, 1e-12);
+          combine.forEach((row, t) => expect(sum(row)).to.be.closeTo(real[t], 1e-12));
+          dispatch.forEach((row) => row.forEach((w, t) => !real[t] && expect(w).to.equal(0)));
+        }),
+      ),
+      few,
+    ));
+
+  it("P76: tokens of norm 0 mix evenly; slots of one expert may change places", () => {
+    const zero = tensor(new Float64Array(3 * D), { shape: [1, 3, D] });
+    const [dispatch, combine] = route(soft(2, 2), zero).tables.map(list);
+    expect(dispatch.every((w) => Math.abs(w - 1 / 3) < 1e-12)).to.equal(true);
+    expect(combine.every((w) => Math.abs(w - 1 / 4) < 1e-12)).to.equal(true);
+    const router = soft(2, 2);
+    const tokens = tokensOf(3, 1);
+    const y = (): number[] => {
+      const routing = route(router, tokens);
+      const rows = routing.dispatch(tokens.reshape([3, D]));
+      return list(routing.combine(rows.square().mul(tensor(Float64Array.of(1, 2), { shape: [2, 1, 1] })))); // experts 1 and 2
+    };
+    const before = y();
+    const w = rowsOf(router.slots);
+    router.slots.assign(tensor(Float64Array.from(w.flatMap(([a, b, c, d]) => [b, a, c, d])), { shape: [D, 4] }));
+    y().forEach((x, i) => expect(x).to.be.closeTo(before[i], 1e-12));
+  });
+});
+
+describe("hash", () => {
+  it("P79: one id, one expert; gate 1; nothing to learn, nothing to lose", () => {
+    const router = new moe.HashRouter({ experts: 3, table: moe.randomHash(10, 3, key(1)) });
+    const ids = tensor(Int32Array.of(4, 7, 4, 4, 7, 0), { shape: [1, 6] });
+    const routing = route(router, tokensOf(6, 1), { ids });
+    const { expert, gate } = booksOf(routing);
+    expect(new Set([expert[0][0], expert[2][0], expert[3][0]]).size).to.equal(1);
+    expect(gate.flat()).to.deep.equal([1, 1, 1, 1, 1, 1]);
+    expect([router.parameters().length, Object.keys(routing.losses).length]).to.deep.equal([0, 0]);
+    expect(() => route(router, tokensOf(6, 1))).to.throw(RangeError, "no ids");
+    expect(() => new moe.HashRouter({ experts: 2, table: [0, 2] })).to.throw(RangeError, "id 1 has expert 2 of 2");
+  });
+
+  it("a balanced table spreads counts to within the largest of them", () =>
+    fc.assert(
+      fc.property(fc.array(fc.nat(50), { minLength: 1, maxLength: 30 }), fc.integer({ min: 1, max: 5 }), (counts, experts) => {
+        const table = moe.balancedHash(counts, experts);
+        const load = Array.from({ length: experts }, (_, e) => sum(counts.filter((__, id) => table[id] === e)));
+        expect(Math.max(...load) - Math.min(...load)).to.be.at.most(Math.max(...counts));
+      }),
+    ));
+});
+
+describe("balanced assignment", () => {
+  it("P80: rows add up to 1 / T, columns to 1 / E, padding to 0", () =>
+    fc.assert(
+      fc.property(sizes, ({ count, experts, seed }) =>
+        scope(() => {
+          const logits = tensor(Float64Array.from(normals(count * experts, key(seed).at("logits"))), { shape: [1, count, experts] });
+          const open = tensor(Float64Array.from({ length: count }, (_, t) => Number(t === 0 || t % 3 !== 2)), { shape: [1, count, 1] });
+          const real = list(open);
+          const p = rowsOf(moe.sinkhorn(logits, open, { rounds: 200 }).squeeze(0));
+          p.forEach((row, t) => expect(sum(row)).to.be.closeTo(real[t] / sum(real), 1e-6));
+          for (let e = 0; e < experts; e++) expect(sum(p.map((row) => row[e]))).to.be.closeTo(1 / experts, 1e-6);
+        }),
+      ),
+      few,
+    ));
+
+  it("P80: loads even while training what plain argmax loads unevenly", () => {
+    const router = new moe.BalancedRouter({ ...base(4), rounds: 50, temperature: 0.2 });
+    const tokens = tokensOf(64, 2);
+    const heaviest = (training: boolean): number => {
+      const { expert } = booksOf(route(router, tokens, { pass: passOf(training, 1) }));
+      return Math.max(...[0, 1, 2, 3].map((e) => expert.flat().filter((x) => x === e).length));
+    };
+    expect(heaviest(false)).to.be.greaterThan(20);
+    expect(heaviest(true)).to.be.at.most(20);
+  });
+});
+
+describe("input that is hardly any", () => {
+  const all: [string, (experts: number) => Router][] = [
+    ["switch", (e) => new moe.SwitchRouter(base(e))],
+    ["noisy top-k", (e) => new moe.NoisyTopKRouter({ ...base(e), choices: 1 })],
+    ["top-k", (e) => new moe.TopKRouter({ ...base(e), choices: 1 })],
+    ["dense", (e) => new moe.DenseRouter(base(e))],
+    ["expert choice", (e) => new moe.ExpertChoiceRouter({ ...base(e), average: 1 })],
+    ["soft", (e) => new moe.SoftRouter({ ...base(e), slots: 1 })],
+    ["balanced", (e) => new moe.BalancedRouter(base(e))],
+  ];
+  for (const [name, make] of all) {
+    it(`${name}: no tokens, one expert, all padding`, () => {
+      const through = (count: number, mask?: Tensor): number[] => {
+        const tokens = tensor(Float64Array.from(normals(count * D, key(1))), { shape: [1, count, D] });
+        const routing = make(count === 2 ? 1 : 3).route({ tokens, ...(mask && { mask }), capacityFactor: 1, pass: passOf(true, 1) });
+        for (const loss of Object.values(routing.losses)) expect(Number.isFinite(loss.itemSync())).to.equal(true);
+        return list(routing.combine(routing.dispatch(tokens.reshape([count, D]))));
+      };
+      expect(through(0)).to.deep.equal([]);
+      expect(through(2).every(Number.isFinite)).to.equal(true);
+      expect(through(3, tensor(new Float64Array(3), { shape: [1, 3] })).every((x) => Math.abs(x) === 0)).to.equal(true);
+    });
+
+    it(`${name}: a token that is NaN poisons nobody's seat`, () => {
+      const numbers = normals(4 * D, key(1));
+      const tokens = tensor(Float64Array.from(numbers, (x, i) => (i < D ? NaN : x)), { shape: [1, 4, D] });
+      const { expert } = booksOf(make(3).route({ tokens, capacityFactor: 4, pass: passOf(false, 1) }));
+      expect(expert.flat().every((e) => e >= -1 && e < 3)).to.equal(true);
+    });
+  }
+
+  it("choices beyond the experts are refused", () => {
+    for (const make of [() => new moe.TopKRouter({ ...base(2), choices: 3 }), () => new moe.NoisyTopKRouter({ ...base(2), choices: 3 }), () => new moe.BalancedRouter({ ...base(2), choices: 3 })])
+      expect(make).to.throw(RangeError, "choices 3: must be a whole number from 1 to the 2 experts");
+  });
+});

@@ -110,9 +110,12 @@ export function binary(op: BinaryOp, out: TypedArray, shape: Shape, x: Strided, 
 /** out = condition != 0 ? x : y, where all three stretch to `shape`. */
 export function select(out: TypedArray, shape: Shape, condition: Strided, x: Strided, y: Strided): void {
   const operands = [rowMajor(shape), stretched(condition, shape), stretched(x, shape), stretched(y, shape)];
-  forEachRun(shape, operands, (n, [o, c, i, j], [, dc, dx, dy]) => {
-    for (; n > 0; n--, c += dc, i += dx, j += dy) out[o++] = condition.data[c] !== 0 ? x.data[i] : y.data[j];
-  });
+  forEachRun(shape, operands, (n, [o, c, i, j], [, dc, dx, dy]) => choose(n, out, o, condition.data, c, dc, x.data, i, dx, y.data, j, dy));
+}
+
+// prettier-ignore
+function choose(n: number, out: TypedArray, o: number, c: TypedArray, k: number, dc: number, x: TypedArray, i: number, dx: number, y: TypedArray, j: number, dy: number): void {
+  for (; n > 0; n--, k += dc, i += dx, j += dy) out[o++] = c[k] !== 0 ? x[i] : y[j];
 }
 
 // prettier-ignore

@@ -5,12 +5,18 @@ import type { Layout, Strided } from "./strided.ts";
 import type { TypedArray } from "../backend.ts";
 import type { Shape } from "../shape.ts";
 
+/** From here on the engine's own copy is worth the two views that it needs. */
+const longRun = 128;
+
+/** Copies a run of `n` elements. */
+export function copyRun(n: number, out: TypedArray, o: number, dOut: number, x: TypedArray, i: number, dx: number): void {
+  if (n >= longRun && dOut === 1 && dx === 1) out.set(x.subarray(i, i + n), o);
+  else for (; n > 0; n--, o += dOut, i += dx) out[o] = x[i];
+}
+
 /** Writes x into the part of `out` that `target` describes. */
 function place(out: TypedArray, target: Layout, x: Strided): void {
-  forEachRun(x.shape, [target, x], (n, [o, i], [dOut, dx]) => {
-    if (dOut === 1 && dx === 1) out.set(x.data.subarray(i, i + n), o);
-    else for (; n > 0; n--, o += dOut, i += dx) out[o] = x.data[i];
-  });
+  forEachRun(x.shape, [target, x], (n, [o, i], [dOut, dx]) => copyRun(n, out, o, dOut, x.data, i, dx));
 }
 
 export function copy(out: TypedArray, x: Strided): void {

@@ -3,7 +3,7 @@
  * writes nowhere.
  */
 import { sizeOf } from "../shape.ts";
-import { contiguous } from "./movement.ts";
+import { contiguous, copyRun } from "./movement.ts";
 import { accumulate } from "./reduce.ts";
 import { forEachPlace, rowMajor } from "./strided.ts";
 import type { Strided } from "./strided.ts";
@@ -34,7 +34,7 @@ export function takeRows(out: TypedArray, x: Strided, index: Strided): void {
   const [data, from, width] = [contiguous(x), contiguous(index), sizeOf(x.shape.slice(1))];
   for (let i = 0; i < from.length; i++) {
     const start = from[i] * width;
-    if (start >= 0 && start < data.length) out.set(data.subarray(start, start + width), i * width);
+    if (start >= 0 && start < data.length) copyRun(width, out, i * width, 1, data, start, 1);
     else out.fill(0, i * width, (i + 1) * width);
   }
 }

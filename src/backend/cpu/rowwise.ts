@@ -109,11 +109,12 @@ export function crossEntropyCotangent(out: TypedArray, cotangent: Strided, logit
 
 /** Mean of a row (0 where rows are not centred) and 1 / sqrt(mean((x - mean)^2) + eps). */
 function statistics(x: TypedArray, start: number, n: number, eps: number, centred: boolean): { mean: number; scale: number } {
-  let mean = 0;
-  if (centred) for (let d = start; d < start + n; d++) mean += x[d] / n;
-  let variance = 0;
-  for (let d = start; d < start + n; d++) variance += (x[d] - mean) ** 2 / n;
-  return { mean, scale: 1 / Math.sqrt(variance + eps) };
+  let sum = 0;
+  if (centred) for (let d = start; d < start + n; d++) sum += x[d];
+  const mean = sum / n;
+  let squares = 0;
+  for (let d = start; d < start + n; d++) squares += (x[d] - mean) * (x[d] - mean);
+  return { mean, scale: 1 / Math.sqrt(squares / n + eps) };
 }
 
 /** Layer norm, Ba et al. 2016 (arXiv:1607.06450); without `bias` and not centred, RMS norm, Zhang and Sennrich 2019 (arXiv:1910.07467). */
@@ -141,11 +142,14 @@ export function normaliseCotangent(
     let level = 0;
     let along = 0;
     for (let d = 0; d < n; d++) {
-      const h = (g[start + d] * w[d]) / n;
-      level += centred ? h : 0;
-      along += h * (x[start + d] - mean) * scale;
+      const h = g[start + d] * w[d];
+      level += h;
+      along += h * (x[start + d] - mean);
     }
-    for (let d = 0; d < n; d++) out[start + d] = (g[start + d] * w[d] - level - (x[start + d] - mean) * scale * along) * scale;
+    // The means of h and of h z, of which the row loses its part.
+    const shift = centred ? level / n : 0;
+    const slope = (along / n) * scale * scale;
+    for (let d = 0; d < n; d++) out[start + d] = (g[start + d] * w[d] - shift - (x[start + d] - mean) * slope) * scale;
   });
 }
 

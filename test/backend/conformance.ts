@@ -14,7 +14,7 @@ import { products } from "./laws/products.ts";
 import { reductions } from "./laws/reductions.ts";
 import { rows } from "./laws/rows.ts";
 import { Workbench } from "./workbench.ts";
-import type { Tolerances } from "./workbench.ts";
+import type { LayoutName, Tolerances } from "./workbench.ts";
 
 /** Throws where the backend breaks the law; "not served" where a fused kernel declined every case. */
 export type Law = (bench: Workbench) => Promise<void | "not served">;
@@ -25,11 +25,13 @@ export interface ConformanceOptions {
   /** Laws that this backend breaks, and why. */
   readonly exceptions?: Readonly<Record<string, string>>;
   readonly tolerances?: Tolerances;
+  /** Memory layouts to try; default all. For devices that compile a kernel for each. */
+  readonly layouts?: readonly LayoutName[];
   readonly close?: (backend: Backend) => void | Promise<void>;
 }
 
 export function conformance(name: string, makeBackend: () => Backend | Promise<Backend>, options: ConformanceOptions = {}): void {
-  const { exceptions = {}, tolerances, close } = options;
+  const { exceptions = {}, close } = options;
   describe(`conformance of ${name}`, () => {
     let backend: Backend;
     before(async () => void (backend = await makeBackend()));
@@ -41,7 +43,7 @@ export function conformance(name: string, makeBackend: () => Backend | Promise<B
           if (title in exceptions) it.skip(`${title} (${exceptions[title]})`);
           else
             it(title, async function () {
-              if ((await obey(backend, law, tolerances)) === "not served") this.skip();
+              if ((await obey(backend, law, options)) === "not served") this.skip();
             });
         }
       });
@@ -53,8 +55,8 @@ export function conformance(name: string, makeBackend: () => Backend | Promise<B
   });
 }
 
-async function obey(backend: Backend, law: Law, tolerances?: Tolerances): Promise<void | "not served"> {
-  const bench = new Workbench(backend, tolerances);
+async function obey(backend: Backend, law: Law, { tolerances, layouts }: ConformanceOptions): Promise<void | "not served"> {
+  const bench = new Workbench(backend, tolerances, layouts);
   try {
     return await law(bench);
   } finally {

@@ -27,7 +27,7 @@ export const layouts = {
 } satisfies Record<string, Layout>;
 
 export type LayoutName = keyof typeof layouts;
-export const layoutNames = Object.keys(layouts) as LayoutName[];
+const layoutNames = Object.keys(layouts) as LayoutName[];
 
 /** What a result may miss: relative times the larger of |want| and the case's scale, plus absolute. */
 export interface Tolerance {
@@ -50,11 +50,13 @@ const poison: Record<DType, number> = { float32: 7e7, float64: 7e77, int32: 7_77
 
 export class Workbench {
   readonly backend: Backend;
+  readonly layouts: readonly LayoutName[];
   private readonly tolerances: Record<DType, Tolerance>;
   private readonly buffers = new Set<Buffer>();
 
-  constructor(backend: Backend, tolerances: Tolerances = {}) {
+  constructor(backend: Backend, tolerances: Tolerances = {}, layouts: readonly LayoutName[] = layoutNames) {
     this.backend = backend;
+    this.layouts = layouts;
     this.tolerances = { ...usual, ...tolerances };
   }
 

@@ -53,8 +53,8 @@ export interface Device {
 }
 
 /** A gpu.js kernel for `program`. */
-export function createKernel(gpu: GpuInstance, { source, threads }: Program): GpuKernel {
-  const settings = { output: threads, pipeline: true, immutable: true, precision: "single", tactic: "precision" } as const;
+export function createKernel(gpu: GpuInstance, { source, threads }: Program, more: { optimizeFloatMemory?: boolean } = {}): GpuKernel {
+  const settings = { output: threads, pipeline: true, immutable: true, precision: "single", tactic: "precision", ...more } as const;
   // Why: the default stops every loop without a constant bound after 1000 turns, silently.
   return gpu.createKernel(source, settings).setLoopMaxIterations(1 << 30);
 }
@@ -63,5 +63,7 @@ export function createKernel(gpu: GpuInstance, { source, threads }: Program): Gp
 export function assertMode(kernel: GpuKernel, wanted: string): void {
   const { constructor, fallbackReason } = kernel.kernel;
   if (constructor.mode === wanted && !fallbackReason) return;
-  throw new BackendError(`the kernel ran in mode "${constructor.mode}" instead of "${wanted}": ${fallbackReason ?? "gpu.js gave no reason"}`);
+  throw new BackendError(
+    `the kernel ran in mode "${constructor.mode}" instead of "${wanted}": ${fallbackReason ?? "gpu.js gave no reason"}`,
+  );
 }

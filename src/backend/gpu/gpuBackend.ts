@@ -53,7 +53,8 @@ export class GpuBackend implements Backend {
     this.mode = device.mode;
     this.description = device.description;
     this.fused = {};
-    if (device.synchronous) this.downloadSync = (buffer, type) => fromFloats(this.launcher.readSync(buffer, sizeOf(type.shape)), type.dtype);
+    if (device.synchronous)
+      this.downloadSync = (buffer, type) => fromFloats(this.launcher.readSync(buffer, sizeOf(type.shape)), type.dtype);
     if (device.mode !== "webasm") this.ballast = 1 / 8;
   }
 
@@ -164,7 +165,10 @@ export class GpuBackend implements Backend {
   private concatInGroups(out: ArrayType, xs: readonly NDArray[], axis: number, most: number): Buffer {
     const groups = Array.from({ length: Math.ceil(xs.length / most) }, (_, i) => xs.slice(i * most, (i + 1) * most));
     const joined = groups.map((group) => {
-      const shape = out.shape.with(axis, group.reduce((sum, x) => sum + x.shape[axis], 0));
+      const shape = out.shape.with(
+        axis,
+        group.reduce((sum, x) => sum + x.shape[axis], 0),
+      );
       return contiguous(this.concat({ ...out, shape }, group, axis), { ...out, shape });
     });
     const result = this.concat(out, joined, axis);

@@ -2,10 +2,12 @@
  * `switchyard-moe/backend/gpu`: the framework on gpu.js, in Node and in browsers. Nothing of gpu.js is loaded before `gpu()` is
  * called.
  */
-import { BackendError } from "../backend.ts";
-import { WebasmDevice } from "./devices/webasm.ts";
+import { WebasmMode } from "./devices/webasm.ts";
+import { WebglMode } from "./devices/webgl.ts";
+import { WebgpuMode } from "./devices/webgpu.ts";
 import { GpuBackend } from "./gpuBackend.ts";
 import { loadLibrary } from "./library.ts";
+import { installWebgpu } from "./node.ts";
 import type { Device } from "./device.ts";
 import type { GpuLibrary, GpuMode } from "./library.ts";
 
@@ -17,18 +19,24 @@ export interface GpuOptions {
   readonly mode?: GpuMode;
 }
 
-const openers: Partial<Record<GpuMode, (library: GpuLibrary) => Promise<Device>>> = {
-  webasm: async (library) => new WebasmDevice(library),
+const openers: Record<GpuMode, (library: GpuLibrary) => Device | Promise<Device>> = {
+  webgpu: (library) => WebgpuMode.open(library),
+  webgl2: (library) => WebglMode.open(library, "webgl2"),
+  headlessgl: (library) => WebglMode.open(library, "headlessgl"),
+  webasm: (library) => new WebasmMode(library),
 };
 
 /**
- * A new gpu backend. Without a `mode` the first of webgpu, webgl2 (in browsers) and webasm that is there; `description` says which.
- * Throws a BackendError where gpu.js or the mode is missing.
+ * A new gpu backend. Without a `mode` the first of webgpu, webgl2 (in browsers) and webasm that is there; `mode` and
+ * `description` of the result say what really runs. Throws a BackendError where gpu.js or the mode is missing.
  */
 export async function gpu({ mode }: GpuOptions = {}): Promise<GpuBackend> {
+  if (mode === undefined || mode === "webgpu") await installWebgpu();
   const library = await loadLibrary();
-  const open = openers[mode ?? "webasm"];
-  if (!open) throw new BackendError(`gpu: mode "${mode}" is not served here`);
-  return new GpuBackend(await open(library));
+  return new GpuBackend(await openers[mode ?? (await bestMode(library))](library));
 }
 
+async function bestMode({ GPU }: GpuLibrary): Promise<GpuMode> {
+  if (await GPU.isWebGPUAvailable()) return "webgpu";
+  return GPU.isWebGL2Supported ? "webgl2" : "webasm";
+}

@@ -33,6 +33,7 @@ export interface KernelSettings {
   readonly immutable: true;
   readonly precision: "single";
   readonly tactic: "precision";
+  readonly optimizeFloatMemory?: boolean;
 }
 
 export interface GpuInstance {
@@ -59,6 +60,8 @@ export async function loadLibrary(): Promise<GpuLibrary> {
     const library: { default?: unknown; GPU?: unknown } = await import("gpu.js");
     return (library.GPU ? library : library.default) as GpuLibrary;
   } catch (cause) {
-    throw new BackendError('gpu: the package "gpu.js" could not be loaded; the gpu backend needs gpu.js 2.24.1 beside switchyard-moe', { cause });
+    throw new BackendError('gpu: the package "gpu.js" could not be loaded; the gpu backend needs gpu.js 2.24.1 beside switchyard-moe', {
+      cause,
+    });
   }
 }

@@ -47,14 +47,7 @@ function empty(launcher: Launcher, op: ReduceOp, out: ArrayType): Buffer {
 }
 
 /** Running sums by doubling: log2(N) launches. */
-export function runningSums(
-  launcher: Launcher,
-  out: ArrayType,
-  x: NDArray,
-  axis: number,
-  exclusive: boolean,
-  reverse: boolean,
-): Buffer {
+export function runningSums(launcher: Launcher, out: ArrayType, x: NDArray, axis: number, exclusive: boolean, reverse: boolean): Buffer {
   const n = x.shape[axis];
   const step = (source: NDArray, distance: number, shift: number): Buffer => {
     const program = () => cumsumStep(source, axis, distance, shift, reverse, launcher.device.limits);

@@ -62,7 +62,8 @@ function hostEntries(launcher: Launcher, index: NDArray, n: number): readonly Bu
 
 /** The entries of a view in row-major order. */
 function entriesOf({ shape, strides, offset }: NDArray, data: Int32Array): number[] {
-  return shape.reduce((places, size, axis) => places.flatMap((p) => Array.from({ length: size }, (_, i) => p + i * strides[axis])), [offset])
+  return shape
+    .reduce((places, size, axis) => places.flatMap((p) => Array.from({ length: size }, (_, i) => p + i * strides[axis])), [offset])
     .map((place) => data[place]);
 }
 

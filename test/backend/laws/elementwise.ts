@@ -4,8 +4,7 @@ import type { Law } from "../conformance.ts";
 import { binaryOracles, elementwise as mapped, integerUnary, unaryCases, usualNumbers } from "../oracles.ts";
 import { integers, plain, random } from "../plain.ts";
 import type { Plain } from "../plain.ts";
-import { layoutNames } from "../workbench.ts";
-import type { Workbench } from "../workbench.ts";
+import type { LayoutName, Workbench } from "../workbench.ts";
 
 const unaryOps = Object.keys(unaryCases) as UnaryOp[];
 const binaryOps = Object.keys(binaryOracles) as BinaryOp[];
@@ -21,7 +20,14 @@ async function expectUnary(bench: Workbench, op: UnaryOp, x: Plain, scale = 0): 
   }
 }
 
-async function expectBinary(bench: Workbench, op: BinaryOp, x: Plain, y: Plain, layout = layoutNames[0], slack = 1): Promise<void> {
+async function expectBinary(
+  bench: Workbench,
+  op: BinaryOp,
+  x: Plain,
+  y: Plain,
+  layout: LayoutName = "contiguous",
+  slack = 1,
+): Promise<void> {
   const shape = broadcastShapes(x.shape, y.shape) ?? [];
   const want = mapped({ shape, dtype: x.dtype }, x.dtype === "int32" ? onIntegers(op) : binaryOracles[op], x, y);
   const what = `${op} of [${x.shape}] and [${y.shape}], ${layout}`;
@@ -100,7 +106,7 @@ export const elementwise: Record<string, Law> = {
     for (const dtype of bench.floats) {
       for (const shape of shapes) {
         const x = random(shape, dtype, 11);
-        for (const layout of layoutNames) {
+        for (const layout of bench.layouts) {
           await bench.expect(
             `neg, ${layout}`,
             (out) => bench.backend.unary("neg", out, bench.put(x, layout)),
@@ -116,8 +122,8 @@ export const elementwise: Record<string, Law> = {
     for (const shape of shapes) {
       const [x, y] = [random(shape, dtype, 12), random(shape, dtype, 13)];
       const want = mapped(x, (a, b) => a - b, x, y);
-      for (const lx of layoutNames) {
-        const ly = layoutNames[(layoutNames.indexOf(lx) + shape.length) % layoutNames.length];
+      for (const lx of bench.layouts) {
+        const ly = bench.layouts[(bench.layouts.indexOf(lx) + shape.length) % bench.layouts.length];
         await bench.expect(`sub, ${lx} - ${ly}`, (out) => bench.backend.binary("sub", out, bench.put(x, lx), bench.put(y, ly)), want, 4);
       }
     }
@@ -188,7 +194,7 @@ export const elementwise: Record<string, Law> = {
       const condition = plain([4, 1], dtype, [0, 1, NaN, -3]);
       const [x, y] = [random([3, 1, 5], dtype, 20), random([5], dtype, 21)];
       const want = mapped({ shape: [3, 4, 5], dtype }, (c, a, b) => (c === 0 ? b : a), condition, x, y);
-      for (const layout of layoutNames) {
+      for (const layout of bench.layouts) {
         const operands = () => [bench.put(condition, layout), bench.put(x, layout), bench.put(y, layout)] as const;
         await bench.expect(`select, ${layout}`, (out) => bench.backend.select(out, ...operands()), want);
       }
@@ -205,7 +211,7 @@ export const elementwise: Record<string, Law> = {
   "cast truncates towards zero and keeps whole numbers": async (bench) => {
     const numbers = [0, 0.5, -0.5, 1.99, -1.99, 7, -7, 12345.6, -12345.6, 0.999];
     for (const dtype of bench.floats) {
-      for (const layout of layoutNames) {
+      for (const layout of bench.layouts) {
         const x = plain([2, 5], dtype, numbers);
         const want = plain([2, 5], "int32", x.data.map(Math.trunc));
         await bench.expect(`cast, ${layout}`, (out) => bench.backend.cast(out, bench.put(x, layout)), want);

@@ -2,7 +2,6 @@ import type { DType } from "../../../src/backend/backend.ts";
 import type { Law } from "../conformance.ts";
 import { at, build, integers, random } from "../plain.ts";
 import type { Plain } from "../plain.ts";
-import { layoutNames } from "../workbench.ts";
 import type { Workbench } from "../workbench.ts";
 
 const shapes = [[], [1], [0], [7], [3, 5], [2, 0, 3], [4, 1, 6], [2, 3, 4, 5], [33, 65]];
@@ -40,7 +39,8 @@ export const movement: Record<string, Law> = {
     for (const dtype of every(bench)) {
       for (const shape of shapes) {
         const x = numbers(shape, dtype, 61);
-        for (const layout of layoutNames) await bench.expect(`copy, ${layout}`, (out) => bench.backend.copy(out, bench.put(x, layout)), x);
+        for (const layout of bench.layouts)
+          await bench.expect(`copy, ${layout}`, (out) => bench.backend.copy(out, bench.put(x, layout)), x);
       }
     }
   },
@@ -68,7 +68,7 @@ export const movement: Record<string, Law> = {
       for (const { shape, before, to } of cases) {
         const x = numbers(shape, dtype, 64);
         const want = padded(x, to, before, dtype === "bfloat16" ? 0x4048 : 3);
-        for (const layout of layoutNames) {
+        for (const layout of bench.layouts) {
           const value = dtype === "bfloat16" ? 3.125 : 3;
           await bench.expect(
             `pad [${shape}] to [${to}], ${layout}`,
@@ -84,7 +84,7 @@ export const movement: Record<string, Law> = {
     for (const dtype of every(bench)) {
       for (let axis = 0; axis < 3; axis++) {
         const xs = [2, 1, 0, 4].map((n, i) => numbers([3, 4, 5].with(axis, n), dtype, 65 + i));
-        for (const layout of layoutNames) {
+        for (const layout of bench.layouts) {
           const views = () => xs.map((x, i) => bench.put(x, i === 1 ? "contiguous" : layout));
           await bench.expect(`concat along ${axis}, ${layout}`, (out) => bench.backend.concat(out, views(), axis), joined(xs, axis));
         }

@@ -3,7 +3,6 @@ import { matmul } from "../oracles.ts";
 import { build, plain, random } from "../plain.ts";
 import type { Plain } from "../plain.ts";
 import { at } from "../plain.ts";
-import { layoutNames } from "../workbench.ts";
 
 // M, K, N
 const sizes = [
@@ -66,8 +65,8 @@ export const products: Record<string, Law> = {
   "matmul of every pair of layouts": async (bench) => {
     const [x, y] = [random([6, 11], "float32", 43), random([11, 9], "float32", 44)];
     const want = matmul(x, y);
-    for (const lx of layoutNames) {
-      for (const ly of layoutNames)
+    for (const lx of bench.layouts) {
+      for (const ly of bench.layouts)
         await bench.expect(`${lx} x ${ly}`, (out) => bench.backend.matmul(out, bench.put(x, lx), bench.put(y, ly)), want, 44);
     }
   },
@@ -87,7 +86,7 @@ export const products: Record<string, Law> = {
   "matmul of batches": async (bench) => {
     for (const lead of [[1], [3], [2, 3], [2, 1, 2], [0]]) {
       const [x, y] = [random([...lead, 4, 6], "float32", 47), random([...lead, 6, 5], "float32", 48)];
-      for (const layout of layoutNames) {
+      for (const layout of bench.layouts) {
         await bench.expect(
           `batch [${lead}], ${layout}`,
           (out) => bench.backend.matmul(out, bench.put(x, layout), bench.put(y, layout)),
@@ -128,7 +127,7 @@ export const products: Record<string, Law> = {
   "groupedMatmul: each row meets its owner's weight; rows that nobody owns are zeros": async (bench) => {
     for (const dtype of bench.floats) {
       for (const offsets of shares) {
-        for (const layout of layoutNames) {
+        for (const layout of bench.layouts) {
           const [x, weight] = [random([rowCount, 6], dtype, 53), random([5, 6, 7], dtype, 54)];
           const ends = plain([6], "int32", offsets);
           const want = groupedMatmul(x, weight, offsets);
@@ -142,7 +141,7 @@ export const products: Record<string, Law> = {
   "groupedOuter: each expert sums over its own rows": async (bench) => {
     for (const dtype of bench.floats) {
       for (const offsets of shares) {
-        for (const layout of layoutNames) {
+        for (const layout of bench.layouts) {
           const [x, y] = [random([rowCount, 6], dtype, 55), random([rowCount, 5], dtype, 56)];
           const ends = plain([6], "int32", offsets);
           const want = groupedOuter(x, y, offsets);

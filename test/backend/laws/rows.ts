@@ -3,7 +3,6 @@ import type { Law } from "../conformance.ts";
 import { alongAxis, inverse, rowsAt } from "../oracles.ts";
 import { at, build, indices, integers, plain, random, stream } from "../plain.ts";
 import type { Plain } from "../plain.ts";
-import { layoutNames } from "../workbench.ts";
 
 /** -1, or a number below n that no other place holds. */
 function partialInjection(shape: number[], n: number, seed: number): Plain {
@@ -51,7 +50,7 @@ export const rows: Record<string, Law> = {
       ]) {
         const [x, index] = [random([n, ...width], dtype, 91), integers([m, j], "int32", 92, -1, n)];
         const want = rowsAt(x, [m], dtype, ([row]) => Array.from({ length: j }, (_, k) => at(index, [row, k])).filter((i) => i >= 0));
-        for (const layout of layoutNames) {
+        for (const layout of bench.layouts) {
           await bench.expect(
             `gatherRows, ${layout}`,
             (out) => bench.backend.gatherRows(out, bench.put(x, layout), bench.put(index, layout)),
@@ -88,7 +87,7 @@ export const rows: Record<string, Law> = {
         const x = dtype === "bfloat16" ? integers([5, ...width], dtype, 93, 0, 0x7f00) : random([5, ...width], dtype, 93, -50, 50);
         const index = integers(rowShape, "int32", 94, 0, 5);
         const want = rowsAt(x, rowShape, dtype, (place) => [at(index, place)]);
-        for (const layout of layoutNames) {
+        for (const layout of bench.layouts) {
           await bench.expect(
             `takeRows, ${layout}`,
             (out) => bench.backend.takeRows(out, bench.put(x, layout), bench.put(index, layout)),
@@ -112,7 +111,7 @@ export const rows: Record<string, Law> = {
       ]) {
         const [g, index] = [random([...rowShape, ...width], dtype, 95), integers(rowShape, "int32", 96, 0, 4)];
         const want = addedAt([5, ...width], g, (place) => [at(index, place.slice(0, rowShape.length)), ...place.slice(rowShape.length)]);
-        for (const layout of layoutNames) {
+        for (const layout of bench.layouts) {
           await bench.expect(
             `addRows, ${layout}`,
             (out) => bench.backend.addRows(out, bench.put(g, layout), bench.put(index, layout)),
@@ -131,7 +130,7 @@ export const rows: Record<string, Law> = {
           for (const n of [1, shape[axis], 7, 0]) {
             const [x, index] = [random(shape, dtype, 97, -50, 50), integers(shape.with(axis, n), "int32", 98, 0, shape[axis])];
             const want = build(index.shape, dtype, (place) => at(x, place.with(axis, at(index, place))));
-            for (const layout of layoutNames) {
+            for (const layout of bench.layouts) {
               await bench.expect(
                 `takeAlong ${axis}, ${layout}`,
                 (out) => bench.backend.takeAlong(out, bench.put(x, layout), bench.put(index, layout), axis),
@@ -152,7 +151,7 @@ export const rows: Record<string, Law> = {
             const gShape = shape.with(axis, n);
             const [g, index] = [random(gShape, dtype, 99), integers(gShape, "int32", 100, 0, shape[axis])];
             const want = addedAt(shape, g, (place) => place.with(axis, at(index, place)));
-            for (const layout of layoutNames) {
+            for (const layout of bench.layouts) {
               await bench.expect(
                 `addAlong ${axis}, ${layout}`,
                 (out) => bench.backend.addAlong(out, bench.put(g, layout), bench.put(index, layout), axis),
@@ -177,7 +176,7 @@ export const rows: Record<string, Law> = {
     ] as const) {
       const index = partialInjection([...shape], n, 101);
       const want = alongAxis(index, shape.length - 1, "int32", n, (lane) => inverse(lane, n));
-      for (const layout of layoutNames)
+      for (const layout of bench.layouts)
         await bench.expect(`invert, ${layout}`, (out) => bench.backend.invert(out, bench.put(index, layout)), want);
     }
   },
@@ -186,7 +185,7 @@ export const rows: Record<string, Law> = {
     for (const shape of keyShapes) {
       const key = integers(shape, "int32", 102, -2, 5);
       const want = alongAxis(key, shape.length - 1, "int32", shape[shape.length - 1], equalsBefore);
-      for (const layout of layoutNames)
+      for (const layout of bench.layouts)
         await bench.expect(`countEarlier, ${layout}`, (out) => bench.backend.countEarlier(out, bench.put(key, layout)), want);
     }
   },
@@ -197,7 +196,7 @@ export const rows: Record<string, Law> = {
         const key = integers(shape, "int32", 103, -2, 6);
         const count = (lane: readonly number[]): number[] => Array.from({ length: bins }, (_, e) => lane.filter((k) => k === e).length);
         const want = alongAxis(key, shape.length - 1, "int32", bins, count);
-        for (const layout of layoutNames)
+        for (const layout of bench.layouts)
           await bench.expect(`bincount, ${layout}`, (out) => bench.backend.bincount(out, bench.put(key, layout)), want);
       }
     }

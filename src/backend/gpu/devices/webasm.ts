@@ -3,7 +3,7 @@ import { assertMode, createKernel } from "../device.ts";
 import type { CompiledKernel, Device, Handle, Limits, Program } from "../device.ts";
 import type { GpuInstance, GpuLibrary } from "../library.ts";
 
-export class WebasmDevice implements Device {
+export class WebasmMode implements Device {
   readonly mode = "webasm";
   readonly description = "WebAssembly SIMD of gpu.js, one thread";
   readonly synchronous = true;

@@ -23,7 +23,10 @@ export function elementwise(
   names: readonly string[] = operandNames,
   scalars: readonly string[] = [],
 ): Program {
-  const merged = merge(shape, inputs.map((x) => stretched(x, shape)));
+  const merged = merge(
+    shape,
+    inputs.map((x) => stretched(x, shape)),
+  );
   const { threads, coordinates, prelude } = gridOf(merged.shape, limits);
   const reads = merged.layouts.map((layout, k) => `const ${names[k]} = ${arrayNames[k]}[${indexOf(coordinates, layout)}];`);
   return { threads, source: kernelSource(inputs.length, scalars, `${prelude}\n  ${reads.join(" ")}\n  ${statements}`) };

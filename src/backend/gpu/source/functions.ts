@@ -26,7 +26,7 @@ const twoOverRootPi = 2 / Math.sqrt(Math.PI);
 /** Maclaurin coefficients of erf(x) / x in x^2; Abramowitz and Stegun 7.1.5. */
 function erfCoefficients(): number[] {
   const found: number[] = [];
-  for (let n = 0, factorial = 1; n < 9; n++, factorial *= n) found.push((((-1) ** n * twoOverRootPi) / (factorial * (2 * n + 1))));
+  for (let n = 0, factorial = 1; n < 9; n++, factorial *= n) found.push(((-1) ** n * twoOverRootPi) / (factorial * (2 * n + 1)));
   return found;
 }
 
@@ -119,11 +119,16 @@ function sineOf(quarter: 0 | 1): string {
   return place >= 2.0 ? -value : value;`;
 }
 
+const passNaN = `if (!${isNumber("x")}) { return x; }`;
+
 /** What the shader languages' own functions get wrong. Measured: docs/gpu.md. */
 const shaderUnary: Partial<Record<UnaryOp, string>> = {
-  expm1: `${expm1Of("r", "x")} return r;`,
-  log: `const u = x - 1.0; ${log1pOf("r", "u", "x")} return r;`,
-  log1p: `const u = 1.0 + x; ${log1pOf("r", "x", "u")} return r;`,
+  exp: `${passNaN} return Math.exp(x);`,
+  expm1: `${passNaN} ${expm1Of("r", "x")} return r;`,
+  // The root of a negative number is NaN, as its logarithm should be; -1 / 0 is -Infinity, as the logarithm of 0 should be.
+  log: `if (!(x > 0.0)) { return x === 0.0 ? -1.0 / Math.abs(x) : Math.sqrt(x); } const u = x - 1.0; ${log1pOf("r", "u", "x")} return r;`,
+  log1p: `const u = 1.0 + x; if (!(u > 0.0)) { return u === 0.0 ? -1.0 / Math.abs(u) : Math.sqrt(u); } ${log1pOf("r", "x", "u")} return r;`,
+  sigmoid: `${passNaN} return 1.0 / (1.0 + Math.exp(-x));`,
   // tanh |x| = (1 - e^(-2|x|)) / (1 + e^(-2|x|)): the argument of exp is never positive, nothing overflows.
   tanh: `const u = -2.0 * Math.abs(x); ${expm1Of("m", "u")} const r = m / (2.0 + m); return x > 0.0 ? -r : r;`,
   softplus: `const u = Math.exp(-Math.abs(x)); const v = 1.0 + u; ${log1pOf("r", "u", "v")} return (x < 0.0 ? 0.0 : x) + r;`,

@@ -40,9 +40,7 @@ export function reduce(op: ReduceOp, { kept, layout, n, stride }: Lane, piece: n
 export function argReduce(op: ArgReduceOp, { kept, layout, n, stride }: Lane, limits: GridLimits): Program {
   const { threads, coordinates, prelude } = gridOf(kept, limits);
   const better =
-    op === "argmax"
-      ? `v > best || (!${isNumber("best")} && ${isNumber("v")})`
-      : `v < best || (${isNumber("best")} && !${isNumber("v")})`;
+    op === "argmax" ? `v > best || (!${isNumber("best")} && ${isNumber("v")})` : `v < best || (${isNumber("best")} && !${isNumber("v")})`;
   const start = indexOf(coordinates, layout);
   const body = `${prelude}
   let best = a[${start}]; let place = 0.0; let i = (${start}) * 1.0;

@@ -1,5 +1,5 @@
 /** What chapters above autograd need of the device contract: names of types, and the arithmetic of shapes. */
 export { BackendError } from "../backend/backend.ts";
-export type { Activation, ArrayType, Backend, BackendStats, DType } from "../backend/backend.ts";
+export type { Activation, ArrayType, Backend, BackendStats, DType, FusedKernel, NDArray } from "../backend/backend.ts";
 export type { Shape } from "../backend/shape.ts";
 export { formatShape, sameShape, sizeOf } from "../backend/shape.ts";

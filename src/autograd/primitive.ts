@@ -57,12 +57,14 @@ export interface Fused<N extends FusedName> {
   readonly name: N;
   type(attributes: FusedAttributes<N>, ...inputs: ArrayType[]): ArrayType;
   compose(attributes: FusedAttributes<N>, ...inputs: Tensor[]): Tensor;
+  /** The kernel, where the inputs are not those of the backend's kernel of that name; an adapter of it then. */
+  kernel?(backend: Backend): FusedKernel<FusedAttributes<N>> | undefined;
 }
 
 export function applyFused<N extends FusedName>(fused: Fused<N>, attributes: FusedAttributes<N>, ...inputs: Tensor[]): Tensor {
   const backend = backendOf(fused.name, inputs);
   const type = fused.type(attributes, ...inputs);
-  const kernel = backend.fused[fused.name] as FusedKernel<FusedAttributes<N>> | undefined;
+  const kernel = fused.kernel ? fused.kernel(backend) : (backend.fused[fused.name] as FusedKernel<FusedAttributes<N>> | undefined);
   const result = kernel?.forward(type, inputs, attributes);
   if (!kernel || !result) return fused.compose(attributes, ...inputs);
   const out = new Tensor(type, new Storage(backend, result.out));

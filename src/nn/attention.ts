@@ -2,11 +2,11 @@
  * Scaled dot-product attention. Vaswani et al. 2017, arXiv:1706.03762, eq. 1.
  * B batch, H heads, T queries, S keys, K width of a head.
  */
-import type { DType } from "../autograd/contract.ts";
+import type { Backend, DType, FusedKernel, NDArray } from "../autograd/contract.ts";
 import { formatShape } from "../autograd/contract.ts";
 import { arange } from "../autograd/create.ts";
 import { where } from "../autograd/operations.ts";
-import type { Fused } from "../autograd/primitive.ts";
+import type { Fused, FusedAttributes } from "../autograd/primitive.ts";
 import { applyFused, requireFloat } from "../autograd/primitive.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { dropout } from "./dropout.ts";
@@ -24,29 +24,78 @@ export interface AttentionOptions {
 
 const tables = new Tables();
 
-/** [T, S]: 1 where the key lies behind the query. */
-function future(like: Tensor, T: number, S: number): Tensor {
+/** [T, S] of 0, and -Infinity where the key lies behind the query. Added to the scores it costs the walk back nothing. */
+function causalBias(like: Tensor, T: number, S: number): Tensor {
   const options = { dtype: "int32", backend: like.backend } as const;
-  return tables.get(like.backend, `future ${T} ${S}`, () =>
-    arange(0, S, 1, options)
-      .sub(arange(S - T, S, 1, options).unsqueeze(1))
-      .greater(0),
-  );
+  return tables.get(like.backend, `causal ${T} ${S} ${like.dtype}`, () => {
+    const ahead = arange(0, S, 1, options).sub(arange(S - T, S, 1, options).unsqueeze(1)); // [T, S] key - query
+    return where(ahead.greater(0).cast(like.dtype), -Infinity, 0);
+  });
 }
 
 /** The probabilities, [B, H, T, S]: a query that may attend to nothing has zeros. */
 function probabilities(q: Tensor, k: Tensor, bias: Tensor | undefined, scale: number, causal: boolean): Tensor {
   const products = q.mul(scale).matmul(k.transpose()); // [B, H, T, S]
-  const scores = bias ? products.add(bias) : products;
-  const [T, S] = scores.shape.slice(-2);
-  return (causal && T > 1 ? where(future(q, T, S), -Infinity, scores) : scores).softmax(-1);
+  const [T, S] = products.shape.slice(-2);
+  const mask = causal && T > 1 ? causalBias(products, T, S) : undefined;
+  const added = bias && mask ? bias.add(mask) : (bias ?? mask); // the bias is small where it does not know the batch
+  return (added ? products.add(added) : products).softmax(-1);
 }
+
+type AttentionAttributes = FusedAttributes<"attention">;
 
 export const attentionFused: Fused<"attention"> = {
   name: "attention",
   type: (_, q, _k, v) => ({ shape: [...q.shape.slice(0, -1), v.shape[v.shape.length - 1]], dtype: q.dtype }),
   compose: ({ scale, causal }, q, k, v, bias) => probabilities(q, k, bias, scale, causal).matmul(v),
 };
+
+/** The same of one array that holds all three, [B, T, 3, H, K]: their cotangents are then laid side by side in one piece. */
+export const packedAttentionFused: Fused<"attention"> = {
+  name: "attention",
+  type: (_, { shape: [B, T, , H, K], dtype }) => ({ shape: [B, H, T, K], dtype }),
+  compose(attributes, packed, bias) {
+    const [q, k, v] = unpack(packed);
+    return attentionFused.compose(attributes, q, k, v, ...(bias ? [bias] : []));
+  },
+  kernel: (backend) => backend.fused.attention && packedKernel(backend, backend.fused.attention),
+};
+
+/** [B, T, 3, H, K] -> queries, keys and values [B, H, T, K], as views. */
+export function unpack(packed: Tensor): Tensor[] {
+  return packed.permute([2, 0, 3, 1, 4]).split(3, 0).map((part) => part.squeeze(0)); // prettier-ignore
+}
+
+function packedKernel(backend: Backend, kernel: FusedKernel<AttentionAttributes>): FusedKernel<AttentionAttributes> {
+  const parts = ({ shape: [B, T, , H, K], strides: [b, t, part, h, k], dtype, buffer, offset }: NDArray): NDArray[] =>
+    [0, 1, 2].map((i) => ({ shape: [B, H, T, K], dtype, buffer, strides: [b, h, t, k], offset: offset + i * part }));
+  return {
+    forward: (out, [packed, ...bias], attributes) => kernel.forward(out, [...parts(packed), ...bias], attributes),
+    backward(g, out, saved, [packed, ...bias], [needed, ...biasNeeded], attributes) {
+      const [dq, dk, dv, ...rest] = kernel.backward(
+        g,
+        out,
+        saved,
+        [...parts(packed), ...bias],
+        [needed, needed, needed, ...biasNeeded],
+        attributes,
+      );
+      if (!dq || !dk || !dv) return [null, ...rest];
+      const { shape, dtype } = packed;
+      const [B, T, , H, K] = shape;
+      const pieces = [dq, dk, dv].map((buffer) => ({
+        shape: [B, T, 1, H, K],
+        dtype,
+        buffer,
+        strides: [H * T * K, K, 1, T * K, 1],
+        offset: 0,
+      }));
+      const joined = backend.concat({ shape, dtype }, pieces, 2);
+      for (const { buffer } of pieces) backend.free(buffer);
+      return [joined, ...rest];
+    },
+  };
+}
 
 /**
  * softmax(q k^T scale + bias) v: q [B, H, T, K], k [B, H, S, K], v [B, H, S, V] -> [B, H, T, V]. A query that may attend to
@@ -59,6 +108,15 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   const [x, y, z] = [q, k, v].map((t) => t.atLeast("float32"));
   const out = applyFused(attentionFused, { scale, causal }, x, y, z, ...(bias ? [bias.atLeast("float32")] : []));
   return out.cast(q.dtype);
+}
+
+/** `attention` among the tokens of one sequence, queries, keys and values in one array: [B, T, 3, H, K] -> [B, H, T, K]. */
+export function selfAttention(
+  packed: Tensor,
+  { causal = false, bias, scale = 1 / Math.sqrt(packed.shape[4]) }: AttentionOptions = {},
+): Tensor {
+  const out = applyFused(packedAttentionFused, { scale, causal }, packed.atLeast("float32"), ...(bias ? [bias.atLeast("float32")] : []));
+  return out.cast(packed.dtype);
 }
 
 /** The probabilities of `attention`, [B, H, T, S]. */

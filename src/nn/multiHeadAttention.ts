@@ -2,7 +2,7 @@
 import { formatShape } from "../autograd/contract.ts";
 import { concat } from "../autograd/operations.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { attention, attentionWeights, attentionWithDropout, paddingBias } from "./attention.ts";
+import { attention, attentionWeights, attentionWithDropout, paddingBias, selfAttention, unpack } from "./attention.ts";
 import type { AttentionOptions } from "./attention.ts";
 import type { Initializer } from "./initializers.ts";
 import { Linear } from "./linear.ts";
@@ -46,6 +46,8 @@ interface Projected {
   readonly q: Tensor;
   readonly k: Tensor;
   readonly v: Tensor;
+  /** All three in one array [B, T, 3, H, K], where nothing came between. */
+  readonly packed?: Tensor;
 }
 
 /** Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2. */
@@ -75,11 +77,13 @@ export class MultiHeadAttention extends Module {
 
   /** The same, with the keys and values of all tokens so far. */
   extend(x: Tensor, input: AttentionInput, pass: Pass): { output: Tensor; seen: KeyValues } {
-    const { q, k, v } = this.#project(x, input);
+    const { q, k, v, packed } = this.#project(x, input);
     const options = scoreOptions(input, q);
-    const mixed =
-      pass.training && this.dropout > 0
-        ? attentionWithDropout(q, k, v, options, this.dropout, under(pass, "probabilities"))
+    const drops = pass.training && this.dropout > 0;
+    const mixed = drops
+      ? attentionWithDropout(q, k, v, options, this.dropout, under(pass, "probabilities"))
+      : packed
+        ? selfAttention(packed, options)
         : attention(q, k, v, options); // [B, H, T, K]
     return { output: this.output.forward(mixed.transpose(1, 2).reshape(x.shape)), seen: { keys: k, values: v } };
   }
@@ -92,17 +96,16 @@ export class MultiHeadAttention extends Module {
 
   #project(x: Tensor, { memory, values, past }: AttentionInput): Projected {
     if (x.shape.length !== 3) throw new RangeError(`MultiHeadAttention: x ${formatShape(x.shape)}: want [B, T, D]`);
-    const { q, k, v } = memory ? this.#cross(x, memory, values ?? memory) : this.#self(x);
+    if (memory) return this.#cross(x, memory, values ?? memory);
+    const [B, T, D] = x.shape;
+    // One product for all three; heads are views.
+    const packed = this.projection.forward(x).reshape([B, T, 3, this.heads, D / this.heads]);
+    const [q, k, v] = unpack(packed);
+    if (!past && !this.rotary) return { q, k, v, packed };
     const before = past?.keys.shape[2] ?? 0;
-    const turn = (heads: Tensor): Tensor => (this.rotary && !memory ? this.rotary.forward(heads, before) : heads);
+    const turn = (heads: Tensor): Tensor => this.rotary?.forward(heads, before) ?? heads;
     if (!past) return { q: turn(q), k: turn(k), v };
     return { q: turn(q), k: concat([past.keys, turn(k)], 2), v: concat([past.values, v], 2) };
-  }
-
-  /** One product for all three; heads are views. */
-  #self(x: Tensor): Projected {
-    const [q, k, v] = this.#intoHeads(this.projection.forward(x), 3);
-    return { q, k, v };
   }
 
   /** Queries of x meet keys and values from elsewhere: the same weights, read in parts. */
@@ -110,17 +113,11 @@ export class MultiHeadAttention extends Module {
     const [q, k, v] = [x, memory, values].map((source, part) => {
       const ofPart = (whole: Tensor): Tensor => beside(source, whole).split(3, -1)[part];
       const product = source.matmul(ofPart(this.projection.weight));
-      const bias = this.projection.bias && ofPart(this.projection.bias);
-      return this.#intoHeads(bias ? product.add(bias) : product, 1)[0];
+      const placed = this.projection.bias ? product.add(ofPart(this.projection.bias)) : product;
+      const [B, S, D] = placed.shape;
+      return placed.reshape([B, S, this.heads, D / this.heads]).transpose(1, 2);
     });
     return { q, k, v };
-  }
-
-  /** [B, T, parts D] -> for each part [B, H, T, K]. */
-  #intoHeads(x: Tensor, parts: number): Tensor[] {
-    const [B, T, width] = x.shape;
-    const all = x.reshape([B, T, parts, this.heads, width / parts / this.heads]).permute([2, 0, 3, 1, 4]);
-    return all.split(parts, 0).map((part) => part.squeeze(0));
   }
 
   override cost(length: number): Cost {

@@ -37,3 +37,4 @@ export type { SoftOptions } from "./softRouter.ts";
 export { afterStep } from "./steps.ts";
 export { TopKRouter } from "./topKRouter.ts";
 export type { TopKOptions } from "./topKRouter.ts";
+export { copyShared, upcycle } from "./upcycling.ts";

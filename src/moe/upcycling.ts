@@ -1,0 +1,61 @@
+/**
+ * From dense to sparse and back: functions on whole models. They match tensors by name, so the two models must have been built alike but
+ * for their feed-forward places. E experts, D width, F hidden width.
+ */
+import { formatShape, sameShape } from "../autograd/contract.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { DenseFeedForward } from "../nn/feedForward.ts";
+import type { Module } from "../nn/module.ts";
+import { FeedForwardExperts } from "./experts.ts";
+import { MoE } from "./moeLayer.ts";
+
+/**
+ * Assigns to every tensor of `to` its namesake in `from` where shape and dtype agree, and returns those names. The first step of distilling a sparse
+ * teacher into a dense student, which trains on with nn's distillationLoss: Fedus et al. 2021, arXiv:2101.03961, section 4.2.
+ */
+export function copyShared(from: Module, to: Module): string[] {
+  const source = from.state();
+  const shared = [...to.state()].flatMap(([name, tensor]): [string, Tensor, Tensor][] => {
+    const given = source.get(name);
+    return given && given.dtype === tensor.dtype && sameShape(given.shape, tensor.shape) ? [[name, tensor, given]] : [];
+  });
+  for (const [, tensor, given] of shared) tensor.assign(given);
+  return shared.map(([name]) => name);
+}
+
+/**
+ * Starts a sparse model from a trained dense one: every expert begins as the dense layer at its place, all else is copied, routers
+ * stay as they are. Komatsuzaki et al. 2022, arXiv:2212.05055. Everything is checked before anything is assigned.
+ */
+export function upcycle(dense: Module, sparse: Module): void {
+  const places = new Map(dense.namedModules());
+  const pairs = sparse.namedModules().flatMap(([path, layer]) => (layer instanceof MoE ? pairsOf(path, layer, places.get(path)) : []));
+  if (pairs.length === 0) throw new RangeError("upcycle: the second model has no sparse layer");
+  copyShared(dense, sparse);
+  for (const [expert, given] of pairs) expert.assign(given.unsqueeze(0).broadcastTo(expert.shape));
+}
+
+/** Each tensor of the experts with the dense one it starts from. */
+function pairsOf(path: string, { experts }: MoE, dense: Module | undefined): [Tensor, Tensor][] {
+  if (!(experts instanceof FeedForwardExperts)) throw new TypeError(`upcycle: "${path}" has experts that are not feed-forward networks`);
+  if (!(dense instanceof DenseFeedForward)) throw new TypeError(`upcycle: the dense model has no feed-forward layer at "${path}"`);
+  const parts: [string, Tensor | null, Tensor | null][] = [
+    ["hidden", experts.hidden, dense.hidden.weight],
+    ["hidden bias", experts.hiddenBias, dense.hidden.bias],
+    ["factor", experts.factor, dense.factor?.weight ?? null],
+    ["factor bias", experts.factorBias, dense.factor?.bias ?? null],
+    ["output", experts.output, dense.output.weight],
+    ["output bias", experts.outputBias, dense.output.bias],
+  ];
+  if (experts.kind !== dense.kind) throw new RangeError(`upcycle: "${path}" is ${experts.kind}, its dense layer ${dense.kind}`);
+  return parts.flatMap(([name, expert, given]): [Tensor, Tensor][] => {
+    if (!expert && !given) return [];
+    const fits = expert && given && expert.dtype === given.dtype && sameShape(expert.shape.slice(1), given.shape);
+    if (!fits) throw new RangeError(`upcycle: "${path}": ${name} is ${show(expert)} in the experts, ${show(given)} in the dense layer`);
+    return [[expert, given]];
+  });
+}
+
+function show(x: Tensor | null): string {
+  return x ? `${x.dtype} ${formatShape(x.shape)}` : "missing";
+}

@@ -1,0 +1,217 @@
+/** The layer, its experts, its metrics, its trace, and models made of it. P78, P83 to P86, P88 of the field. */
+import { expect } from "chai";
+import fc from "fast-check";
+import { gradients, key, noGrad, scope, tensor } from "../../src/index.ts";
+import type { Tensor } from "../../src/index.ts";
+import * as moe from "../../src/moe/index.ts";
+import { DenseFeedForward, DecoderLanguageModel, Linear, Module } from "../../src/nn/index.ts";
+import type { Pass } from "../../src/nn/index.ts";
+import { booksOf, list, normals, passOf, wide } from "./cases.ts";
+
+const [D, F, E] = [4, 5, 3];
+const base = { width: D, experts: E, random: key(3), dtype: "float64" } as const;
+const experts = (options: Partial<moe.FeedForwardExpertsOptions> = {}) => new moe.FeedForwardExperts({ ...base, hidden: F, initializer: wide, ...options });
+const router = (options: Partial<moe.SwitchOptions> = {}) => new moe.SwitchRouter({ ...base, initializer: wide, jitter: 0, ...options });
+const tokensOf = (count: number, seed = 1): Tensor => tensor(Float64Array.from(normals(count * D, key(seed).at("x"))), { shape: [1, count, D], requiresGrad: true });
+const evaluation = passOf(false, 0);
+const closeTo = (a: readonly number[], b: readonly number[], tolerance = 1e-9): void => {
+  expect(a.length).to.equal(b.length);
+  a.forEach((x, i) => expect(x).to.be.closeTo(b[i], tolerance));
+};
+
+describe("experts", () => {
+  for (const kind of ["relu", "gelu", "geglu", "swiglu"] as const)
+    it(`P86: ${kind} experts that are all one dense layer are that layer, times the gate`, () => {
+      const dense = new DenseFeedForward(D, F, { kind, random: key(4), dtype: "float64", initializer: wide });
+      for (const bias of [dense.hidden.bias, dense.output.bias]) bias?.assign(tensor(Float64Array.from(normals(bias.size, key(7)))));
+      class Model extends Module {
+        readonly feedForward: Module;
+        constructor(feedForward: Module) {
+          super();
+          this.feedForward = feedForward;
+        }
+      }
+      const layer = new moe.MoE({ router: router(), experts: experts({ kind }), trainingCapacity: Infinity });
+      const renormalised = new moe.MoE({ router: new moe.TopKRouter({ ...base, initializer: wide, choices: 2, normalise: "after" }), experts: experts({ kind }) });
+      for (const sparse of [layer, renormalised]) moe.upcycle(new Model(dense), new Model(sparse));
+      const x = tokensOf(6);
+      const wanted = list(dense.apply(x, evaluation));
+      closeTo(list(renormalised.forward(x, {}, evaluation).output), wanted);
+      for (const pass of [evaluation, passOf(true, 1)]) {
+        const { output, routing } = layer.forward(x, {}, pass);
+        closeTo(list(output), wanted.map((y, i) => y * booksOf(routing).gate[Math.floor(i / D)][0]));
+      }
+    });
+
+  it("modules as experts are what batched experts are, in slots and in sorted rows, with their gradients", () => {
+    class Expert extends Module {
+      readonly hidden: Linear;
+      readonly output: Linear;
+      constructor(batched: moe.FeedForwardExperts, e: number) {
+        super();
+        const of = (x: Tensor | null): Tensor => tensor(x ? list(x).slice((e * x.size) / E, ((e + 1) * x.size) / E) : [], { dtype: "float64" });
+        const linear = (weight: Tensor, bias: Tensor | null, from: number, to: number): Linear => {
+          const made = new Linear(from, to, { random: key(1), dtype: "float64" });
+          made.weight.assign(of(weight).reshape([from, to]));
+          made.bias?.assign(of(bias));
+          return made;
+        };
+        this.hidden = linear(batched.hidden, batched.hiddenBias, D, F);
+        this.output = linear(batched.output, batched.outputBias, F, D);
+      }
+      forward(x: Tensor, _: Pass): Tensor {
+        return this.output.forward(this.hidden.forward(x).relu());
+      }
+    }
+    const batched = experts();
+    for (const bias of [batched.hiddenBias, batched.outputBias]) bias?.assign(tensor(Float64Array.from(normals(bias.size, key(9))), { shape: bias.shape }));
+    const single = new moe.ModuleExperts([0, 1, 2].map((e) => new Expert(batched, e)));
+    for (const evaluationCapacity of [1, "dropless"] as const) {
+      const run = (which: moe.Experts): number[] => {
+        const x = tokensOf(7);
+        const { output } = new moe.MoE({ router: router(), experts: which, evaluationCapacity }).forward(x, {}, evaluation);
+        return [...list(output), ...list(gradients(output.square().sum(), [x])[0])];
+      };
+      closeTo(run(single), run(batched));
+    }
+  });
+
+  it("P83: each expert is drawn differently, by the fan-in of one", () => {
+    const { hidden, output } = new moe.FeedForwardExperts({ experts: 4, width: 30, hidden: 60, random: key(1) });
+    for (const [weight, fanIn] of [[hidden, 30], [output, 60]] as const) { // prettier-ignore
+      const each = weight.size / 4;
+      const drawn = [0, 1, 2, 3].map((e) => list(weight).slice(e * each, (e + 1) * each));
+      expect(new Set(drawn.map((w) => w.slice(0, 8).join())).size).to.equal(4);
+      for (const w of drawn) {
+        expect(Math.sqrt(w.reduce((sum, x) => sum + x * x, 0) / each) / Math.sqrt(0.1 / fanIn)).to.be.closeTo(0.8796, 0.05);
+        expect(Math.max(...w.map(Math.abs))).to.be.at.most(2 * Math.sqrt(0.1 / fanIn));
+      }
+    }
+  });
+
+  it("P84: expert dropout is off in evaluation, differs between experts, and keeps the mean", () => {
+    const ones = (shape: readonly number[], _: unknown, options = {}): Tensor => tensor(new Float64Array(shape.reduce((a, b) => a * b, 1)).fill(1), { ...options, shape });
+    const dropping = new moe.FeedForwardExperts({ ...base, hidden: 40, initializer: ones, dropout: 0.4, bias: false });
+    const layout = { experts: E, lead: [E, 50], offsets: null, project: (x: Tensor, w: Tensor) => x.matmul(w), spread: (v: Tensor) => v.unsqueeze(1) };
+    const rows = tensor(new Float64Array(E * 50 * D).fill(1), { shape: [E, 50, D] });
+    const plain = list(dropping.forward(rows, layout, evaluation));
+    expect(new Set(plain)).to.deep.equal(new Set([40 * D]));
+    const noisy = list(dropping.forward(rows, layout, passOf(true, 1)));
+    expect(noisy.slice(0, 50 * D)).to.not.deep.equal(noisy.slice(50 * D, 100 * D));
+    expect(noisy.reduce((a, b) => a + b, 0) / noisy.length / (40 * D)).to.be.closeTo(1, 0.05);
+  });
+
+  it("P85: parameters and floating-point operations are those of the shapes", () => {
+    const layer = new moe.MoE({ router: router(), experts: experts({ bias: false }) });
+    expect(layer.parameters().reduce((sum, x) => sum + x.size, 0)).to.equal(E * 2 * D * F + D * E);
+    expect(layer.cost(1)).to.deep.equal({ active: 2 * D * F + D * E, flops: 2 * (2 * D * F) + 2 * D * E });
+    const top2 = new moe.MoE({ router: new moe.TopKRouter({ ...base, choices: 2 }), experts: experts({ bias: false, kind: "swiglu" }) });
+    expect(top2.cost(1).flops).to.equal(2 * 2 * (3 * D * F) + 2 * D * E);
+  });
+});
+
+describe("layer", () => {
+  it("adds shared experts to every token, dropped or not", () => {
+    const shared = new DenseFeedForward(D, F, { random: key(4), dtype: "float64", initializer: wide });
+    const alone = new moe.MoE({ router: router(), experts: experts(), evaluationCapacity: 0.01 });
+    const both = new moe.MoE({ router: router(), experts: experts(), evaluationCapacity: 0.01, shared });
+    const x = tokensOf(6);
+    closeTo(list(both.forward(x, {}, evaluation).output), list(alone.forward(x, {}, evaluation).output.add(shared.apply(x, evaluation))));
+  });
+
+  it("takes its capacity from the mode: slots while training, no drops in evaluation", () => {
+    const layer = new moe.MoE({ router: router(), experts: experts() });
+    expect([passOf(true, 1), evaluation].map((pass) => layer.forward(tokensOf(6), {}, pass).routing.kind)).to.deep.equal(["slots", "sorted"]);
+  });
+
+  it("survives the scope it was computed in", () => {
+    const layer = new moe.MoE({ router: router(), experts: experts() });
+    const x = tokensOf(6);
+    for (const pass of [passOf(true, 1), evaluation]) {
+      const { routing } = scope(() => noGrad(() => layer.forward(x, {}, pass)));
+      const rows = routing.dispatch(x.reshape([6, D]));
+      expect(list(routing.combine(layer.experts.forward(rows, routing.layout, evaluation)))).to.have.length(6 * D);
+    }
+  });
+
+  it("refuses experts that the router does not count, and capacities that are none", () => {
+    expect(() => new moe.MoE({ router: router({ experts: 2 }), experts: experts() })).to.throw(RangeError, "the router knows 2 experts, there are 3");
+    expect(() => new moe.MoE({ router: router(), experts: experts(), trainingCapacity: -1 })).to.throw(RangeError, "capacity factor -1");
+  });
+});
+
+describe("metrics", () => {
+  const route = async (count: number, factor: moe.CapacityFactor, seed: number, padding = 0) => {
+    const mask = tensor(Float64Array.from({ length: count }, (_, t) => Number(t < count - padding)), { shape: [1, count] });
+    const routing = router().route({ tokens: tokensOf(count, seed), mask, capacityFactor: factor, pass: evaluation });
+    return { routing, host: await moe.readBooks(routing) };
+  };
+
+  it("P78 P88: count what the books say", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 9 }), fc.constantFrom<moe.CapacityFactor>(0.5, 1, 2, "dropless"), fc.nat(50), fc.nat(3), async (count, factor, seed, padding) => {
+        const { routing, host } = await route(count, factor, seed, Math.min(padding, count));
+        const { expert, slot, gate } = booksOf(routing);
+        const m = moe.measure(host);
+        const made = expert.flat().filter((e) => e >= 0);
+        const kept = slot.flat().filter((s) => s >= 0).length;
+        expect(m.load).to.deep.equal([0, 1, 2].map((e) => made.filter((x) => x === e).length));
+        expect(m.tokens).to.equal(made.length);
+        expect(m.dropped).to.be.closeTo(made.length ? 1 - kept / made.length : 0, 1e-12);
+        expect(m.maxViolation).to.be.within(0, E - 1 + 1e-12);
+        expect(m.loadEntropy).to.be.within(0, 1 + 1e-12);
+        const rows = factor === "dropless" ? kept : E * moe.capacityOf(count, E, factor);
+        expect(m.utilisation).to.be.closeTo(rows ? kept / rows : 0, 1e-12);
+        const gates = gate.flatMap((row, t) => row.filter((_, k) => slot[t][k] >= 0));
+        expect(m.confidence).to.be.closeTo(kept ? gates.reduce((a, b) => a + b, 0) / kept : 0, 1e-9);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it("P78: even load has entropy 1 and violation 0, collapse 0 and E - 1", () => {
+    const books = (expert: number[]): moe.HostBooks => ({ tokens: expert.length, experts: E, choices: 1, rows: expert.length, expertOfChoice: Int32Array.from(expert), slotOfChoice: Int32Array.from(expert.keys()), gate: new Float64Array(expert.length).fill(1) });
+    const [even, one] = [[0, 1, 2], [1, 1, 1]].map((expert) => moe.measure(books(expert))); // prettier-ignore
+    expect([even.maxViolation, one.maxViolation, one.loadEntropy]).to.deep.equal([0, E - 1, 0]);
+    expect(even.loadEntropy).to.be.closeTo(1, 1e-12);
+    expect(moe.measure(books([0]), books([1]), books([2])).maxViolation, "together").to.equal(0);
+  });
+
+  it("drops by position and by class add up to all drops", async () => {
+    const { host } = await route(9, 0.5, 3, 1);
+    const position = Array.from({ length: 9 }, (_, t) => t);
+    const by = moe.droppedBy(host, position, 9);
+    const m = moe.measure(host);
+    expect(by.tokens.reduce((a, b) => a + b, 0)).to.equal(m.tokens);
+    expect(by.dropped.reduce((a, b) => a + b, 0)).to.be.closeTo(m.dropped * m.tokens, 1e-9);
+    expect(m.dropped).to.be.greaterThan(0);
+    const table = moe.expertsByClass(host, position.map((t) => t % 2), 2);
+    expect([0, 1, 2].map((e) => table[0][e] + table[1][e])).to.deep.equal(m.load);
+    expect(() => moe.droppedBy(host, [1], 2)).to.throw(RangeError, "1 classes for 9 tokens");
+  });
+});
+
+describe("trace", () => {
+  it("says for every layer and token which expert, how sure, and whether there was room", async () => {
+    const model = new DecoderLanguageModel({
+      vocabulary: 7, width: 8, layers: 2, heads: 2, hidden: 8, random: key(1),
+      feedForward: (_layer, { random }) =>
+        new moe.MoE({ router: new moe.SwitchRouter({ width: 8, experts: 2, random }), experts: new moe.FeedForwardExperts({ experts: 2, width: 8, hidden: 8, random }), evaluationCapacity: 0.5 }),
+    }); // prettier-ignore
+    const ids = tensor(Int32Array.of(1, 2, 3, 4, 5, 6), { shape: [2, 3] });
+    const tokens = await moe.trace(model, ids);
+    expect(tokens.map(({ layer, sequence, position }) => [layer, sequence, position].join())).to.deep.equal(
+      [0, 1].flatMap((l) => [0, 1].flatMap((s) => [0, 1, 2].map((p) => [l, s, p].join()))),
+    );
+    for (const { probs, choices } of tokens) {
+      expect(probs.reduce((a, b) => a + b, 0)).to.be.closeTo(1, 1e-6);
+      expect(choices).to.have.length(1);
+      expect(choices[0].gate).to.be.closeTo(Math.max(...probs), 1e-6);
+      expect(choices[0].kept).to.equal(choices[0].slot >= 0);
+    }
+    expect(tokens.filter(({ choices }) => !choices[0].kept).length, "dropped").to.be.greaterThan(0);
+    const text = moe.formatTrace(tokens, (s, p) => "abcdef"[s * 3 + p]);
+    expect(text.split("\n")).to.have.length(12 + 4);
+    expect(text).to.match(/layer 1, sequence 1\n    0 {2}"d" {2}expert [01] gate 0\.\d{3} /).and.to.include("x dropped");
+  });
+});

@@ -25,13 +25,14 @@ export interface CurveOptions extends Captions {
 }
 
 const MOST_POINTS = 160;
+const MARKED = 30;
 
 /** Lines over a common axis, each with its own colour, dashes and marks, and baselines with their names at the right. */
 export function curve({ series, baselines = [], x, y, height = 250, ...captions }: CurveOptions): string {
   const thin = series.map(({ name, points }) => ({ name, points: thinned(points.filter(isFinitePoint)) }));
   const levels = baselines.filter(({ value }) => Number.isFinite(value));
   return drawing("curve", captions, () => {
-    const key = legend(thin.map(({ name }, i) => ({ name, sign: (at, middle) => sample(i, at, middle) })));
+    const key = legend(thin.map(({ name, points }, i) => ({ name, sign: (at, middle) => sample(i, at, middle, points.length <= MARKED) })));
     const names = levels.map(({ name, value }) => `${name} ${value.toFixed(2)}`);
     const room = Math.min(120, Math.max(0, ...names.map((name) => textWidth(name, 10.5) + 16)));
     const plot: Plot = { left: 34, right: 410 - room, top: key.height + 26, bottom: key.height + height - 34 };
@@ -80,14 +81,14 @@ const round = (x: number) => Math.round(x * 10) / 10;
 
 function path(points: readonly Point[], index: number, name: string): string {
   const d = points.map(([x, y], i) => `${i === 0 ? "M" : "L"}${round(x)} ${round(y)}`).join("");
-  const marks = points.length <= 30 ? points.map(([x, y]) => mark(index, x, y)) : [];
+  const marks = points.length <= MARKED ? points.map(([x, y]) => mark(index, x, y)) : [];
   const stroke = element("path", { class: "line", d, "stroke-dasharray": dashes[index % dashes.length] });
   return element("g", { class: colourClass(index) }, element("title", {}, escape(name)), stroke, ...marks);
 }
 
-function sample(index: number, x: number, y: number): string {
+function sample(index: number, x: number, y: number, marked: boolean): string {
   const stroke = line(x, y, x + 22, y, { class: "line", "stroke-dasharray": dashes[index % dashes.length] });
-  return element("g", { class: colourClass(index) }, stroke, mark(index, x + 11, y));
+  return element("g", { class: colourClass(index) }, stroke, marked ? mark(index, x + 11, y) : "");
 }
 
 // A shape per series: disc, square, diamond, triangle.

@@ -98,7 +98,7 @@ function emptySlot(at: Place): string {
 function tokenMark(at: Place, token: string, title: string, look: Readonly<Record<string, string>>): string {
   const tint = look["fill"] === undefined ? element("rect", { ...at, rx: 3, class: "area", "fill-opacity": 0.16 }) : "";
   const box = element("rect", { ...at, rx: 3, class: look["fill"] === undefined ? "outline" : undefined, stroke: "var(--c)", ...look });
-  const halo = { stroke: "var(--paper)", "stroke-width": 3, "paint-order": "stroke" };
+  const halo = { stroke: "var(--paper)", "stroke-width": 6, "stroke-linejoin": "round", "paint-order": "stroke" };
   const name = label(fitted(token, at.width - 6, 12), at.x + at.width / 2, at.y + at.height / 2 + 4, {
     "text-anchor": "middle",
     ...(look["fill"] === undefined ? {} : halo),

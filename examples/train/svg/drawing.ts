@@ -30,10 +30,11 @@ export function drawing(kind: string, { title, description }: Captions, body: (i
   const top = lines.length * TITLE_LINE + (lines.length > 0 ? 6 : 0);
   const heading = lines.map((line, i) => label(line, 0, (i + 1) * TITLE_LINE - 4, { class: "strong", "font-size": TITLE_SIZE }));
   const size = { width, height: top + height, viewBox: `0 0 ${width} ${Math.ceil(top + height)}` };
+  const style = width > WIDTH ? `min-width:${Math.round(width * 0.9)}px` : undefined; // letters stay legible where a page shrinks drawings
   const names = { role: "img", "aria-labelledby": `${id}-title ${id}-desc` };
   return element(
     "svg",
-    { xmlns: "http://www.w3.org/2000/svg", class: "switchyard", ...size, ...names },
+    { xmlns: "http://www.w3.org/2000/svg", class: "switchyard", style, ...size, ...names },
     element("title", { id: `${id}-title` }, escape(title)),
     element("desc", { id: `${id}-desc` }, escape(description)),
     element("style", {}, styleSheet),
@@ -105,7 +106,7 @@ export function axes(
   );
   const names = [
     label(x.name, (plot.left + plot.right) / 2, plot.bottom + 30, { class: "muted small", "text-anchor": "middle" }),
-    label(y.name, 0, plot.top - 8, { class: "muted small" }),
+    label(y.name, 0, plot.top - 11, { class: "muted small" }),
   ];
   return {
     marks: [...rows, ...columns, line(plot.left, plot.bottom, plot.right, plot.bottom, { class: "axis" }), ...names],

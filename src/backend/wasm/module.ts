@@ -5,7 +5,9 @@ import { arithmeticOf } from "./kernels/arithmetic.ts";
 import { copyKernels } from "./kernels/copy.ts";
 import { elementwiseKernels } from "./kernels/elementwise.ts";
 import { matmulKernels } from "./kernels/matmul.ts";
+import { trainingKernels } from "./kernels/activation.ts";
 import { reduceKernels } from "./kernels/reduce.ts";
+import { rowKernels } from "./kernels/rows.ts";
 import { f32x4, v128 } from "./instructions.ts";
 import type { V128 } from "./instructions.ts";
 import { engine } from "./platform.ts";
@@ -41,5 +43,7 @@ export function kernelModule({ memory, modern, relaxed }: ModuleOptions): Uint8A
   copyKernels(module);
   reduceKernels(module);
   matmulKernels(module, arithmetic);
+  rowKernels(module, arithmetic);
+  trainingKernels(module, arithmetic);
   return module.bytes();
 }

@@ -6,11 +6,13 @@
  * merged, and what then still has no pattern is copied first.
  */
 import { BackendError } from "../backend.ts";
-import type { ArrayType, BinaryOp, Buffer, DType, NDArray, ReduceOp, TypedArray, UnaryOp } from "../backend.ts";
+import type { ArrayType, BinaryOp, Buffer, DType, FusedKernels, NDArray, ReduceOp, TypedArray, UnaryOp } from "../backend.ts";
 import { CpuBackend } from "../cpu/cpuBackend.ts";
+import { fusedKernels as referenceFused } from "../cpu/fused.ts";
 import { mergeAxes } from "../cpu/strided.ts";
 import { broadcastStrides, isContiguous, sameShape, sizeOf, stridesOf } from "../shape.ts";
 import type { Shape } from "../shape.ts";
+import { fusedKernels } from "./fused.ts";
 import { binaryFunctions, unaryFunctions } from "./kernels/elementwise.ts";
 import type { Heap } from "./memory.ts";
 import { matmulPlan, multiply, packed } from "./products.ts";
@@ -39,6 +41,11 @@ const vectors = (n: number): number => Math.ceil(n / 4);
 export class WasmBackend extends CpuBackend {
   override readonly name: string = "wasm";
   override readonly description: string;
+  override readonly fused: FusedKernels = fusedKernels(this, referenceFused({
+    launch: (name, out, inputs, kernel) => this.launch(name, out, inputs, kernel),
+    update: (name, inputs, kernel) => this.update(name, inputs, kernel),
+    free: (buffer) => this.free(buffer),
+  }));
   readonly #heap: Heap;
   readonly #threads: Threads;
 
@@ -186,7 +193,7 @@ export class WasmBackend extends CpuBackend {
     if (out.dtype !== "float32" || condition.dtype !== "float32" || n === 0) return super.select(out, condition, x, y);
     const operands = [condition, x, y].map((operand) => stretched(operand, out.shape));
     const single = operands.map(({ strides }) => n > 1 && strides.every((step, axis) => step === 0 || out.shape[axis] === 1));
-    const listed = operands.map((operand, k) => (k > 0 && single[k] ? { ...operand, shape: [], strides: [] } : operand));
+    const listed = operands.map((operand, k) => (k > 0 && single[k] ? read(operand, [], []) : operand));
     const kernel = `select_${single[1] ? "s" : "v"}${single[2] ? "s" : "v"}`;
     return this.contiguous(listed, (...from) => this.make(out, (to) => this.start(kernel, vectors(n), n, to, ...from)));
   }
@@ -298,9 +305,14 @@ function alongOf([, dx, dy]: readonly number[]): string | undefined {
 }
 
 function stretched(x: NDArray, shape: Shape): NDArray {
-  return sameShape(x.shape, shape) ? x : { ...x, shape, strides: broadcastStrides(x.shape, x.strides, shape) };
+  return sameShape(x.shape, shape) ? x : read(x, shape, broadcastStrides(x.shape, x.strides, shape));
+}
+
+/** `x` in another shape. Field by field, because x may be a class whose fields are getters. */
+function read({ dtype, buffer, offset }: NDArray, shape: Shape, strides: readonly number[]): NDArray {
+  return { shape, dtype, buffer, strides, offset };
 }
 
 function permuted(x: NDArray, axes: readonly number[]): NDArray {
-  return { ...x, shape: axes.map((axis) => x.shape[axis]), strides: axes.map((axis) => x.strides[axis]) };
+  return read(x, axes.map((axis) => x.shape[axis]), axes.map((axis) => x.strides[axis]));
 }

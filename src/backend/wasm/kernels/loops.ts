@@ -3,6 +3,8 @@ import { f32x4, i32, i32x4, v128 } from "../instructions.ts";
 import type { F32, I32, V128 } from "../instructions.ts";
 import type { Body, Local } from "../assembler.ts";
 
+export const ZERO = f32x4.const(0);
+
 /** The end of a row that does not fill a vector. */
 export interface Tail {
   /** 4, 8 or 12. */
@@ -33,6 +35,17 @@ export function store(f: Body, address: I32, value: V128, tail?: Tail): void {
   }, () => f.do(v128.store32Lane(to, lanes, 0)));
 }
 
+/** Stores vectors one after the other, as far as `left` bytes exist. */
+export function storeStrip(f: Body, address: I32, left: I32, values: readonly V128[]): void {
+  for (const [k, value] of values.entries()) {
+    const to = i32.add(address, 16 * k);
+    const bytes = f.let(i32.sub(left, 16 * k));
+    f.if(i32.ge(bytes, 16), () => store(f, to, value), () => {
+      f.if(i32.gt(bytes, 0), () => store(f, to, value, { bytes, mask: ZERO }));
+    });
+  }
+}
+
 /** `value`, with `neutral` in the lanes that do not exist. */
 export function within(value: V128, neutral: V128, tail?: Tail): V128 {
   return tail ? v128.select(tail.mask, value, neutral) : value;
@@ -60,5 +73,3 @@ export function maxOf(f: Body): Combine {
     return v128.select(v128.or(f32x4.gt(b, a), f32x4.ne(a, a)), b, a);
   };
 }
-
-export const ZERO = f32x4.const(0);

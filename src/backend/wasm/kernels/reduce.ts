@@ -6,7 +6,7 @@ import { f32, f32x4, f64, i32, v128 } from "../instructions.ts";
 import type { V128 } from "../instructions.ts";
 import type { Body, Module } from "../assembler.ts";
 import type { ReduceOp } from "../../backend.ts";
-import { ZERO, acrossLanes, forVectors, maxOf, store, sumLanes, within } from "./loops.ts";
+import { ZERO, acrossLanes, forVectors, maxOf, storeStrip, sumLanes, within } from "./loops.ts";
 
 type Combine = (x: V128, y: V128) => V128;
 
@@ -77,15 +77,7 @@ function reduceColumns(m: Module, op: ReduceOp): void {
         });
         for (const [k, total] of totals.entries()) f.set(total, combine(total, sums[k]));
       });
-      const left = f.let(i32.sub(bytes, strip));
-      const row = f.let(i32.add(out, strip));
-      for (const [k, total] of totals.entries()) {
-        f.if(i32.gt(left, 16 * k), () => {
-          const here = i32.sub(left, 16 * k);
-          const tail = { bytes: f.let(here), mask: ZERO };
-          f.if(i32.ge(tail.bytes, 16), () => store(f, i32.add(row, 16 * k), total), () => store(f, i32.add(row, 16 * k), total, tail));
-        });
-      }
+      storeStrip(f, f.let(i32.add(out, strip)), f.let(i32.sub(bytes, strip)), totals);
     });
   });
 }

@@ -1,0 +1,140 @@
+/** Fused functions in float32; what they do not serve goes to the reference. R rows, D width, V classes. */
+import { sizeOf } from "../shape.ts";
+import type { Activation, AdamStep, ArrayType, Buffer, FusedKernel, FusedKernels, NDArray } from "../backend.ts";
+import type { WasmBackend } from "./wasmBackend.ts";
+
+export function fusedKernels(backend: WasmBackend, reference: FusedKernels): FusedKernels {
+  return {
+    softmax: either(ofRow(backend, "softmax"), reference.softmax),
+    logSoftmax: either(ofRow(backend, "logSoftmax"), reference.logSoftmax),
+    crossEntropy: either(crossEntropy(backend), reference.crossEntropy),
+    layerNorm: either(norm(backend, "layerNorm"), reference.layerNorm),
+    rmsNorm: either(norm(backend, "rmsNorm"), reference.rmsNorm),
+    biasActivation: either(activation(backend), reference.biasActivation),
+    adam: (step) => (step.parameters.every(({ dtype }) => dtype === "float32") ? adam(backend, step) : reference.adam?.(step)),
+  };
+}
+
+/** The assembled kernel for float32 with something in it, else the other, if there is one. */
+function either<A>(fast: FusedKernel<A>, reference: FusedKernel<A> | undefined): FusedKernel<A> {
+  const choose = (x: NDArray): FusedKernel<A> | undefined => (x.dtype === "float32" && sizeOf(x.shape) > 0 ? fast : reference);
+  return {
+    forward: (out, inputs, attributes) => choose(inputs[0])?.forward(out, inputs, attributes),
+    backward: (g, out, saved, inputs, needed, attributes) =>
+      choose(inputs[0])?.backward(g, out, saved, inputs, needed, attributes) ?? inputs.map(() => null),
+  };
+}
+
+const widthOf = ({ shape }: ArrayType): number => shape[shape.length - 1];
+
+function ofRow(backend: WasmBackend, name: string): FusedKernel<null> {
+  const size = (x: ArrayType): [number, number] => [sizeOf(x.shape) / widthOf(x), 10 * sizeOf(x.shape)];
+  return {
+    forward: (out, [x]) => ({
+      out: backend.contiguous([x], (from) => backend.make(out, (to) => backend.start(name, ...size(x), to, from, widthOf(x)))),
+      saved: [],
+    }),
+    backward: (g, out, _saved, [x], [needed]) => {
+      if (!needed) return [null];
+      const kernel = `${name}Cotangent`;
+      return [backend.contiguous([g, out], (slope, y) => backend.make(x, (to) => backend.start(kernel, ...size(x), to, slope, y, widthOf(x))))];
+    },
+  };
+}
+
+function crossEntropy(backend: WasmBackend): FusedKernel<{ ignoreIndex: number }> {
+  return {
+    forward: (out, [logits, target], { ignoreIndex }) => backend.contiguous([logits, target], (x, classes) => {
+      const [rows, columns] = logits.shape;
+      const kept = backend.make({ shape: [rows, 2], dtype: "float32" }, () => {});
+      const loss = backend.make(out, (to) => {
+        backend.start("crossEntropy", rows, 8 * rows * columns, to, x, classes, backend.addressOf(kept), ignoreIndex, columns);
+      });
+      return { out: loss, saved: [kept] };
+    }),
+    backward: (g, _out, [kept], [logits, target], [needed], { ignoreIndex }) => {
+      if (!needed) return [null, null];
+      const [rows, columns] = logits.shape;
+      const slope = backend.contiguous([g, logits, target], (slopes, x, classes) => backend.make(logits, (to) => {
+        backend.start("crossEntropyCotangent", rows, 8 * rows * columns, to, slopes, x, classes, backend.addressOf(kept), ignoreIndex, columns);
+      }));
+      return [slope, null];
+    },
+  };
+}
+
+/** Layer norm with its bias, or RMS norm without. Saved: [R, 2], each row's mean and scale. */
+function norm(backend: WasmBackend, name: string): FusedKernel<{ eps: number }> {
+  return {
+    forward: (out, [x, weight, bias], { eps }) => backend.contiguous([x, weight, bias ?? weight], (from, w, b) => {
+      const [columns, n] = [widthOf(x), sizeOf(x.shape)];
+      const saved = backend.make({ shape: [n / columns, 2], dtype: "float32" }, () => {});
+      const result = backend.make(out, (to) => backend.start(name, n / columns, 2 * n, to, backend.addressOf(saved), from, w, b, eps, columns));
+      return { out: result, saved: [saved] };
+    }),
+    backward: (g, _out, [saved], [x, weight, bias], needed) => backend.contiguous([g, x, weight], (slope, from, w) => {
+      const [columns, n] = [widthOf(x), sizeOf(x.shape)];
+      const kept = backend.addressOf(saved);
+      const dx = needed[0] ? backend.make(x, (to) => backend.start(`${name}Cotangent`, n / columns, 3 * n, to, slope, from, w, kept, columns)) : null;
+      if (!needed[1] && !needed[2]) return [dx, null, ...(bias ? [null] : [])];
+      const dw = backend.make(weight, () => {});
+      const db = backend.make(weight, () => {});
+      const [toWeight, toBias] = [backend.addressOf(dw), backend.addressOf(db)];
+      backend.start(`${name}WeightCotangent`, Math.ceil(columns / 8), 2 * n, toWeight, toBias, slope, from, kept, n / columns, columns);
+      const both = [dw, db].map((buffer, i) => (needed[i + 1] ? buffer : release(backend, buffer)));
+      return [dx, both[0], ...(bias ? [both[1]] : [])];
+    }),
+  };
+}
+
+function release(backend: WasmBackend, buffer: Buffer): null {
+  backend.free(buffer);
+  return null;
+}
+
+/** Rough nanoseconds for a number on one thread. */
+const cost: Record<Activation, number> = { relu: 0.5, gelu: 6, geluTanh: 4, silu: 4 };
+
+function activation(backend: WasmBackend): FusedKernel<{ activation: Activation }> {
+  const launch = (x: NDArray, bias: NDArray | undefined, g: NDArray, name: Activation, suffix: string): Buffer =>
+    backend.contiguous([x, g, bias ?? x], (from, slope, biases) => backend.make(x, (to) => {
+      const [columns, n] = [widthOf(x), sizeOf(x.shape)];
+      const work = cost[name] * n;
+      if (!bias) return backend.start(`${name}Activation${suffix}`, Math.ceil(n / 4), work, to, from, slope);
+      const group = n / sizeOf(bias.shape);
+      backend.start(`${name}Bias${suffix}`, n / columns, work, to, from, biases, slope, columns, group);
+    }));
+  return {
+    forward: (_out, [x, bias], attributes) => ({ out: launch(x, bias, x, attributes.activation, ""), saved: [] }),
+    backward: (g, _out, _saved, [x, bias], needed, attributes) => {
+      const dx = launch(x, bias, g, attributes.activation, "Cotangent");
+      const db = bias && needed[1] ? sumToBias(backend, dx, x, bias) : null;
+      if (!needed[0]) backend.free(dx);
+      return [needed[0] ? dx : null, ...(bias ? [db] : [])];
+    },
+  };
+}
+
+/** Sums the rows that share a bias. */
+function sumToBias(backend: WasmBackend, dx: Buffer, x: NDArray, bias: NDArray): Buffer {
+  const columns = widthOf(x);
+  const groups = sizeOf(bias.shape) / columns;
+  const rows = sizeOf(x.shape) / columns / groups;
+  return backend.make(bias, (to) => {
+    for (let e = 0; e < groups; e++) {
+      const from = backend.addressOf(dx) + 4 * e * rows * columns;
+      backend.start("sumColumns", Math.ceil(columns / 16), (rows * columns) / 2, to + 4 * e * columns, from, rows, columns);
+    }
+  });
+}
+
+/** All arrays are contiguous, and nobody else reads what is overwritten. */
+function adam(backend: WasmBackend, step: AdamStep): void {
+  const { lr, beta1, beta2, eps, correction1, correction2, gradScale } = step;
+  const scale = gradScale ? backend.read(gradScale)[gradScale.offset] : 1;
+  for (const [i, parameter] of step.parameters.entries()) {
+    const n = sizeOf(parameter.shape);
+    const arrays = [parameter, step.gradients[i], step.first[i], step.second[i]].map((x) => backend.address(x));
+    backend.start("adam", Math.ceil(n / 4), 2 * n, ...arrays, scale, lr, beta1, 1 - beta1, beta2, 1 - beta2, eps, step.weightDecay[i], correction1, correction2);
+  }
+}

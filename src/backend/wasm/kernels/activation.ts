@@ -1,0 +1,102 @@
+/** Activations with their bias in one pass, their cotangents, and the optimiser's step. z = x + bias. */
+import { f32x4, i32, v128 } from "../instructions.ts";
+import type { I32, V128 } from "../instructions.ts";
+import type { Body, Module } from "../assembler.ts";
+import type { Activation } from "../../backend.ts";
+import type { Arithmetic } from "./arithmetic.ts";
+import { forVectors, splat, store } from "./loops.ts";
+import { normalCdf, normalDensity, sigmoid } from "./math.ts";
+import type { Scribe } from "./math.ts";
+
+const { add, sub, mul, div } = f32x4;
+
+interface Pair {
+  readonly of: (s: Scribe, z: V128) => V128;
+  readonly slope: (s: Scribe, z: V128) => V128;
+}
+
+/** GELU by tanh, Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2: z sigmoid(2 u), u = sqrt(2 / pi) (z + 0.044715 z^3). */
+const TWICE = 2 * Math.sqrt(2 / Math.PI);
+const CUBIC = 0.044715;
+const tanhGate = (s: Scribe, z: V128): V128 => sigmoid(s, mul(mul(z, TWICE), s.madd(mul(z, z), f32x4.const(CUBIC), f32x4.const(1))));
+
+/** z is a local. */
+const pairs: Record<Activation, Pair> = {
+  relu: { of: (_, z) => f32x4.max(z, 0), slope: (_, z) => v128.and(f32x4.gt(z, 0), f32x4.const(1)) },
+  gelu: { of: (s, z) => mul(z, normalCdf(s, z)), slope: (s, z) => s.madd(z, normalDensity(s, z), normalCdf(s, z)) },
+  geluTanh: {
+    of: (s, z) => mul(z, tanhGate(s, z)),
+    slope: (s, z) => {
+      const gate = s.f.let(tanhGate(s, z));
+      const inner = mul(s.madd(mul(z, z), f32x4.const(3 * CUBIC), f32x4.const(1)), TWICE);
+      return s.madd(mul(z, mul(gate, sub(1, gate))), inner, gate);
+    },
+  },
+  silu: {
+    of: (s, z) => mul(z, sigmoid(s, z)),
+    slope: (s, z) => {
+      const gate = s.f.let(sigmoid(s, z));
+      return mul(gate, s.madd(z, sub(1, gate), f32x4.const(1)));
+    },
+  },
+};
+
+const WITH_BIAS = { out: "i32", x: "i32", bias: "i32", g: "i32", columns: "i32", group: "i32", begin: "i32", end: "i32" } as const;
+
+/** Rows of x; `group` rows share a bias, and so on through the biases. */
+function forBiasedRows(f: Body, p: { readonly [Name in keyof typeof WITH_BIAS]: I32 }, value: (z: V128, g: I32) => V128): void {
+  const bytes = f.let(i32.shl(p.columns, 2));
+  f.for(p.begin, p.end, 1, (r) => {
+    const row = f.let(i32.mul(r, bytes));
+    const bias = f.let(i32.add(p.bias, i32.mul(i32.divU(r, p.group), bytes)));
+    const [x, g, out] = [p.x, p.g, p.out].map((base) => f.let(i32.add(base, row)));
+    forVectors(f, bytes, (at, tail) => {
+      const z = f.let(add(v128.load(i32.add(x, at)), v128.load(i32.add(bias, at))));
+      store(f, i32.add(out, at), value(z, i32.add(g, at)), tail);
+    });
+  });
+}
+
+function activationKernels(m: Module, { madd }: Arithmetic): void {
+  for (const [name, { of, slope }] of Object.entries(pairs)) {
+    m.export(`${name}Activation`, { out: "i32", x: "i32", g: "i32", begin: "i32", end: "i32" }, (f, p) => {
+      f.for(i32.shl(p.begin, 4), i32.shl(p.end, 4), 16, (at) => f.do(v128.store(i32.add(p.out, at), of({ f, madd }, f.let(v128.load(i32.add(p.x, at)))))));
+    });
+    m.export(`${name}ActivationCotangent`, { out: "i32", x: "i32", g: "i32", begin: "i32", end: "i32" }, (f, p) => {
+      f.for(i32.shl(p.begin, 4), i32.shl(p.end, 4), 16, (at) => {
+        const z = f.let(v128.load(i32.add(p.x, at)));
+        f.do(v128.store(i32.add(p.out, at), mul(v128.load(i32.add(p.g, at)), slope({ f, madd }, z))));
+      });
+    });
+    m.export(`${name}Bias`, WITH_BIAS, (f, p) => forBiasedRows(f, p, (z) => of({ f, madd }, z)));
+    m.export(`${name}BiasCotangent`, WITH_BIAS, (f, p) => forBiasedRows(f, p, (z, g) => mul(v128.load(g), slope({ f, madd }, z))));
+  }
+}
+
+/** Kingma and Ba 2015 (arXiv:1412.6980), algorithm 1, with the decoupled decay of Loshchilov and Hutter 2019 (arXiv:1711.05101), algorithm 2. */
+function adamKernel(m: Module): void {
+  m.export("adam", {
+    p: "i32", g: "i32", m: "i32", v: "i32", scale: "f32", lr: "f32", beta1: "f32", rest1: "f32", beta2: "f32", rest2: "f32",
+    eps: "f32", decay: "f32", correction1: "f32", correction2: "f32", begin: "i32", end: "i32",
+  }, (f, { p, g, m: first, v: second, begin, end, ...numbers }) => {
+    const scale = splat(f, numbers.scale);
+    const lr = splat(f, numbers.lr);
+    const [beta1, rest1, beta2, rest2] = [numbers.beta1, numbers.rest1, numbers.beta2, numbers.rest2].map((x) => splat(f, x));
+    const [eps, decay, correction1, correction2] = [numbers.eps, numbers.decay, numbers.correction1, numbers.correction2].map((x) => splat(f, x));
+    f.for(i32.shl(begin, 4), i32.shl(end, 4), 16, (at) => {
+      const slope = f.let(mul(v128.load(i32.add(g, at)), scale));
+      const mean = f.let(add(mul(v128.load(i32.add(first, at)), beta1), mul(slope, rest1)));
+      const square = f.let(add(mul(v128.load(i32.add(second, at)), beta2), mul(mul(slope, slope), rest2)));
+      f.do(v128.store(i32.add(first, at), mean), v128.store(i32.add(second, at), square));
+      const root = add(f32x4.sqrt(div(square, correction2)), eps);
+      const x = f.let(v128.load(i32.add(p, at)));
+      const step = add(div(div(mean, correction1), root), mul(decay, x));
+      f.do(v128.store(i32.add(p, at), sub(x, mul(lr, step))));
+    });
+  });
+}
+
+export function trainingKernels(m: Module, arithmetic: Arithmetic): void {
+  activationKernels(m, arithmetic);
+  adamKernel(m);
+}

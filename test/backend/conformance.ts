@@ -7,6 +7,7 @@ import type { Backend } from "../../src/backend/backend.ts";
 import { data } from "./laws/data.ts";
 import { elementwise } from "./laws/elementwise.ts";
 import { fused } from "./laws/fused.ts";
+import { large } from "./laws/large.ts";
 import { memory } from "./laws/memory.ts";
 import { movement } from "./laws/movement.ts";
 import { order } from "./laws/order.ts";
@@ -19,7 +20,7 @@ import type { LayoutName, Tolerances } from "./workbench.ts";
 /** Throws where the backend breaks the law; "not served" where a fused kernel declined every case. */
 export type Law = (bench: Workbench) => Promise<void | "not served">;
 
-const chapters = { data, elementwise, reductions, products, movement, order, rows, fused, memory };
+const chapters = { data, elementwise, reductions, products, movement, order, rows, fused, large, memory };
 
 export interface ConformanceOptions {
   /** Laws that this backend breaks, and why. */

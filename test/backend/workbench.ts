@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { isContiguous, sizeOf } from "../../src/backend/shape.ts";
 import type { ArrayType, Backend, Buffer, DType, NDArray, TypedArray } from "../../src/backend/backend.ts";
 import type { Shape } from "../../src/backend/shape.ts";
-import { build, indices } from "./plain.ts";
+import { build } from "./plain.ts";
 import type { Plain } from "./plain.ts";
 
 /** How an array lies in memory: axes from slowest to fastest, free places between elements, direction, and free places before. */
@@ -96,7 +96,7 @@ export class Workbench {
     }
     const first = layout.lead - x.shape.reduce((sum, n, axis) => sum + Math.min(0, (n - 1) * strides[axis]), 0);
     const memory = typed(x.dtype, new Array<number>(layout.lead + room).fill(poison[x.dtype]));
-    indices(x.shape).forEach((index, k) => (memory[index.reduce((sum, i, axis) => sum + i * strides[axis], first)] = x.data[k]));
+    for (let k = 0; k < x.data.length; k++) memory[first + placeOf(k, x.shape, strides)] = x.data[k];
     const offset = sizeOf(x.shape) === 0 ? 0 : first;
     const buffer = this.keep(this.backend.upload({ shape: [memory.length], dtype: x.dtype }, memory));
     return { shape: x.shape, dtype: x.dtype, buffer, strides, offset };
@@ -137,6 +137,14 @@ export class Workbench {
       expect.fail(`${what}, ${want.dtype} [${want.shape}], element ${i}: got ${got[i]}, want ${w}`);
     });
   }
+}
+
+/** Where element number `k` of an array of `shape` lies. */
+function placeOf(k: number, shape: Shape, strides: readonly number[]): number {
+  let place = 0;
+  for (let axis = shape.length - 1, rest = k; axis >= 0; rest = Math.floor(rest / shape[axis]), axis--)
+    place += (rest % shape[axis]) * strides[axis];
+  return place;
 }
 
 function agree(got: number, want: number, allowed: number): boolean {

@@ -8,6 +8,8 @@
  * - Inputs are strided: a transpose, a slice, a broadcast or a flip is a view and costs nothing. A kernel that wants
  *   contiguous data copies for itself.
  * - Kernels return at once. A device may fill the buffer later; only `download` waits.
+ * - An input is read at the call: it may be a tensor that is freed or assigned soon after. A device that runs its kernels later
+ *   keeps buffer, strides and offset, never the input itself; `free` comes after the kernels launched before it.
  * - Names are string unions and tables are `Record<UnaryOp, …>`: a forgotten one does not compile.
  */
 import type { Shape } from "./shape.ts";

@@ -4,9 +4,11 @@
  * waiting fails on it, without a GPU.
  */
 import { BackendError, CpuBackend } from "../../src/backend/index.ts";
-import type { ArrayType, Buffer, TypedArray } from "../../src/backend/index.ts";
+import type { ArrayType, Buffer, NDArray, TypedArray } from "../../src/backend/index.ts";
+import type { Kernel } from "../../src/backend/cpu/cpuBackend.ts";
+import type { Strided } from "../../src/backend/cpu/strided.ts";
 
-const kernelsPerTurn = 7;
+const kernelsPerTurn = 61;
 
 export class AsyncBackend extends CpuBackend {
   override readonly name = "async";
@@ -24,6 +26,14 @@ export class AsyncBackend extends CpuBackend {
     const buffer = super.allocate(type);
     this.open(buffer, type.dtype).fill(NaN);
     return buffer;
+  }
+
+  protected override launch(name: string, out: ArrayType, inputs: readonly NDArray[], kernel: Kernel): Buffer {
+    return super.launch(name, out, inputs.map(asItStands), kernel);
+  }
+
+  protected override update(name: string, inputs: readonly NDArray[], kernel: (...inputs: Strided[]) => void): void {
+    super.update(name, inputs.map(asItStands), kernel);
   }
 
   protected override run(name: string, kernel: () => void): void {
@@ -63,4 +73,9 @@ export class AsyncBackend extends CpuBackend {
     for (const job of this.queue.splice(0, kernelsPerTurn)) job();
     this.turn = this.queue.length > 0 ? setImmediate(() => this.work()) : undefined;
   }
+}
+
+/** The reading of a buffer at the time of the call: the tensor itself may be freed or assigned before its kernel's turn comes. */
+function asItStands({ shape, dtype, buffer, strides, offset }: NDArray): NDArray {
+  return { shape, dtype, buffer, strides, offset };
 }

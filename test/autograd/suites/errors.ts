@@ -1,0 +1,282 @@
+/** Bad input: the operation, what was given and why it does not fit, with the numbers. */
+import { expect } from "chai";
+import * as api from "switchyard-moe";
+import {
+  arange,
+  concat,
+  einsum,
+  full,
+  gatherRows,
+  groupedMatmul,
+  key,
+  ones,
+  random,
+  scope,
+  stack,
+  Tensor,
+  tensor,
+  where,
+  zeros,
+} from "switchyard-moe";
+import { CpuBackend } from "switchyard-moe/backend";
+import { bf16, f32, f64, int, leaf } from "../helpers.ts";
+
+const x23 = (): Tensor => zeros([2, 3]);
+/** What TypeScript would refuse and JavaScript lets through. */
+const untyped = (value: unknown): number[] => value as number[];
+
+function freed(): Tensor {
+  let inner: Tensor | undefined;
+  scope(() => void (inner = ones([2, 3])));
+  return inner as Tensor;
+}
+
+const elsewhere = (): Tensor => ones([2, 3], { backend: new CpuBackend() });
+
+const bad: Record<string, [() => unknown, RegExp]> = {
+  // Shapes
+  "shapes that do not broadcast": [() => x23().add(zeros([2, 2])), /^RangeError: add: shapes \[2, 3\] and \[2, 2\] do not broadcast$/],
+  "where that does not broadcast": [() => where(zeros([4]), x23(), 0), /where: shapes \[4\], \[2, 3\], \[\] do not broadcast/],
+  "matmul, inner sizes": [() => x23().matmul(zeros([4, 5])), /^RangeError: matmul: \[2, 3\] x \[4, 5\]: inner sizes 3 and 4 differ$/],
+  "matmul, leading axes": [
+    () =>
+      zeros([2, 1, 3])
+        .matmul(zeros([3, 3, 1]))
+        .matmul(zeros([4, 1, 1])),
+    /matmul: .*leading axes do not broadcast|do not broadcast/,
+  ],
+  "matmul of a scalar": [() => x23().matmul(tensor(1)), /matmul: \[2, 3\] x \[\]: scalars have no matrix product; use mul/],
+  "reshape to another size": [() => x23().reshape([4]), /reshape: \[2, 3\] holds 6 elements, \[4\] would hold 4/],
+  "reshape that cannot be inferred": [() => x23().reshape([-1, 4]), /reshape: \[2, 3\] of 6 elements does not fit \[-1, 4\]/],
+  "reshape with two unknowns": [() => x23().reshape([-1, -1]), /reshape: .* does not fit \[-1, -1\]/],
+  "reshape with a negative size": [() => x23().reshape([-1, -2]), /reshape: .* does not fit \[-1, -2\]/],
+  "broadcastTo that does not stretch": [() => x23().broadcastTo([3, 3]), /broadcastTo: \[2, 3\] does not stretch to \[3, 3\]/],
+  "broadcastTo a negative size": [() => ones([3]).broadcastTo([-1, 3]), /broadcastTo: shape \[-1, 3\]: sizes are integers of 0 or more/],
+  "concat of other sizes": [() => concat([x23(), zeros([3, 3])], 1), /concat: \[3, 3\] beside \[2, 3\]: sizes differ outside axis 1/],
+  "concat of nothing": [() => concat([]), /concat: an empty list has no shape/],
+  "stack of other shapes": [() => stack([x23(), zeros([2])]), /stack: shapes \[2, 3\] and \[2\] differ/],
+  "stack of nothing": [() => stack([]), /stack: an empty list/],
+  "squeeze of a longer axis": [() => x23().squeeze(1), /squeeze: axis 1 of \[2, 3\] has size 3, not 1/],
+  "split that does not divide": [() => x23().split(2, 1), /split: axis 1 of \[2, 3\] does not divide into 2 equal parts/],
+  "split into fractions": [() => x23().split(1.5, 1), /split: axis 1 of \[2, 3\] does not divide into 1.5 equal parts/],
+  "split sizes that do not add up": [() => x23().split([1, 1], 1), /split: parts \[1, 1\] add up to 2, axis 1 of \[2, 3\] has 3/],
+  "split with a negative size": [() => x23().split([-1, 4], 1), /split: shape \[-1, 4\]: sizes are integers of 0 or more/],
+  "slice beyond the end": [() => x23().slice([0, 5]), /slice: \[0, 5\] of axis 0 of \[2, 3\]/],
+  "slice backwards": [() => x23().slice([2, 1]), /slice: \[2, 1\] of axis 0/],
+  "slice of too many axes": [() => ones([2]).slice([0], [0]), /slice: 2 ranges for the 1 axes of \[2\]/],
+  "pad by less than nothing": [() => ones([2]).pad([[-1, 0]]), /pad: .*\[-1, 0\]/],
+  "a negative size": [() => zeros([2, -1]), /full: shape \[2, -1\]: sizes are integers of 0 or more/],
+  "a fraction of a size": [() => zeros([1.5]), /full: shape \[1.5\]/],
+  "numbers that do not fill a shape": [() => tensor([1, 2, 3], { shape: [2, 2] }), /tensor: 3 numbers do not fill shape \[2, 2\] of 4/],
+  "assign of another shape": [() => leaf([1, 2]).assign(f64([1])), /assign: .*\[1\] does not fit .*\[2\]/],
+  "a scatter whose index does not fit": [
+    () => x23().takeAlong(int([[0]]), 1),
+    /takeAlong: index \[1, 1\] does not fit \[2, 3\] outside axis 1/,
+  ],
+  "addRows whose index does not lead": [() => x23().addRows(int([0, 1, 0]), 2), /addRows: index \[3\] does not lead \[2, 3\]/],
+  "a matrix of a vector": [() => ones([3]).tril(), /tril: \[3\] has no matrix/],
+  "item of many": [() => x23().itemSync(), /item: \[2, 3\] holds 6 elements, not one; use data\(\)/],
+  "topK of too many": [() => x23().topK(4), /topK: k = 4 of an axis of 3 in \[2, 3\]/],
+  "fewer than no counts": [() => int([0]).bincount(-1), /bincount: shape \[-1\]/],
+  "grouped rows with too few offsets": [
+    () => groupedMatmul(x23(), zeros([2, 3, 4]), int([0, 2])),
+    /groupedMatmul: 2 experts need 3 offsets, given \[2\]/,
+  ],
+  "tables that do not belong together": [
+    () => gatherRows(x23(), int([[0]]), int([[0]])),
+    /gatherRows: x \[2, 3\], index \[1, 1\], inverse \[1, 1\]/,
+  ],
+
+  // einsum
+  "einsum with sizes that differ": [() => einsum("ij,jk", x23(), x23()), /einsum: "ij,jk" with \[2, 3\], \[2, 3\]: axis "j" is 3 and 2/],
+  "einsum with a missing operand": [() => einsum("ij,jk", x23()), /einsum: .*it names 2 operands/],
+  "einsum with too few letters": [() => einsum("i->i", x23()), /einsum: .*"i" names 1 axes of \[2, 3\]/],
+  "einsum with a diagonal": [() => einsum("ii->i", zeros([2, 2])), /einsum: .*"ii" repeats a letter/],
+  "einsum with a letter from nowhere": [() => einsum("ij->k", x23()), /einsum: .*the result's "k" occurs in no operand/],
+  "einsum with two arrows": [() => einsum("ij->ji->ij", x23()), /einsum: .*more than one arrow/],
+
+  // Axes
+  "an axis too far": [() => x23().sum(2), /sum: axis 2 of shape \[2, 3\]; axes are -2 to 1/],
+  "half an axis": [() => x23().softmax(0.5), /softmax: axis 0.5 of shape/],
+  "an axis of a scalar": [() => tensor(1).cumsum(0), /cumsum: axis 0 of shape \[\]; a scalar has no axes/],
+  "an axis named twice": [() => x23().sum([0, -2]), /sum: axis 0 is named twice in \[0, -2\]/],
+  "permute that forgets one": [() => x23().permute([0]), /permute: axes \[0\] do not name each axis of \[2, 3\] once/],
+  "mean of nothing": [() => zeros([0, 2]).mean(0), /mean: axis 0 of \[0, 2\] is empty/],
+  "max of nothing": [() => zeros([0]).max(), /max: axis 0 of \[0\] is empty/],
+  "max along an empty axis": [() => zeros([2, 0]).max(1), /max: axis 1 of \[2, 0\] is empty/],
+  "argmax of nothing": [() => zeros([0]).argmax(), /argmax: axis 0 of \[0\] is empty/],
+  "variance of one, as a sample": [
+    () => ones([1]).variance(0, { correction: 1 }),
+    /variance: 1 elements less a correction of 1 leave nothing to divide by/,
+  ],
+
+  // Dtypes
+  "two dtypes": [
+    () => f32([1]).add(f64([1])),
+    /^TypeError: add: dtypes float32 and float64 differ; use cast\("float32"\) or cast\("float64"\)$/,
+  ],
+  "bfloat16 beside float32": [() => bf16([1]).add(f32([1])), /add: dtypes bfloat16 and float32 differ; use cast\("float32"\)/],
+  "exp of integers": [() => int([1]).exp(), /exp: int32 \[1\]: needs a float dtype; use cast\("float32"\)/],
+  "mean of integers": [() => int([1]).mean(), /mean: int32 \[1\]: needs a float dtype/],
+  "div of integers": [() => int([1]).div(2), /div: int32 \[1\]: needs a float dtype/],
+  "a fraction beside integers": [() => int([1]).add(0.5), /0.5 beside an int32 tensor is not a 32-bit integer/],
+  "concat of two dtypes": [() => concat([f32([1]), f64([1])]), /concat: dtypes float32 and float64 differ/],
+  "a float index": [() => x23().takeRows(f32([0])), /takeRows: index is float32 \[1\], indices are int32; use cast\("int32"\)/],
+  "a leaf of integers": [() => int([1]).requireGrad(), /requireGrad: .*int32 \[1\]: integers have no gradient/],
+  "assign of another dtype": [() => leaf([1]).assign(f32([1])), /assign: .*float32 \[1\] does not fit .*float64 \[1\]/],
+
+  // Values
+  "ragged rows": [() => tensor([[1, 2], [3]]), /tensor: ragged: data\[1\] holds 1 entries where the first row says shape \[2, 2\]/],
+  "a number among rows": [() => tensor(untyped([[1], 2])), /tensor: ragged: data\[1\] is a number/],
+  "rows among numbers": [() => tensor(untyped([1, [2]])), /tensor: /],
+  "a string": [() => tensor(untyped("abc")), /tensor: data is string, not a number or an array/],
+  "nothing at all": [() => tensor(untyped(undefined)), /tensor: data is undefined/],
+  "null among numbers": [() => tensor(untyped([1, null])), /tensor: data\[1\] is null, not a number or an array/],
+  "NaN as an index": [() => int([0, NaN]), /tensor: element 1 is NaN, which is not a 32-bit integer/],
+  "half an index": [() => int([0.5]), /tensor: element 0 is 0.5/],
+  "half an integer everywhere": [() => full([2], 0.5, { dtype: "int32" }), /full: 0.5 is not a 32-bit integer/],
+  "a row that is not there": [() => x23().takeRows(int([0, 2])), /takeRows: index 2 at 1 is outside 0 to 1/],
+  "a row before the first": [() => x23().takeRows(int([-1])), /takeRows: index -1 at 0 is outside 0 to 1/],
+  "a row that addRows has not": [() => x23().addRows(int([0, 5]), 3), /addRows: index 5 at 1 is outside 0 to 2/],
+  "an element that is not there": [() => x23().takeAlong(int([[3], [0]]), 1), /takeAlong: index 3 at 0 is outside 0 to 2/],
+  "a place that addAlong has not": [() => ones([1, 1]).addAlong(int([[4]]), 1, 3), /addAlong: index 4 at 0 is outside 0 to 2/],
+  "a slot that is not there": [() => gatherRows(x23(), int([[2]]), int([[0], [-1]])), /gatherRows: index 2 at 0 is outside -1 to 1/],
+  "an endless range": [() => arange(0, Infinity), /arange: from 0 to Infinity by 1 is not a finite range/],
+  "a range without steps": [() => arange(0, 3, 0), /arange: from 0 to 3 by 0/],
+  "dropping everything": [() => x23().dropout(1, key(0)), /dropout: rate 1 is not in \[0, 1\)/],
+  "dropping less than nothing": [() => x23().dropout(-0.1, key(0)), /dropout: rate -0.1/],
+  "a key that is not a number": [() => key(0).at(NaN), /Key.at: NaN is not a finite number/],
+  "a random tensor of no shape": [() => random.normal([-2], key(0)), /random: shape \[-2\]/],
+
+  // Devices
+  "two devices": [
+    () => x23().add(elsewhere()),
+    /^TypeError: add: operands live on two devices, "cpu|async" and "cpu"; move one with x.to\(backend\)/,
+  ],
+  "assign from another device": [() => leaf([1]).assign(f64([1]).to(new CpuBackend())), /assign: .* lives on|cannot be read at once/],
+
+  // Freed tensors
+  "a freed tensor": [
+    () => freed().add(1),
+    /^ReferenceError: tensor float32 \[2, 3\] was freed: its scope has closed.*return it from the scope to keep it/,
+  ],
+  "reading a freed tensor": [() => freed().detach(), /was freed/],
+  "a view of a freed tensor": [() => freed().transpose(), /was freed/],
+  "a walk through freed tensors": [
+    () => {
+      const x = leaf([1, 2]);
+      scope(() => x.exp().square().sum()).backward();
+    },
+    /was freed/,
+  ],
+
+  // Walks
+  "backward without history": [
+    () => x23().sum().backward(),
+    /^ReferenceError: backward: .* has no history: nothing it was computed from requires a gradient/,
+  ],
+  "gradients without history": [() => f64(1).gradients([leaf(1)]), /gradients: .* has no history/],
+  "backward of many": [
+    () => leaf([1, 2]).square().backward(),
+    /backward: the root has shape \[2\]; give \{ seed \} of that shape, or reduce it to a scalar/,
+  ],
+  "a seed of another shape": [
+    () =>
+      leaf([1, 2])
+        .square()
+        .backward({ seed: f64([1]) }),
+    /backward: the seed is float64 \[1\], the root float64 \[2\]/,
+  ],
+  "a seed of another dtype": [
+    () =>
+      leaf(1)
+        .square()
+        .backward({ seed: f32(1) }),
+    /backward: the seed is float32 \[\], the root float64 \[\]/,
+  ],
+  "gradients by what was not tracked": [
+    () => {
+      const x = f64(2);
+      return leaf(1).mul(x).gradients([x]);
+    },
+    /gradients: tensor float64 \[\] was not tracked/,
+  ],
+  "a walk after assign": [
+    () => {
+      const x = leaf(3);
+      x.name = "x";
+      const y = x.square();
+      x.assign(f64(10));
+      y.backward();
+    },
+    /^ReferenceError: backward: "x" float64 \[\] was assigned after square used it \(version 0, now 1\); walk the tape before assign, or compute again$/,
+  ],
+  "a walk after assign, through a view": [
+    () => {
+      const x = leaf([[3, 4]]);
+      const y = x.transpose().sum();
+      x.assign(f64([[1, 2]]));
+      y.backward();
+    },
+    /was assigned after permute used it/,
+  ],
+  "a second walk after release": [
+    () => {
+      const x = leaf([1, 2]);
+      const y = x.exp().square().sum();
+      y.backward({ release: true });
+      y.backward();
+    },
+    /was freed.*backward\(\{ release: true \}\)/,
+  ],
+  "assign to what was computed": [() => leaf(1).exp().assign(f64(1)), /assign: .* was computed by exp; only leaves can be assigned/],
+  "requireGrad of what was computed": [
+    () => leaf(1).exp().requireGrad(),
+    /requireGrad: .* was computed by exp .*detach\(\) it to make a leaf/,
+  ],
+
+  // Context
+  "a promise in a scope": [() => scope(async () => 1), /^TypeError: scope: the function returned a promise; await outside of scope/],
+  "a promise in noGrad": [() => api.noGrad(async () => 1), /noGrad: the function returned a promise/],
+
+  // JavaScript's own operators
+  "t + 1": [() => (x23() as unknown as number) + 1, /^TypeError: .*JavaScript operators do not work on tensors; use x.add\(y\)/],
+  "t < 1": [() => (x23() as unknown as number) < 1, /JavaScript operators do not work on tensors/],
+  "t * 2": [() => (x23() as unknown as number) * 2, /JavaScript operators do not work on tensors/],
+  "JSON of a tensor": [() => JSON.stringify({ t: x23() }), /cannot be written as JSON; use await t.array\(\)/],
+};
+
+export function errors(): void {
+  describe("bad input", () => {
+    for (const [title, [act, message]] of Object.entries(bad))
+      it(title, () => {
+        let thrown: unknown;
+        try {
+          act();
+        } catch (error) {
+          thrown = error;
+        }
+        expect(thrown, "what was thrown").to.be.instanceOf(Error);
+        expect(String(thrown)).to.match(message);
+      });
+
+    it("names unknown devices and those that exist", async () => {
+      const error = await api.useBackend("abacus" as "cpu").catch(String);
+      expect(error).to.match(/useBackend: there is no "abacus"; there are cpu, wasm, gpu/);
+    });
+
+    it("leaves an inner tensor usable when its scope threw", () => {
+      const x = leaf([1, 2]);
+      expect(() => scope(() => x.add(f64([1, 2, 3])))).to.throw(/do not broadcast/);
+      expect(x.disposed).to.equal(false);
+      expect(() => x.add(1)).not.to.throw();
+    });
+
+    it("names the first operation that made a number that is not finite", function () {
+      if (!ones([1]).backend.downloadSync) return this.skip();
+      expect(() => api.debug(() => f64([1, 0]).log().exp())).to.throw(/^log: made Infinity out of \(float64 \[2\]\); the result is \[2\]/);
+      expect(() => api.debug(() => f64([-1]).sqrt())).to.throw(/^sqrt: made NaN/);
+      expect(() => api.debug(() => where(f64([0, 1]), 1, -Infinity).softmax())).not.to.throw();
+    });
+  });
+}

@@ -49,7 +49,7 @@ export function writeAtomically(path: string, bytes: Uint8Array | string): void 
   const file = openSync(temporary, "w");
   try {
     const whole = typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes;
-    for (let at = 0; at < whole.length; ) at += writeSync(file, whole, at);
+    for (let at = 0; at < whole.length;) at += writeSync(file, whole, at);
     fsyncSync(file);
   } finally {
     closeSync(file);
@@ -66,7 +66,9 @@ export function loadCheckpoint(path: string): Checkpoint {
   const config = attempt(path, "has a damaged configuration", () => JSON.parse(metadata["config"]) as RunConfig);
   const step = Number(metadata["step"]);
   const weights = new Map([...tensors].filter(([name]) => !name.startsWith(OPTIMIZER)));
-  const remembered = [...tensors].filter(([name]) => name.startsWith(OPTIMIZER)).map(([name, tensor]): [string, Tensor] => [name.slice(OPTIMIZER.length), tensor]);
+  const remembered = [...tensors]
+    .filter(([name]) => name.startsWith(OPTIMIZER))
+    .map(([name, tensor]): [string, Tensor] => [name.slice(OPTIMIZER.length), tensor]);
   const optimizer = remembered.length > 0 ? { step, tensors: new Map(remembered) } : null;
   return { config, step, weights, optimizer, bits: metadata["bits"] === undefined ? null : Number(metadata["bits"]) };
 }

@@ -32,7 +32,11 @@ export interface Evaluation {
 const EVALUATION = { training: false, random: key(0) } as const;
 
 /** Runs the model over the windows without training it. Memory is one batch's, whatever the number of windows. */
-export async function evaluateModel(model: DecoderLanguageModel, windows: readonly Sequence[], { batch, languages }: { batch: number; languages: number }): Promise<Evaluation> {
+export async function evaluateModel(
+  model: DecoderLanguageModel,
+  windows: readonly Sequence[],
+  { batch, languages }: { batch: number; languages: number },
+): Promise<Evaluation> {
   const score = new Score(languages);
   for (const part of inBatches(windows, batch)) {
     const read = scope(() => noGrad(() => forward(model, part)));
@@ -43,13 +47,20 @@ export async function evaluateModel(model: DecoderLanguageModel, windows: readon
 }
 
 /** Loss of every position, [B T] nats, and the expert and the slot of each in every sparse layer. */
-function forward(model: DecoderLanguageModel, { size, length, inputs, targets }: Batch): { nats: Tensor; experts: Tensor[]; count: number } {
+function forward(
+  model: DecoderLanguageModel,
+  { size, length, inputs, targets }: Batch,
+): { nats: Tensor; experts: Tensor[]; count: number } {
   const ids = tensor(inputs, { shape: [size, length] });
   const out = model.forward(ids, {}, EVALUATION);
   const nats = crossEntropy(out.logits, tensor(targets, { shape: [size, length] }), { reduction: "none" });
   const books = (out.routings as Routing[]).map((routing) => routing.books);
   const first = (x: Tensor): Tensor => x.narrow(1, 0, 1).detach();
-  return { nats, experts: [...books.map((b) => first(b.expertOfChoice)), ...books.map((b) => first(b.slotOfChoice))], count: Math.max(1, ...(out.routings as Routing[]).map((r) => r.layout.experts)) };
+  return {
+    nats,
+    experts: [...books.map((b) => first(b.expertOfChoice)), ...books.map((b) => first(b.slotOfChoice))],
+    count: Math.max(1, ...(out.routings as Routing[]).map((r) => r.layout.experts)),
+  };
 }
 
 /** Adds up batches. */
@@ -65,7 +76,13 @@ class Score {
     this.#languages = languages;
   }
 
-  add(batch: Batch, nats: ArrayLike<number>, expert: readonly ArrayLike<number>[], slot: readonly ArrayLike<number>[], experts: number): void {
+  add(
+    batch: Batch,
+    nats: ArrayLike<number>,
+    expert: readonly ArrayLike<number>[],
+    slot: readonly ArrayLike<number>[],
+    experts: number,
+  ): void {
     this.#experts = experts;
     while (this.#layers.length < expert.length) this.#layers.push({ expert: [], dropped: 0 });
     for (let i = 0; i < nats.length; i++) {

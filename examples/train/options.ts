@@ -1,5 +1,6 @@
 /** The commands of the main job and every option with its default. */
 import { choice, describeOptions, factor, flag, integer, positive, readOptions, real, required, text, type Reader } from "./commandLine.ts";
+import { routerNames } from "./model.ts";
 import { didYouMean } from "./nearest.ts";
 import { languageSets } from "./text.ts";
 import { UserError } from "./userError.ts";
@@ -9,7 +10,7 @@ const DEFAULT_LANGUAGES = "scripts";
 /** Backends that can be asked for. */
 const backend = choice("cpu", "wasm", "gpu");
 /** Routers that can be asked for. */
-const router = choice("switch");
+const router = choice(...routerNames);
 
 const trainOptions = (read: Reader) => ({
   steps: read("steps", integer(1), 300, "optimiser steps"),
@@ -30,12 +31,17 @@ const trainOptions = (read: Reader) => ({
   sparseEvery: read("sparse-every", integer(1), 1, "1: every feed-forward layer is sparse; 2: every other"),
   length: read("length", integer(2), 64, "bytes of a sequence"),
   batch: read("batch", integer(1), 16, "sequences of a step"),
+  clip: read("clip", positive(), 1, "largest norm of the gradient"),
+  weightDecay: read("weight-decay", real(0), 0.01, "decoupled, of matrices"),
   accumulate: read("accumulate", integer(1), 1, "batches whose gradients are added before a step"),
   lr: read("lr", positive(), 3e-3, "highest learning rate"),
   warmup: read("warmup", integer(0), 20, "steps until the learning rate is reached; then it falls as a cosine"),
   router: read("router", router, "switch", "who goes where"),
   capacityFactor: read("capacity-factor", factor, 1.25, 'slots per expert over the fair share, in training; "none": nothing is dropped'),
   alpha: read("alpha", real(0), 0.01, "weight of the load-balancing loss"),
+  group: read("group", choice("batch", "sequence"), "batch", "tokens that share out the slots: all of a batch, or each sequence its own"),
+  balanceScope: read("balance-scope", choice("batch", "sequence"), "batch", "tokens over which the balance loss counts"),
+  priority: read("priority", choice("position", "gate", "random"), "position", "who is seated first where an expert is full"),
   zLoss: read("z-loss", real(0), 0, "weight of the router z-loss"),
   jitter: read("jitter", real(0, 1), 0.01, "relative noise of the router's input, in training"),
   initScale: read("init-scale", positive(), 0.1, "scale of the initial weights"),
@@ -68,7 +74,7 @@ const generateOptions = (read: Reader) => ({
 const traceOptions = (read: Reader) => ({
   from: read("from", required(text("FILE")), "", "a model.safetensors, or the folder that holds it"),
   text: read("text", required(text("TEXT")), "", "what the model reads while its routers are watched"),
-  capacityFactor: read("capacity-factor", factor, Infinity, "slots per expert over the fair share"),
+  capacityFactor: read("capacity-factor", factor, Infinity, 'slots per expert over the fair share; "none": nothing is dropped'),
   backend: read("backend", backend, "cpu", "what computes"),
 });
 

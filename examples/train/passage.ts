@@ -131,7 +131,7 @@ export function laneLegend(experts: number): string {
 
 export const passageStyle = [
   `:root{${light.series.map((_, i) => `--e${i}:linear-gradient(var(--c${i}) 0 0)`).join(";")};--ground:linear-gradient(var(--well) 0 0)}`,
-  ".roll{font-size:1.2rem;line-height:calc(1.55em + var(--lanes)*var(--lane) + 6px);white-space:pre-wrap;overflow-wrap:anywhere;margin:.4rem 0 .8rem}",
+  ".roll{font-size:1.2rem;line-height:calc(1.55em + var(--lanes)*var(--lane) + 6px);white-space:pre-wrap;overflow-wrap:anywhere;margin:calc(.3rem - var(--lanes)*var(--lane)/2) 0 .4rem;padding-bottom:calc(var(--lanes)*var(--lane)/2)}",
   ".roll span{background-repeat:no-repeat;padding-bottom:calc(var(--lanes)*var(--lane) + 2px)}",
   ".lanes{display:flex;flex-wrap:wrap;gap:.2rem 1rem;list-style:none;padding:0;margin:.5rem 0;font-size:.85rem}",
   ".lanes li{display:flex;align-items:center;gap:.4rem}",

@@ -132,7 +132,8 @@ function facts(list: readonly Fact[]): string {
 }
 
 const paragraph = (text: string) => element("p", {}, escape(text));
-const figure = (drawing: string) => element("figure", {}, drawing);
+// A figure wider than a narrow page scrolls, so it can be reached by keyboard.
+const figure = (drawing: string) => element("figure", { tabindex: 0 }, drawing);
 const grid = (...drawings: readonly string[]) => element("div", { class: "grid" }, ...drawings.map(figure));
 
 function results({ tables, notes = [] }: RunReport): Section {

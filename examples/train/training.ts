@@ -52,7 +52,8 @@ export class Trainer {
     this.#parameters = model.parameters();
     this.#random = key(config.seed).at("training");
     this.#schedule = schedules.cosine({ warmup: config.warmup, total: config.steps, final: 0.1 });
-    const plain = (name: string, parameter: Tensor) => (parameter.shape.length < 2 || name.startsWith("positionBias") ? { weightDecay: 0 } : {});
+    const plain = (name: string, parameter: Tensor) =>
+      parameter.shape.length < 2 || name.startsWith("positionBias") ? { weightDecay: 0 } : {};
     this.optimizer = new AdamW(model, { lr: config.lr, betas: [0.9, 0.98], weightDecay: config.weightDecay }, plain);
   }
 
@@ -117,7 +118,8 @@ function books(routings: readonly Routing[]): Pick<Shown, "load" | "lost"> {
 
 async function readReport(step: number, parts: readonly Shown[]): Promise<StepReport> {
   const reports = await Promise.all(parts.map(readShown));
-  const mean = (of: (report: Omit<StepReport, "step">) => number): number => reports.reduce((sum, report) => sum + of(report), 0) / reports.length;
+  const mean = (of: (report: Omit<StepReport, "step">) => number): number =>
+    reports.reduce((sum, report) => sum + of(report), 0) / reports.length;
   return {
     step,
     loss: mean((report) => report.loss),

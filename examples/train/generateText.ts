@@ -1,0 +1,48 @@
+/** Writes text with a trained model, character by character as it comes. */
+import { existsSync, statSync } from "node:fs";
+import { key } from "switchyard-moe";
+import type { Key } from "switchyard-moe";
+import { generate } from "switchyard-moe/nn";
+import type { DecoderLanguageModel, SampleOptions } from "switchyard-moe/nn";
+import type { Checkpoint } from "./checkpoint.ts";
+import { loadCheckpoint, restoreModel } from "./checkpoint.ts";
+import type { GenerateOptions } from "./options.ts";
+import { modelFile } from "./run.ts";
+import { UserError } from "./userError.ts";
+import { Utf8Stream } from "./utf8.ts";
+
+export async function generateText({ from, prompt, bytes, temperature, topK, topP, seed }: GenerateOptions): Promise<void> {
+  const { model, checkpoint } = openModel(from);
+  const { length } = checkpoint.config.model;
+  process.stdout.write(prompt);
+  const options = { bytes, length, random: key(seed).at("generate"), temperature, topP, ...(topK > 0 ? { topK } : {}) };
+  for await (const text of streamText(model, prompt, options)) process.stdout.write(text);
+  process.stdout.write("\n");
+}
+
+/** A checkpoint and its model; a folder stands for the best model in it. */
+export function openModel(from: string): { model: DecoderLanguageModel; checkpoint: Checkpoint } {
+  if (!existsSync(from)) throw new UserError(`--from ${from}: there is no such file or folder`);
+  const path = statSync(from).isDirectory() ? modelFile(from) : from;
+  const checkpoint = loadCheckpoint(path);
+  return { model: restoreModel(path, checkpoint), checkpoint };
+}
+
+export interface StreamOptions extends SampleOptions {
+  readonly bytes: number;
+  /** Bytes that the model was trained to see at once. */
+  readonly length: number;
+  readonly random: Key;
+}
+
+/** Whole characters only: bytes of one that is not finished are held back. */
+export async function* streamText(
+  model: DecoderLanguageModel,
+  prompt: string,
+  { bytes, length, ...rest }: StreamOptions,
+): AsyncGenerator<string> {
+  const stream = new Utf8Stream();
+  for await (const byte of generate(model, [...new TextEncoder().encode(prompt)], { ...rest, tokens: bytes, context: length }))
+    yield stream.push([byte]);
+  yield stream.end();
+}

@@ -1,0 +1,216 @@
+import { expect } from "chai";
+import * as fc from "fast-check";
+import { thinned } from "../../../examples/train/svg/curve.ts";
+import { bars, curve, dispatch, heatMap, ridges, type Choice, type Point } from "../../../examples/train/svg/index.ts";
+import { anyLabel, parsed, type Found } from "./wellFormed.ts";
+
+const number = fc.oneof(fc.double({ min: -1e4, max: 1e4, noNaN: true }), fc.constantFrom(NaN, Infinity, -Infinity));
+const share = fc.double({ min: 0, max: 1, noNaN: true });
+// A drawing carries a style sheet that the parser reads each time: fewer, larger cases.
+const RUNS = { numRuns: 40 };
+const captions = fc.record({ title: anyLabel, description: anyLabel });
+const labels = fc.array(anyLabel, { minLength: 1, maxLength: 5 });
+
+/** What holds of every drawing. */
+function checkDrawing(svg: string, { title, description }: { title: string; description: string }): Found {
+  const found = parsed(svg);
+  const of = (name: string) =>
+    found.attributes.filter((attribute) => attribute.element === "svg" && attribute.name === name).map(({ value }) => value);
+  expect(of("role")).to.deep.equal(["img"]);
+  expect(of("viewBox")[0]).to.match(/^0 0 \d+ \d+$/);
+  expect(new Set(found.ids).size).to.equal(found.ids.length);
+  for (const id of found.references) expect(found.ids).to.include(id);
+  expect(
+    found.attributes.filter(({ value }) => /NaN|undefined|Infinity/.test(value) && ![title, description].includes(value)),
+  ).to.deep.equal([]);
+  return found;
+}
+
+describe("a curve", () => {
+  const series = fc.array(fc.record({ name: anyLabel, points: fc.array(fc.tuple(number, number), { maxLength: 40 }) }), { maxLength: 4 });
+  const baselines = fc.array(fc.record({ name: anyLabel, value: number }), { maxLength: 4 });
+
+  it("is well-formed whatever it is given, numbers that are none included", () => {
+    fc.assert(
+      fc.property(captions, series, baselines, anyLabel, (told, lines, levels, axis) => {
+        checkDrawing(curve({ ...told, series: lines, baselines: levels, x: axis, y: axis }), told);
+      }),
+      RUNS,
+    );
+  });
+
+  it("names axes, series and baselines, and gives each series dashes of its own", () => {
+    const told = { title: "Loss", description: "falls" };
+    const points: Point[] = [[0, 8], [10, 2]]; // prettier-ignore
+    const svg = curve({
+      ...told,
+      series: ["a", "b"].map((name) => ({ name, points })),
+      baselines: [{ name: "bigram", value: 3.4 }],
+      x: "step",
+      y: "bits per byte",
+    });
+    const found = checkDrawing(svg, told);
+    for (const text of ["Loss", "falls", "a", "b", "bigram 3.40", "step", "bits per byte", "8"])
+      expect(found.text.split("\n")).to.include(text);
+    const dashed = found.attributes
+      .filter(({ element, name }) => element === "path" && name === "stroke-dasharray")
+      .map(({ value }) => value);
+    expect(new Set(dashed).size).to.equal(2);
+  });
+
+  it("puts a larger value higher and a later one further right", () => {
+    const svg = curve({ title: "", description: "", series: [{ name: "a", points: [[0, 1], [5, 4], [10, 2]] }], x: "", y: "" }); // prettier-ignore
+    const [, ...numbers] = /class="line" d="M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)"/.exec(svg) ?? [];
+    const [x0, y0, x1, y1, x2, y2] = numbers.map(Number);
+    expect(x0).to.be.below(x1);
+    expect(x1).to.be.below(x2);
+    expect(y1).to.be.below(y2);
+    expect(y2).to.be.below(y0);
+  });
+
+  it("keeps the mean of a line that it thins", () => {
+    const points = Array.from({ length: 1000 }, (_, i): Point => [i, i % 7]);
+    const thin = thinned(points, 100);
+    expect(thin).to.have.length(100);
+    const mean = (all: readonly Point[]) => all.reduce((sum, [, y]) => sum + y, 0) / all.length;
+    expect(mean(thin)).to.be.closeTo(mean(points), 1e-9);
+    expect(thinned(points.slice(0, 100), 100)).to.deep.equal(points.slice(0, 100));
+  });
+});
+
+describe("a heat map", () => {
+  it("is well-formed for any labels and shows each value in a cell of its own", () => {
+    const data = fc.tuple(labels, labels).chain(
+      ([rows, columns]) =>
+        fc.record({
+          rows: fc.constant(rows),
+          columns: fc.constant(columns),
+          values: fc.array(fc.array(share, { minLength: columns.length, maxLength: columns.length }), {
+            minLength: rows.length,
+            maxLength: rows.length,
+          }),
+        }),
+      RUNS,
+    );
+    fc.assert(
+      fc.property(captions, data, anyLabel, (told, table, axis) => {
+        const svg = heatMap({ ...told, ...table, row: axis, column: axis, unit: axis, format: (x) => `v${x.toFixed(3)}` });
+        const shown = checkDrawing(svg, told).text.split("\n");
+        for (const x of table.values.flat()) expect(shown).to.include(`v${x.toFixed(3)}`);
+      }),
+      RUNS,
+    );
+  });
+
+  const base = { title: "t", description: "d", rows: ["r"], columns: ["a", "b"], row: "", column: "", unit: "" };
+
+  it("darkens with the value and sets the largest of a row in bold", () => {
+    const svg = heatMap({ ...base, values: [[1, 10]] });
+    expect(svg).to.match(/class="h1".*class="h9"/s);
+    expect([...svg.matchAll(/font-weight="700">(\d+)</g)].map((match) => match[1])).to.deep.equal(["10"]);
+  });
+
+  it("refuses values that do not fit its labels", () => {
+    expect(() => heatMap({ ...base, values: [[1]] })).to.throw(RangeError, "values [1, 1] do not fit 1 rows and 2 columns");
+  });
+
+  it("is drawn where all is 0", () => {
+    expect(heatMap({ ...base, values: [[0, 0]] }))
+      .to.include('class="h0"')
+      .and.not.include('class="h1"');
+  });
+});
+
+describe("ridges", () => {
+  it("are well-formed for any rows", () => {
+    const rows = fc.array(fc.record({ name: anyLabel, values: fc.array(share, { minLength: 3, maxLength: 3 }) }), { maxLength: 20 });
+    fc.assert(
+      fc.property(captions, rows, anyLabel, (told, all, axis) => {
+        const found = checkDrawing(ridges({ ...told, xs: [0, 5, 10], rows: all, x: axis, unit: axis, fair: 0.125 }), told);
+        expect(found.attributes.filter(({ name, value }) => name === "class" && value === "area")).to.have.length(all.length);
+      }),
+      RUNS,
+    );
+  });
+
+  it("share one scale", () => {
+    const svg = ridges({ title: "", description: "", xs: [0, 1], rows: [{ name: "low", values: [1, 1] }, { name: "high", values: [2, 2] }], x: "", unit: "" }); // prettier-ignore
+    const heights = [...svg.matchAll(/class="area"[^>]*d="M[\d.]+ ([\d.]+)L[\d.]+ ([\d.]+)/g)].map(
+      (match) => Number(match[1]) - Number(match[2]),
+    );
+    expect(heights[1]).to.be.closeTo(2 * heights[0], 0.2);
+  });
+});
+
+describe("bars", () => {
+  it("are well-formed for any names and values", () => {
+    const bar = fc.record({ name: anyLabel, value: fc.double({ min: -10, max: 10, noNaN: true }), plain: fc.boolean() });
+    fc.assert(
+      fc.property(captions, fc.array(bar, { maxLength: 6 }), (told, all) => {
+        checkDrawing(bars({ ...told, bars: all, x: "x" }), told);
+      }),
+      RUNS,
+    );
+  });
+
+  it("are as long as their values, and hatched where they are for comparison", () => {
+    const svg = bars({ title: "", description: "", bars: [{ name: "a", value: 1 }, { name: "b", value: 3, low: 2, high: 4, plain: true }], x: "" }); // prettier-ignore
+    const widths = [...svg.matchAll(/<rect [^>]*width="([\d.]+)"[^>]*\/>/g)].map((match) => Number(match[1]));
+    expect(widths[1] / widths[0]).to.be.closeTo(3, 0.01);
+    expect([...svg.matchAll(/fill="url\(#[^"]*-hatch\)"/g)]).to.have.length(1);
+    expect([...svg.matchAll(/stroke="var\(--ink\)"/g)]).to.have.length(1);
+  });
+});
+
+describe("a drawn dispatch", () => {
+  const situation = fc.record({ tokens: labels, experts: fc.integer({ min: 1, max: 5 }), capacity: fc.integer({ min: 0, max: 3 }) }).chain(
+    ({ tokens, experts, capacity }) =>
+      fc.record({
+        tokens: fc.constant(tokens),
+        experts: fc.constant(experts),
+        capacity: fc.constant(capacity),
+        wanted: fc.array(fc.integer({ min: 0, max: experts - 1 }), { minLength: tokens.length, maxLength: tokens.length }),
+      }),
+    RUNS,
+  );
+
+  /** First come, first seated. */
+  const seat = (wanted: readonly number[], capacity: number): Choice[] =>
+    wanted.map((expert, token) => {
+      const before = wanted.slice(0, token).filter((other) => other === expert).length;
+      return { token, expert, slot: before < capacity ? before : -1 };
+    });
+
+  it("shows every choice once: seated in its slot or hatched below the line", () => {
+    fc.assert(
+      fc.property(captions, situation, (told, { tokens, experts, capacity, wanted }) => {
+        const choices = seat(wanted, capacity);
+        const svg = dispatch({ ...told, tokens, experts, capacity, choices });
+        const found = checkDrawing(svg, told);
+        const dropped = choices.filter(({ slot }) => slot < 0).length;
+        expect(found.attributes.filter(({ element, value }) => element === "rect" && value.startsWith("url(#"))).to.have.length(dropped);
+        expect(found.attributes.filter(({ element, value }) => element === "rect" && value === "outline")).to.have.length(
+          choices.length - dropped,
+        );
+        const empty = experts * capacity - (choices.length - dropped);
+        expect(found.attributes.filter(({ element, value }) => element === "rect" && value === "grid")).to.have.length(empty);
+        if (dropped > 0) expect(found.text).to.include(`${dropped} of ${choices.length} choices dropped`);
+      }),
+      RUNS,
+    );
+  });
+
+  it("tells of each token where it went", () => {
+    const choices = [{ token: 0, expert: 1, slot: 0, gate: 0.734 }, { token: 1, expert: 1, slot: -1 }]; // prettier-ignore
+    const svg = dispatch({ title: "", description: "", tokens: ["a", "b"], experts: 2, capacity: 1, choices });
+    expect(svg).to.include("token 0 (a): expert 1, slot 0, gate 0.73").and.include("token 1 (b): expert 1, dropped");
+  });
+
+  it("refuses what cannot be", () => {
+    const base = { title: "", description: "", tokens: ["a"], experts: 2, capacity: 1 };
+    const draw = (choice: Choice) => () => dispatch({ ...base, choices: [choice] });
+    expect(draw({ token: 1, expert: 0, slot: 0 })).to.throw(RangeError, "token 1 is not one of 1");
+    expect(draw({ token: 0, expert: 2, slot: 0 })).to.throw(RangeError, "expert 2 is not one of 2");
+    expect(draw({ token: 0, expert: 0, slot: 1 })).to.throw(RangeError, "slot 1 of expert 0 lies beyond the capacity of 1");
+  });
+});

@@ -3,6 +3,7 @@ import { useBackend } from "switchyard-moe";
 import { AsyncBackend } from "../backend/asyncBackend.ts";
 import { errors } from "./suites/errors.ts";
 import { gradients } from "./suites/gradients.ts";
+import { laws } from "./suites/laws.ts";
 import { numbers } from "./suites/numbers.ts";
 import { tape } from "./suites/tape.ts";
 
@@ -10,6 +11,7 @@ describe("autograd on the asynchronous double", () => {
   before(() => useBackend(new AsyncBackend()));
   after(() => useBackend("cpu"));
   gradients(3);
+  laws();
   numbers();
   errors();
   tape();

@@ -15,7 +15,7 @@ import { products } from "./laws/products.ts";
 import { reductions } from "./laws/reductions.ts";
 import { rows } from "./laws/rows.ts";
 import { Workbench } from "./workbench.ts";
-import type { LayoutName, Tolerances } from "./workbench.ts";
+import type { Layouts, Tolerances } from "./workbench.ts";
 
 /** Throws where the backend breaks the law; "not served" where a fused kernel declined every case. */
 export type Law = (bench: Workbench) => Promise<void | "not served">;
@@ -26,8 +26,8 @@ export interface ConformanceOptions {
   /** Laws that this backend breaks, and why. */
   readonly exceptions?: Readonly<Record<string, string>>;
   readonly tolerances?: Tolerances;
-  /** Memory layouts to try; default all. For devices that compile a kernel for each. */
-  readonly layouts?: readonly LayoutName[];
+  /** Default every. */
+  readonly layouts?: Layouts;
   readonly close?: (backend: Backend) => void | Promise<void>;
 }
 

@@ -1,7 +1,8 @@
 /** What each kernel means, element by element and without a thought for speed. */
 import type { ArgReduceOp, ArrayType, BinaryOp, ReduceOp, UnaryOp } from "../../src/backend/backend.ts";
 import type { Shape } from "../../src/backend/shape.ts";
-import { at, build, indices } from "./plain.ts";
+import { sizeOf } from "../../src/backend/shape.ts";
+import { at, build } from "./plain.ts";
 import type { Index, Plain } from "./plain.ts";
 
 /** A scalar function, and the numbers to try it on (else the usual ones). */
@@ -120,17 +121,19 @@ export const argReduceOracles: Record<ArgReduceOp, (terms: readonly number[]) =>
 
 /** x with each lane along `axes` replaced by `f(lane)`, those axes gone. */
 export function reduced(x: Plain, axes: readonly number[], dtype: Plain["dtype"], f: (terms: readonly number[]) => number): Plain {
-  const kept = x.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
-  const lanes = indices(axes.map((axis) => x.shape[axis]));
-  return build(
-    kept.map((axis) => x.shape[axis]),
-    dtype,
-    (index) => f(lanes.map((lane) => at(x, merge(x.shape.length, kept, index, axes, lane)))),
-  );
-}
-
-function merge(length: number, kept: readonly number[], index: Index, axes: readonly number[], lane: Index): number[] {
-  return Array.from({ length }, (_, axis) => (kept.includes(axis) ? index[kept.indexOf(axis)] : lane[axes.indexOf(axis)]));
+  const shape = x.shape.filter((_, axis) => !axes.includes(axis));
+  const lanes = Array.from({ length: sizeOf(shape) }, (): number[] => []);
+  for (let k = 0; k < x.data.length; k++) {
+    // From the last axis to the first, the digits of k are the index; those that are kept number the lane.
+    let [lane, rest, step] = [0, k, 1];
+    for (let axis = x.shape.length - 1; axis >= 0; rest = Math.floor(rest / x.shape[axis]), axis--) {
+      if (axes.includes(axis)) continue;
+      lane += (rest % x.shape[axis]) * step;
+      step *= x.shape[axis];
+    }
+    lanes[lane].push(x.data[k]);
+  }
+  return { shape, dtype, data: lanes.map(f) };
 }
 
 /** x with each lane along `axis` replaced by `f(lane)`, which has `n` elements. */
@@ -141,12 +144,16 @@ export function alongAxis(
   n: number,
   f: (lane: readonly number[]) => readonly number[],
 ): Plain {
-  const results = new Map<string, readonly number[]>();
-  return build(x.shape.with(axis, n), dtype, (index) => {
-    const key = index.with(axis, 0).join();
-    if (!results.has(key)) results.set(key, f(Array.from({ length: x.shape[axis] }, (_, i) => at(x, index.with(axis, i)))));
-    return results.get(key)?.[index[axis]] ?? NaN;
-  });
+  const shape = x.shape.with(axis, n);
+  const [length, inner] = [x.shape[axis], sizeOf(x.shape.slice(axis + 1))];
+  const data = new Array<number>(sizeOf(shape));
+  for (let outer = 0; outer < sizeOf(x.shape.slice(0, axis)); outer++) {
+    for (let i = 0; i < inner; i++) {
+      const lane = f(Array.from({ length }, (_, k) => x.data[(outer * length + k) * inner + i]));
+      for (let k = 0; k < n; k++) data[(outer * n + k) * inner + i] = lane[k];
+    }
+  }
+  return { shape, dtype, data };
 }
 
 export function matmul(x: Plain, y: Plain): Plain {

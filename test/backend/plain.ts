@@ -2,7 +2,7 @@
  * Arrays as the oracle sees them: a shape and a flat list of numbers. Nothing here knows how a backend works; everything is
  * written for being obviously right.
  */
-import { sizeOf, stridesOf } from "../../src/backend/shape.ts";
+import { sizeOf } from "../../src/backend/shape.ts";
 import type { DType } from "../../src/backend/backend.ts";
 import type { Shape } from "../../src/backend/shape.ts";
 
@@ -26,9 +26,10 @@ export function build(shape: Shape, dtype: DType, f: (index: Index) => number): 
 
 /** The element at `index`; along an axis of size 1 every index reads the same, and leading axes may be missing. */
 export function at(x: Plain, index: Index): number {
-  const strides = stridesOf(x.shape);
-  const own = index.slice(index.length - x.shape.length);
-  return x.data[own.reduce((sum, i, axis) => sum + (x.shape[axis] === 1 ? 0 : i * strides[axis]), 0)];
+  const lead = index.length - x.shape.length;
+  let place = 0;
+  for (let axis = 0; axis < x.shape.length; axis++) place = place * x.shape[axis] + (x.shape[axis] === 1 ? 0 : index[lead + axis]);
+  return x.data[place];
 }
 
 export function plain(shape: Shape, dtype: DType, data: readonly number[]): Plain {

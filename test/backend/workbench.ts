@@ -29,6 +29,10 @@ export const layouts = {
 export type LayoutName = keyof typeof layouts;
 const layoutNames = Object.keys(layouts) as LayoutName[];
 
+/** Every case in every layout, or each case in one, in turn: for devices that compile a kernel for each. */
+export type Layouts = "every" | "in turn";
+let turn = 0;
+
 /** What a result may miss: relative times the larger of |want| and the case's scale, plus absolute. */
 export interface Tolerance {
   readonly relative: number;
@@ -50,14 +54,19 @@ const poison: Record<DType, number> = { float32: 7e7, float64: 7e77, int32: 7_77
 
 export class Workbench {
   readonly backend: Backend;
-  readonly layouts: readonly LayoutName[];
+  private readonly inTurn: boolean;
   private readonly tolerances: Record<DType, Tolerance>;
   private readonly buffers = new Set<Buffer>();
 
-  constructor(backend: Backend, tolerances: Tolerances = {}, layouts: readonly LayoutName[] = layoutNames) {
+  constructor(backend: Backend, tolerances: Tolerances = {}, layouts: Layouts = "every") {
     this.backend = backend;
-    this.layouts = layouts;
+    this.inTurn = layouts === "in turn";
     this.tolerances = { ...usual, ...tolerances };
+  }
+
+  /** The layouts in which to try a case. */
+  get layouts(): readonly LayoutName[] {
+    return this.inTurn ? [layoutNames[turn++ % layoutNames.length]] : layoutNames;
   }
 
   /** The float types that this backend computes in. */

@@ -1,0 +1,13 @@
+/** How each mode of gpu.js is held to the contract. */
+import type { Backend } from "../../src/backend/backend.ts";
+import type { GpuBackend, GpuMode } from "../../src/backend/gpu/index.ts";
+import type { ConformanceOptions } from "./conformance.ts";
+
+export function gpuOptions(mode: GpuMode): ConformanceOptions {
+  return {
+    layouts: "in turn",
+    // exp of shader languages is good to some 60 units in the last place.
+    tolerances: mode === "webasm" ? {} : { float32: { relative: 1e-5, absolute: 1e-37 } },
+    close: (backend: Backend) => (backend as GpuBackend).destroy(),
+  };
+}

@@ -1,6 +1,6 @@
 /**
- * Freed arrays that wait to be used again. A training step asks for the same sizes as the step before, and an array that is warm
- * in the cache and needs no zeroing by the engine is worth about half the time of an addition.
+ * Freed arrays that wait to be used again. A training step asks for the same sizes as the step before; an array that is used again
+ * need not be zeroed by the engine nor found by its garbage collector.
  */
 import type { DType, TypedArray } from "../backend.ts";
 

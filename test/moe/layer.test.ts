@@ -140,6 +140,68 @@ describe("layer", () => {
   });
 });
 
+describe("paths", () => {
+  const objective = (y: Tensor): Tensor => y.mul(tensor(Float64Array.from(normals(y.size, key(11))), { shape: y.shape })).sum();
+
+  it("P57: the gradient of a token is that through its expert, plus through its gate, plus through the losses", () => {
+    const [route, network] = [router({ balance: 0.5, zLoss: 0.3 }), experts()];
+    const x = tokensOf(6);
+    const of = (forExperts: Tensor, forRouter: Tensor, lossOnly: boolean): number[] => {
+      const routing = route.route({ tokens: forRouter, capacityFactor: 1, pass: passOf(true, 3) });
+      const y = routing.combine(network.forward(routing.dispatch(forExperts.reshape([6, D])), routing.layout, evaluation));
+      const total = routing.losses["balance"].add(routing.losses["z"]);
+      return list(gradients(lossOnly ? total : objective(y), [x])[0]);
+    };
+    const still = x.detach();
+    const routing = route.route({ tokens: x, capacityFactor: 1, pass: passOf(true, 3) });
+    const y = routing.combine(network.forward(routing.dispatch(x.reshape([6, D])), routing.layout, evaluation));
+    const all = list(gradients(objective(y).add(routing.losses["balance"]).add(routing.losses["z"]), [x])[0]);
+    const parts = [of(x, still, false), of(still, x, false), of(still, x, true)];
+    for (const part of parts) expect(part.some((g) => Math.abs(g) > 1e-6), "no path is dead").to.equal(true);
+    closeTo(all, all.map((_, i) => parts[0][i] + parts[1][i] + parts[2][i]));
+  });
+
+  it("P59: choices, slots and counts carry no gradient", () => {
+    const { books } = router().route({ tokens: tokensOf(6), capacityFactor: 1, pass: evaluation });
+    expect([books.expertOfChoice, books.slotOfChoice].map((x) => [x.dtype, x.requiresGrad])).to.deep.equal([["int32", false], ["int32", false]]); // prettier-ignore
+    expect(books.gate.requiresGrad).to.equal(true);
+  });
+
+  it("P8: one expert is a dense layer with a gate of 1, a balance of alpha and no variation of importance", () => {
+    const one = new moe.FeedForwardExperts({ ...base, experts: 1, hidden: F, initializer: wide });
+    const x = tokensOf(5);
+    const dense = list(one.forward(x.reshape([1, 5, D]), { experts: 1, lead: [1, 5], offsets: null, project: (a, w) => a.matmul(w), spread: (v) => v.unsqueeze(1) }, evaluation));
+    const alone = new moe.MoE({ router: router({ experts: 1, balance: 0.01 }), experts: one });
+    const { output, losses, routing } = alone.forward(x, {}, passOf(true, 1));
+    closeTo(list(output), dense);
+    expect(booksOf(routing).gate.flat()).to.deep.equal([1, 1, 1, 1, 1]);
+    expect(losses["balance"].itemSync()).to.be.closeTo(0.01, 1e-12);
+    const noisy = new moe.NoisyTopKRouter({ ...base, experts: 1, choices: 1 }).route({ tokens: x, capacityFactor: 1, pass: passOf(true, 1) });
+    expect(noisy.losses["importance"].itemSync()).to.equal(0);
+  });
+
+  it("P26: identity experts with gates of 1 return each token as often as it has slots", () => {
+    const hash = new moe.HashRouter({ experts: E, table: [0, 1, 2, 0] });
+    const ids = tensor(Int32Array.of(0, 3, 0, 1, 2, 3), { shape: [1, 6] });
+    const x = tokensOf(6);
+    const routing = hash.route({ tokens: x, ids, capacityFactor: 0.5, pass: evaluation });
+    const kept = booksOf(routing).slot.map(([s]) => Number(s >= 0));
+    expect(kept).to.deep.equal([1, 0, 0, 1, 1, 0]);
+    closeTo(list(routing.combine(routing.dispatch(x.reshape([6, D])))), list(x).map((v, i) => v * kept[Math.floor(i / D)]));
+  });
+
+  it("P75: over the whole batch, one sequence takes another's slots", () => {
+    const x = Float64Array.from(normals(2 * 4 * D, key(2)));
+    const second = (first: Float64Array, group: moe.Group): number[] => {
+      const tokens = tensor(Float64Array.from([...first, ...x.slice(4 * D)]), { shape: [2, 4, D] });
+      return list(new moe.MoE({ router: router({ group }), experts: experts(), evaluationCapacity: 0.5 }).forward(tokens, {}, evaluation).output.narrow(0, 1, 2));
+    };
+    const others = [x.slice(0, 4 * D), x.slice(4 * D)];
+    expect(second(others[0], "sequence")).to.deep.equal(second(others[1], "sequence"));
+    expect(second(others[0], "batch")).to.not.deep.equal(second(others[1], "batch"));
+  });
+});
+
 describe("metrics", () => {
   const route = async (count: number, factor: moe.CapacityFactor, seed: number, padding = 0) => {
     const mask = tensor(Float64Array.from({ length: count }, (_, t) => Number(t < count - padding)), { shape: [1, count] });

@@ -42,6 +42,14 @@ describe("noisy top-k", () => {
       few,
     ));
 
+  it("P58: the gradient is finite, and 0 at the logits of those who were not kept", () => {
+    const router = new moe.NoisyTopKRouter({ ...base(5), choices: 2, importance: 0, load: 0 });
+    const routing = route(router, tokensOf(1, 3));
+    const [g] = gradients(routing.books.gate.square().sum(), [router.projection.weight]);
+    const kept = booksOf(routing).expert[0];
+    list(g).forEach((x, i) => (kept.includes(i % 5) ? expect(Math.abs(x)).to.be.within(1e-9, 1e3) : expect(Math.abs(x)).to.equal(0)));
+  });
+
   it("P45 P47: P(x, i) is Phi((clean - the k-th largest without i) / deviation), and a step as the deviation vanishes", () =>
     fc.assert(
       fc.property(fc.integer({ min: 2, max: 6 }), fc.integer({ min: 1, max: 5 }), fc.nat(99), (experts, k, seed) =>

@@ -1,6 +1,7 @@
 /** Fused functions in float32; what they do not serve goes to the reference. R rows, D width, V classes. */
 import { sizeOf } from "../shape.ts";
 import type { Activation, AdamStep, ArrayType, Buffer, FusedKernel, FusedKernels, NDArray } from "../backend.ts";
+import { attention } from "./attention.ts";
 import type { WasmBackend } from "./wasmBackend.ts";
 
 export function fusedKernels(backend: WasmBackend, reference: FusedKernels): FusedKernels {
@@ -11,6 +12,7 @@ export function fusedKernels(backend: WasmBackend, reference: FusedKernels): Fus
     layerNorm: either(norm(backend, "layerNorm"), reference.layerNorm),
     rmsNorm: either(norm(backend, "rmsNorm"), reference.rmsNorm),
     biasActivation: either(activation(backend), reference.biasActivation),
+    attention: either(attention(backend), reference.attention),
     adam: (step) => (step.parameters.every(({ dtype }) => dtype === "float32") ? adam(backend, step) : reference.adam?.(step)),
   };
 }

@@ -2,6 +2,7 @@
 import { Module } from "./assembler.ts";
 import type { MemoryLimits } from "./assembler.ts";
 import { arithmeticOf } from "./kernels/arithmetic.ts";
+import { attentionKernels } from "./kernels/attention.ts";
 import { copyKernels } from "./kernels/copy.ts";
 import { elementwiseKernels } from "./kernels/elementwise.ts";
 import { matmulKernels } from "./kernels/matmul.ts";
@@ -42,7 +43,8 @@ export function kernelModule({ memory, modern, relaxed }: ModuleOptions): Uint8A
   elementwiseKernels(module, arithmetic);
   copyKernels(module);
   reduceKernels(module);
-  matmulKernels(module, arithmetic);
+  const products = matmulKernels(module, arithmetic);
+  attentionKernels(module, arithmetic, products);
   rowKernels(module, arithmetic);
   trainingKernels(module, arithmetic);
   return module.bytes();

@@ -30,7 +30,7 @@ type Micro = Func<typeof MICRO, "void">;
 
 /** Of a product's operands, for one thread. Strides in bytes; B's columns are adjacent, or it is packed (bRow 32, bPanel K * 32). */
 const GEMM = {
-  c: "i32", cRow: "i32", a: "i32", aRow: "i32", aColumn: "i32", b: "i32", bRow: "i32", bPanel: "i32", m: "i32", n: "i32", k: "i32", scratch: "i32",
+  c: "i32", cRow: "i32", a: "i32", aRow: "i32", aColumn: "i32", b: "i32", bRow: "i32", bPanel: "i32", m: "i32", n: "i32", k: "i32", scratch: "i32", add: "i32",
 } as const;
 export type Gemm = Func<typeof GEMM, "void">;
 
@@ -178,7 +178,7 @@ function atMost(left: I32, limit: I32 | number): I32 {
   return i32.select(i32.ltU(left, limit), left, limit);
 }
 
-/** C = A B by tiles, one thread. */
+/** C = A B by tiles, one thread; C += A B where `add` is not 0. */
 function gemm(m: Module, arithmetic: Arithmetic): Gemm {
   const MR = arithmetic.tileRows;
   const byRows = microByRows(m, arithmetic);
@@ -210,7 +210,7 @@ function gemm(m: Module, arithmetic: Arithmetic): Gemm {
     });
   });
 
-  return m.func("gemm", GEMM, (f, { c, cRow, a, aRow, aColumn, b, bRow, bPanel, m: M, n: N, k: K, scratch }) => {
+  return m.func("gemm", GEMM, (f, { c, cRow, a, aRow, aColumn, b, bRow, bPanel, m: M, n: N, k: K, scratch, add }) => {
     const worthPacking = arithmetic.unroll === 1 ? i32.geU(N, PACK_FROM) : i32.const(0);
     const packed = f.let(i32.or(i32.ne(aColumn, 4), worthPacking));
     f.for(0, M, M_BLOCK, (i) => {
@@ -225,7 +225,7 @@ function gemm(m: Module, arithmetic: Arithmetic): Gemm {
         });
         f.call(block, {
           c: i32.add(c, i32.mul(i, cRow)), cRow, a: from, aRow, packed,
-          b: i32.add(b, i32.mul(k0, bRow)), bRow, bPanel, m: rows, n: N, k, add: k0, tile,
+          b: i32.add(b, i32.mul(k0, bRow)), bRow, bPanel, m: rows, n: N, k, add: i32.or(k0, add), tile,
         });
       });
     });
@@ -286,8 +286,16 @@ function packPanel(m: Module): Func<typeof PACK, "void"> {
 }
 
 
+const PACK_ALL = { to: "i32", b: "i32", kStride: "i32", nStride: "i32", k: "i32", n: "i32" } as const;
+
+export interface Products {
+  readonly gemm: Gemm;
+  /** All panels of a matrix B. */
+  readonly packAll: Func<typeof PACK_ALL, "void">;
+}
+
 /** Adds the kernels of the matrix product to a module, and returns the single-threaded one for other kernels. */
-export function matmulKernels(m: Module, arithmetic: Arithmetic): { gemm: Gemm; packPanel: Func<typeof PACK, "void"> } {
+export function matmulKernels(m: Module, arithmetic: Arithmetic): Products {
   const pack = packPanel(m);
   const product = gemm(m, arithmetic);
 
@@ -324,9 +332,16 @@ export function matmulKernels(m: Module, arithmetic: Arithmetic): { gemm: Gemm; 
         c: i32.add(i32.add(p.c, i32.mul(batch, p.cBatch)), i32.add(i32.mul(i, p.cRow), i32.shl(j, 2))), cRow: p.cRow,
         a: i32.add(i32.add(p.a, i32.mul(batch, p.aBatch)), i32.mul(i, p.aRow)), aRow: p.aRow, aColumn: p.aColumn,
         b: i32.add(i32.add(p.b, i32.mul(batch, p.bBatch)), i32.mul(i32.divU(j, NR), p.bPanel)), bRow: p.bRow, bPanel: p.bPanel,
-        m: atMost(i32.sub(p.m, i), p.blockRows), n: atMost(i32.sub(p.n, j), p.blockColumns), k: p.k, scratch,
+        m: atMost(i32.sub(p.m, i), p.blockRows), n: atMost(i32.sub(p.n, j), p.blockColumns), k: p.k, scratch, add: 0,
       });
     });
   });
-  return { gemm: product, packPanel: pack };
+  const packAll = m.func("packAll", PACK_ALL, (f, { to, b, kStride, nStride, k, n }) => {
+    f.for(0, n, NR, (j) => {
+      f.call(pack, { to, b, kStride, nStride, k, columns: atMost(i32.sub(n, j), NR) });
+      f.set(to, i32.add(to, i32.mul(k, 4 * NR)));
+      f.set(b, i32.add(b, i32.mul(nStride, NR)));
+    });
+  });
+  return { gemm: product, packAll };
 }

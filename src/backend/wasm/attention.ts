@@ -1,0 +1,130 @@
+/** Launching fused attention. B batch, H heads, T queries, S keys, D width of a head. */
+import { broadcastStrides, sizeOf } from "../shape.ts";
+import type { Buffer, FusedKernel, NDArray } from "../backend.ts";
+import { attentionScratch } from "./kernels/attention.ts";
+import type { WasmBackend } from "./wasmBackend.ts";
+
+/** Queries to a block; where they cannot see the keys behind them, smaller blocks leave out more of those. */
+const BLOCK = 96;
+const CAUSAL_BLOCK = 48;
+
+interface Attributes {
+  readonly scale: number;
+  readonly causal: boolean;
+}
+
+interface Sizes {
+  readonly B: number;
+  readonly H: number;
+  readonly T: number;
+  readonly S: number;
+  readonly D: number;
+}
+
+const sizesOf = (q: NDArray, k: NDArray): Sizes => ({ B: q.shape[0], H: q.shape[1], T: q.shape[2], S: k.shape[2], D: q.shape[3] });
+
+export function attention(backend: WasmBackend): FusedKernel<Attributes> {
+  return {
+    forward: (out, inputs, attributes) => {
+      const sizes = sizesOf(inputs[0], inputs[1]);
+      if (!served(inputs, sizes)) return undefined;
+      const { B, H, T } = sizes;
+      const saved = backend.make({ shape: [B, H, T, 2], dtype: "float32" }, () => {});
+      const result = operands(backend, inputs, sizes, (given) => backend.make(out, (to) => {
+        launch(backend, "attention", sizes, attributes, B * H, (shape) => [to, ...given, backend.addressOf(saved), ...shape]);
+      }));
+      return { out: result, saved: [saved] };
+    },
+    backward: (g, out, [saved], inputs, needed, attributes) => {
+      const sizes = sizesOf(inputs[0], inputs[1]);
+      const [q, k, v, bias] = inputs;
+      const [dq, dk, dv] = [q, k, v].map((x) => backend.make({ shape: x.shape, dtype: "float32" }, () => {}));
+      const plan = biasPlan(bias, needed[3] ?? false, sizes);
+      const dBias = plan.wanted ? backend.make({ shape: plan.shape, dtype: "float32" }, () => {}) : null;
+      operands(backend, inputs, sizes, (given) => withRows(backend, g, (gAt) => backend.contiguous([out], (outAt) => {
+        const to = [dq, dk, dv].map((buffer) => backend.addressOf(buffer));
+        launch(backend, "attentionCotangent", sizes, attributes, plan.items, (shape) => [
+          ...to, dBias ? backend.addressOf(dBias) : 0, ...gAt, outAt, ...given, backend.addressOf(saved), ...shape,
+          plan.itemStep, plan.repeats, plan.repeatStep,
+        ]);
+      })));
+      const kept = [dq, dk, dv].map((buffer, i) => (needed[i] ? buffer : release(backend, buffer)));
+      return bias ? [...kept, dBias && summed(backend, dBias, plan.shape, bias)] : kept;
+    },
+  };
+}
+
+function release(backend: WasmBackend, buffer: Buffer): null {
+  backend.free(buffer);
+  return null;
+}
+
+function served([q, k, v, bias]: readonly NDArray[], { D, S }: Sizes): boolean {
+  const float = [q, k, v, ...(bias ? [bias] : [])].every(({ dtype }) => dtype === "float32");
+  return float && sizeOf(q.shape) > 0 && S > 0 && v.shape[3] === D;
+}
+
+/** Address and strides, in bytes, of an array [B, H, T, D] whose rows are contiguous; copied if they are not. */
+function withRows<T>(backend: WasmBackend, x: NDArray, use: (given: readonly number[]) => T): T {
+  const [batch, head, row, column] = x.strides;
+  if (column === 1 || x.shape[3] === 1) return use([backend.address(x), 4 * batch, 4 * head, 4 * row]);
+  const [, H, T, D] = x.shape;
+  return backend.contiguous([x], (at) => use([at, 4 * H * T * D, 4 * T * D, 4 * D]));
+}
+
+/** The kernel's arguments for q, k, v and the bias, which stretches to [B, H, T, S]; 0 where there is none. */
+function operands<R>(backend: WasmBackend, [q, k, v, bias]: readonly NDArray[], { B, H, T, S }: Sizes, use: (given: readonly number[]) => R): R {
+  return withRows(backend, q, (qs) => withRows(backend, k, (ks) => withRows(backend, v, (vs) => {
+    if (!bias) return use([...qs, ...ks, ...vs, 0, 0, 0, 0]);
+    const shape = [B, H, T, S];
+    const strides = broadcastStrides(bias.shape, bias.strides, shape);
+    const { dtype, buffer, offset } = bias;
+    return withRows(backend, { shape, dtype, buffer, strides, offset }, (bs) => use([...qs, ...ks, ...vs, ...bs]));
+  })));
+}
+
+function launch(
+  backend: WasmBackend, kernel: string, { H, T, S, D, B }: Sizes, { scale, causal }: Attributes, items: number, given: (shape: readonly number[]) => number[],
+): void {
+  const backward = kernel !== "attention";
+  const block = Math.min(T, causal ? CAUSAL_BLOCK : BLOCK);
+  const bytes = Math.ceil(attentionScratch(S, D, block, backward) / 64) * 64;
+  backend.scratch(bytes * backend.threads, (scratch) => {
+    const work = B * H * T * S * (D / 8 + 4) * (backward ? 3 : 1);
+    backend.start(kernel, items, work, ...given([H, T, S, D, scale, causal ? 1 : 0, block, scratch, bytes]));
+  });
+}
+
+interface BiasPlan {
+  readonly wanted: boolean;
+  /** Of the cotangent that the kernel writes: [1 or B, 1 or H, T, S]. */
+  readonly shape: readonly number[];
+  /** Heads, counted through the batch, that add into one matrix of it: item * itemStep + 0..repeats-1 * repeatStep. */
+  readonly items: number;
+  readonly itemStep: number;
+  readonly repeats: number;
+  readonly repeatStep: number;
+}
+
+/** Which heads share a matrix of the bias. One thread takes them all, in order. */
+function biasPlan(bias: NDArray | undefined, wanted: boolean, { B, H, T, S }: Sizes): BiasPlan {
+  const own = { wanted, shape: [B, H, T, S], items: B * H, itemStep: 1, repeats: 1, repeatStep: 0 };
+  if (!bias || !wanted) return own;
+  const [batch, heads] = [1, 1, 1, 1, ...bias.shape].slice(-4);
+  if (batch === 1 && heads === 1) return { wanted, shape: [1, 1, T, S], items: 1, itemStep: 0, repeats: B * H, repeatStep: 1 };
+  if (batch === 1) return { wanted, shape: [1, H, T, S], items: H, itemStep: 1, repeats: B, repeatStep: H };
+  if (heads === 1) return { wanted, shape: [B, 1, T, S], items: B, itemStep: H, repeats: H, repeatStep: 1 };
+  return own;
+}
+
+/** `buffer` of `shape` summed to the shape of the bias, where that stretches along T or S too. */
+function summed(backend: WasmBackend, buffer: Buffer, shape: readonly number[], bias: NDArray): Buffer {
+  if (sizeOf(bias.shape) === sizeOf(shape)) return buffer;
+  const [B, H, T, S] = shape;
+  const whole: NDArray = { shape, dtype: "float32", buffer, strides: [H * T * S, T * S, S, 1], offset: 0 };
+  const aligned = [1, 1, 1, 1, ...bias.shape].slice(-4);
+  const axes = [B, H, T, S].map((_, axis) => axis).filter((axis) => aligned[axis] === 1 && shape[axis] > 1);
+  const sum = backend.reduce("sum", { shape: bias.shape, dtype: "float32" }, whole, axes);
+  backend.free(buffer);
+  return sum;
+}

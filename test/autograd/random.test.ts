@@ -1,0 +1,115 @@
+/** Randomness is a value: a pure function of key and index. */
+import { expect } from "chai";
+import fc from "fast-check";
+import { Key, key, ones, random } from "switchyard-moe";
+import { same, valuesOf } from "./helpers.ts";
+
+const N = 20_000;
+const moments = (x: readonly number[]): { mean: number; deviation: number; skew: number } => {
+  const mean = x.reduce((sum, v) => sum + v, 0) / x.length;
+  const deviation = Math.sqrt(x.reduce((sum, v) => sum + (v - mean) ** 2, 0) / x.length);
+  return { mean, deviation, skew: x.reduce((sum, v) => sum + ((v - mean) / deviation) ** 3, 0) / x.length };
+};
+
+const correlation = (x: readonly number[], y: readonly number[]): number => {
+  const [a, b] = [moments(x), moments(y)];
+  return x.reduce((sum, v, i) => sum + (v - a.mean) * (y[i] - b.mean), 0) / x.length / (a.deviation * b.deviation);
+};
+
+describe("keys", () => {
+  it("the same path gives the same numbers, in any order, as often as asked", async () => {
+    const draw = (): Promise<number[]> => valuesOf(random.normal([5], key(7).at("dropout", 3)));
+    const first = await draw();
+    random.normal([100], key(7));
+    same(await draw(), first);
+    same(await valuesOf(random.normal([9], key(7).at("dropout", 3)).narrow(0, 0, 5)), first);
+  });
+
+  it("a path may be walked in steps", () => {
+    expect(key(1).at("a").at("b", 2).toString()).to.equal(key(1).at("a", "b", 2).toString());
+  });
+
+  it("different paths, seeds and kinds of names give different keys", () => {
+    const part = fc.oneof(fc.string(), fc.integer(), fc.double({ noNaN: true, noDefaultInfinity: true }));
+    const path = fc.array(part, { maxLength: 3 });
+    fc.assert(
+      fc.property(fc.tuple(path, path), ([a, b]) => {
+        const alike = a.length === b.length && a.every((x, i) => Object.is(x, b[i]));
+        expect(
+          key(0)
+            .at(...a)
+            .toString() ===
+            key(0)
+              .at(...b)
+              .toString(),
+        ).to.equal(alike);
+      }),
+      { numRuns: 500 },
+    );
+    const keys = ["1", 1, "ab", "a", 0, -1, 1.5].map((seed) => key(seed).toString());
+    expect(new Set(keys).size).to.equal(keys.length);
+    expect(key(0).at("a", "bc").toString()).not.to.equal(key(0).at("ab", "c").toString());
+    expect(new Key(1, 2).toString()).to.equal("key 0000000100000002");
+  });
+
+  it("numbers beyond the first 2^32 are new ones", () => {
+    const at = key(4);
+    expect(at.bits(2 ** 32)).not.to.equal(at.bits(0));
+  });
+});
+
+describe("random tensors", () => {
+  it("uniform: in range, of the right mean, deviation and spread", async () => {
+    const x = await valuesOf(random.uniform([N], key(1), { low: -1, high: 3, dtype: "float64" }));
+    expect(Math.min(...x)).to.be.within(-1, -0.99);
+    expect(Math.max(...x)).to.be.within(2.99, 3);
+    const { mean, deviation } = moments(x);
+    expect(mean).to.be.closeTo(1, 0.04);
+    expect(deviation).to.be.closeTo(4 / Math.sqrt(12), 0.02);
+    const bins = new Array<number>(16).fill(0);
+    for (const v of x) bins[Math.floor((v + 1) * 4)]++;
+    const chiSquare = bins.reduce((sum, n) => sum + (n - N / 16) ** 2 / (N / 16), 0);
+    expect(chiSquare, "chi square of 15 degrees").to.be.below(37.7); // one in a thousand
+  });
+
+  it("normal: of the right mean, deviation, skew and tails", async () => {
+    const x = await valuesOf(random.normal([N], key(2), { mean: 5, std: 2, dtype: "float64" }));
+    const { mean, deviation, skew } = moments(x);
+    expect(mean).to.be.closeTo(5, 0.05);
+    expect(deviation).to.be.closeTo(2, 0.04);
+    expect(skew).to.be.closeTo(0, 0.06);
+    expect(x.filter((v) => Math.abs(v - 5) < 2).length / N).to.be.closeTo(0.6827, 0.012);
+    expect(x.filter((v) => Math.abs(v - 5) > 4).length / N).to.be.closeTo(0.0455, 0.006);
+  });
+
+  it("truncated normal: within its bound, deviation 0.8796", async () => {
+    const x = await valuesOf(random.truncatedNormal([N], key(3), { std: 3 }));
+    expect(Math.max(...x.map(Math.abs))).to.be.within(5.9, 6);
+    expect(moments(x).deviation / 3).to.be.closeTo(0.8796, 0.015);
+  });
+
+  it("streams of neighbours do not follow each other", async () => {
+    const [a, b, c] = await Promise.all([key(5).at(0), key(5).at(1), key(6).at(0)].map((at) => valuesOf(random.normal([N], at))));
+    expect(Math.abs(correlation(a, b))).to.be.below(0.025);
+    expect(Math.abs(correlation(a, c))).to.be.below(0.025);
+    expect(Math.abs(correlation(a.slice(1), a.slice(0, -1)))).to.be.below(0.025);
+  });
+
+  it("masks zero the share they are told and keep the mean", async () => {
+    for (const rate of [0.1, 0.5, 0.9]) {
+      const x = await valuesOf(ones([N]).dropout(rate, key(8)));
+      expect(x.filter((v) => v === 0).length / N).to.be.closeTo(rate, 0.015);
+      expect(new Set(x)).to.deep.equal(new Set([0, Math.fround(1 / (1 - rate))]));
+    }
+  });
+
+  it("a rate of 0 draws nothing and changes nothing", () => {
+    const x = ones([3]);
+    expect(x.dropout(0, key(0))).to.equal(x);
+  });
+
+  it("masks of two keys are independent", async () => {
+    const [a, b] = await Promise.all([key(9).at(0), key(9).at(1)].map((at) => valuesOf(ones([N]).dropout(0.5, at))));
+    expect(Math.abs(correlation(a, b))).to.be.below(0.025);
+  });
+});

@@ -38,3 +38,5 @@ export { afterStep } from "./steps.ts";
 export { TopKRouter } from "./topKRouter.ts";
 export type { TopKOptions } from "./topKRouter.ts";
 export { copyShared, upcycle } from "./upcycling.ts";
+export { LinearExperts, SwitchAttention } from "./switchAttention.ts";
+export type { LinearExpertsOptions, SwitchAttentionOptions } from "./switchAttention.ts";

@@ -3,6 +3,7 @@
  * B sequences, T tokens of each, D width, K choices.
  */
 import type { Tensor } from "../autograd/tensor.ts";
+import { addByName } from "../nn/block.ts";
 import type { FeedForward, TokenInfo } from "../nn/feedForward.ts";
 import type { Cost, Pass } from "../nn/module.ts";
 import { Module, addCosts, under } from "../nn/module.ts";
@@ -46,9 +47,10 @@ export class MoE extends Module implements FeedForward<Routing> {
     const capacityFactor = pass.training ? this.trainingCapacity : this.evaluationCapacity;
     const routing = this.router.route({ ...tokens, tokens: x, capacityFactor, pass: under(pass, "router") });
     const rows = routing.dispatch(x.reshape([x.shape[0] * x.shape[1], x.shape[2]]));
-    const routed = routing.combine(this.experts.forward(rows, routing.layout, under(pass, "experts"))).reshape(x.shape);
+    const combined = routing.combine(this.experts.forward(rows, routing.layout, under(pass, "experts"))); // [B T, F]
+    const routed = combined.reshape([x.shape[0], x.shape[1], combined.shape[1]]);
     const always = this.shared?.forward(x, tokens, under(pass, "shared"));
-    return { output: always ? routed.add(always.output) : routed, losses: { ...always?.losses, ...routing.losses }, routing };
+    return { output: always ? routed.add(always.output) : routed, losses: addByName(always?.losses ?? {}, routing.losses), routing };
   }
 
   /** A token pays for the router and for the experts it has a choice of. */

@@ -11,8 +11,18 @@ export interface Norm {
   forward(x: Tensor): Tensor;
 }
 
+/** What may stand in the attention place of a block: multi-head attention, or one that is itself sparse. */
+export interface Attention {
+  /** x [B, T, D] -> [B, T, D], with the keys and values of all tokens so far, and what sparse parts have to say. */
+  extend(
+    x: Tensor,
+    input: AttentionInput,
+    pass: Pass,
+  ): { output: Tensor; seen: KeyValues; losses?: Record<string, Tensor>; routings?: readonly object[] };
+}
+
 export interface BlockParts {
-  readonly attention: MultiHeadAttention;
+  readonly attention: Attention & Module;
   /** Dense or sparse: the block does not know. */
   readonly feedForward: FeedForward & Module;
   /** Between the two, in a decoder that reads a memory. */
@@ -37,14 +47,15 @@ export interface BlockOutput {
   /** [B, T, D] */
   readonly output: Tensor;
   readonly losses: Record<string, Tensor>;
-  readonly routing: object | null;
+  /** What its sparse parts decided, attention first. */
+  readonly routings: readonly object[];
   /** Keys and values of all tokens so far. */
   readonly seen: KeyValues;
 }
 
 export class Block extends Module {
   readonly attentionNorm: Norm & Module;
-  readonly attention: MultiHeadAttention;
+  readonly attention: Attention & Module;
   readonly crossAttentionNorm: (Norm & Module) | null;
   readonly crossAttention: MultiHeadAttention | null;
   readonly feedForwardNorm: Norm & Module;
@@ -70,7 +81,9 @@ export class Block extends Module {
     const attended = this.#sublayer("attention", x, this.attentionNorm, pass, (y, p) => this.attention.extend(y, self, p));
     const crossed = memory ? this.#cross(attended.x, memory, memoryMask, pass) : attended.x;
     const fed = this.#sublayer("feedForward", crossed, this.feedForwardNorm, pass, (y, p) => this.feedForward.forward(y, tokens, p));
-    return { output: fed.x, losses: fed.inner.losses, routing: fed.inner.routing, seen: attended.inner.seen };
+    const { losses = {}, routings = [], seen } = attended.inner;
+    const { routing } = fed.inner;
+    return { output: fed.x, losses: addByName(losses, fed.inner.losses), routings: routing ? [...routings, routing] : routings, seen };
   }
 
   #cross(x: Tensor, memory: Tensor, mask: Tensor | undefined, pass: Pass): Tensor {
@@ -91,4 +104,11 @@ export class Block extends Module {
     const sum = x.add(dropout(inner.output, this.dropout, under(pass, name, "residual")));
     return { x: this.order === "pre" ? sum : norm.forward(sum), inner };
   }
+}
+
+/** Losses of one name are added up. */
+export function addByName(...all: readonly Record<string, Tensor>[]): Record<string, Tensor> {
+  const sums: Record<string, Tensor> = {};
+  for (const losses of all) for (const [name, loss] of Object.entries(losses)) sums[name] = sums[name]?.add(loss) ?? loss;
+  return sums;
 }

@@ -1,8 +1,8 @@
 /** A decoder-only language model. B batch, T tokens, V vocabulary, D width, F hidden width, H heads. */
 import { formatShape } from "../autograd/contract.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { Block } from "./block.ts";
-import type { BlockOutput, Norm } from "./block.ts";
+import { Block, addByName } from "./block.ts";
+import type { Attention, BlockOutput, Norm } from "./block.ts";
 import { dropout } from "./dropout.ts";
 import { Embedding } from "./embedding.ts";
 import type { FeedForward, FeedForwardKind } from "./feedForward.ts";
@@ -34,6 +34,8 @@ export interface LanguageModelOptions extends Init {
   readonly kind?: FeedForwardKind;
   /** What stands in the feed-forward place of each layer; default a dense layer of `kind`. */
   readonly feedForward?: (layer: number, init: Init) => FeedForward & Module;
+  /** What stands in the attention place; default multi-head attention. */
+  readonly attention?: (layer: number, init: Init) => Attention & Module;
   readonly norm?: "rms" | "layer";
   /** Of the linear layers; default false, as in T5. */
   readonly bias?: boolean;
@@ -123,9 +125,11 @@ export class DecoderLanguageModel extends Module {
 }
 
 function gathered(outputs: readonly BlockOutput[]): Omit<LanguageModelOutput, "logits"> {
-  const losses: Record<string, Tensor> = {};
-  for (const output of outputs) for (const [name, loss] of Object.entries(output.losses)) losses[name] = losses[name]?.add(loss) ?? loss;
-  return { losses, routings: outputs.flatMap(({ routing }) => routing ?? []), seen: outputs.map(({ seen }) => seen) };
+  return {
+    losses: addByName(...outputs.map(({ losses }) => losses)),
+    routings: outputs.flatMap(({ routings }) => routings),
+    seen: outputs.map(({ seen }) => seen),
+  };
 }
 
 function init({ random, dtype = "float32" }: LanguageModelOptions, part: string): Init {
@@ -141,13 +145,10 @@ function blockOf(options: LanguageModelOptions, layer: number, random: Init["ran
   const common = { bias, dtype, dropout: rate, initializer: scaledTruncatedNormal(options.initScale) };
   const dense = (_: number, at: Init): DenseFeedForward =>
     new DenseFeedForward(width, options.hidden ?? 4 * width, { ...common, ...at, kind });
+  const rotary = positions === "rotary" ? new Rotary() : null;
+  const usual = (_: number, at: Init): MultiHeadAttention => new MultiHeadAttention(width, { ...common, heads, rotary, ...at });
   return new Block({
-    attention: new MultiHeadAttention(width, {
-      ...common,
-      heads,
-      rotary: positions === "rotary" ? new Rotary() : null,
-      random: random.at("attention"),
-    }),
+    attention: (options.attention ?? usual)(layer, { random: random.at("attention"), dtype }),
     feedForward: (options.feedForward ?? dense)(layer, { random: random.at("feedForward"), dtype }),
     norm: () => normOf(options),
     dropout: rate,

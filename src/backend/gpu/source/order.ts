@@ -58,25 +58,25 @@ export function invertByScan(shape: Shape, index: NDArray, block: number, limits
 export function mergeRuns(x: NDArray, places: Layout, descending: boolean, run: number, limits: GridLimits): Program {
   const n = x.shape[x.shape.length - 1];
   const { threads, coordinates, prelude } = gridOf(x.shape, limits);
-  const place = coordinates.at(-1) ?? "0";
-  const value = (p: string): string => `a[${indexOf(coordinates.with(-1, `b[${indexOf(coordinates.with(-1, p), places)}]`), x)}]`;
-  const own = (p: string): string => `b[${indexOf(coordinates.with(-1, p), places)}]`;
+  const source = (place: string): string => `b[${indexOf(coordinates.with(-1, place), places)}]`;
+  const value = (k: string): string => `a[${indexOf(coordinates.with(-1, k), x)}]`;
+  // Why names for what is looked up: gpu.js's WebGL mode declares a nested look-up twice.
   const body = `${prelude}
-  const place = ${place} * 1.0;
+  const place = ${coordinates.at(-1) ?? "0"} * 1.0;
   const from = Math.floor((place + 0.5) / ${2 * run}) * ${2 * run};
   const middle = Math.min(from + ${run}, ${n}); const end = Math.min(from + ${2 * run}, ${n}); const ahead = place - from;
   let low = Math.max(0, ahead - (end - middle)); let high = Math.min(ahead, middle - from);
   while (low < high) {
     const half = Math.floor((low + high) * 0.5); const i = from + half; const j = middle + ahead - 1.0 - half;
-    const u = ${value("j")}; const v = ${value("i")};
+    const k = ${source("j")}; const l = ${source("i")}; const u = ${value("k")}; const v = ${value("l")};
     if (${before("u", "v", x, descending)}) { high = half; } else { low = half + 1.0; }
   }
-  const i = Math.min(from + low, ${n - 1}); const j = Math.min(middle + ahead - low, ${n - 1});
-  const u = ${value("j")}; const v = ${value("i")};
-  const first = ${own("i")}; const second = ${own("j")};
+  const atFirst = Math.min(from + low, ${n - 1}); const atSecond = Math.min(middle + ahead - low, ${n - 1});
+  const first = ${source("atFirst")}; const second = ${source("atSecond")};
   if (from + low >= middle) { return second; }
   if (middle + ahead - low >= end) { return first; }
-  return ${before("u", "v", x, descending)} ? second : first;`;
+  const ofFirst = ${value("first")}; const ofSecond = ${value("second")};
+  return ${before("ofSecond", "ofFirst", x, descending)} ? second : first;`;
   return { threads, source: kernelSource(2, [], body) };
 }
 

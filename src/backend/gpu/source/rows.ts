@@ -64,7 +64,7 @@ export function addAlong(shape: Shape, g: NDArray, index: NDArray, axis: number,
 export function addSortedRows(n: number, width: number, limits: GridLimits): Program {
   const { threads, coordinates, prelude } = gridOf([n, width], limits);
   const body = `${prelude}\n  const from = c[${coordinates[0]}]; const to = c[${coordinates[0]} + 1]; let s = 0.0;
-  for (let p = from; p < to; p += 1) { s = s + a[b[p] * ${width} + ${coordinates[1]}]; }
+  for (let p = from; p < to; p += 1) { const row = b[p]; s = s + a[row * ${width} + ${coordinates[1]}]; }
   return s;`;
   return { threads, source: kernelSource(3, [], body) };
 }

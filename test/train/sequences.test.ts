@@ -105,6 +105,12 @@ describe("training batches", () => {
     expect(orders.size).to.be.greaterThan(1);
   });
 
+  it("have no order of classes that repeats", () => {
+    const halves = [1, 2, 3, 4].map((seed) => [...sampleBatch(corpus, { size: 16, length: 16 }, seeded(seed)).classOf]);
+    const repeating = halves.filter((classes) => classes.slice(0, 8).join() === classes.slice(8).join());
+    expect(repeating).to.deep.equal([]);
+  });
+
   it("reach the first and the last place of the training text", () => {
     const small = ramp(12, [{ label: "end", start: 10, end: 12 }]);
     const at = (u: number) => [...sampleBatch(small, { size: 1, length: 4 }, () => u).inputs];

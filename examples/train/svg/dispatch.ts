@@ -36,7 +36,7 @@ export function dispatch({ tokens, experts, capacity, choices, ...captions }: Di
   return drawing("dispatch", captions, (id) => {
     const column = (expert: number) => {
       const x = expert * (width + GAP);
-      const seated = choices.filter((choice) => choice.expert === expert && choice.slot >= 0);
+      const seated = choices.filter((choice) => choice.expert === expert);
       return element(
         "g",
         { class: colourClass(expert) },

@@ -66,6 +66,7 @@ export function scale([from, to]: readonly [number, number], [start, end]: reado
 
 /** Round values, about `count` of them, that enclose `from` and `to`: steps of 1, 2 or 5 times a power of ten. */
 export function ticks(from: number, to: number, count = 5): number[] {
+  if (!Number.isFinite(from) || !Number.isFinite(to)) throw new RangeError(`ticks: ${from} to ${to}: a scale needs finite ends`);
   const extent = to > from ? to - from : Math.abs(from) || 1;
   const rough = extent / count;
   const power = 10 ** Math.floor(Math.log10(rough));

@@ -68,6 +68,11 @@ describe("a curve", () => {
     expect(y2).to.be.below(y0);
   });
 
+  it("leaves out points that are no numbers", () => {
+    const draw = (points: readonly Point[]) => curve({ title: "", description: "", series: [{ name: "a", points }], x: "", y: "" });
+    expect(draw([[0, 1], [1, NaN], [2, 3], [Infinity, 2]])).to.equal(draw([[0, 1], [2, 3]])); // prettier-ignore
+  });
+
   it("keeps the mean of a line that it thins", () => {
     const points = Array.from({ length: 1000 }, (_, i): Point => [i, i % 7]);
     const thin = thinned(points, 100);

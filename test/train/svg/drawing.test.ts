@@ -24,6 +24,10 @@ describe("ticks", () => {
     for (const at of [0, 3, -2.5, 1e9]) expect(ticks(at, at).length).to.be.at.least(2);
   });
 
+  it("refuse ends that are no numbers", () => {
+    expect(() => ticks(NaN, 1)).to.throw(RangeError, "NaN to 1");
+  });
+
   it("are written shortly", () => {
     expect([0, 0.25, 12, 1500, 2.5e6, 1e-5, -0.1].map(tickText)).to.deep.equal(["0", "0.25", "12", "1,500", "2.5M", "1e-5", "-0.1"]);
   });

@@ -13,11 +13,11 @@ import {
   random,
   scope,
   stack,
-  Tensor,
   tensor,
   where,
   zeros,
 } from "switchyard-moe";
+import type { Tensor } from "switchyard-moe";
 import { CpuBackend } from "switchyard-moe/backend";
 import { bf16, f32, f64, int, leaf } from "../helpers.ts";
 

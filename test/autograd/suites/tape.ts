@@ -1,6 +1,7 @@
 /** The tape: what it records and prints, walks and walks again, leaves, seeds, scopes. */
 import { expect } from "chai";
-import { concat, debug, einsum, noGrad, ones, scope, Tape, Tensor, tensor, where, zeros, zerosLike } from "switchyard-moe";
+import { concat, debug, einsum, noGrad, ones, scope, Tape, tensor, where, zeros, zerosLike } from "switchyard-moe";
+import type { Tensor } from "switchyard-moe";
 import { bf16, f32, f64, int, leaf, near, same, valuesOf } from "../helpers.ts";
 
 const named = (name: string, data: number | number[]): Tensor => tensor(data, { dtype: "float64", requiresGrad: true, name });

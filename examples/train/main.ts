@@ -14,7 +14,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const command = parseCommand(argv);
   if (command.command === "help") return console.log(command.text);
   const backend = await useBackend(command.options.backend);
-  console.log(`backend ${backend.name}: ${backend.description}`);
+  console.error(`backend ${backend.name}: ${backend.description}`);
   switch (command.command) {
     case "train":
       return command.options.compare ? compare(command.options) : train(command.options);

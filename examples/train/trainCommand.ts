@@ -11,6 +11,7 @@ import { buildModel } from "./model.ts";
 import type { ResumeOptions, TrainOptions } from "./options.ts";
 import type { Run } from "./run.ts";
 import { continueRun, lastFile, newRun, restoreRun } from "./run.ts";
+import { stepsOf } from "./short.ts";
 import type { Corpus } from "./text.ts";
 import { loadDeclaration, loadFiles } from "./text.ts";
 import type { TrainingConfig } from "./training.ts";
@@ -59,7 +60,7 @@ export function configOf(options: TrainOptions, router: ModelConfig["router"] = 
   const { steps, batch, length, lr, warmup, accumulate, clip, weightDecay, seed, data, languages } = options;
   const { width, layers, heads, hidden, experts, sparseEvery, capacityFactor, alpha, zLoss, jitter, group, balanceScope, priority, expertDropout, initScale, precision } = options; // prettier-ignore
   const model: ModelConfig = { router, width, layers, heads, hidden, experts, sparseEvery, length, capacityFactor, alpha, zLoss, jitter, group, balanceScope, priority, expertDropout, initScale, precision }; // prettier-ignore
-  const training: TrainingConfig = { steps, batch, length, lr, warmup, accumulate, clip, weightDecay, seed };
+  const training: TrainingConfig = { steps: stepsOf(steps), batch, length, lr, warmup, accumulate, clip, weightDecay, seed };
   return { model, training, text: data ? { data } : { languages }, backend: defaultBackend().description };
 }
 

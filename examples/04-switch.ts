@@ -1,0 +1,46 @@
+/**
+ * Lesson 4: the same Transformer with Switch layers: eight experts where one feed-forward layer was, and each byte visits one of them. The
+ * compute per byte is equal, the parameters are not. Fedus et al. 2021, arXiv:2101.03961.
+ *
+ * Expect: at equal steps the sparse model is ahead by a few hundredths of a bit (more with more steps); at equal seconds less, or not
+ * at all, because routing has its price. Both comparisons are printed whichever way they fall; one seed proves nothing.
+ */
+import { summary } from "switchyard-moe/nn";
+import { begin, keepPicture, recentBits, score, stepsOf, trainLesson } from "./train/lesson.ts";
+import type { LessonRun } from "./train/lesson.ts";
+import { curve } from "./train/svg/index.ts";
+import { loadDeclaration } from "./train/text.ts";
+
+await begin("Dense against Switch at equal compute per byte");
+const corpus = loadDeclaration("scripts");
+const steps = stepsOf(250);
+const dense = await trainLesson(corpus, { router: "dense", steps });
+const sparse = await trainLesson(corpus, { router: "switch", steps });
+
+async function describe(name: string, run: LessonRun): Promise<void> {
+  const { parameters, active, flops } = summary(run.trainer.model, { length: 64 });
+  const { bits } = await score(run, corpus);
+  const seconds = run.seconds[run.seconds.length - 1];
+  console.log(`${name.padEnd(7)} ${parameters.toLocaleString("en-US").padStart(8)} parameters, ${active.toLocaleString("en-US").padStart(8)} active, ${flops.toLocaleString("en-US").padStart(8)} FLOPs per byte: training ${recentBits(run.reports).toFixed(3)}, held out ${bits.toFixed(3)} bits per byte after ${seconds.toFixed(1)} s`); // prettier-ignore
+}
+await describe("dense", dense);
+await describe("switch", sparse);
+
+/** The smoothed training loss that a run had reached after so many seconds. */
+function reached(run: LessonRun, limit: number): number {
+  return recentBits(run.reports.slice(0, Math.max(1, run.seconds.filter((seconds) => seconds <= limit).length)));
+}
+const limit = Math.min(...[dense, sparse].map((run) => run.seconds[run.seconds.length - 1]));
+console.log(
+  `\nat equal steps: dense ${recentBits(dense.reports).toFixed(3)}, switch ${recentBits(sparse.reports).toFixed(3)} bits per byte in training`,
+);
+console.log(
+  `at equal seconds (${limit.toFixed(1)} s): dense ${reached(dense, limit).toFixed(3)}, switch ${reached(sparse, limit).toFixed(3)}`,
+);
+const { load, dropped } = sparse.reports[sparse.reports.length - 1];
+console.log(`last step: bytes per expert ${load.join(" ")}, dropped ${(100 * dropped).toFixed(1)} %\n`);
+
+/** Means of ten steps. */
+const smooth = ({ reports }: LessonRun): [number, number][] =>
+  reports.filter((_, i) => i % 10 === 9).map(({ step }) => [step, recentBits(reports.slice(step - 10, step))]);
+keepPicture("04-switch", curve({ title: "Dense against Switch at equal compute per byte", description: "Training loss by step, means of ten steps", series: [{ name: "dense", points: smooth(dense) }, { name: "switch", points: smooth(sparse) }], x: "step", y: "bits per byte" })); // prettier-ignore

@@ -1,0 +1,51 @@
+/**
+ * Lesson 5: what capacity does. Twelve tokens, four experts, one choice each. At factor 1.0 an expert has 12 / 4 = 3 seats, at 1.5 it has
+ * ceil(4.5) = 5. Who comes too late is dropped: the layer gives exactly 0 for it and the residual carries it on. Fedus et al. 2021, eq. 3.
+ *
+ * Expect: dropped tokens at 1.0, fewer or none at 1.5, and more empty seats: that is the price.
+ */
+import { key, random, scope } from "switchyard-moe";
+import { FeedForwardExperts, MoE, SwitchRouter, measure, readBooks } from "switchyard-moe/moe";
+import { initializers } from "switchyard-moe/nn";
+import { begin, keepPicture } from "./train/lesson.ts";
+import { dispatch } from "./train/svg/index.ts";
+
+await begin("Capacity and dropped tokens");
+const tokens = "the switch sends each wagon to a track of its own kind".split(" ");
+const [experts, width] = [4, 8];
+const x = random.normal([1, tokens.length, width], key(7));
+
+for (const factor of [1, 1.5]) {
+  const layer = new MoE({
+    router: new SwitchRouter({ width, experts, random: key(2).at("router"), jitter: 0, initializer: initializers.normal(0.5) }),
+    experts: new FeedForwardExperts({ experts, width, hidden: 16, random: key(2).at("experts") }),
+    trainingCapacity: factor,
+  });
+  const { books, output } = scope(() => {
+    const { routing, output } = layer.forward(x, {}, { training: true, random: key(3) });
+    return { books: readBooks(routing), output };
+  });
+  const { expertOfChoice, slotOfChoice, gate } = await books;
+  const { load, dropped, utilisation } = measure(await books);
+  const capacity = Math.ceil((tokens.length * factor) / experts);
+  const numbers = await output.data();
+
+  console.log(
+    `factor ${factor}: ${capacity} seats for each of ${experts} experts; wished ${load.join(" ")}; dropped ${(100 * dropped).toFixed(0)} %, seats used ${(100 * utilisation).toFixed(0)} %`,
+  );
+  tokens.forEach((word, t) => {
+    const kept = slotOfChoice[t] >= 0;
+    const length = Math.hypot(...numbers.subarray(t * width, (t + 1) * width));
+    console.log(
+      `  ${word.padEnd(7)} expert ${expertOfChoice[t]}  gate ${gate[t].toFixed(2)}  ${kept ? `seat ${slotOfChoice[t] % capacity}` : "no seat"}  output of length ${length.toFixed(3)}`,
+    );
+  });
+  const choices = tokens.map((_, token) => ({
+    token,
+    expert: expertOfChoice[token],
+    slot: slotOfChoice[token] < 0 ? -1 : slotOfChoice[token] % capacity,
+    gate: gate[token],
+  }));
+  keepPicture(`05-dispatch-${factor}`, dispatch({ title: `Capacity factor ${factor}`, description: `Which of ${experts} experts each word goes to, and who finds no seat`, tokens, experts, capacity, choices })); // prettier-ignore
+  console.log();
+}

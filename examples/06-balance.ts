@@ -1,0 +1,40 @@
+/**
+ * Lesson 6: the load-balancing loss, alpha E sum f P, at alpha 0, 0.01 and 0.1, and with f and P taken per sequence instead of over the
+ * batch. Fedus et al. 2021, arXiv:2101.03961, eq. 4-6.
+ *
+ * Expect: more alpha, evener load and fewer drops; the loss in bits hardly moves (at this size even alpha 0 does not collapse). What
+ * changes is specialisation: the evener the load, the less an expert's number tells of the language; per sequence, experts may hardly
+ * specialise at all, because each language alone has to use them all.
+ */
+import { key } from "switchyard-moe";
+import { expertShares, loadEntropy, maxViolation, specialisation } from "./train/information.ts";
+import { begin, keepPicture, recentBits, score, stepsOf, trainLesson } from "./train/lesson.ts";
+import { heatMap } from "./train/svg/index.ts";
+import { loadDeclaration } from "./train/text.ts";
+
+await begin("Balance against specialisation");
+const corpus = loadDeclaration("scripts");
+const settings = [
+  { name: "alpha 0", alpha: 0, balanceScope: "batch" },
+  { name: "alpha 0.01", alpha: 0.01, balanceScope: "batch" },
+  { name: "alpha 0.1", alpha: 0.1, balanceScope: "batch" },
+  { name: "0.01 per sequence", alpha: 0.01, balanceScope: "sequence" },
+] as const;
+
+console.log("                    bits   dropped  entropy  MaxVio  I(expert; language), last layer");
+for (const { name, ...change } of settings) {
+  const run = await trainLesson(corpus, { steps: stepsOf(150), ...change });
+  const last = run.reports.slice(-20);
+  const load = last[0].load.map((_, e) => last.reduce((sum, report) => sum + report.load[e], 0));
+  const dropped = last.reduce((sum, report) => sum + report.dropped, 0) / last.length;
+  const { observed } = await score(run, corpus);
+  const layer = observed[observed.length - 1];
+  const random = key(1).at("shuffle");
+  const { expertLanguage, shuffled } = specialisation(layer, (i) => random.number(i));
+  console.log(
+    `${name.padEnd(18)}  ${recentBits(run.reports).toFixed(3)}  ${(100 * dropped).toFixed(1).padStart(5)} %  ${loadEntropy(load).toFixed(4)}   ${maxViolation(load).toFixed(2)}    ${expertLanguage.toFixed(3)} (shuffled ${shuffled.expertLanguage.toFixed(3)})`,
+  );
+  const shares = expertShares(layer).map((row) => row.map((share) => 100 * share));
+  const experts = shares[0].map((_, e) => String(e));
+  keepPicture(`06-balance-${name.replaceAll(" ", "-")}`, heatMap({ title: `Who goes where, ${name}`, description: "Share of each language's bytes that each expert of the last layer takes", rows: corpus.classes.map((text) => text.name), columns: experts, values: shares, row: "language", column: "expert", unit: "% of the language's bytes" })); // prettier-ignore
+}

@@ -5,6 +5,7 @@ import { arithmeticOf } from "./kernels/arithmetic.ts";
 import { attentionKernels } from "./kernels/attention.ts";
 import { copyKernels } from "./kernels/copy.ts";
 import { elementwiseKernels } from "./kernels/elementwise.ts";
+import { indexKernels } from "./kernels/index.ts";
 import { matmulKernels } from "./kernels/matmul.ts";
 import { trainingKernels } from "./kernels/activation.ts";
 import { reduceKernels } from "./kernels/reduce.ts";
@@ -42,6 +43,7 @@ export function kernelModule({ memory, modern, relaxed }: ModuleOptions): Uint8A
   const arithmetic = arithmeticOf({ modern, relaxed }, module.global("thread"));
   elementwiseKernels(module, arithmetic);
   copyKernels(module);
+  indexKernels(module);
   reduceKernels(module);
   const products = matmulKernels(module, arithmetic);
   attentionKernels(module, arithmetic, products);

@@ -279,16 +279,85 @@ export class WasmBackend extends CpuBackend {
   // Movement
 
   override copy(out: ArrayType, x: NDArray): Buffer {
-    if (bytesPerElement[x.dtype] !== 4 || sizeOf(out.shape) === 0) return super.copy(out, x);
-    const { sizes, steps } = mergeAxes(x.shape, [{ strides: stridesOf(x.shape), offset: 0 }, x]);
-    if (sizes.length > 4) return super.copy(out, x);
-    const [n0, n1, rows, columns] = [1, 1, 1, ...sizes].slice(-4);
-    const strides = [[0, 0], [0, 0], [0, 0], ...steps].slice(-4).map(([, step]) => 4 * step);
-    const n = sizeOf(x.shape);
+    const plan = copyPlan(x, stridesOf(x.shape));
+    return plan ? this.make(out, (to) => this.#copyTo(to, plan, x)) : super.copy(out, x);
+  }
+
+  override pad(out: ArrayType, x: NDArray, before: readonly number[], value: number): Buffer {
+    const strides = stridesOf(out.shape);
+    const plan = out.dtype === "float32" ? copyPlan(x, strides) : undefined;
+    if (!plan) return super.pad(out, x, before, value);
+    const n = vectors(sizeOf(out.shape));
     return this.make(out, (to) => {
-      this.start("copy", n0 * n1, n, to, this.address(x), rows, columns, strides[2], strides[3], n1, strides[0], strides[1]);
+      this.start("fill", n, n, to, value);
+      this.#copyTo(to + 4 * before.reduce((sum, skip, axis) => sum + skip * strides[axis], 0), plan, x);
     });
   }
+
+  override concat(out: ArrayType, xs: readonly NDArray[], axis: number): Buffer {
+    const strides = stridesOf(out.shape);
+    const present = xs.filter((x) => sizeOf(x.shape) > 0);
+    const plans = present.map((x) => copyPlan(x, strides));
+    if (plans.includes(undefined)) return super.concat(out, xs, axis);
+    return this.make(out, (to) => {
+      let at = to;
+      for (const [i, x] of present.entries()) {
+        const plan = plans[i];
+        if (plan) this.#copyTo(at, plan, x);
+        at += 4 * x.shape[axis] * strides[axis];
+      }
+    });
+  }
+
+  #copyTo(to: number, { sizes: [n0, n1, rows, columns], out, x: from }: CopyPlan, x: NDArray): void {
+    this.start("copy", n0 * n1, n0 * n1 * rows * columns, to, out[2], this.address(x), rows, columns, from[2], from[3], n1, out[0], out[1], from[0], from[1]);
+  }
+
+  // Rows by index
+
+  override gatherRows(out: ArrayType, x: NDArray, index: NDArray): Buffer {
+    if (x.dtype !== "float32" || sizeOf(out.shape) === 0) return super.gatherRows(out, x, index);
+    return this.#gather(out, x, index, index.shape[1]);
+  }
+
+  override takeRows(out: ArrayType, x: NDArray, index: NDArray): Buffer {
+    if (x.dtype !== "float32" || sizeOf(out.shape) === 0) return super.takeRows(out, x, index);
+    return this.#gather(out, x, index, 1);
+  }
+
+  #gather(out: ArrayType, x: NDArray, index: NDArray, sources: number): Buffer {
+    const columns = sizeOf(x.shape.slice(1));
+    const rows = sizeOf(out.shape) / columns;
+    return this.contiguous([x, index], (from, places) => this.make(out, (to) => {
+      this.start("gatherRows", rows, rows * sources * (columns / 2 + 5), to, from, places, x.shape[0], sources, columns);
+    }));
+  }
+
+  override addRows(out: ArrayType, g: NDArray, index: NDArray): Buffer {
+    if (g.dtype !== "float32" || sizeOf(out.shape) === 0) return super.addRows(out, g, index);
+    const columns = sizeOf(out.shape.slice(1));
+    const count = sizeOf(index.shape);
+    return this.contiguous([g, index], (from, places) => this.make(out, (to) => {
+      this.start("addRows", out.shape[0], count * columns, to, from, places, count, columns);
+    }));
+  }
+}
+
+/** Four axes for the copy kernel, and the steps in bytes along each, there and here. */
+interface CopyPlan {
+  readonly sizes: readonly number[];
+  readonly out: readonly number[];
+  readonly x: readonly number[];
+}
+
+/** Undefined where the kernel does not serve: other element sizes, nothing to copy, more than four axes, or results far apart. */
+function copyPlan(x: NDArray, outStrides: readonly number[]): CopyPlan | undefined {
+  if (bytesPerElement[x.dtype] !== 4 || sizeOf(x.shape) === 0) return undefined;
+  const { sizes, steps } = mergeAxes(x.shape, [{ strides: outStrides, offset: 0 }, x]);
+  const last = steps[steps.length - 1];
+  if (sizes.length > 4 || (last[0] !== 1 && sizes[sizes.length - 1] > 1)) return undefined;
+  const four = [[0, 0], [0, 0], [0, 0], ...steps].slice(-4);
+  return { sizes: [1, 1, 1, ...sizes].slice(-4), out: four.map(([step]) => 4 * step), x: four.map(([, step]) => 4 * step) };
 }
 
 const castKernels: Readonly<Record<string, string>> = {

@@ -1,29 +1,29 @@
-/** The contiguous copy of a strided view, for elements of four bytes. */
+/** Copies of strided views, for elements of four bytes. What is written has contiguous rows. */
 import { f32, i32, v128 } from "../instructions.ts";
 import type { I32 } from "../instructions.ts";
 import type { Body, Local, Module } from "../assembler.ts";
 import { forVectors, store } from "./loops.ts";
 import { transpose4 } from "./matmul.ts";
 
-const PLANE = { out: "i32", x: "i32", rows: "i32", columns: "i32", rowStride: "i32", columnStride: "i32" } as const;
+const PLANE = { out: "i32", outRow: "i32", x: "i32", rows: "i32", columns: "i32", rowStride: "i32", columnStride: "i32" } as const;
 type Plane = { readonly [Name in keyof typeof PLANE]: Local<"i32"> };
 
 /** [rows, columns] whose rows are contiguous, or one number each. */
-function copyRows(f: Body, { out, x, rows, columns, rowStride, columnStride }: Plane): void {
+function copyRows(f: Body, { out, outRow, x, rows, columns, rowStride, columnStride }: Plane): void {
   const bytes = f.let(i32.shl(columns, 2));
   f.for(0, rows, 1, () => {
     const number = f.let(v128.load32Splat(x));
     f.if(columnStride, () => forVectors(f, bytes, (at, tail) => store(f, i32.add(out, at), v128.load(i32.add(x, at)), tail)),
       () => forVectors(f, bytes, (at, tail) => store(f, i32.add(out, at), number, tail)));
     f.set(x, i32.add(x, rowStride));
-    f.set(out, i32.add(out, bytes));
+    f.set(out, i32.add(out, outRow));
   });
 }
 
-function copySingly(f: Body, { out, x, rows, columns, rowStride, columnStride }: Plane, fromRow: I32): void {
+function copySingly(f: Body, { out, outRow, x, rows, columns, rowStride, columnStride }: Plane, fromRow: I32): void {
   f.for(fromRow, rows, 1, (r) => {
     const from = f.let(i32.add(x, i32.mul(r, rowStride)));
-    const to = f.let(i32.add(out, i32.shl(i32.mul(r, columns), 2)));
+    const to = f.let(i32.add(out, i32.mul(r, outRow)));
     f.for(0, columns, 1, () => {
       f.do(f32.store(to, f32.load(from)));
       f.set(from, i32.add(from, columnStride));
@@ -34,10 +34,9 @@ function copySingly(f: Body, { out, x, rows, columns, rowStride, columnStride }:
 
 /** A transpose: columns are contiguous. By blocks of 4 x 4 as far as they go. */
 function copyTransposed(f: Body, plane: Plane): void {
-  const { out, x, rows, columns, columnStride } = plane;
+  const { out, outRow, x, rows, columns, columnStride } = plane;
   const wholeRows = f.let(i32.and(rows, -4));
   const wholeColumns = f.let(i32.and(columns, -4));
-  const outRow = f.let(i32.shl(columns, 2));
   f.for(0, wholeRows, 4, (r) => {
     const from = f.let(i32.add(x, i32.shl(r, 2)));
     const to = f.let(i32.add(out, i32.mul(r, outRow)));
@@ -63,12 +62,12 @@ export function copyKernels(m: Module): void {
     f.if(i32.or(i32.eq(p.columnStride, 4), i32.eqz(p.columnStride)), () => copyRows(f, p),
       () => f.if(i32.eq(p.rowStride, 4), () => copyTransposed(f, p), () => copySingly(f, p, i32.const(0))));
   });
-  m.export("copy", { ...PLANE, n1: "i32", stride0: "i32", stride1: "i32", begin: "i32", end: "i32" }, (f, p) => {
-    const bytes = f.let(i32.shl(i32.mul(p.rows, p.columns), 2));
+  m.export("copy", { ...PLANE, n1: "i32", out0: "i32", out1: "i32", x0: "i32", x1: "i32", begin: "i32", end: "i32" }, (f, p) => {
     f.for(p.begin, p.end, 1, (item) => {
-      const from = i32.add(i32.mul(i32.divU(item, p.n1), p.stride0), i32.mul(i32.remU(item, p.n1), p.stride1));
+      const [i0, i1] = [f.let(i32.divU(item, p.n1)), f.let(i32.remU(item, p.n1))];
+      const at = (base: I32, stride0: I32, stride1: I32): I32 => i32.add(base, i32.add(i32.mul(i0, stride0), i32.mul(i1, stride1)));
       f.call(plane, {
-        out: i32.add(p.out, i32.mul(item, bytes)), x: i32.add(p.x, from),
+        out: at(p.out, p.out0, p.out1), outRow: p.outRow, x: at(p.x, p.x0, p.x1),
         rows: p.rows, columns: p.columns, rowStride: p.rowStride, columnStride: p.columnStride,
       });
     });

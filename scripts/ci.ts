@@ -31,7 +31,8 @@ const stages: Stage[] = [
     env: { PATH: node24 + delimiter + process.env.PATH },
     after: ["fetch Node 24"],
   },
-  // Browser and GPU stages belong here, so that they run beside the Node 24 tests.
+  // Spends its time in a browser, beside the tests on Node 24.
+  { name: "browser", command: "npm run test:browser" },
   ...examples.map((file) => ({
     name: file,
     command: `node --import=tsx --conditions=source ${file}`,

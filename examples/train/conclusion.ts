@@ -11,6 +11,7 @@ import { specialisation } from "./information.ts";
 import { buildModel, sparseLayers, withCapacity } from "./model.ts";
 import type { Run } from "./run.ts";
 import { bestModel } from "./run.ts";
+import { writeReport } from "./runReport.ts";
 import type { Sequence } from "./sequences.ts";
 import { validationWindows } from "./sequences.ts";
 
@@ -40,7 +41,8 @@ export async function conclude(run: Run): Promise<Conclusion> {
   console.log(`\nheld-out text, bits per byte (best model, step ${run.best?.step ?? run.trainer.steps})`);
   for (const [name, bits] of table.toSorted(([, a], [, b]) => b - a)) console.log(`  ${name.padEnd(12)} ${bits.toFixed(3)}`);
   if (found.layers.length > 0) describeExperts(found, run);
-  console.log(`\nkept in ${run.folder}: model.safetensors, last.safetensors, config.json, metrics.jsonl`);
+  const report = await writeReport(run, bestModel(run), found);
+  console.log(`\nkept in ${run.folder}: model.safetensors, last.safetensors, config.json, metrics.jsonl; to look at: ${report}`);
   return found;
 }
 
@@ -103,7 +105,7 @@ function describeExperts({ layers, capacities: found }: Conclusion, { config }: 
 }
 
 /** What the numbers show, in words. */
-function sentence(layers: readonly LayerFinding[]): string {
+export function sentence(layers: readonly LayerFinding[]): string {
   const mean = (of: (layer: LayerFinding) => number): number => layers.reduce((sum, layer) => sum + of(layer), 0) / layers.length;
   const byte = mean(({ trained }) => trained.expertByte);
   const given = mean(({ trained }) => trained.expertLanguageGivenByte - trained.shuffled.expertLanguageGivenByte);

@@ -25,8 +25,8 @@ export interface Evaluation {
   readonly spans: readonly SpanScore[];
   /** Share of scored bytes that found no slot, the mean over layers. */
   readonly dropped: number;
-  /** For each sparse layer: the expert, language and value of each scored byte. */
-  readonly observed: readonly Observations[];
+  /** For each sparse layer: the expert, language and value of each scored byte, in the order of the windows. */
+  readonly observed: readonly (Observations & { readonly kept: readonly boolean[] })[];
 }
 
 const EVALUATION = { training: false, random: key(0) } as const;
@@ -67,7 +67,7 @@ function forward(
 class Score {
   readonly #languages: number;
   readonly #spans = new Map<string, { classIndex: number; label: string; bytes: number; bits: number }>();
-  readonly #layers: { expert: number[]; dropped: number }[] = [];
+  readonly #layers: { expert: number[]; kept: boolean[] }[] = [];
   readonly #language: number[] = [];
   readonly #byte: number[] = [];
   #experts = 1;
@@ -84,7 +84,7 @@ class Score {
     experts: number,
   ): void {
     this.#experts = experts;
-    while (this.#layers.length < expert.length) this.#layers.push({ expert: [], dropped: 0 });
+    while (this.#layers.length < expert.length) this.#layers.push({ expert: [], kept: [] });
     for (let i = 0; i < nats.length; i++) {
       if (!batch.scored[i]) continue;
       const b = Math.floor(i / batch.length);
@@ -95,7 +95,7 @@ class Score {
       this.#byte.push(batch.inputs[i]);
       this.#layers.forEach((layer, l) => {
         layer.expert.push(Math.max(0, expert[l][i]));
-        layer.dropped += Number(slot[l][i] < 0);
+        layer.kept.push(slot[l][i] >= 0);
       });
     }
   }
@@ -114,8 +114,8 @@ class Score {
     return {
       bits: spans.reduce((sum, span) => sum + span.bits, 0) / bytes,
       spans,
-      dropped: this.#layers.reduce((sum, layer) => sum + layer.dropped, 0) / Math.max(1, bytes * this.#layers.length),
-      observed: this.#layers.map((layer) => ({ expert: layer.expert, language, byte, experts, languages })),
+      dropped: this.#layers.flatMap(({ kept }) => kept).filter((kept) => !kept).length / Math.max(1, bytes * this.#layers.length),
+      observed: this.#layers.map((layer) => ({ ...layer, language, byte, experts, languages })),
     };
   }
 }

@@ -27,7 +27,8 @@ export interface Measurement {
   readonly training: number;
   readonly validation: number | null;
   readonly dropped: number;
-  readonly load: readonly number[];
+  /** Tokens of each expert in each sparse layer, of the step's batch. */
+  readonly layers: readonly (readonly number[])[];
 }
 
 export interface Run {
@@ -152,7 +153,7 @@ async function record(run: Run, report: StepReport, windows: readonly Sequence[]
     training: report.loss / Math.LN2,
     validation: bits,
     dropped: report.dropped,
-    load: report.load,
+    layers: report.layers,
   };
   run.measurements.push(measurement);
   appendFileSync(join(run.folder, "metrics.jsonl"), `${JSON.stringify(measurement)}\n`);

@@ -34,6 +34,8 @@ export interface StepReport {
   readonly dropped: number;
   /** Tokens of each expert before capacity, over all sparse layers. */
   readonly load: readonly number[];
+  /** The same for each sparse layer. */
+  readonly layers: readonly (readonly number[])[];
 }
 
 export class Trainer {
@@ -97,8 +99,9 @@ export class Trainer {
 interface Shown {
   readonly loss: Tensor;
   readonly auxiliary: Record<string, Tensor>;
-  /** [E] and the number of choices that found no slot and that were made; null in a dense model. */
-  readonly load: Tensor | null;
+  /** For each sparse layer [E]: how many choices fell on each expert. */
+  readonly load: readonly Tensor[];
+  /** How many choices found no slot, over all sparse layers; null in a dense model. */
   readonly lost: Tensor | null;
 }
 
@@ -106,37 +109,45 @@ function detached(losses: Readonly<Record<string, Tensor>>): Record<string, Tens
   return Object.fromEntries(Object.entries(losses).map(([name, loss]) => [name, loss.detach()]));
 }
 
-/** Counts over all sparse layers, on the device. */
+/** Counts, on the device. Padding there is none, so a choice without a slot was dropped. */
 function books(routings: readonly Routing[]): Pick<Shown, "load" | "lost"> {
-  const sum = (count: (routing: Routing) => Tensor): Tensor | null =>
-    routings.map(count).reduce((total: Tensor | null, part) => total?.add(part) ?? part, null);
+  const lost = routings.map(({ books: { slotOfChoice } }) => slotOfChoice.less(0).sum());
   return {
-    load: sum(({ books: { expertOfChoice }, layout }) => expertOfChoice.reshape([-1]).bincount(layout.experts)),
-    lost: sum(({ books: { slotOfChoice } }) => slotOfChoice.less(0).sum()),
+    load: routings.map(({ books: { expertOfChoice }, layout }) => expertOfChoice.reshape([-1]).bincount(layout.experts)),
+    lost: lost.reduce((total: Tensor | null, part) => total?.add(part) ?? part, null),
   };
 }
 
 async function readReport(step: number, parts: readonly Shown[]): Promise<StepReport> {
   const reports = await Promise.all(parts.map(readShown));
-  const mean = (of: (report: Omit<StepReport, "step">) => number): number =>
-    reports.reduce((sum, report) => sum + of(report), 0) / reports.length;
+  const mean = (of: (report: ShownNumbers) => number): number => reports.reduce((sum, report) => sum + of(report), 0) / reports.length;
+  const layers = sums(reports.map((report) => report.layers.flat()));
+  const experts = reports[0].layers[0]?.length ?? 0;
+  const perLayer = reports[0].layers.map((_, l) => layers.slice(l * experts, (l + 1) * experts));
   return {
     step,
     loss: mean((report) => report.loss),
     auxiliary: Object.fromEntries(Object.keys(reports[0].auxiliary).map((name) => [name, mean((report) => report.auxiliary[name])])),
     dropped: mean((report) => report.dropped),
-    load: reports[0].load.map((_, e) => reports.reduce((sum, report) => sum + report.load[e], 0)),
+    load: sums(perLayer),
+    layers: perLayer,
   };
 }
 
-async function readShown({ loss, auxiliary, load, lost }: Shown): Promise<Omit<StepReport, "step">> {
+function sums(rows: readonly (readonly number[])[]): number[] {
+  return (rows[0] ?? []).map((_, i) => rows.reduce((sum, row) => sum + row[i], 0));
+}
+
+type ShownNumbers = Pick<StepReport, "loss" | "auxiliary" | "dropped" | "layers">;
+
+async function readShown({ loss, auxiliary, load, lost }: Shown): Promise<ShownNumbers> {
   const named = Object.entries(auxiliary).map(async ([name, tensor]) => [name, await tensor.item()] as const);
-  const counts = load ? Array.from(await load.data()) : [];
-  const choices = counts.reduce((sum, n) => sum + n, 0);
+  const layers = await Promise.all(load.map(async (counts) => Array.from(await counts.data())));
+  const choices = layers.flat().reduce((sum, n) => sum + n, 0);
   return {
     loss: await loss.item(),
     auxiliary: Object.fromEntries(await Promise.all(named)),
     dropped: lost ? (await lost.item()) / choices : 0,
-    load: counts,
+    layers,
   };
 }

@@ -1,0 +1,153 @@
+/** The page of a run: gathers what `report.ts` draws. */
+import { join } from "node:path";
+import { key } from "switchyard-moe";
+import { summary } from "switchyard-moe/nn";
+import type { DecoderLanguageModel } from "switchyard-moe/nn";
+import { writeAtomically } from "./checkpoint.ts";
+import type { Conclusion } from "./conclusion.ts";
+import { sentence } from "./conclusion.ts";
+import { evaluateModel } from "./evaluation.ts";
+import { streamText } from "./generateText.ts";
+import { expertShares } from "./information.ts";
+import { withCapacity } from "./model.ts";
+import type { Passage } from "./passage.ts";
+import type { LoadCourse, RunReport, Sample } from "./report.ts";
+import { reportHtml } from "./report.ts";
+import type { Run } from "./run.ts";
+import { validationWindows } from "./sequences.ts";
+
+/** Writes report.html into the folder of the run. */
+export async function writeReport(run: Run, model: DecoderLanguageModel, found: Conclusion): Promise<string> {
+  const path = join(run.folder, "report.html");
+  writeAtomically(path, reportHtml(await reportOf(run, model, found)));
+  return path;
+}
+
+async function reportOf(run: Run, model: DecoderLanguageModel, found: Conclusion): Promise<RunReport> {
+  const { config, corpus, measurements } = run;
+  const { length } = config.training;
+  const [beaten] = found.baselines.filter(({ bits }) => bits > found.trained.bits).toSorted((a, b) => a.bits - b.bits);
+  return {
+    title: `${config.model.router === "dense" ? "A dense Transformer" : "A Switch Transformer"} on ${corpus.classes.length} languages`,
+    lead: `${found.trained.bits.toFixed(3)} bits per byte on held-out text${beaten ? `, below the ${beaten.name} table's ${beaten.bits.toFixed(3)}` : ""}.`,
+    facts: factsOf(run, found),
+    command: ["npm start --", ...process.argv.slice(2)].join(" "),
+    settings: { ...config.model, ...config.training, backend: config.backend },
+    training: measurements.map(({ step, training }) => [step, training]),
+    validation: measurements.flatMap(({ step, validation }): [number, number][] => (validation === null ? [] : [[step, validation]])),
+    baselines: found.baselines.map(({ name, bits }) => ({ name, value: bits })),
+    load: loadOf(run),
+    ...(found.layers.length > 0 ? { specialisation: specialisationOf(run, found) } : {}),
+    passages: found.layers.length > 0 ? await passagesOf(run, model) : [],
+    samples: await samplesOf(run, model),
+    summary: String(summary(model, { length })),
+    tables: tablesOf(found),
+    notes: [
+      "A byte-level causal language model with the Switch layer of Fedus et al. 2021; it does not reproduce the paper's experiments.",
+      "Every fifth article is held out, the same in all languages. One split carries about 0.12 bits of chance: compare models in pairs, over seeds.",
+    ],
+  };
+}
+
+function factsOf({ best, trainer, measurements }: Run, found: Conclusion): RunReport["facts"] {
+  const last = measurements.at(-1);
+  return [
+    { name: "held out", value: `${found.trained.bits.toFixed(3)} bits per byte`, note: `best model, step ${best?.step ?? trainer.steps}` },
+    { name: "before training", value: `${found.untrained.bits.toFixed(2)} bits per byte` },
+    ...(last ? [{ name: "training", value: `${last.seconds.toFixed(0)} s`, note: `${last.step} steps` }] : []),
+    ...(last && last.layers.length > 0
+      ? [{ name: "dropped", value: `${(100 * last.dropped).toFixed(1)} %`, note: "of the last batch" }]
+      : []),
+  ];
+}
+
+/** Shares of each expert over time, layer by layer. */
+function loadOf({ measurements }: Run): LoadCourse[] {
+  const steps = measurements.map(({ step }) => step);
+  return (measurements[0]?.layers ?? []).map((first, layer) => ({
+    layer: `layer ${layer}`,
+    steps,
+    shares: first.map((_, expert) =>
+      measurements.map(({ layers }) => layers[layer][expert] / layers[layer].reduce((sum, n) => sum + n, 0)),
+    ),
+  }));
+}
+
+function specialisationOf({ corpus }: Run, { layers, trained, untrained }: Conclusion): NonNullable<RunReport["specialisation"]> {
+  return {
+    sentence: sentence(layers),
+    languages: corpus.classes.map(({ name }) => name),
+    layers: layers.map((layer, l) => ({
+      layer: `layer ${l}`,
+      before: expertShares(untrained.observed[l]),
+      after: expertShares(trained.observed[l]),
+      informationBefore: layer.untrained,
+      informationAfter: layer.trained,
+    })),
+  };
+}
+
+/** Bytes of a passage that are shown. */
+const SHOWN = 220;
+
+/** The first held-out article in every language, routed together at the capacity of training: what finds no slot is a gap. */
+async function passagesOf({ corpus, config }: Run, model: DecoderLanguageModel): Promise<Passage[]> {
+  const { length } = config.training;
+  const factor = config.model.capacityFactor === Infinity ? "dropless" : config.model.capacityFactor;
+  const windows = corpus.classes.flatMap((text, classIndex) =>
+    validationWindows(corpus, { length })
+      .filter((window) => window.classIndex === classIndex && window.label === text.heldOut[0].label)
+      .slice(0, Math.ceil((2 * SHOWN) / length)),
+  );
+  const { observed } = await withCapacity(model, factor, () =>
+    evaluateModel(model, windows, { batch: windows.length, languages: corpus.classes.length }),
+  );
+  return corpus.classes.flatMap(({ name, lang, dir, heldOut }, classIndex) =>
+    observed.map(({ expert, kept, byte, language, experts }, layer) => {
+      const shown = Array.from(language, (c, i) => (c === classIndex ? i : -1))
+        .filter((i) => i >= 0)
+        .slice(0, SHOWN);
+      const of = <T>(values: ArrayLike<T>): T[] => shown.map((i) => values[i]);
+      return {
+        title: `${name}, ${heldOut[0].label}`,
+        lang,
+        dir,
+        layer: `layer ${layer}`,
+        experts,
+        bytes: of(byte),
+        expert: of(expert),
+        kept: of(kept),
+      };
+    }),
+  );
+}
+
+/** What the model writes in each of a few languages, from the first words of its text. */
+async function samplesOf({ corpus, config }: Run, model: DecoderLanguageModel): Promise<Sample[]> {
+  const { length, seed } = config.training;
+  const samples: Sample[] = [];
+  for (const { name, lang, dir, training } of corpus.classes.slice(0, 4)) {
+    const prompt = [...new TextDecoder().decode(training.subarray(0, 60))].slice(0, 12).join("");
+    let text = "";
+    for await (const part of streamText(model, prompt, { bytes: 160, length, temperature: 0.7, random: key(seed).at("sample", name) }))
+      text += part;
+    samples.push({ name, prompt, text, ...(lang ? { lang } : {}), dir });
+  }
+  return samples;
+}
+
+function tablesOf({ baselines, trained, capacities }: Conclusion): RunReport["tables"] {
+  const rows = [...baselines.map(({ name, bits }) => [name, bits] as const), ["this model", trained.bits] as const];
+  const table = {
+    caption: "Held-out text, bits per byte",
+    columns: ["model", "bits per byte"],
+    rows: rows.toSorted(([, a], [, b]) => b - a).map(([name, bits]) => [name, bits.toFixed(3)]),
+  };
+  if (capacities.length === 0) return [table];
+  const name = (factor: number | "dropless"): string => (factor === "dropless" ? "no drops" : factor.toFixed(2));
+  const limits = capacities.map(({ factor, bits, dropped }) => [name(factor), bits.toFixed(3), `${(100 * dropped).toFixed(1)} %`]);
+  return [
+    table,
+    { caption: "The same model with fewer slots in evaluation", columns: ["capacity factor", "bits per byte", "dropped"], rows: limits },
+  ];
+}

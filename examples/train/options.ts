@@ -1,14 +1,14 @@
 /** The commands of the main job and every option with its default. */
 import { choice, describeOptions, factor, flag, integer, positive, readOptions, real, required, text, type Reader } from "./commandLine.ts";
-import { routerNames } from "./model.ts";
 import { didYouMean } from "./nearest.ts";
+import { routerNames } from "./routers.ts";
 import { languageSets } from "./text.ts";
 import { UserError } from "./userError.ts";
 
 const DEFAULT_LANGUAGES = "scripts";
 
 /** Backends that can be asked for. */
-const backend = choice("cpu", "wasm", "gpu");
+const backend = choice("auto", "cpu", "wasm", "gpu");
 /** Routers that can be asked for. */
 const router = choice(...routerNames);
 
@@ -26,8 +26,8 @@ const trainOptions = (read: Reader) => ({
   width: read("width", integer(1), 64, "numbers per token"),
   layers: read("layers", integer(1), 2, "blocks of attention and feed-forward"),
   heads: read("heads", integer(1), 4, "attention heads; they divide the width"),
-  hidden: read("hidden", integer(1), 256, "hidden width of each expert, and of a dense feed-forward layer"),
-  experts: read("experts", integer(1), 8, "experts of each sparse layer"),
+  hidden: read("hidden", integer(1), 256, "hidden width that a byte meets in a layer; a router that sends it to K experts has experts of a K-th of it"),
+  experts: read("experts", integer(1), 8, "experts of each sparse layer; deepseek cuts each into four"),
   sparseEvery: read("sparse-every", integer(1), 1, "1: every feed-forward layer is sparse; 2: every other"),
   length: read("length", integer(2), 64, "bytes of a sequence"),
   batch: read("batch", integer(1), 16, "sequences of a step"),
@@ -47,7 +47,7 @@ const trainOptions = (read: Reader) => ({
   initScale: read("init-scale", positive(), 0.1, "scale of the initial weights"),
   expertDropout: read("expert-dropout", real(0, 0.99), 0, "inside the experts; for fine-tuning"),
   precision: read("precision", choice("float32", "bfloat16"), "float32", "of everything but router, losses and optimiser"),
-  backend: read("backend", backend, "cpu", "what computes"),
+  backend: read("backend", backend, "auto", "what computes; auto: the fastest that needs no permission"),
   compare: read("compare", flag, false, "also train a dense model of equal compute, both over 3 seeds, and compare"),
   every: read("every", integer(1), 50, "steps between validations, checkpoints and lines of metrics"),
   out: read("out", text("FOLDER"), "", "where the run is kept; default: runs/ and a name made of router, text and seed"),
@@ -57,7 +57,7 @@ const resumeOptions = (read: Reader) => ({
   from: read("from", text("FOLDER"), "", "the run to go on with; default: the newest in runs/"),
   steps: read("steps", integer(0), 0, "go on until this step; 0: as many as the run was started with"),
   seconds: read("seconds", real(0), 0, "stop after this time; 0: only the steps count"),
-  backend: read("backend", backend, "cpu", "what computes"),
+  backend: read("backend", backend, "auto", "what computes; auto: the fastest that needs no permission"),
 });
 
 const generateOptions = (read: Reader) => ({
@@ -68,14 +68,14 @@ const generateOptions = (read: Reader) => ({
   topK: read("top-k", integer(0), 0, "only among this many likeliest bytes; 0: all"),
   topP: read("top-p", positive(1), 1, "only among the likeliest bytes that share this probability"),
   seed: read("seed", integer(0), 1, "of the choice of bytes"),
-  backend: read("backend", backend, "cpu", "what computes"),
+  backend: read("backend", backend, "auto", "what computes; auto: the fastest that needs no permission"),
 });
 
 const traceOptions = (read: Reader) => ({
   from: read("from", required(text("FILE")), "", "a model.safetensors, or the folder that holds it"),
   text: read("text", required(text("TEXT")), "", "what the model reads while its routers are watched"),
   capacityFactor: read("capacity-factor", factor, Infinity, 'slots per expert over the fair share; "none": nothing is dropped'),
-  backend: read("backend", backend, "cpu", "what computes"),
+  backend: read("backend", backend, "auto", "what computes; auto: the fastest that needs no permission"),
 });
 
 const commands = {

@@ -16,9 +16,15 @@ export function defaultBackend(): Backend {
   return context().backend ?? cpuBackend();
 }
 
-export type BackendName = "cpu" | "wasm" | "gpu";
+/** "auto" is the fastest that works here without being asked for permissions: "wasm", and "cpu" where there is none, said once. */
+export type BackendName = "auto" | "cpu" | "wasm" | "gpu";
 
 const loaders: Record<BackendName, () => Promise<Backend>> = {
+  auto: () =>
+    load("wasm").catch((error: unknown) => {
+      console.warn(`useBackend("auto"): no "wasm" here, so "cpu": ${error instanceof Error ? error.message : String(error)}`);
+      return load("cpu");
+    }),
   cpu: () => Promise.resolve(cpuBackend()),
   wasm: async () => (await import("../backend/wasm/index.ts")).wasm(),
   gpu: async () => (await import("../backend/gpu/index.ts")).gpu(),

@@ -77,7 +77,7 @@ describe("a mistake on the command line", () => {
     "--lr -1": '--lr: "-1" is not a number above 0',
     "--jitter 2": '--jitter: "2" is not a number from 0 to 1',
     "--alpha Infinity": '--alpha: "Infinity" is not a number of at least 0',
-    "--backend cup": '--backend: "cup" is not one of cpu, wasm, gpu',
+    "--backend cup": '--backend: "cup" is not one of auto, cpu, wasm, gpu',
     "--compare=yes": '--compare takes no value, but was given "yes"',
     "--steps 5 6": 'train: "6" is not expected; options begin with --',
     "--heads 5": "--width 64 --heads 5: 5 heads do not divide a width of 64",

@@ -1,13 +1,10 @@
 /** The conformance of the gpu backend in Node: gpu.js's WebAssembly mode, and WebGPU where there is an adapter. */
-import { existsSync } from "node:fs";
 import { gpu } from "../../src/backend/gpu/index.ts";
+import { useSwiftShader } from "./adapter.ts";
 import { conformance } from "./conformance.ts";
 import { gpuOptions } from "./gpuOptions.ts";
 
-// A software adapter, where there is no other: SwiftShader comes with Chromium.
-const swiftShader = "/usr/lib/chromium/vk_swiftshader_icd.json";
-if (!process.env["VK_ICD_FILENAMES"] && existsSync(swiftShader)) process.env["VK_ICD_FILENAMES"] = swiftShader;
-
+useSwiftShader();
 conformance("gpu.js webasm", () => gpu({ mode: "webasm" }), gpuOptions("webasm"));
 
 const webgpu = await gpu({ mode: "webgpu" }).catch((error: Error) => error);

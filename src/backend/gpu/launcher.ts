@@ -54,10 +54,12 @@ export class Launcher {
     }
     const result = this.newBuffer(out, what);
     this.launches++;
-    const key = `${name} ${variant} [${out.shape}] ${inputs.map(keyOf).join(" ")}`;
+    const key = `${name} ${variant} [${out.shape}] ${inputs.map((x, k) => keyOf(x, buffers[k])).join(" ")}`;
+    // Why before the queue: the inputs may be gone when their turn comes.
+    const kernel = sizeOf(out.shape) === 0 ? undefined : this.kernel(key, program);
     this.run(what, result, () => {
       const memory = buffers.map((b) => b.memory);
-      return sizeOf(out.shape) === 0 ? this.device.upload(new Float32Array(1)) : this.kernel(key, program).run(memory, scalars);
+      return kernel ? kernel.run(memory, scalars) : this.device.upload(new Float32Array(1));
     });
     return result;
   }
@@ -174,13 +176,13 @@ export class Launcher {
   private forgetOldest(): void {
     for (const [key, kernel] of this.kernels) {
       this.kernels.delete(key);
-      return kernel.destroy();
+      return this.queue.push(() => kernel.destroy());
     }
   }
 }
 
-function keyOf({ shape, strides, offset, dtype, buffer }: NDArray): string {
-  return `[${shape}/${strides}+${offset}]${dtype === "int32" ? "i" : "f"}${(buffer as GpuBuffer).length}`;
+function keyOf({ shape, strides, offset, dtype }: NDArray, { length }: GpuBuffer): string {
+  return `[${shape}/${strides}+${offset}]${dtype === "int32" ? "i" : "f"}${length}`;
 }
 
 function open(buffer: Buffer, what: string): GpuBuffer {

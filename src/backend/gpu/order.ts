@@ -19,8 +19,8 @@ function lengthOf(x: { shape: readonly number[] }): number {
   return x.shape[x.shape.length - 1];
 }
 
-function whole(buffer: Buffer, type: ArrayType): NDArray {
-  return { ...type, buffer, strides: stridesOf(type.shape), offset: 0 };
+function whole(buffer: Buffer, { shape, dtype }: ArrayType): NDArray {
+  return { shape, dtype, buffer, strides: stridesOf(shape), offset: 0 };
 }
 
 /** `next` of a buffer that nobody needs afterwards. */

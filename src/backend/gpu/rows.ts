@@ -42,7 +42,7 @@ function vector(buffer: Buffer, n: number): NDArray {
 /** `x` as a contiguous array of `shape`, copied if it is not one. */
 function flat(launcher: Launcher, x: NDArray, shape: readonly number[]): NDArray {
   const strides = stridesOf(shape);
-  if (isContiguous(x.shape, x.strides) && x.offset === 0) return { ...x, shape, strides };
+  if (isContiguous(x.shape, x.strides) && x.offset === 0) return { dtype: x.dtype, buffer: x.buffer, shape, strides, offset: 0 };
   const program = () => elementwise(x.shape, [x], "return x;", launcher.device.limits);
   const buffer = launcher.launch({ name: "copy", out: x, inputs: [x], program });
   return { dtype: x.dtype, buffer, shape, strides, offset: 0 };

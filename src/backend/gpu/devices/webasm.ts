@@ -9,15 +9,14 @@ export class WebasmMode implements Device {
   readonly synchronous = true;
   readonly hostMath = true;
   readonly fourLanes = false;
-  readonly limits: Limits;
+  readonly limits: Limits = { arrays: 7, side: Infinity, kernels: 4000 };
+  private readonly memories = new SharedMemories();
   private readonly library: GpuLibrary;
   private readonly gpu: GpuInstance;
 
   constructor(library: GpuLibrary) {
     this.library = library;
     this.gpu = new library.GPU({ mode: "webasm" });
-    // Why: every kernel owns a WebAssembly memory. Chromium refuses the 125th, Node about the 9,400th.
-    this.limits = { arrays: 7, side: Infinity, kernels: "window" in globalThis || "importScripts" in globalThis ? 96 : 2000 };
   }
 
   compile(program: Program): CompiledKernel {
@@ -26,8 +25,10 @@ export class WebasmMode implements Device {
     let checked = false;
     return {
       run: (inputs, scalars) => {
-        const result = kernel(...inputs.map((x) => this.input(x)), ...scalars);
-        if (!checked) assertMode(kernel, this.mode);
+        const call = () => kernel(...inputs.map((x) => this.input(x)), ...scalars);
+        if (checked) return call();
+        const result = this.memories.during(call);
+        assertMode(kernel, this.mode);
         checked = true;
         return result;
       },
@@ -55,5 +56,42 @@ export class WebasmMode implements Device {
 
   async destroy(): Promise<void> {
     await this.gpu.destroy();
+  }
+}
+
+interface MemoryClass {
+  new (descriptor: { initial: number; maximum: number }): object;
+}
+
+/**
+ * Few memories for all kernels. Why: gpu.js gives each kernel a WebAssembly memory of its own, and a memory reserves so much address
+ * space that Chromium refuses the 125th. A run copies its arguments in and its result out and is over when it returns, so
+ * kernels may take turns in one memory. A memory is asked for on a kernel's first run, which is when this class answers.
+ */
+class SharedMemories {
+  private readonly byPages = new Map<number, object>();
+
+  during<T>(firstRun: () => T): T {
+    const { WebAssembly: scope } = globalThis as unknown as { WebAssembly: { Memory: MemoryClass } };
+    const Memory = scope.Memory;
+    const shared = (descriptor: { initial: number; maximum: number }): object => this.withRoom(Memory, descriptor);
+    scope.Memory = function (this: unknown, descriptor: { initial: number; maximum: number }) {
+      return shared(descriptor);
+    } as unknown as MemoryClass;
+    try {
+      return firstRun();
+    } finally {
+      scope.Memory = Memory;
+    }
+  }
+
+  // A memory never grows, because growing takes it from the views that kernels hold: there is one for each power of four.
+  private withRoom(Memory: MemoryClass, { initial, maximum }: { initial: number; maximum: number }): object {
+    let pages = 64;
+    while (pages < initial) pages *= 4;
+    if (pages > maximum) return new Memory({ initial, maximum });
+    const memory = this.byPages.get(pages) ?? new Memory({ initial: pages, maximum: pages });
+    this.byPages.set(pages, memory);
+    return memory;
   }
 }

@@ -25,47 +25,25 @@ const unary = (op: UnaryOp, type: Primitive["type"], vjp: Vjp | null): Primitive
   vjp: [vjp],
 });
 
-const binary = (op: BinaryOp, type: Primitive["type"], x: Vjp | null, y: Vjp | null): Primitive => ({
+const binary = (op: BinaryOp, type: Primitive["type"], vjp: readonly [Vjp | null, Vjp | null]): Primitive => ({
   name: op,
   type,
-  run: (backend, out, a, b) => backend.binary(op, out, a, b),
-  vjp: [x, y],
+  run: (backend, out, x, y) => backend.binary(op, out, x, y),
+  vjp,
 });
 
 // Arithmetic. Broadcasting is folded in the tape, so these rules do not know of it.
-export const add = binary(
-  "add",
-  broadcast,
-  (g) => g,
-  (g) => g,
-);
-export const sub = binary(
-  "sub",
-  broadcast,
-  (g) => g,
-  (g) => g.neg(),
-);
-export const mul = binary(
-  "mul",
-  broadcast,
-  (g, _, _x, y) => g.mul(y),
-  (g, _, x) => g.mul(x),
-);
-export const div = binary(
-  "div",
-  broadcastFloat,
-  (g, _, _x, y) => g.div(y),
-  (g, out, _x, y) => g.mul(out).div(y).neg(),
-);
+export const add = binary("add", broadcast, [(g) => g, (g) => g]);
+export const sub = binary("sub", broadcast, [(g) => g, (g) => g.neg()]);
+export const mul = binary("mul", broadcast, [(g, _, _x, y) => g.mul(y), (g, _, x) => g.mul(x)]);
+export const div = binary("div", broadcastFloat, [(g, _, _x, y) => g.div(y), (g, out, _x, y) => g.mul(out).div(y).neg()]);
 export const neg = unary("neg", same, (g) => g.neg());
 export const abs = unary("abs", same, (g, _, x) => g.mul(x.sign()));
 export const square = unary("square", same, (g, _, x) => g.mul(x).mul(2));
 export const reciprocal = unary("reciprocal", sameFloat, (g, out) => g.mul(out.square()).neg());
 
 /** pow(0, 0) = 1. Where the formula would be 0 times infinity, and only there, the rules read another base: no order of derivative meets NaN. */
-export const pow = binary(
-  "pow",
-  broadcastFloat,
+export const pow = binary("pow", broadcastFloat, [
   (g, _, x, y) => {
     const flat = x.equal(0).mul(y.equal(0));
     return g.mul(y).mul(where(flat, 1, x).pow(y.sub(1)));
@@ -75,7 +53,7 @@ export const pow = binary(
     const base = where(flat, 1, x);
     return g.mul(base.pow(y)).mul(base.log());
   },
-);
+]);
 
 // Powers and logarithms
 export const exp = unary("exp", sameFloat, (g, out) => g.mul(out));
@@ -108,27 +86,22 @@ export const ceil = unary("ceil", same, null);
 export const round = unary("round", same, null);
 export const trunc = unary("trunc", same, null);
 export const isFinite = unary("isFinite", sameFloat, null);
-export const floorDiv = binary("floorDiv", broadcast, null, null);
-export const mod = binary(
-  "mod",
-  broadcast,
-  (g) => g,
-  (g, _, x, y) => g.mul(x.floorDiv(y)).neg(),
-);
+export const floorDiv = binary("floorDiv", broadcast, [null, null]);
+export const mod = binary("mod", broadcast, [(g) => g, (g, _, x, y) => g.mul(x.floorDiv(y)).neg()]);
 
 // Order. A tie of maximum or minimum shares the gradient in halves.
 const share = (wins: "greater" | "less"): [Vjp, Vjp] => [
   (g, _, x, y) => g.mul(x[wins](y).add(x.equal(y).mul(0.5))),
   (g, _, x, y) => g.mul(y[wins](x).add(x.equal(y).mul(0.5))),
 ];
-export const maximum = binary("maximum", broadcast, ...share("greater"));
-export const minimum = binary("minimum", broadcast, ...share("less"));
-export const equal = binary("equal", broadcast, null, null);
-export const notEqual = binary("notEqual", broadcast, null, null);
-export const less = binary("less", broadcast, null, null);
-export const lessEqual = binary("lessEqual", broadcast, null, null);
-export const greater = binary("greater", broadcast, null, null);
-export const greaterEqual = binary("greaterEqual", broadcast, null, null);
+export const maximum = binary("maximum", broadcast, share("greater"));
+export const minimum = binary("minimum", broadcast, share("less"));
+export const equal = binary("equal", broadcast, [null, null]);
+export const notEqual = binary("notEqual", broadcast, [null, null]);
+export const less = binary("less", broadcast, [null, null]);
+export const lessEqual = binary("lessEqual", broadcast, [null, null]);
+export const greater = binary("greater", broadcast, [null, null]);
+export const greaterEqual = binary("greaterEqual", broadcast, [null, null]);
 
 /** condition != 0 ? x : y. The side not taken gets exactly 0, also where it is NaN or infinite. */
 export const select: Primitive = {

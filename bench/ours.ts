@@ -50,13 +50,17 @@ function stepRunner(sizes: Sizes): Run {
   const model = switchModel(sizes);
   const parameters = model.parameters();
   const optimizer = new Adam(model, { lr: 1e-3 });
-  const draw = (name: string): Int32Array => Int32Array.from({ length: batch * length }, (_, i) => Math.floor(key(1).at(name).number(i) * vocabulary));
+  const draw = (name: string): Int32Array =>
+    Int32Array.from({ length: batch * length }, (_, i) => Math.floor(key(1).at(name).number(i) * vocabulary));
   const [inputs, targets] = [draw("inputs"), draw("targets")];
   let step = 0;
   return () => {
     const shown = scope(() => {
       const out = model.forward(tensor(inputs, { shape: [batch, length] }), {}, { training: true, random: key(2).at(step++) });
-      const loss = Object.values(out.losses).reduce((sum, auxiliary) => sum.add(auxiliary), crossEntropy(out.logits, tensor(targets, { shape: [batch, length] })));
+      const loss = Object.values(out.losses).reduce(
+        (sum, auxiliary) => sum.add(auxiliary),
+        crossEntropy(out.logits, tensor(targets, { shape: [batch, length] })),
+      );
       loss.backward({ release: true });
       optimizer.step({ gradScale: clipScale(gradNorm(parameters), 1) });
       optimizer.zeroGrad();

@@ -53,7 +53,10 @@ const node24: readonly string[] | null = options.node24 ? [options.node24, "--im
 
 function ours(node: readonly string[], kind: string, what: string, backend: string, threads: number): Contender {
   const version = node === node24 ? " Node 24" : "";
-  return { label: `Switchyard ${backend}, ${threads} thread${threads > 1 ? "s" : ""}${version}`, command: [...node, here("ours.ts"), kind, what, String(runs), backend, String(threads)] };
+  return {
+    label: `Switchyard ${backend}, ${threads} thread${threads > 1 ? "s" : ""}${version}`,
+    command: [...node, here("ours.ts"), kind, what, String(runs), backend, String(threads)],
+  };
 }
 
 function peersFor(kind: string, what: string): Contender[] {
@@ -62,8 +65,13 @@ function peersFor(kind: string, what: string): Contender[] {
   const slow = kind === "step" ? Math.max(3, Math.round(runs / 4)) : runs;
   const all = [
     { label: "jax-js wasm", command: [process.execPath, jax, kind, what, String(slow)] },
-    ...(kind === "matmul" ? [{ label: "TensorFlow.js wasm", command: [process.execPath, here("peers/tfjs.mjs"), "wasm", what, String(runs)] }] : []),
-    ...[1, 2].map((threads) => ({ label: `PyTorch, ${threads} thread${threads > 1 ? "s" : ""}`, command: ["/usr/bin/python3", python, kind, what, String(threads), String(runs)] })),
+    ...(kind === "matmul"
+      ? [{ label: "TensorFlow.js wasm", command: [process.execPath, here("peers/tfjs.mjs"), "wasm", what, String(runs)] }]
+      : []),
+    ...[1, 2].map((threads) => ({
+      label: `PyTorch, ${threads} thread${threads > 1 ? "s" : ""}`,
+      command: ["/usr/bin/python3", python, kind, what, String(threads), String(runs)],
+    })),
   ];
   return all;
 }
@@ -108,7 +116,9 @@ function print(title: string, rows: readonly Row[]): void {
     const ratio = row === first ? "" : `${(row.median / first.median).toFixed(2)} x ours`;
     const memory = `${(median(row.results.map((result) => result.peakBytes)) / 2 ** 20).toFixed(0)} MB`;
     const about = row.results[0].description ?? row.results[0].blas ?? "";
-    console.log(`  ${row.label.padEnd(34)} ${row.median.toFixed(2).padStart(9)} ms  best ${row.best.toFixed(2).padStart(9)}  peak ${memory.padStart(8)}  ${ratio.padEnd(12)} ${about}`);
+    console.log(
+      `  ${row.label.padEnd(34)} ${row.median.toFixed(2).padStart(9)} ms  best ${row.best.toFixed(2).padStart(9)}  peak ${memory.padStart(8)}  ${ratio.padEnd(12)} ${about}`,
+    );
   }
 }
 
@@ -120,17 +130,25 @@ function profile(model: string): Row[] {
   const product = times.filter((time) => time.product).reduce((sum, time) => sum + time.ms, 0);
   const kernels = times.reduce((sum, time) => sum + time.ms, 0);
   for (const { kernel, calls, ms } of times.slice(0, 20))
-    console.log(`  ${kernel.padEnd(30)} ${(calls / steps).toFixed(1).padStart(7)} calls  ${(ms / steps).toFixed(3).padStart(8)} ms  ${((100 * ms) / wall).toFixed(1).padStart(5)} %`);
-  console.log(`  matrix products ${((100 * product) / wall).toFixed(1)} %, other kernels ${((100 * (kernels - product)) / wall).toFixed(1)} %, the tape and the rest ${((100 * (wall - kernels)) / wall).toFixed(1)} %`);
+    console.log(
+      `  ${kernel.padEnd(30)} ${(calls / steps).toFixed(1).padStart(7)} calls  ${(ms / steps).toFixed(3).padStart(8)} ms  ${((100 * ms) / wall).toFixed(1).padStart(5)} %`,
+    );
+  console.log(
+    `  matrix products ${((100 * product) / wall).toFixed(1)} %, other kernels ${((100 * (kernels - product)) / wall).toFixed(1)} %, the tape and the rest ${((100 * (wall - kernels)) / wall).toFixed(1)} %`,
+  );
   return rows;
 }
 
 if (options.peers && !existsSync(here("peers/node_modules"))) spawnSync("npm", ["ci", "--prefix", here("peers")], { stdio: "inherit" });
-console.log(`${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} logical cores, Node ${process.version}; ${rounds} interleaved rounds of ${runs} runs, medians`);
+console.log(
+  `${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} logical cores, Node ${process.version}; ${rounds} interleaved rounds of ${runs} runs, medians`,
+);
 
 const report: Record<string, Row[]> = {};
 for (const size of parts.has("matmul") ? ["256", "512", "1024"] : []) {
-  const contenders = [node20, ...(node24 ? [node24] : [])].flatMap((node) => [1, 2].map((threads) => ours(node, "matmul", size, "wasm", threads)));
+  const contenders = [node20, ...(node24 ? [node24] : [])].flatMap((node) =>
+    [1, 2].map((threads) => ours(node, "matmul", size, "wasm", threads)),
+  );
   const rows = (report[`matmul ${size}`] = race(`matmul ${size}^3, float32`, [...contenders, ...peersFor("matmul", size)]));
   for (const row of rows) console.log(`    ${row.label}: ${((2 * Number(size) ** 3) / row.median / 1e6).toFixed(1)} GFLOP/s`);
 }
@@ -140,4 +158,5 @@ for (const model of ["tiny", "small"].filter((name) => parts.has(name)))
     ...peersFor("step", model),
   ]);
 for (const model of parts.has("profile") ? ["tiny", "small"] : []) report[`profile ${model}`] = profile(model);
-if (options.json) writeFileSync(options.json, `${JSON.stringify({ date: new Date().toISOString(), node: process.version, report }, null, 2)}\n`);
+if (options.json)
+  writeFileSync(options.json, `${JSON.stringify({ date: new Date().toISOString(), node: process.version, report }, null, 2)}\n`);

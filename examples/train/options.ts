@@ -26,7 +26,12 @@ const trainOptions = (read: Reader) => ({
   width: read("width", integer(1), 64, "numbers per token"),
   layers: read("layers", integer(1), 2, "blocks of attention and feed-forward"),
   heads: read("heads", integer(1), 4, "attention heads; they divide the width"),
-  hidden: read("hidden", integer(1), 256, "hidden width that a byte meets in a layer; a router that sends it to K experts has experts of a K-th of it"),
+  hidden: read(
+    "hidden",
+    integer(1),
+    256,
+    "hidden width that a byte meets in a layer; a router that sends it to K experts has experts of a K-th of it",
+  ),
   experts: read("experts", integer(1), 8, "experts of each sparse layer; deepseek cuts each into four"),
   sparseEvery: read("sparse-every", integer(1), 1, "1: every feed-forward layer is sparse; 2: every other"),
   length: read("length", integer(2), 64, "bytes of a sequence"),

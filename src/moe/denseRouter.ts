@@ -45,6 +45,10 @@ export class DenseRouter extends Router {
     const everyone = arange(0, this.experts, 1, { dtype: "int32", backend: logits.backend });
     const expertOfChoice = everyone.broadcastTo(logits.shape).contiguous();
     const losses = tokenLosses({ expertOfChoice, logits, probs }, request, this.options);
-    return seat({ experts: this.experts, expertOfChoice, gate: probs, logits, probs, losses }, { ...request, capacityFactor: Infinity }, {});
+    return seat(
+      { experts: this.experts, expertOfChoice, gate: probs, logits, probs, losses },
+      { ...request, capacityFactor: Infinity },
+      {},
+    );
   }
 }

@@ -31,7 +31,8 @@ export class HashRouter extends Router {
     const { experts, table, priority = "position" } = options;
     requireSizes({ experts, "number of ids": table.length });
     table.forEach((expert, id) => {
-      if (!Number.isInteger(expert) || expert < 0 || expert >= experts) throw new RangeError(`hash table: id ${id} has expert ${expert} of ${experts}`);
+      if (!Number.isInteger(expert) || expert < 0 || expert >= experts)
+        throw new RangeError(`hash table: id ${id} has expert ${expert} of ${experts}`);
     });
     this.options = options;
     this.experts = experts;

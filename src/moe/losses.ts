@@ -27,7 +27,10 @@ export function loadBalance({ expertOfChoice, probs, mask }: BalanceInput): Tens
   const experts = probs.shape[2];
   const share = reciprocalCount(probs, mask); // [R, 1]
   const counts = expertOfChoice.reshape([scopes, length * choices]).bincount(experts);
-  const f = counts.cast(probs.dtype).mul(share).mul(1 / choices); // [R, E]
+  const f = counts
+    .cast(probs.dtype)
+    .mul(share)
+    .mul(1 / choices); // [R, E]
   const p = masked(probs, mask).sum(1).mul(share); // [R, E]
   return overScopes(f.mul(p).sum(1).mul(experts), mask);
 }
@@ -42,7 +45,9 @@ export function zLoss(logits: Tensor, mask?: Tensor): Tensor {
 export function squaredVariation(v: Tensor): Tensor {
   const mean = v.mean(-1, { keepDims: true });
   const none = mean.equal(0);
-  return where(none, 0, v.div(where(none, 1, mean))).variance(-1).mean();
+  return where(none, 0, v.div(where(none, 1, mean)))
+    .variance(-1)
+    .mean();
 }
 
 /** CV^2 of the gates summed over tokens. Shazeer et al. 2017, eq. 6-7. gates [R, L, E], 0 where an expert was not chosen. */

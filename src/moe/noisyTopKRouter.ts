@@ -102,5 +102,8 @@ export function loadProbability(clean: Tensor, noisy: Tensor, deviation: Tensor,
   const { values } = noisy.topK(choices + 1); // [B, T, K + 1]
   const [atLast, atNext] = [values.narrow(2, choices - 1, choices), values.narrow(2, choices, choices + 1)];
   const inside = noisy.rank(-1, { descending: true }).less(choices);
-  return clean.sub(where(inside, atNext, atLast)).div(deviation).normalCdf();
+  return clean
+    .sub(where(inside, atNext, atLast))
+    .div(deviation)
+    .normalCdf();
 }

@@ -26,7 +26,14 @@ export class Projection extends Module {
   readonly weight: Tensor;
   readonly precision: "float32" | "tokens";
 
-  constructor({ width, experts, initializer = scaledTruncatedNormal(0.1), precision = "float32", random, dtype = "float32" }: ProjectionOptions) {
+  constructor({
+    width,
+    experts,
+    initializer = scaledTruncatedNormal(0.1),
+    precision = "float32",
+    random,
+    dtype = "float32",
+  }: ProjectionOptions) {
     super();
     requireSizes({ width, experts });
     this.precision = precision;

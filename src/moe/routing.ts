@@ -96,7 +96,10 @@ export interface Queue {
 export function queue(expert: Tensor, order?: Tensor): Queue {
   const [groups, size, choices] = expert.shape;
   const lined = order ? expert.takeAlong(order.unsqueeze(2).broadcastTo(expert.shape), 1) : expert;
-  const counted = lined.transpose(1, 2).reshape([groups, choices * size]).countEarlier();
+  const counted = lined
+    .transpose(1, 2)
+    .reshape([groups, choices * size])
+    .countEarlier();
   const places = counted.reshape([groups, choices, size]).transpose(1, 2);
   if (!order) return { expert, place: places };
   return { expert, place: places.takeAlong(order.invert(size).unsqueeze(2).broadcastTo(expert.shape), 1) };
@@ -108,7 +111,8 @@ export function slotOfChoice({ expert, place }: Queue, experts: number, capacity
   const group = arange(0, groups, 1, { dtype: "int32", backend: expert.backend }).reshape([groups, 1, 1]);
   const slot = expert.mul(groups).add(group).mul(capacity).add(place);
   const seated = place.greaterEqual(0).mul(place.less(capacity));
-  if (experts * groups * capacity >= 2 ** 31) throw new RangeError(`slots: ${experts} experts x ${groups} groups x ${capacity} slots are too many for int32`);
+  if (experts * groups * capacity >= 2 ** 31)
+    throw new RangeError(`slots: ${experts} experts x ${groups} groups x ${capacity} slots are too many for int32`);
   return where(seated, slot, -1).reshape([groups * size, choices]);
 }
 
@@ -121,11 +125,17 @@ export function slotRouting(base: RoutingBase, experts: number, rows: number): R
 }
 
 /** The sorted kind: row offsets[e] + place for each choice that was made. Any order within an expert will do. */
-export function sortedRouting(base: Omit<RoutingBase, "books"> & { readonly books: Omit<Books, "slotOfChoice"> }, experts: number): Routing {
+export function sortedRouting(
+  base: Omit<RoutingBase, "books"> & { readonly books: Omit<Books, "slotOfChoice"> },
+  experts: number,
+): Routing {
   const { expertOfChoice } = base.books;
   const rows = expertOfChoice.size;
   const expert = expertOfChoice.reshape([rows]);
-  const offsets = expert.bincount(experts).pad([[1, 0]]).cumsum(0); // [E + 1]
+  const offsets = expert
+    .bincount(experts)
+    .pad([[1, 0]])
+    .cumsum(0); // [E + 1]
   const made = expert.greaterEqual(0);
   const row = where(made, offsets.takeRows(where(made, expert, 0)).add(expert.countEarlier()), -1);
   const books = { ...base.books, slotOfChoice: row.reshape(expertOfChoice.shape) };
@@ -133,7 +143,11 @@ export function sortedRouting(base: Omit<RoutingBase, "books"> & { readonly book
   return { ...base, books, kind: "sorted", layout, ...gathers(books, layout, row.invert(rows)) };
 }
 
-function gathers({ slotOfChoice: slots, gate }: Books, { lead }: RowLayout, choiceOfSlot: Tensor): Pick<Routing, "tables" | "dispatch" | "combine"> {
+function gathers(
+  { slotOfChoice: slots, gate }: Books,
+  { lead }: RowLayout,
+  choiceOfSlot: Tensor,
+): Pick<Routing, "tables" | "dispatch" | "combine"> {
   const rows = choiceOfSlot.size;
   const [tokens, choices] = slots.shape;
   const choiceOfRow = choiceOfSlot.reshape([rows, 1]);
@@ -163,12 +177,18 @@ export function softRouting(base: RoutingBase, experts: number, dispatchWeights:
     dispatch(x) {
       const width = x.shape[1];
       const mixed = dispatchWeights.cast(x.dtype).matmul(x.reshape([groups, size, width])); // [G, N, D]
-      return mixed.reshape([groups, experts, each, width]).transpose(0, 1).reshape([experts, groups * each, width]);
+      return mixed
+        .reshape([groups, experts, each, width])
+        .transpose(0, 1)
+        .reshape([experts, groups * each, width]);
     },
     combine(y) {
       const width = y.shape[2];
       const rows = y.reshape([experts, groups, each, width]).transpose(0, 1).reshape([groups, slots, width]);
-      return combineWeights.cast(y.dtype).matmul(rows).reshape([groups * size, width]);
+      return combineWeights
+        .cast(y.dtype)
+        .matmul(rows)
+        .reshape([groups * size, width]);
     },
   };
 }

@@ -95,13 +95,24 @@ function explored(input: Tensor, { jitter = 0, inputDropout = 0 }: Exploration, 
 
 /** Uniform in [1 - jitter, 1 + jitter], one for each element. Section 2.4 and appendix C; appendix F adds, which only shifts. */
 function jitterFactors(like: Tensor, jitter: number, key: Key): Tensor {
-  return noGrad(() => uniformLike(like.atLeast("float32"), key).mul(2 * jitter).add(1 - jitter).cast(like.dtype));
+  return noGrad(() =>
+    uniformLike(like.atLeast("float32"), key)
+      .mul(2 * jitter)
+      .add(1 - jitter)
+      .cast(like.dtype),
+  );
 }
 
 /** The best expert of each token, or one drawn by its probability. logits [B, T, E] -> [B, T] int32 */
 function choose(logits: Tensor, { temperature = 0 }: Exploration, { training, random }: Pass): Tensor {
   if (!training || temperature === 0) return logits.argmax(-1);
-  return noGrad(() => logits.atLeast("float32").div(temperature).add(gumbel(logits, random.at("sample"))).argmax(-1));
+  return noGrad(() =>
+    logits
+      .atLeast("float32")
+      .div(temperature)
+      .add(gumbel(logits, random.at("sample")))
+      .argmax(-1),
+  );
 }
 
 /** Noise under which argmax draws from the softmax. Gumbel 1954. */

@@ -71,7 +71,8 @@ export function withoutPadding(choice: Tensor, mask: Tensor | undefined): Tensor
 /** The token in each place of the line, [G, S]; undefined: by position. */
 export function orderOf(priority: Priority, gate: Tensor, { pass }: RouteRequest): Tensor | undefined {
   if (priority === "gate") return gate.detach().max(2).argsort(-1, { descending: true });
-  if (priority === "random" && pass.training) return uniformLike(gate.narrow(2, 0, 1).squeeze(2).atLeast("float32"), pass.random.at("priority")).argsort();
+  if (priority === "random" && pass.training)
+    return uniformLike(gate.narrow(2, 0, 1).squeeze(2).atLeast("float32"), pass.random.at("priority")).argsort();
   return undefined;
 }
 
@@ -85,14 +86,19 @@ export interface LossOptions {
 }
 
 /** The named losses whose coefficients are not 0. */
-export function tokenLosses(wish: Pick<Wishes, "expertOfChoice" | "logits" | "probs">, { mask }: RouteRequest, options: LossOptions): Record<string, Tensor> {
+export function tokenLosses(
+  wish: Pick<Wishes, "expertOfChoice" | "logits" | "probs">,
+  { mask }: RouteRequest,
+  options: LossOptions,
+): Record<string, Tensor> {
   const { balance = 0, balanceScope = "batch", zLoss: z = 0 } = options;
   const losses: Record<string, Tensor> = {};
   const scopes = groupsOf(wish.probs, balanceScope);
   const inScopes = (x: Tensor): Tensor => grouped(x, scopes);
   const chosen = withoutPadding(wish.expertOfChoice, mask);
   const scopedMask = mask && inScopes(mask);
-  if (balance !== 0) losses["balance"] = loadBalance({ expertOfChoice: inScopes(chosen), probs: inScopes(wish.probs), mask: scopedMask }).mul(balance);
+  if (balance !== 0)
+    losses["balance"] = loadBalance({ expertOfChoice: inScopes(chosen), probs: inScopes(wish.probs), mask: scopedMask }).mul(balance);
   if (z !== 0) losses["z"] = zLoss(inScopes(wish.logits), scopedMask).mul(z);
   return losses;
 }

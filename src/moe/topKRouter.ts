@@ -111,7 +111,15 @@ export class TopKRouter extends Router {
     scope(() =>
       noGrad(() => {
         const load = books.expertOfChoice.reshape([books.expertOfChoice.size]).bincount(this.experts).cast(bias.dtype);
-        bias.assign(bias.add(load.mean().sub(load).sign().mul(this.options.biasRate ?? 0)));
+        bias.assign(
+          bias.add(
+            load
+              .mean()
+              .sub(load)
+              .sign()
+              .mul(this.options.biasRate ?? 0),
+          ),
+        );
       }),
     );
   }
@@ -135,14 +143,18 @@ function withinGroups(scores: Tensor, { count, keep }: { count: number; keep: nu
 }
 
 function checkOptions({ experts, choices, gateScale = 1, randomBeyondFirst = 0, biasRate = 0, expertGroups: groups }: TopKOptions): void {
-  if (!Number.isInteger(choices) || choices < 1 || choices > experts) throw new RangeError(`choices ${choices}: must be a whole number from 1 to the ${experts} experts`);
+  if (!Number.isInteger(choices) || choices < 1 || choices > experts)
+    throw new RangeError(`choices ${choices}: must be a whole number from 1 to the ${experts} experts`);
   if (!(gateScale > 0)) throw new RangeError(`gateScale ${gateScale}: must be above 0`);
   if (!(randomBeyondFirst >= 0)) throw new RangeError(`randomBeyondFirst ${randomBeyondFirst}: must be 0 or more`);
   if (!(biasRate >= 0)) throw new RangeError(`biasRate ${biasRate}: must be 0 or more`);
   if (!groups) return;
-  if (!(groups.count >= 1) || experts % groups.count !== 0) throw new RangeError(`expertGroups: ${experts} experts do not divide into ${groups.count} groups`);
+  if (!(groups.count >= 1) || experts % groups.count !== 0)
+    throw new RangeError(`expertGroups: ${experts} experts do not divide into ${groups.count} groups`);
   if (!(groups.keep >= 1) || groups.keep > groups.count || groups.keep * (experts / groups.count) < choices)
-    throw new RangeError(`expertGroups: ${groups.keep} of ${groups.count} groups of ${experts / groups.count} do not hold ${choices} choices`);
+    throw new RangeError(
+      `expertGroups: ${groups.keep} of ${groups.count} groups of ${experts / groups.count} do not hold ${choices} choices`,
+    );
 }
 
 function traitsOf({ choices, priority = "position", scores = "softmax", normalise = "before", gateScale = 1 }: TopKOptions): RouterTraits {

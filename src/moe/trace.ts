@@ -46,7 +46,9 @@ export async function trace(model: TraceableModel, ids: Tensor, pass: Pass = { t
   return layers.flatMap(([expert, slot, gate, probs], layer) =>
     Array.from({ length: ids.size }, (_, token) => {
       const [choices, experts] = [expert.length / ids.size, probs.length / ids.size];
-      const made = Array.from({ length: choices }, (__, choice) => ({ choice, at: token * choices + choice })).filter(({ at }) => expert[at] >= 0);
+      const made = Array.from({ length: choices }, (__, choice) => ({ choice, at: token * choices + choice })).filter(
+        ({ at }) => expert[at] >= 0,
+      );
       return {
         layer,
         sequence: Math.floor(token / length),
@@ -61,9 +63,14 @@ export async function trace(model: TraceableModel, ids: Tensor, pass: Pass = { t
 /** One line per token; `labels` name the tokens of a sequence. A dropped choice is marked with an x, no choice with a dash. */
 export function formatTrace(tokens: readonly TracedToken[], labels?: (sequence: number, position: number) => string): string {
   const lines = tokens.map((token, i) => {
-    const head = token.layer !== tokens[i - 1]?.layer || token.sequence !== tokens[i - 1]?.sequence ? `layer ${token.layer}, sequence ${token.sequence}\n` : "";
+    const head =
+      token.layer !== tokens[i - 1]?.layer || token.sequence !== tokens[i - 1]?.sequence
+        ? `layer ${token.layer}, sequence ${token.sequence}\n`
+        : "";
     const label = labels ? `  ${JSON.stringify(labels(token.sequence, token.position))}` : "";
-    const choices = token.choices.map(({ expert, gate, kept, slot }) => `expert ${expert} gate ${gate.toFixed(3)} ${kept ? `slot ${slot}` : "x dropped"}`);
+    const choices = token.choices.map(
+      ({ expert, gate, kept, slot }) => `expert ${expert} gate ${gate.toFixed(3)} ${kept ? `slot ${slot}` : "x dropped"}`,
+    );
     const probs = token.probs.map((p) => p.toFixed(2).replace(/^0/, "")).join(" ");
     return `${head}${String(token.position).padStart(5)}${label}  ${choices.join(" | ") || "-"}  [${probs}]`;
   });

@@ -12,21 +12,29 @@ describe("capacity", () => {
       [2048, 8, 1.25, 1, 320], [2048, 8, 1, 1, 256], [10, 4, 1, 1, 3], [10, 4, 1.25, 1, 4], [10, 4, 1, 2, 5],
       [3, 8, 1, 1, 1], [4, 2, 8, 1, 4], [7, 3, Infinity, 1, 7], [0, 3, 1, 1, 0], [0, 3, Infinity, 2, 0], [1, 1, 0.01, 1, 1], [12, 3, 1, 2, 8],
     ]; // prettier-ignore
-    for (const [tokens, experts, factor, choices, slots] of table) expect(capacityOf(tokens, experts, factor, choices), `${tokens} ${experts} ${factor} ${choices}`).to.equal(slots);
+    for (const [tokens, experts, factor, choices, slots] of table)
+      expect(capacityOf(tokens, experts, factor, choices), `${tokens} ${experts} ${factor} ${choices}`).to.equal(slots);
   });
 
   it("P29: never 0 while there are tokens, never more than the tokens, enough for all at factor E", () =>
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 99 }), fc.integer({ min: 1, max: 16 }), fc.integer({ min: 1, max: 4 }), fc.double({ min: 0.01, max: 20, noNaN: true }), (tokens, experts, choices, factor) => {
-        const slots = capacityOf(tokens, experts, factor, choices);
-        expect(slots).to.be.within(1, tokens);
-        expect(slots).to.equal(capacityByHand(tokens, choices, experts, factor));
-        expect(capacityOf(tokens, experts, experts)).to.equal(tokens);
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 99 }),
+        fc.integer({ min: 1, max: 16 }),
+        fc.integer({ min: 1, max: 4 }),
+        fc.double({ min: 0.01, max: 20, noNaN: true }),
+        (tokens, experts, choices, factor) => {
+          const slots = capacityOf(tokens, experts, factor, choices);
+          expect(slots).to.be.within(1, tokens);
+          expect(slots).to.equal(capacityByHand(tokens, choices, experts, factor));
+          expect(capacityOf(tokens, experts, experts)).to.equal(tokens);
+        },
+      ),
     ));
 
   it("refuses a factor that is not above 0, and no experts", () => {
-    for (const factor of [0, -1, NaN]) expect(() => capacityOf(4, 2, factor)).to.throw(RangeError, `capacity factor ${factor}: must be above 0`);
+    for (const factor of [0, -1, NaN])
+      expect(() => capacityOf(4, 2, factor)).to.throw(RangeError, `capacity factor ${factor}: must be above 0`);
     expect(() => capacityOf(4, 0, 1)).to.throw(RangeError, "0 experts");
   });
 

@@ -27,7 +27,8 @@ describe("bugs in the wild", () => {
     describe(title, () => {
       for (const bug of bugs) {
         it(`${bug.title}: ours keeps the law`, () => scope(() => fc.assert(bug.property("right"), { ...options, numRuns: 50 })));
-        it(`${bug.title}: the bug is refuted`, () => expect(refutation(bug), "no counter-example: the law does not see this bug").to.be.a("string"));
+        it(`${bug.title}: the bug is refuted`, () =>
+          expect(refutation(bug), "no counter-example: the law does not see this bug").to.be.a("string"));
       }
     });
 

@@ -12,7 +12,20 @@ import { futureReaches } from "./laws/time.ts";
 import type { RouterRow } from "./routers.ts";
 import { routers } from "./routers.ts";
 
-const sample: Case = { seed: 1, batch: 1, length: 2, experts: 4, choices: 2, factor: 1, group: "batch", ids: [0, 1], repeats: false, twins: false, padding: [0], training: false };
+const sample: Case = {
+  seed: 1,
+  batch: 1,
+  length: 2,
+  experts: 4,
+  choices: 2,
+  factor: 1,
+  group: "batch",
+  ids: [0, 1],
+  repeats: false,
+  twins: false,
+  padding: [0],
+  training: false,
+};
 
 /** Traits may depend on the case: with one choice, top-K is causal. */
 function speaksOf({ of = () => true }: Law, row: RouterRow, c: Case): boolean {
@@ -43,7 +56,8 @@ describe("laws of routing", () => {
       it("met what it speaks of", () => {
         expect(held.length, "routers it was held to").to.be.greaterThan(0);
         console.log(`        ${coverage}`);
-        for (const [kind, least] of Object.entries(law.meets ?? {}) as [Kind, number][]) expect(coverage.share(kind), kind).to.be.at.least(least);
+        for (const [kind, least] of Object.entries(law.meets ?? {}) as [Kind, number][])
+          expect(coverage.share(kind), kind).to.be.at.least(least);
       });
     });
 });

@@ -5,14 +5,16 @@ import { gradients, key, noGrad, scope, tensor } from "../../src/index.ts";
 import type { Tensor } from "../../src/index.ts";
 import * as moe from "../../src/moe/index.ts";
 import { DenseFeedForward, DecoderLanguageModel, Linear, Module } from "../../src/nn/index.ts";
-import type { Pass } from "../../src/nn/index.ts";
+
 import { booksOf, list, normals, passOf, wide } from "./cases.ts";
 
 const [D, F, E] = [4, 5, 3];
 const base = { width: D, experts: E, random: key(3), dtype: "float64" } as const;
-const experts = (options: Partial<moe.FeedForwardExpertsOptions> = {}) => new moe.FeedForwardExperts({ ...base, hidden: F, initializer: wide, ...options });
+const experts = (options: Partial<moe.FeedForwardExpertsOptions> = {}) =>
+  new moe.FeedForwardExperts({ ...base, hidden: F, initializer: wide, ...options });
 const router = (options: Partial<moe.SwitchOptions> = {}) => new moe.SwitchRouter({ ...base, initializer: wide, jitter: 0, ...options });
-const tokensOf = (count: number, seed = 1): Tensor => tensor(Float64Array.from(normals(count * D, key(seed).at("x"))), { shape: [1, count, D], requiresGrad: true });
+const tokensOf = (count: number, seed = 1): Tensor =>
+  tensor(Float64Array.from(normals(count * D, key(seed).at("x"))), { shape: [1, count, D], requiresGrad: true });
 const evaluation = passOf(false, 0);
 const closeTo = (a: readonly number[], b: readonly number[], tolerance = 1e-9): void => {
   expect(a.length).to.equal(b.length);
@@ -32,14 +34,20 @@ describe("experts", () => {
         }
       }
       const layer = new moe.MoE({ router: router(), experts: experts({ kind }), trainingCapacity: Infinity });
-      const renormalised = new moe.MoE({ router: new moe.TopKRouter({ ...base, initializer: wide, choices: 2, normalise: "after" }), experts: experts({ kind }) });
+      const renormalised = new moe.MoE({
+        router: new moe.TopKRouter({ ...base, initializer: wide, choices: 2, normalise: "after" }),
+        experts: experts({ kind }),
+      });
       for (const sparse of [layer, renormalised]) moe.upcycle(new Model(dense), new Model(sparse));
       const x = tokensOf(6);
       const wanted = list(dense.apply(x, evaluation));
       closeTo(list(renormalised.forward(x, {}, evaluation).output), wanted);
       for (const pass of [evaluation, passOf(true, 1)]) {
         const { output, routing } = layer.forward(x, {}, pass);
-        closeTo(list(output), wanted.map((y, i) => y * booksOf(routing).gate[Math.floor(i / D)][0]));
+        closeTo(
+          list(output),
+          wanted.map((y, i) => y * booksOf(routing).gate[Math.floor(i / D)][0]),
+        );
       }
     });
 
@@ -49,7 +57,8 @@ describe("experts", () => {
       readonly output: Linear;
       constructor(batched: moe.FeedForwardExperts, e: number) {
         super();
-        const of = (x: Tensor | null): Tensor => tensor(x ? list(x).slice((e * x.size) / E, ((e + 1) * x.size) / E) : [], { dtype: "float64" });
+        const of = (x: Tensor | null): Tensor =>
+          tensor(x ? list(x).slice((e * x.size) / E, ((e + 1) * x.size) / E) : [], { dtype: "float64" });
         const linear = (weight: Tensor, bias: Tensor | null, from: number, to: number): Linear => {
           const made = new Linear(from, to, { random: key(1), dtype: "float64" });
           made.weight.assign(of(weight).reshape([from, to]));
@@ -59,12 +68,13 @@ describe("experts", () => {
         this.hidden = linear(batched.hidden, batched.hiddenBias, D, F);
         this.output = linear(batched.output, batched.outputBias, F, D);
       }
-      forward(x: Tensor, _: Pass): Tensor {
+      forward(x: Tensor): Tensor {
         return this.output.forward(this.hidden.forward(x).relu());
       }
     }
     const batched = experts();
-    for (const bias of [batched.hiddenBias, batched.outputBias]) bias?.assign(tensor(Float64Array.from(normals(bias.size, key(9))), { shape: bias.shape }));
+    for (const bias of [batched.hiddenBias, batched.outputBias])
+      bias?.assign(tensor(Float64Array.from(normals(bias.size, key(9))), { shape: bias.shape }));
     const single = new moe.ModuleExperts([0, 1, 2].map((e) => new Expert(batched, e)));
     for (const evaluationCapacity of [1, "dropless"] as const) {
       const run = (which: moe.Experts): number[] => {
@@ -78,7 +88,11 @@ describe("experts", () => {
 
   it("P83: each expert is drawn differently, by the fan-in of one", () => {
     const { hidden, output } = new moe.FeedForwardExperts({ experts: 4, width: 30, hidden: 60, random: key(1) });
-    for (const [weight, fanIn] of [[hidden, 30], [output, 60]] as const) { // prettier-ignore
+    for (const [weight, fanIn] of [
+      [hidden, 30],
+      [output, 60],
+    ] as const) {
+      // prettier-ignore
       const each = weight.size / 4;
       const drawn = [0, 1, 2, 3].map((e) => list(weight).slice(e * each, (e + 1) * each));
       expect(new Set(drawn.map((w) => w.slice(0, 8).join())).size).to.equal(4);
@@ -90,9 +104,16 @@ describe("experts", () => {
   });
 
   it("P84: expert dropout is off in evaluation, differs between experts, and keeps the mean", () => {
-    const ones = (shape: readonly number[], _: unknown, options = {}): Tensor => tensor(new Float64Array(shape.reduce((a, b) => a * b, 1)).fill(1), { ...options, shape });
+    const ones = (shape: readonly number[], _: unknown, options = {}): Tensor =>
+      tensor(new Float64Array(shape.reduce((a, b) => a * b, 1)).fill(1), { ...options, shape });
     const dropping = new moe.FeedForwardExperts({ ...base, hidden: 40, initializer: ones, dropout: 0.4, bias: false });
-    const layout = { experts: E, lead: [E, 50], offsets: null, project: (x: Tensor, w: Tensor) => x.matmul(w), spread: (v: Tensor) => v.unsqueeze(1) };
+    const layout = {
+      experts: E,
+      lead: [E, 50],
+      offsets: null,
+      project: (x: Tensor, w: Tensor) => x.matmul(w),
+      spread: (v: Tensor) => v.unsqueeze(1),
+    };
     const rows = tensor(new Float64Array(E * 50 * D).fill(1), { shape: [E, 50, D] });
     const plain = list(dropping.forward(rows, layout, evaluation));
     expect(new Set(plain)).to.deep.equal(new Set([40 * D]));
@@ -121,7 +142,10 @@ describe("layer", () => {
 
   it("takes its capacity from the mode: slots while training, no drops in evaluation", () => {
     const layer = new moe.MoE({ router: router(), experts: experts() });
-    expect([passOf(true, 1), evaluation].map((pass) => layer.forward(tokensOf(6), {}, pass).routing.kind)).to.deep.equal(["slots", "sorted"]);
+    expect([passOf(true, 1), evaluation].map((pass) => layer.forward(tokensOf(6), {}, pass).routing.kind)).to.deep.equal([
+      "slots",
+      "sorted",
+    ]);
   });
 
   it("survives the scope it was computed in", () => {
@@ -135,7 +159,10 @@ describe("layer", () => {
   });
 
   it("refuses experts that the router does not count, and capacities that are none", () => {
-    expect(() => new moe.MoE({ router: router({ experts: 2 }), experts: experts() })).to.throw(RangeError, "the router knows 2 experts, there are 3");
+    expect(() => new moe.MoE({ router: router({ experts: 2 }), experts: experts() })).to.throw(
+      RangeError,
+      "the router knows 2 experts, there are 3",
+    );
     expect(() => new moe.MoE({ router: router(), experts: experts(), trainingCapacity: -1 })).to.throw(RangeError, "capacity factor -1");
   });
 });
@@ -157,8 +184,15 @@ describe("paths", () => {
     const y = routing.combine(network.forward(routing.dispatch(x.reshape([6, D])), routing.layout, evaluation));
     const all = list(gradients(objective(y).add(routing.losses["balance"]).add(routing.losses["z"]), [x])[0]);
     const parts = [of(x, still, false), of(still, x, false), of(still, x, true)];
-    for (const part of parts) expect(part.some((g) => Math.abs(g) > 1e-6), "no path is dead").to.equal(true);
-    closeTo(all, all.map((_, i) => parts[0][i] + parts[1][i] + parts[2][i]));
+    for (const part of parts)
+      expect(
+        part.some((g) => Math.abs(g) > 1e-6),
+        "no path is dead",
+      ).to.equal(true);
+    closeTo(
+      all,
+      all.map((_, i) => parts[0][i] + parts[1][i] + parts[2][i]),
+    );
   });
 
   it("P59: choices, slots and counts carry no gradient", () => {
@@ -170,13 +204,23 @@ describe("paths", () => {
   it("P8: one expert is a dense layer with a gate of 1, a balance of alpha and no variation of importance", () => {
     const one = new moe.FeedForwardExperts({ ...base, experts: 1, hidden: F, initializer: wide });
     const x = tokensOf(5);
-    const dense = list(one.forward(x.reshape([1, 5, D]), { experts: 1, lead: [1, 5], offsets: null, project: (a, w) => a.matmul(w), spread: (v) => v.unsqueeze(1) }, evaluation));
+    const dense = list(
+      one.forward(
+        x.reshape([1, 5, D]),
+        { experts: 1, lead: [1, 5], offsets: null, project: (a, w) => a.matmul(w), spread: (v) => v.unsqueeze(1) },
+        evaluation,
+      ),
+    );
     const alone = new moe.MoE({ router: router({ experts: 1, balance: 0.01 }), experts: one });
     const { output, losses, routing } = alone.forward(x, {}, passOf(true, 1));
     closeTo(list(output), dense);
     expect(booksOf(routing).gate.flat()).to.deep.equal([1, 1, 1, 1, 1]);
     expect(losses["balance"].itemSync()).to.be.closeTo(0.01, 1e-12);
-    const noisy = new moe.NoisyTopKRouter({ ...base, experts: 1, choices: 1 }).route({ tokens: x, capacityFactor: 1, pass: passOf(true, 1) });
+    const noisy = new moe.NoisyTopKRouter({ ...base, experts: 1, choices: 1 }).route({
+      tokens: x,
+      capacityFactor: 1,
+      pass: passOf(true, 1),
+    });
     expect(noisy.losses["importance"].itemSync()).to.equal(0);
   });
 
@@ -187,14 +231,21 @@ describe("paths", () => {
     const routing = hash.route({ tokens: x, ids, capacityFactor: 0.5, pass: evaluation });
     const kept = booksOf(routing).slot.map(([s]) => Number(s >= 0));
     expect(kept).to.deep.equal([1, 0, 0, 1, 1, 0]);
-    closeTo(list(routing.combine(routing.dispatch(x.reshape([6, D])))), list(x).map((v, i) => v * kept[Math.floor(i / D)]));
+    closeTo(
+      list(routing.combine(routing.dispatch(x.reshape([6, D])))),
+      list(x).map((v, i) => v * kept[Math.floor(i / D)]),
+    );
   });
 
   it("P75: over the whole batch, one sequence takes another's slots", () => {
     const x = Float64Array.from(normals(2 * 4 * D, key(2)));
     const second = (first: Float64Array, group: moe.Group): number[] => {
       const tokens = tensor(Float64Array.from([...first, ...x.slice(4 * D)]), { shape: [2, 4, D] });
-      return list(new moe.MoE({ router: router({ group }), experts: experts(), evaluationCapacity: 0.5 }).forward(tokens, {}, evaluation).output.narrow(0, 1, 2));
+      return list(
+        new moe.MoE({ router: router({ group }), experts: experts(), evaluationCapacity: 0.5 })
+          .forward(tokens, {}, evaluation)
+          .output.narrow(0, 1, 2),
+      );
     };
     const others = [x.slice(0, 4 * D), x.slice(4 * D)];
     expect(second(others[0], "sequence")).to.deep.equal(second(others[1], "sequence"));
@@ -204,35 +255,54 @@ describe("paths", () => {
 
 describe("metrics", () => {
   const route = async (count: number, factor: moe.CapacityFactor, seed: number, padding = 0) => {
-    const mask = tensor(Float64Array.from({ length: count }, (_, t) => Number(t < count - padding)), { shape: [1, count] });
+    const mask = tensor(
+      Float64Array.from({ length: count }, (_, t) => Number(t < count - padding)),
+      { shape: [1, count] },
+    );
     const routing = router().route({ tokens: tokensOf(count, seed), mask, capacityFactor: factor, pass: evaluation });
     return { routing, host: await moe.readBooks(routing) };
   };
 
   it("P78 P88: count what the books say", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.integer({ min: 1, max: 9 }), fc.constantFrom<moe.CapacityFactor>(0.5, 1, 2, "dropless"), fc.nat(50), fc.nat(3), async (count, factor, seed, padding) => {
-        const { routing, host } = await route(count, factor, seed, Math.min(padding, count));
-        const { expert, slot, gate } = booksOf(routing);
-        const m = moe.measure(host);
-        const made = expert.flat().filter((e) => e >= 0);
-        const kept = slot.flat().filter((s) => s >= 0).length;
-        expect(m.load).to.deep.equal([0, 1, 2].map((e) => made.filter((x) => x === e).length));
-        expect(m.tokens).to.equal(made.length);
-        expect(m.dropped).to.be.closeTo(made.length ? 1 - kept / made.length : 0, 1e-12);
-        expect(m.maxViolation).to.be.within(0, E - 1 + 1e-12);
-        expect(m.loadEntropy).to.be.within(0, 1 + 1e-12);
-        const rows = factor === "dropless" ? kept : E * moe.capacityOf(count, E, factor);
-        expect(m.utilisation).to.be.closeTo(rows ? kept / rows : 0, 1e-12);
-        const gates = gate.flatMap((row, t) => row.filter((_, k) => slot[t][k] >= 0));
-        expect(m.confidence).to.be.closeTo(kept ? gates.reduce((a, b) => a + b, 0) / kept : 0, 1e-9);
-      }),
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 9 }),
+        fc.constantFrom<moe.CapacityFactor>(0.5, 1, 2, "dropless"),
+        fc.nat(50),
+        fc.nat(3),
+        async (count, factor, seed, padding) => {
+          const { routing, host } = await route(count, factor, seed, Math.min(padding, count));
+          const { expert, slot, gate } = booksOf(routing);
+          const m = moe.measure(host);
+          const made = expert.flat().filter((e) => e >= 0);
+          const kept = slot.flat().filter((s) => s >= 0).length;
+          expect(m.load).to.deep.equal([0, 1, 2].map((e) => made.filter((x) => x === e).length));
+          expect(m.tokens)
+            .to.equal(made.length)
+            .and.to.equal(count - Math.min(padding, count));
+          expect(m.dropped).to.be.closeTo(made.length ? 1 - kept / made.length : 0, 1e-12);
+          expect(m.maxViolation).to.be.within(0, E - 1 + 1e-12);
+          expect(m.loadEntropy).to.be.within(0, 1 + 1e-12);
+          const rows = factor === "dropless" ? kept : E * moe.capacityOf(count, E, factor);
+          expect(m.utilisation).to.be.closeTo(rows ? kept / rows : 0, 1e-12);
+          const gates = gate.flatMap((row, t) => row.filter((_, k) => slot[t][k] >= 0));
+          expect(m.confidence).to.be.closeTo(kept ? gates.reduce((a, b) => a + b, 0) / kept : 0, 1e-9);
+        },
+      ),
       { numRuns: 30 },
     );
   });
 
   it("P78: even load has entropy 1 and violation 0, collapse 0 and E - 1", () => {
-    const books = (expert: number[]): moe.HostBooks => ({ tokens: expert.length, experts: E, choices: 1, rows: expert.length, expertOfChoice: Int32Array.from(expert), slotOfChoice: Int32Array.from(expert.keys()), gate: new Float64Array(expert.length).fill(1) });
+    const books = (expert: number[]): moe.HostBooks => ({
+      tokens: expert.length,
+      experts: E,
+      choices: 1,
+      rows: expert.length,
+      expertOfChoice: Int32Array.from(expert),
+      slotOfChoice: Int32Array.from(expert.keys()),
+      gate: new Float64Array(expert.length).fill(1),
+    });
     const [even, one] = [[0, 1, 2], [1, 1, 1]].map((expert) => moe.measure(books(expert))); // prettier-ignore
     expect([even.maxViolation, one.maxViolation, one.loadEntropy]).to.deep.equal([0, E - 1, 0]);
     expect(even.loadEntropy).to.be.closeTo(1, 1e-12);
@@ -247,7 +317,11 @@ describe("metrics", () => {
     expect(by.tokens.reduce((a, b) => a + b, 0)).to.equal(m.tokens);
     expect(by.dropped.reduce((a, b) => a + b, 0)).to.be.closeTo(m.dropped * m.tokens, 1e-9);
     expect(m.dropped).to.be.greaterThan(0);
-    const table = moe.expertsByClass(host, position.map((t) => t % 2), 2);
+    const table = moe.expertsByClass(
+      host,
+      position.map((t) => t % 2),
+      2,
+    );
     expect([0, 1, 2].map((e) => table[0][e] + table[1][e])).to.deep.equal(m.load);
     expect(() => moe.droppedBy(host, [1], 2)).to.throw(RangeError, "1 classes for 9 tokens");
   });
@@ -274,6 +348,8 @@ describe("trace", () => {
     expect(tokens.filter(({ choices }) => !choices[0].kept).length, "dropped").to.be.greaterThan(0);
     const text = moe.formatTrace(tokens, (s, p) => "abcdef"[s * 3 + p]);
     expect(text.split("\n")).to.have.length(12 + 4);
-    expect(text).to.match(/layer 1, sequence 1\n    0 {2}"d" {2}expert [01] gate 0\.\d{3} /).and.to.include("x dropped");
+    expect(text)
+      .to.match(/layer 1, sequence 1\n    0 {2}"d" {2}expert [01] gate 0\.\d{3} /)
+      .and.to.include("x dropped");
   });
 });

@@ -6,23 +6,36 @@ import type { Tensor } from "../../src/index.ts";
 import { importanceLoss, loadBalance, squaredVariation, zLoss } from "../../src/moe/index.ts";
 import { largest, softmaxByHand } from "./oracle.ts";
 
-const matrix = (rows: readonly (readonly number[])[]): Tensor => tensor(Float64Array.from(rows.flat()), { shape: [1, rows.length, rows[0].length], requiresGrad: true });
-const choices = (rows: readonly (readonly number[])[]): Tensor => tensor(Int32Array.from(rows.flat()), { shape: [1, rows.length, rows[0].length] });
+const matrix = (rows: readonly (readonly number[])[]): Tensor =>
+  tensor(Float64Array.from(rows.flat()), { shape: [1, rows.length, rows[0].length], requiresGrad: true });
+const choices = (rows: readonly (readonly number[])[]): Tensor =>
+  tensor(Int32Array.from(rows.flat()), { shape: [1, rows.length, rows[0].length] });
 const balanceOf = (expert: readonly number[], probs: readonly (readonly number[])[]): number =>
   loadBalance({ expertOfChoice: choices(expert.map((e) => [e])), probs: matrix(probs) }).itemSync();
 
 /** Logits of T tokens and E experts. */
 const logits = (minExperts = 1): fc.Arbitrary<number[][]> =>
-  fc
-    .tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: minExperts, max: 6 }))
-    .chain(([tokens, experts]) => fc.array(fc.array(fc.integer({ min: -30, max: 30 }).map((h) => h / 10), { minLength: experts, maxLength: experts }), { minLength: tokens, maxLength: tokens }));
+  fc.tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: minExperts, max: 6 })).chain(([tokens, experts]) =>
+    fc.array(
+      fc.array(
+        fc.integer({ min: -30, max: 30 }).map((h) => h / 10),
+        { minLength: experts, maxLength: experts },
+      ),
+      { minLength: tokens, maxLength: tokens },
+    ),
+  );
 
 describe("load balance", () => {
   it("P34: is 1 where rows of p are uniform, whatever was chosen", () =>
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 8 }), fc.array(fc.nat(), { minLength: 1, maxLength: 9 }), (experts, draws) => {
         const probs = draws.map(() => new Array<number>(experts).fill(1 / experts));
-        expect(balanceOf(draws.map((n) => n % experts), probs)).to.be.closeTo(1, 1e-12);
+        expect(
+          balanceOf(
+            draws.map((n) => n % experts),
+            probs,
+          ),
+        ).to.be.closeTo(1, 1e-12);
       }),
     ));
 
@@ -31,7 +44,12 @@ describe("load balance", () => {
       fc.property(logits(), fc.integer({ min: 1, max: 3 }), (rows, times) => {
         const experts = rows[0].length;
         const probs = Array.from({ length: experts * times }, (_, t) => softmaxByHand(rows[t % rows.length]));
-        expect(balanceOf(probs.map((_, t) => t % experts), probs)).to.be.closeTo(1, 1e-12);
+        expect(
+          balanceOf(
+            probs.map((_, t) => t % experts),
+            probs,
+          ),
+        ).to.be.closeTo(1, 1e-12);
       }),
     ));
 
@@ -45,7 +63,12 @@ describe("load balance", () => {
         expect(loss).to.be.within(f.reduce((sum, x) => sum + x * x, 0) - 1e-12, experts + 1e-12);
         expect(loss).to.be.at.least(1 / experts - 1e-12);
         const certain = rows.map(() => Array.from({ length: experts }, (_, e) => Number(e === 0)));
-        expect(balanceOf(rows.map(() => 0), certain)).to.be.closeTo(experts, 1e-12);
+        expect(
+          balanceOf(
+            rows.map(() => 0),
+            certain,
+          ),
+        ).to.be.closeTo(experts, 1e-12);
       }),
     ));
 
@@ -72,7 +95,11 @@ describe("load balance", () => {
     ));
 
   it("P41: two layers that collapse onto different experts cost twice 2, not 1", () => {
-    const layer = (e: number): number => balanceOf([e, e, e], new Array(3).fill([Number(e === 0), Number(e === 1)]));
+    const layer = (e: number): number =>
+      balanceOf(
+        [e, e, e],
+        Array.from({ length: 3 }, () => [Number(e === 0), Number(e === 1)]),
+      );
     expect(layer(0) + layer(1)).to.be.closeTo(4, 1e-12);
   });
 
@@ -83,6 +110,21 @@ describe("load balance", () => {
         const rows = Array.from({ length: experts }, (_, t) => Array.from({ length: k }, (__, i) => (t + i) % experts));
         const probs = rows.map((_, t) => softmaxByHand(Array.from({ length: experts }, (__, e) => Math.sin(t * 3 + e))));
         expect(loadBalance({ expertOfChoice: choices(rows), probs: matrix(probs) }).itemSync()).to.be.closeTo(1, 1e-12);
+      }),
+    ));
+
+  it("P39: padding is neither in f nor in P, whatever its probabilities", () =>
+    fc.assert(
+      fc.property(logits(2), fc.integer({ min: 1, max: 3 }), (rows, padding) => {
+        const [probs, expert] = [rows.map(softmaxByHand), rows.map((row) => [largest(row, 1)[0]])];
+        const junk = Array.from({ length: padding }, () => probs[0].map((_, e) => Number(e === 0)));
+        const mask = tensor(Float64Array.from([...rows.map(() => 1), ...junk.map(() => 0)]), { shape: [1, rows.length + padding] });
+        const padded = loadBalance({
+          expertOfChoice: choices([...expert, ...junk.map(() => [-1])]),
+          probs: matrix([...probs, ...junk]),
+          mask,
+        });
+        expect(padded.itemSync()).to.be.closeTo(balanceOf(expert.flat(), probs), 1e-12);
       }),
     ));
 
@@ -104,7 +146,9 @@ describe("z-loss", () => {
         const lse = rows.map((row) => Math.log(row.reduce((sum, x) => sum + Math.exp(x), 0)));
         expect(loss.itemSync()).to.be.closeTo(lse.reduce((sum, x) => sum + x * x, 0) / rows.length, 1e-9);
         const g = gradients(loss, [h])[0].dataSync();
-        rows.forEach((row, t) => softmaxByHand(row).forEach((p, e) => expect(g[t * row.length + e]).to.be.closeTo((2 / rows.length) * lse[t] * p, 1e-9)));
+        rows.forEach((row, t) =>
+          softmaxByHand(row).forEach((p, e) => expect(g[t * row.length + e]).to.be.closeTo((2 / rows.length) * lse[t] * p, 1e-9)),
+        );
       }),
     ));
 

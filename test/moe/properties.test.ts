@@ -6,7 +6,11 @@ const root = new URL("../../", import.meta.url);
 const read = (path: string): string => readFileSync(new URL(path, root), "utf8");
 
 describe("the table of properties", () => {
-  const rows = [...read("docs/properties.md").matchAll(/^\| P(\d+) \| (.+?) \| (.+) \|$/gm)].map(([, number, statement, proofs]) => ({ number: Number(number), statement, proofs }));
+  const rows = [...read("docs/properties.md").matchAll(/^\| P(\d+) \| (.+?) \| (.+) \|$/gm)].map(([, number, statement, proofs]) => ({
+    number: Number(number),
+    statement,
+    proofs,
+  }));
 
   it("has a row for each of P1 to P88, in order", () => {
     expect(rows.map(({ number }) => number)).to.deep.equal(Array.from({ length: 88 }, (_, i) => i + 1));

@@ -10,9 +10,11 @@ import { largest, softmaxByHand } from "./oracle.ts";
 import { rowsOf } from "./routers.ts";
 
 const D = 4;
-const tokensOf = (count: number, seed: number, batch = 1): Tensor => tensor(Float64Array.from(normals(batch * count * D, key(seed).at("x"))), { shape: [batch, count, D], requiresGrad: true });
+const tokensOf = (count: number, seed: number, batch = 1): Tensor =>
+  tensor(Float64Array.from(normals(batch * count * D, key(seed).at("x"))), { shape: [batch, count, D], requiresGrad: true });
 const base = (experts: number) => ({ width: D, experts, random: key(3), dtype: "float64", initializer: wide }) as const;
-const route = (router: Router, tokens: Tensor, change: Partial<RouteRequest> = {}) => router.route({ tokens, capacityFactor: "dropless", pass: passOf(false, 0), ...change });
+const route = (router: Router, tokens: Tensor, change: Partial<RouteRequest> = {}) =>
+  router.route({ tokens, capacityFactor: "dropless", pass: passOf(false, 0), ...change });
 const sum = (xs: readonly number[]): number => xs.reduce((a, b) => a + b, 0);
 const sizes = fc.record({ count: fc.integer({ min: 1, max: 7 }), experts: fc.integer({ min: 1, max: 5 }), seed: fc.nat(99) });
 const few = { numRuns: 20 };
@@ -20,7 +22,7 @@ const few = { numRuns: 20 };
 /** Phi by the integral's series; |x| below 6. */
 function normalCdf(x: number): number {
   let [term, total] = [x, x];
-  for (let n = 1; n < 200; n++) total += (term *= (x * x) / (2 * n + 1));
+  for (let n = 1; n < 200; n++) total += term *= (x * x) / (2 * n + 1);
   return 0.5 + (total * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI);
 }
 
@@ -30,7 +32,9 @@ describe("noisy top-k", () => {
       fc.property(sizes, fc.integer({ min: 1, max: 5 }), ({ count, experts, seed }, k) =>
         scope(() => {
           const choices = Math.min(k, experts);
-          const { probs, logits } = booksOf(route(new moe.NoisyTopKRouter({ ...base(experts), choices }), tokensOf(count, seed), { pass: passOf(true, seed) }));
+          const { probs, logits } = booksOf(
+            route(new moe.NoisyTopKRouter({ ...base(experts), choices }), tokensOf(count, seed), { pass: passOf(true, seed) }),
+          );
           probs.forEach((row, t) => {
             const best = largest(logits[t], choices);
             const p = softmaxByHand(logits[t]);
@@ -109,16 +113,22 @@ describe("noisy top-k", () => {
 describe("top-k", () => {
   it("P5: softmax of the chosen logits is the chosen softmax over its sum, and sigmoid shares likewise", () =>
     fc.assert(
-      fc.property(sizes, fc.integer({ min: 1, max: 5 }), fc.constantFrom("softmax" as const, "sigmoid" as const), ({ count, experts, seed }, k, scores) =>
-        scope(() => {
-          const choices = Math.min(k, experts);
-          const { gate, logits } = booksOf(route(new moe.TopKRouter({ ...base(experts), choices, scores, normalise: "after" }), tokensOf(count, seed)));
-          logits.forEach((h, t) => {
-            const s = scores === "softmax" ? softmaxByHand(h) : h.map((x) => 1 / (1 + Math.exp(-x)));
-            const best = largest(h, choices).map((e) => s[e]);
-            best.forEach((x, i) => expect(gate[t][i]).to.be.closeTo(x / sum(best), 1e-12));
-          });
-        }),
+      fc.property(
+        sizes,
+        fc.integer({ min: 1, max: 5 }),
+        fc.constantFrom("softmax" as const, "sigmoid" as const),
+        ({ count, experts, seed }, k, scores) =>
+          scope(() => {
+            const choices = Math.min(k, experts);
+            const { gate, logits } = booksOf(
+              route(new moe.TopKRouter({ ...base(experts), choices, scores, normalise: "after" }), tokensOf(count, seed)),
+            );
+            logits.forEach((h, t) => {
+              const s = scores === "softmax" ? softmaxByHand(h) : h.map((x) => 1 / (1 + Math.exp(-x)));
+              const best = largest(h, choices).map((e) => s[e]);
+              best.forEach((x, i) => expect(gate[t][i]).to.be.closeTo(x / sum(best), 1e-12));
+            });
+          }),
       ),
       few,
     ));
@@ -135,13 +145,26 @@ describe("top-k", () => {
     expect(router.traits.learns).to.equal(false);
     const tokens = tokensOf(5, 2);
     const routing = route(router, tokens);
-    const [g] = gradients(routing.combine(routing.dispatch(tokens.reshape([5, D]))).square().sum(), router.parameters());
+    const [g] = gradients(
+      routing
+        .combine(routing.dispatch(tokens.reshape([5, D])))
+        .square()
+        .sum(),
+      router.parameters(),
+    );
     expect(list(g).every((x) => x === 0)).to.equal(true);
   });
 
   it("P67: a gate that underflows to 0 still has its slot, and its expert the token", () => {
-    const steep = tensor(Float64Array.from({ length: D * 3 }, (_, i) => [900, 0, -900][i % 3]), { shape: [D, 3] });
-    const router = new moe.TopKRouter({ ...base(3), choices: 3, initializer: (_, __, options) => tensor(steep.dataSync(), { ...options, shape: [D, 3] }) });
+    const steep = tensor(
+      Float64Array.from({ length: D * 3 }, (_, i) => [900, 0, -900][i % 3]),
+      { shape: [D, 3] },
+    );
+    const router = new moe.TopKRouter({
+      ...base(3),
+      choices: 3,
+      initializer: (_, __, options) => tensor(steep.dataSync(), { ...options, shape: [D, 3] }),
+    });
     const routing = route(router, tensor(new Float64Array(D).fill(1), { shape: [1, 1, D] }), { capacityFactor: 1 });
     const { gate, slot } = booksOf(routing);
     expect(gate[0].filter((g) => g === 0)).to.have.length(2);
@@ -152,7 +175,10 @@ describe("top-k", () => {
   it("P81: the second expert comes with probability min(1, g2 / threshold), never twice the first", () => {
     const count = 4000;
     const vector = normals(D, key(2).at("same"));
-    const tokens = tensor(Float64Array.from({ length: count * D }, (_, i) => vector[i % D] * 0.4), { shape: [1, count, D] });
+    const tokens = tensor(
+      Float64Array.from({ length: count * D }, (_, i) => vector[i % D] * 0.4),
+      { shape: [1, count, D] },
+    );
     for (const threshold of [0.5, 1]) {
       const router = new moe.TopKRouter({ ...base(4), choices: 2, normalise: "after", randomBeyondFirst: threshold });
       const { expert, gate } = booksOf(route(router, tokens, { pass: passOf(true, 3) }));
@@ -160,7 +186,10 @@ describe("top-k", () => {
       const wanted = Math.min(1, gate[0][1] / threshold);
       expect(came.length / count).to.be.closeTo(wanted, 4 * Math.sqrt((wanted * (1 - wanted)) / count) + 1e-9);
       expect(came.every(([first, second]) => first !== second)).to.equal(true);
-      expect(booksOf(route(router, tokens)).expert.every(([, second]) => second >= 0), "evaluation").to.equal(true);
+      expect(
+        booksOf(route(router, tokens)).expert.every(([, second]) => second >= 0),
+        "evaluation",
+      ).to.equal(true);
     }
   });
 
@@ -171,7 +200,12 @@ describe("top-k", () => {
     const tokens = tokensOf(8, 5);
     const mask = tensor(Float64Array.from([1, 1, 1, 1, 1, 1, 0, 0]), { shape: [1, 8] });
     const routing = route(router, tokens, { mask });
-    const load = [0, 1, 2, 3].map((e) => booksOf(routing).expert.flat().filter((x) => x === e).length);
+    const load = [0, 1, 2, 3].map(
+      (e) =>
+        booksOf(routing)
+          .expert.flat()
+          .filter((x) => x === e).length,
+    );
     expect(sum(load)).to.equal(6);
     router.afterStep(routing);
     expect(list(bias)).to.deep.equal(load.map((n) => 0.01 * Math.sign(1.5 - n)));
@@ -190,7 +224,18 @@ describe("top-k", () => {
     const violation = (): number => {
       const routing = route(router, tokens);
       router.afterStep(routing);
-      return Math.max(...[0, 1, 2, 3].map((e) => booksOf(routing).expert.flat().filter((x) => x === e).length)) / 16 - 1;
+      return (
+        Math.max(
+          ...[0, 1, 2, 3].map(
+            (e) =>
+              booksOf(routing)
+                .expert.flat()
+                .filter((x) => x === e).length,
+          ),
+        ) /
+          16 -
+        1
+      );
     };
     const before = violation();
     for (let step = 0; step < 60; step++) scope(violation);
@@ -200,7 +245,9 @@ describe("top-k", () => {
 
   it("experts of groups that were not chosen are not chosen", () => {
     const router = new moe.TopKRouter({ ...base(6), choices: 3, expertGroups: { count: 3, keep: 2 } });
-    booksOf(route(router, tokensOf(30, 1))).expert.forEach((row) => expect(new Set(row.map((e) => Math.floor(e / 2))).size).to.be.at.most(2));
+    booksOf(route(router, tokensOf(30, 1))).expert.forEach((row) =>
+      expect(new Set(row.map((e) => Math.floor(e / 2))).size).to.be.at.most(2),
+    );
   });
 });
 
@@ -245,7 +292,9 @@ describe("expert choice", () => {
 
   it("P73: capped, A keeps to its sums and comes within temperature times entropy of the best assignment", () => {
     const [tokens, experts, slots, cap] = [6, 3, 3, 2];
-    const scores = tensor(Float64Array.from(normals(tokens * experts, key(4).at("scores"))), { shape: [1, tokens, experts] }).softmax(-1).transpose(1, 2);
+    const scores = tensor(Float64Array.from(normals(tokens * experts, key(4).at("scores"))), { shape: [1, tokens, experts] })
+      .softmax(-1)
+      .transpose(1, 2);
     const temperature = 0.02;
     const a = list(moe.cappedAssignment(scores, slots, cap, undefined, { temperature, rounds: 300 }));
     const s = list(scores);
@@ -261,7 +310,13 @@ describe("expert choice", () => {
 
   it("P73: capped, no token has more than b experts where scores are well apart", () => {
     const tokens = tokensOf(12, 9);
-    const counts = (cap?: number): number[] => booksOf(route(new moe.ExpertChoiceRouter({ ...base(4), average: 1, ...(cap && { cap, assignment: { temperature: 0.005, rounds: 200 } }) }), tokens)).expert.map((row) => row.filter((e) => e >= 0).length);
+    const counts = (cap?: number): number[] =>
+      booksOf(
+        route(
+          new moe.ExpertChoiceRouter({ ...base(4), average: 1, ...(cap && { cap, assignment: { temperature: 0.005, rounds: 200 } }) }),
+          tokens,
+        ),
+      ).expert.map((row) => row.filter((e) => e >= 0).length);
     expect(Math.max(...counts())).to.be.greaterThan(1);
     expect(Math.max(...counts(1))).to.equal(1);
   });
@@ -270,7 +325,9 @@ describe("expert choice", () => {
 /** The largest sum of scores [E, T] over all 0/1 choices of `slots` tokens per expert with at most `cap` experts per token: by trying all. */
 function bestCapped(scores: readonly number[], tokens: number, experts: number, slots: number, cap: number): number {
   const used = new Array<number>(tokens).fill(0);
-  const subsets = Array.from({ length: 2 ** tokens }, (_, bits) => Array.from({ length: tokens }, (__, t) => t).filter((t) => (bits >> t) & 1)).filter((set) => set.length === slots);
+  const subsets = Array.from({ length: 2 ** tokens }, (_, bits) =>
+    Array.from({ length: tokens }, (__, t) => t).filter((t) => (bits >> t) & 1),
+  ).filter((set) => set.length === slots);
   const best = (e: number): number => {
     if (e === experts) return 0;
     let top = -Infinity;
@@ -353,7 +410,10 @@ describe("balanced assignment", () => {
       fc.property(sizes, ({ count, experts, seed }) =>
         scope(() => {
           const logits = tensor(Float64Array.from(normals(count * experts, key(seed).at("logits"))), { shape: [1, count, experts] });
-          const open = tensor(Float64Array.from({ length: count }, (_, t) => Number(t === 0 || t % 3 !== 2)), { shape: [1, count, 1] });
+          const open = tensor(
+            Float64Array.from({ length: count }, (_, t) => Number(t === 0 || t % 3 !== 2)),
+            { shape: [1, count, 1] },
+          );
           const real = list(open);
           const p = rowsOf(moe.sinkhorn(logits, open, { rounds: 200 }).squeeze(0));
           p.forEach((row, t) => expect(sum(row)).to.be.closeTo(real[t] / sum(real), 1e-6));
@@ -400,14 +460,21 @@ describe("input that is hardly any", () => {
 
     it(`${name}: a token that is NaN poisons nobody's seat`, () => {
       const numbers = normals(4 * D, key(1));
-      const tokens = tensor(Float64Array.from(numbers, (x, i) => (i < D ? NaN : x)), { shape: [1, 4, D] });
+      const tokens = tensor(
+        Float64Array.from(numbers, (x, i) => (i < D ? NaN : x)),
+        { shape: [1, 4, D] },
+      );
       const { expert } = booksOf(make(3).route({ tokens, capacityFactor: 4, pass: passOf(false, 1) }));
       expect(expert.flat().every((e) => e >= -1 && e < 3)).to.equal(true);
     });
   }
 
   it("choices beyond the experts are refused", () => {
-    for (const make of [() => new moe.TopKRouter({ ...base(2), choices: 3 }), () => new moe.NoisyTopKRouter({ ...base(2), choices: 3 }), () => new moe.BalancedRouter({ ...base(2), choices: 3 })])
+    for (const make of [
+      () => new moe.TopKRouter({ ...base(2), choices: 3 }),
+      () => new moe.NoisyTopKRouter({ ...base(2), choices: 3 }),
+      () => new moe.BalancedRouter({ ...base(2), choices: 3 }),
+    ])
       expect(make).to.throw(RangeError, "choices 3: must be a whole number from 1 to the 2 experts");
   });
 });

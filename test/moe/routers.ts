@@ -5,7 +5,17 @@
 import { key, tensor } from "../../src/index.ts";
 import type { Tensor } from "../../src/index.ts";
 import type { Projection, Router } from "../../src/moe/index.ts";
-import { BalancedRouter, DenseRouter, ExpertChoiceRouter, HashRouter, NoisyTopKRouter, SoftRouter, SwitchRouter, TopKRouter, randomHash } from "../../src/moe/index.ts";
+import {
+  BalancedRouter,
+  DenseRouter,
+  ExpertChoiceRouter,
+  HashRouter,
+  NoisyTopKRouter,
+  SoftRouter,
+  SwitchRouter,
+  TopKRouter,
+  randomHash,
+} from "../../src/moe/index.ts";
 import type { Case, World } from "./cases.ts";
 import { D, VOCABULARY, booksOf, maskOf, normals, wide } from "./cases.ts";
 import { capacityByHand, largest, oneHotSeats, seatByHand } from "./oracle.ts";
@@ -31,7 +41,8 @@ export interface RouterRow {
   readonly exceptions?: Readonly<Record<string, string>>;
 }
 
-const common = (c: Case) => ({ width: D, experts: c.experts, random: key(c.seed).at("router"), dtype: "float64", initializer: wide, group: c.group }) as const;
+const common = (c: Case) =>
+  ({ width: D, experts: c.experts, random: key(c.seed).at("router"), dtype: "float64", initializer: wide, group: c.group }) as const;
 export const losses = { balance: 0.01, zLoss: 0.001 } as const;
 
 /** x W of a router with one projection, flat [T, E]. */
@@ -134,7 +145,12 @@ function reroutedSeats(c: Case, { router, tokens }: World, attempts: number): Se
   const logits = logitsOf(as(router, SwitchRouter), tokens);
   const gates = softmaxOf(logits);
   const wishes = rowsOf(logits).map((row) => largest(row, attempts));
-  if (c.factor === "dropless") return seatsOfWishes(c, wishes.map((row) => row.slice(0, 1)), gates);
+  if (c.factor === "dropless")
+    return seatsOfWishes(
+      c,
+      wishes.map((row) => row.slice(0, 1)),
+      gates,
+    );
   const real = maskOf(c);
   const size = c.group === "sequence" ? c.length : c.batch * c.length;
   const capacity = capacityByHand(size, 1, c.experts, c.factor);
@@ -211,7 +227,15 @@ export const routers: readonly RouterRow[] = [
   },
   {
     name: "top-2, GShard",
-    make: (c) => new TopKRouter({ ...common(c), ...losses, choices: Math.min(2, c.experts), normalise: "after", randomBeyondFirst: 0.5, balanceCounts: "first" }),
+    make: (c) =>
+      new TopKRouter({
+        ...common(c),
+        ...losses,
+        choices: Math.min(2, c.experts),
+        normalise: "after",
+        randomBeyondFirst: 0.5,
+        balanceCounts: "first",
+      }),
     seats(c, { router, tokens }) {
       const logits = logitsOf(as(router, TopKRouter), tokens);
       const choices = Math.min(2, c.experts);
@@ -230,7 +254,17 @@ export const routers: readonly RouterRow[] = [
   {
     name: "top-k, DeepSeek-V3",
     make(c) {
-      const router = new TopKRouter({ ...common(c), ...losses, choices: choicesOf(c), scores: "sigmoid", normalise: "after", gateScale: 2.5, biasRate: 0.001, expertGroups: groupsFor(c), balanceScope: "sequence" });
+      const router = new TopKRouter({
+        ...common(c),
+        ...losses,
+        choices: choicesOf(c),
+        scores: "sigmoid",
+        normalise: "after",
+        gateScale: 2.5,
+        biasRate: 0.001,
+        expertGroups: groupsFor(c),
+        balanceScope: "sequence",
+      });
       router.bias?.assign(tensor(Float64Array.from(biases(c))));
       return router;
     },
@@ -241,7 +275,13 @@ export const routers: readonly RouterRow[] = [
       const worth = rowsOf(scores).map((row) => {
         const biased = row.map((s, e) => s + (bias ? bias.dataSync()[e] : 0));
         const each = c.experts / count;
-        const groups = Array.from({ length: count }, (_, g) => [...biased.slice(g * each, (g + 1) * each)].sort((a, b) => b - a).slice(0, 2).reduce((a, b) => a + b, 0));
+        const groups = Array.from({ length: count }, (_, g) =>
+          biased
+            .slice(g * each, (g + 1) * each)
+            .sort((a, b) => b - a)
+            .slice(0, 2)
+            .reduce((a, b) => a + b, 0),
+        );
         const open = largest(groups, keep);
         return biased.map((s, e) => (open.includes(Math.floor(e / each)) ? s : -Infinity));
       });
@@ -257,8 +297,15 @@ export const routers: readonly RouterRow[] = [
     make: (c) => new HashRouter({ experts: c.experts, table: randomHash(VOCABULARY, c.experts, key(c.seed).at("hash")), group: c.group }),
     seats(c, { tokens }) {
       const table = randomHash(VOCABULARY, c.experts, key(c.seed).at("hash"));
-      const gates = tensor(new Float64Array(c.ids.length * c.experts).fill(1), { shape: [c.ids.length, c.experts], backend: tokens.backend });
-      return seatsOfWishes(c, c.ids.map((id) => [table[id]]), gates);
+      const gates = tensor(new Float64Array(c.ids.length * c.experts).fill(1), {
+        shape: [c.ids.length, c.experts],
+        backend: tokens.backend,
+      });
+      return seatsOfWishes(
+        c,
+        c.ids.map((id) => [table[id]]),
+        gates,
+      );
     },
   },
   {

@@ -9,8 +9,15 @@ import { booksOf, list, normals, passOf } from "./cases.ts";
 const D = 8;
 const evaluation = passOf(false, 0);
 const attention = (experts: number, options: Partial<moe.SwitchOptions> = {}, seed = 1): moe.SwitchAttention =>
-  new moe.SwitchAttention(D, { heads: 2, experts, random: key(seed), dtype: "float64", router: (init) => new moe.SwitchRouter({ ...options, width: D, experts, ...init, dtype: "float64" }) });
-const tokensOf = (length: number): Tensor => tensor(Float64Array.from(normals(2 * length * D, key(4))), { shape: [2, length, D], requiresGrad: true });
+  new moe.SwitchAttention(D, {
+    heads: 2,
+    experts,
+    random: key(seed),
+    dtype: "float64",
+    router: (init) => new moe.SwitchRouter({ ...options, width: D, experts, ...init, dtype: "float64" }),
+  });
+const tokensOf = (length: number): Tensor =>
+  tensor(Float64Array.from(normals(2 * length * D, key(4))), { shape: [2, length, D], requiresGrad: true });
 const closeTo = (a: readonly number[], b: readonly number[]): void => a.forEach((x, i) => expect(x).to.be.closeTo(b[i], 1e-9));
 
 describe("Switch attention", () => {
@@ -58,13 +65,26 @@ describe("Switch attention", () => {
     moe.afterStep(model, routings);
     const layers = model.namedModules().flatMap(([, module]) => (module instanceof moe.TopKRouter ? [module] : []));
     layers.forEach(({ bias }, i) => {
-      const [a, b] = [0, 1].map((e) => booksOf(routings[[0, 1, 3, 4][i]]).expert.flat().filter((x) => x === e).length);
+      const [a, b] = [0, 1].map(
+        (e) =>
+          booksOf(routings[[0, 1, 3, 4][i]])
+            .expert.flat()
+            .filter((x) => x === e).length,
+      );
       expect(bias && list(bias)).to.deep.equal([0.01 * Math.sign(b - a), 0.01 * Math.sign(a - b)]);
     });
     expect(() => moe.afterStep(model, routings.slice(1))).to.throw(RangeError, "5 routings for 6 sparse layers");
   });
 
   it("refuses a width that heads do not divide", () => {
-    expect(() => new moe.SwitchAttention(7, { heads: 2, experts: 2, random: key(1), router: (init) => new moe.SwitchRouter({ width: 7, experts: 2, ...init }) })).to.throw(RangeError, "width 7 does not divide into 2 heads");
+    expect(
+      () =>
+        new moe.SwitchAttention(7, {
+          heads: 2,
+          experts: 2,
+          random: key(1),
+          router: (init) => new moe.SwitchRouter({ width: 7, experts: 2, ...init }),
+        }),
+    ).to.throw(RangeError, "width 7 does not divide into 2 heads");
   });
 });

@@ -21,9 +21,15 @@ export interface Bug extends Page {
 }
 
 /** A bug from the two variants and a property of either. */
-export function bug<V, T extends [unknown, ...unknown[]]>(page: Page & { right: V; broken: V; cases: { [K in keyof T]: fc.Arbitrary<T[K]> }; holds: (variant: V, ...drawn: T) => boolean }): Bug {
+export function bug<V, T extends [unknown, ...unknown[]]>(
+  page: Page & { right: V; broken: V; cases: { [K in keyof T]: fc.Arbitrary<T[K]> }; holds: (variant: V, ...drawn: T) => boolean },
+): Bug {
   const { right, broken, cases, holds, ...rest } = page;
-  return { ...rest, property: (which) => fc.property(...cases, (...drawn: T) => holds(which === "right" ? right : broken, ...drawn)) as fc.IProperty<unknown> };
+  return {
+    ...rest,
+    property: (which) =>
+      fc.property(...cases, (...drawn: T) => holds(which === "right" ? right : broken, ...drawn)) as fc.IProperty<unknown>,
+  };
 }
 
 // Plain numbers in and out
@@ -41,10 +47,20 @@ export function ints(x: readonly (readonly number[])[]): Tensor {
 }
 
 /** [T][E] numbers in tenths, which shrink to 0. */
-export function table(experts: { min: number; max: number }, tokens = { min: 1, max: 6 }, tenths = { min: -30, max: 30 }): fc.Arbitrary<number[][]> {
-  return fc
-    .tuple(fc.integer(tokens), fc.integer(experts))
-    .chain(([t, e]) => fc.array(fc.array(fc.integer(tenths).map((n) => n / 10), { minLength: e, maxLength: e }), { minLength: t, maxLength: t }));
+export function table(
+  experts: { min: number; max: number },
+  tokens = { min: 1, max: 6 },
+  tenths = { min: -30, max: 30 },
+): fc.Arbitrary<number[][]> {
+  return fc.tuple(fc.integer(tokens), fc.integer(experts)).chain(([t, e]) =>
+    fc.array(
+      fc.array(
+        fc.integer(tenths).map((n) => n / 10),
+        { minLength: e, maxLength: e },
+      ),
+      { minLength: t, maxLength: t },
+    ),
+  );
 }
 
 /** The expert of each of 1 to `max` tokens. */

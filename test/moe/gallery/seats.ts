@@ -21,16 +21,19 @@ const places: Places = (choice) => {
   return choice.map((row, t) => row.map((_, k) => flat[t * row.length + k]));
 };
 
-const counted = (expert: readonly number[], kept: readonly boolean[], e: number): number => expert.filter((x, t) => x === e && kept[t]).length;
+const counted = (expert: readonly number[], kept: readonly boolean[], e: number): number =>
+  expert.filter((x, t) => x === e && kept[t]).length;
 
 /** [T][K] different experts for each token. */
-const distinct = (k: number): fc.Arbitrary<number[][]> => fc.array(fc.shuffledSubarray([0, 1, 2, 3], { minLength: k, maxLength: k }), { minLength: 1, maxLength: 6 });
+const distinct = (k: number): fc.Arbitrary<number[][]> =>
+  fc.array(fc.shuffledSubarray([0, 1, 2, 3], { minLength: k, maxLength: k }), { minLength: 1, maxLength: 6 });
 
 export const seats: readonly Bug[] = [
   bug<Seat, [number[], number]>({
     title: "The capacity that was never enforced",
     seen: "huggingface/transformers#48293, fixed in #48421",
-    wrong: "An extra axis of size 1 crept in before the one-hot of the chosen expert, so the running count that gives places in the queue ran over that axis: everybody was first in line.",
+    wrong:
+      "An extra axis of size 1 crept in before the one-hot of the chosen expert, so the running count that gives places in the queue ran over that axis: everybody was first in line.",
     unseen: "Nothing crashes and quality does not fall: too many tokens are computed, not too few. Only memory and time know.",
     law: "P14, P17: an expert keeps min(count, C) tokens",
     right: seat,
@@ -41,7 +44,8 @@ export const seats: readonly Bug[] = [
   bug<Seat, [number[], number]>({
     title: "One seat too few",
     seen: "the pseudo-code of arXiv:2101.03961, appendix F",
-    wrong: "The running count includes the token itself, so places begin at 1; the comparison with the capacity stayed strict. Slot 0 of every expert is empty for ever.",
+    wrong:
+      "The running count includes the token itself, so places begin at 1; the comparison with the capacity stayed strict. Slot 0 of every expert is empty for ever.",
     unseen: "A share 1 / C of the seats is lost, which at hundreds of slots nobody measures.",
     law: "P16, P17: the used slots are the first ones, min(count, C) of them",
     right: seat,
@@ -50,12 +54,14 @@ export const seats: readonly Bug[] = [
       return expert.map((e) => ++seen[e] < slots);
     },
     cases: [experts(E), capacity],
-    holds: (variant, expert, slots) => [0, 1, 2].every((e) => counted(expert, variant(expert, slots), e) === Math.min(slots, expert.filter((x) => x === e).length)),
+    holds: (variant, expert, slots) =>
+      [0, 1, 2].every((e) => counted(expert, variant(expert, slots), e) === Math.min(slots, expert.filter((x) => x === e).length)),
   }),
   bug<Places, [number[][]]>({
     title: "Third choices on second choices' laps",
     seen: "lucidrains/st-moe-pytorch#13",
-    wrong: "Places of later choices start behind the tokens of the choice just before, not behind those of all choices before: the counter is overwritten instead of added to.",
+    wrong:
+      "Places of later choices start behind the tokens of the choice just before, not behind those of all choices before: the counter is overwritten instead of added to.",
     unseen: "With two choices there is only one choice before, and two is the default.",
     law: "P15, P33: no two choices share a slot",
     right: places,
@@ -78,8 +84,10 @@ export const seats: readonly Bug[] = [
   bug<Places, [number[][]]>({
     title: "Second choices that push in",
     seen: "AviSoori1x/makeMoE (a loop over experts that takes any token that has the expert among its choices)",
-    wrong: "Seats are given by token, whatever the rank of the choice, so an early token's second choice takes the seat of a later token's first.",
-    unseen: "The papers' order, all first choices before all second ones, is a sentence in the text and a line in the code; with enough capacity they agree.",
+    wrong:
+      "Seats are given by token, whatever the rank of the choice, so an early token's second choice takes the seat of a later token's first.",
+    unseen:
+      "The papers' order, all first choices before all second ones, is a sentence in the text and a line in the code; with enough capacity they agree.",
     law: "P24: a first choice never waits behind a second one",
     right: places,
     broken(choice) {
@@ -95,17 +103,34 @@ export const seats: readonly Bug[] = [
   bug<(logits: readonly (readonly number[])[], slots: number) => boolean[], [number[][], number]>({
     title: "Nothing beats a negative",
     seen: "microsoft/DeepSpeed#7986",
-    wrong: "To drop the least probable tokens, each expert took its top C from raw logits in which tokens that had not chosen it stood as 0. Where logits are negative, those zeros win the seats and nobody uses them.",
+    wrong:
+      "To drop the least probable tokens, each expert took its top C from raw logits in which tokens that had not chosen it stood as 0. Where logits are negative, those zeros win the seats and nobody uses them.",
     unseen: "Logits of a fresh router are half positive; the more negative they drift, the emptier the experts.",
     law: "P17: an expert keeps min(count, C) tokens, whatever the logits",
     right(logits, slots) {
-      const router = new moe.SwitchRouter({ width: E, experts: E, random: key(1), dtype: "float64", priority: "gate", jitter: 0, initializer: identity });
-      const [slot] = [router.route({ tokens: rows(logits), capacityFactor: (slots * E) / logits.length, pass: { training: false, random: key(0) } }).books.slotOfChoice];
+      const router = new moe.SwitchRouter({
+        width: E,
+        experts: E,
+        random: key(1),
+        dtype: "float64",
+        priority: "gate",
+        jitter: 0,
+        initializer: identity,
+      });
+      const [slot] = [
+        router.route({ tokens: rows(logits), capacityFactor: (slots * E) / logits.length, pass: { training: false, random: key(0) } }).books
+          .slotOfChoice,
+      ];
       return list(slot).map((s) => s >= 0);
     },
     broken(logits, slots) {
       const chosen = logits.map((row) => largest(row, 1)[0]);
-      return chosen.map((e, t) => largest(logits.map((row, u) => (chosen[u] === e ? row[e] : 0)), slots).includes(t));
+      return chosen.map((e, t) =>
+        largest(
+          logits.map((row, u) => (chosen[u] === e ? row[e] : 0)),
+          slots,
+        ).includes(t),
+      );
     },
     cases: [table({ min: E, max: E }), fc.constantFrom(1, 2, 3)],
     holds(variant, logits, wished) {
@@ -118,7 +143,8 @@ export const seats: readonly Bug[] = [
   bug<(tokens: number) => number[], [number]>({
     title: "Two hundred and fifty-six is a long queue",
     seen: "why arXiv:2101.03961, section 2.4, counts in float32",
-    wrong: "Places were counted in bfloat16, whose 8 significant bits end at 256: 256 + 1 is 256 again, and from there on everybody has the same place.",
+    wrong:
+      "Places were counted in bfloat16, whose 8 significant bits end at 256: 256 + 1 is 256 again, and from there on everybody has the same place.",
     unseen: "Tests have short sequences. In training it looks like a strange taste of experts for early tokens.",
     law: "P66: places are exact for a hundred thousand tokens",
     right: (tokens) => list(moe.queue(ints(Array.from({ length: tokens }, () => [0]))).place),
@@ -136,7 +162,8 @@ export const seats: readonly Bug[] = [
   bug<(tokens: number, experts: number, factor: number) => number, [number, number, number]>({
     title: "More seats than people",
     seen: "microsoft/DeepSpeed#5353, #8155",
-    wrong: "A large factor or a least capacity gives an expert more slots than the group has tokens; taking that many of the best tokens is an error of top-k.",
+    wrong:
+      "A large factor or a least capacity gives an expert more slots than the group has tokens; taking that many of the best tokens is an error of top-k.",
     unseen: "It needs few tokens and a generous factor: evaluation with a batch of one.",
     law: "P29: C is never above the number of tokens, and never 0 while there are any",
     right: (tokens, e, factor) => moe.capacityOf(tokens, e, factor),
@@ -147,7 +174,8 @@ export const seats: readonly Bug[] = [
   bug<(gates: readonly (readonly number[])[]) => number, [number[][]]>({
     title: "The token that was too quiet to be sent",
     seen: "tensorflow/mesh, lingvo, DeepSpeed, st-moe-pytorch and nanoMoE: the dispatch mask is the combine weights cast to bool",
-    wrong: "Whether a token goes to its expert is read from whether its weight differs from 0. A gate that underflows keeps its seat, but nobody sits there, and its expert learns nothing from the token.",
+    wrong:
+      "Whether a token goes to its expert is read from whether its weight differs from 0. A gate that underflows keeps its seat, but nobody sits there, and its expert learns nothing from the token.",
     unseen: "In float32 a gate of exactly 0 is rare; in half precision, or with confident routers, it is not.",
     law: "P67: a choice with a slot is dispatched, whatever its gate",
     right(logits) {
@@ -177,5 +205,8 @@ export const seats: readonly Bug[] = [
 /** Logits are the tokens themselves. */
 function identity(shape: readonly number[], _: unknown, options = {}): ReturnType<typeof tensor> {
   const [n] = shape;
-  return tensor(Float64Array.from({ length: n * n }, (__, i) => Number(i % (n + 1) === 0)), { ...options, shape });
+  return tensor(
+    Float64Array.from({ length: n * n }, (__, i) => Number(i % (n + 1) === 0)),
+    { ...options, shape },
+  );
 }

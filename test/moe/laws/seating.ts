@@ -11,6 +11,7 @@ export const seating: readonly Law[] = [
     name: "P2 P14 P15 P33: a choice has one slot, a slot one choice, a token each expert once",
     cases: cases(),
     of: hard,
+    runs: 25,
     meets: { drops: 0.15, padding: 0.3, emptyExperts: 0.2, tiedExperts: 0.2, oneExpert: 0.1, fewTokens: 0.05, dropless: 0.1 },
     check(row, c, note) {
       const routing = world(row, c).route();
@@ -40,6 +41,7 @@ export const seating: readonly Law[] = [
     name: "P16 P17 P22 P23 P24 P29: seats are those that loops over tokens give",
     cases: cases({ training: false }),
     of: (_, row) => row.seats !== undefined,
+    runs: 25,
     meets: { drops: 0.15, padding: 0.3, emptyExperts: 0.2, tiedTokens: 0.3, tiedExperts: 0.2, oneExpert: 0.1, fewTokens: 0.05 },
     check(row, c, note) {
       const made = world(row, c);

@@ -9,7 +9,8 @@ import type { RouterRow } from "../routers.ts";
 import type { Law } from "./law.ts";
 import { close } from "./law.ts";
 
-const numbers = (losses: Routing["losses"]): Record<string, number> => Object.fromEntries(Object.entries(losses).map(([name, loss]) => [name, loss.itemSync()]));
+const numbers = (losses: Routing["losses"]): Record<string, number> =>
+  Object.fromEntries(Object.entries(losses).map(([name, loss]) => [name, loss.itemSync()]));
 
 function sameLosses(a: Routing, b: Routing, tolerance = 1e-9): void {
   const [x, y] = [numbers(a.losses), numbers(b.losses)];
@@ -52,18 +53,26 @@ export const symmetry: readonly Law[] = [
       const order = shuffled(c.experts, c.seed); // new expert i is old expert order[i]
       const before = world(row, c).route();
       note(before);
-      const router = eachColumn(row, c, (values, rows) => Array.from({ length: rows }, (_, r) => pick(values.slice(r * c.experts, (r + 1) * c.experts), order)).flat());
+      const router = eachColumn(row, c, (values, rows) =>
+        Array.from({ length: rows }, (_, r) => pick(values.slice(r * c.experts, (r + 1) * c.experts), order)).flat(),
+      );
       const after = world(row, c, { router }).route();
       sameLosses(before, after);
       const [a, b] = [booksOf(before), booksOf(after)];
       const served = (books: typeof a, name: (e: number) => number) =>
-        books.expert.map((choices, t) => choices.flatMap((e, k) => (e < 0 ? [] : [[name(e), Number(books.slot[t][k] >= 0), books.gate[t][k].toFixed(9)].join()])).sort());
+        books.expert.map((choices, t) =>
+          choices.flatMap((e, k) => (e < 0 ? [] : [[name(e), Number(books.slot[t][k] >= 0), books.gate[t][k].toFixed(9)].join()])).sort(),
+        );
       expect(served(b, (e) => order[e])).to.deep.equal(served(a, (e) => e));
     },
   },
   {
     name: "P11: tokens in another order get the same, while nobody is dropped",
-    cases: cases({ ...without, training: false, batch: 1, group: "batch" }).map((c) => ({ ...c, factor: c.factor === "dropless" ? c.factor : Infinity, padding: c.padding.map(() => 0) })),
+    cases: cases({ ...without, training: false, batch: 1, group: "batch" }).map((c) => ({
+      ...c,
+      factor: c.factor === "dropless" ? c.factor : Infinity,
+      padding: c.padding.map(() => 0),
+    })),
     meets: { emptyExperts: 0.15 },
     check(row, c, note) {
       const order = shuffled(c.batch * c.length, c.seed);
@@ -92,7 +101,8 @@ export const symmetry: readonly Law[] = [
       close(b.gate.flat(), a.gate.flat(), "gate");
       const [x, y] = [numbers(before.losses), numbers(after.losses)];
       for (const name of Object.keys(x)) if (name !== "z") expect(y[name], name).to.be.closeTo(x[name], 1e-9);
-      if ("z" in x && maskOf(c).includes(1)) expect(Math.abs(x["z"] - y["z"]), "the z-loss is there to feel the shift").to.be.greaterThan(1e-9);
+      if ("z" in x && maskOf(c).includes(1))
+        expect(Math.abs(x["z"] - y["z"]), "the z-loss is there to feel the shift").to.be.greaterThan(1e-9);
     },
   },
   {
@@ -114,7 +124,13 @@ export const symmetry: readonly Law[] = [
       const plain = world(row, c).forward();
       note(plain.routing);
       const more = 3;
-      const padded = { ...c, length: c.length + more, ids: [...c.ids, 0, 1, 2], padding: [c.padding[0] + more], factor: sameCapacity(row, c, more) };
+      const padded = {
+        ...c,
+        length: c.length + more,
+        ids: [...c.ids, 0, 1, 2],
+        padding: [c.padding[0] + more],
+        factor: sameCapacity(row, c, more),
+      };
       // Junk in the padding: large numbers, where a mask that multiplies would let an overflow through.
       const junk = Array.from({ length: more * D }, (_, i) => (i % 2 ? 1e3 : -1e3));
       const after = world(row, padded, { vectors: [...vectors(c), ...junk] }).forward();

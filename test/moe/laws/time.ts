@@ -71,7 +71,9 @@ export const time: readonly Law[] = [
       note(routing);
       const rows = list(routing.dispatch(w.tokens.reshape([c.batch * c.length, D])));
       const x = vectors(c);
-      booksOf(routing).slot.forEach((slots, t) => slots.forEach((s) => s >= 0 && expect(rows.slice(s * D, (s + 1) * D)).to.deep.equal(x.slice(t * D, (t + 1) * D))));
+      booksOf(routing).slot.forEach((slots, t) =>
+        slots.forEach((s) => s >= 0 && expect(rows.slice(s * D, (s + 1) * D)).to.deep.equal(x.slice(t * D, (t + 1) * D))),
+      );
       expect(list(w.tokens), "the caller's tokens").to.deep.equal(x);
     },
   },
@@ -85,7 +87,8 @@ export const time: readonly Law[] = [
       note(routing);
       const total = Object.values(losses).reduce((sum, loss) => sum.add(loss), output.mul(1e-6).sum());
       expect(list(output).every(Number.isFinite) && Number.isFinite(total.itemSync()), "values").to.equal(true);
-      for (const g of gradients(total, [w.tokens, ...w.layer.parameters()])) expect(list(g).every(Number.isFinite), "gradients").to.equal(true);
+      for (const g of gradients(total, [w.tokens, ...w.layer.parameters()]))
+        expect(list(g).every(Number.isFinite), "gradients").to.equal(true);
     },
   },
   {

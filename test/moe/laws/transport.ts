@@ -52,7 +52,11 @@ function compareDerivatives(a: Tensor, b: Tensor, xs: readonly Tensor[], toleran
 /** A direction of finite differences that stays clear of ties: the smallest gap between logits of one token, or of one expert. */
 function clearOfTies(w: World): boolean {
   const { logits } = booksOf(w.route());
-  const gaps = (row: readonly number[]): number[] => [...row].sort((a, b) => a - b).slice(1).map((x, i, sorted) => x - (i ? sorted[i - 1] : Math.min(...row)));
+  const gaps = (row: readonly number[]): number[] =>
+    [...row]
+      .sort((a, b) => a - b)
+      .slice(1)
+      .map((x, i, sorted) => x - (i ? sorted[i - 1] : Math.min(...row)));
   const columns = logits[0].map((_, e) => logits.map((row) => row[e]));
   return [...logits, ...columns].every((row) => gaps(row).every((gap) => gap > 2e-4));
 }
@@ -92,7 +96,9 @@ export const transport: readonly Law[] = [
       const [a, b] = [derivatives(objective(sorted.output), leaves(w)), derivatives(objective(w2.forward().output), leaves(w2))];
       a.first.forEach((g, i) => close(g, b.first[i], `gradient ${i}`, 1e-8));
       a.second.forEach((g, i) => close(g, b.second[i], `Hessian-vector product ${i}`, 1e-8));
-      booksOf(slots.routing).slot.forEach((row_, t) => row_.forEach((s, k) => expect(s >= 0).to.equal(booksOf(slots.routing).expert[t][k] >= 0)));
+      booksOf(slots.routing).slot.forEach((row_, t) =>
+        row_.forEach((s, k) => expect(s >= 0).to.equal(booksOf(slots.routing).expert[t][k] >= 0)),
+      );
     },
   },
   {
@@ -160,7 +166,8 @@ export const transport: readonly Law[] = [
       const w = world(row, c);
       note(w.route());
       if (!clearOfTies(w)) return;
-      const value = ({ output, losses }: ReturnType<World["forward"]>): Tensor => Object.values(losses).reduce((sum, loss) => sum.add(loss), objective(output));
+      const value = ({ output, losses }: ReturnType<World["forward"]>): Tensor =>
+        Object.values(losses).reduce((sum, loss) => sum.add(loss), objective(output));
       const xs = leaves(w);
       const g = gradients(value(w.forward()), xs);
       const moved = (step: number): number => {
@@ -172,7 +179,15 @@ export const transport: readonly Law[] = [
       };
       const h = 1e-5;
       const slope = (moved(h) - moved(-h)) / (2 * h);
-      const along = g.reduce((sum, gi, i) => sum + gi.mul(direction(gi, `step ${i}`)).sum().itemSync(), 0);
+      const along = g.reduce(
+        (sum, gi, i) =>
+          sum +
+          gi
+            .mul(direction(gi, `step ${i}`))
+            .sum()
+            .itemSync(),
+        0,
+      );
       expect(along).to.be.closeTo(slope, 2e-5 * Math.max(1, Math.abs(slope)));
     },
   },
@@ -191,7 +206,11 @@ export const transport: readonly Law[] = [
         const flat = list(g);
         const each = flat.length / c.experts;
         for (let e = 0; e < c.experts; e++)
-          if (!used.has(e)) expect(flat.slice(e * each, (e + 1) * each).every((x) => x === 0), `expert ${e}`).to.equal(true);
+          if (!used.has(e))
+            expect(
+              flat.slice(e * each, (e + 1) * each).every((x) => x === 0),
+              `expert ${e}`,
+            ).to.equal(true);
       }
     },
   },

@@ -10,6 +10,7 @@ import { pairedBootstrap } from "./information.ts";
 import type { PairedScore } from "./information.ts";
 import type { ModelConfig } from "./model.ts";
 import type { TrainOptions } from "./options.ts";
+import { caution } from "./routers.ts";
 import type { Run } from "./run.ts";
 import { bestModel, continueRun, newRun } from "./run.ts";
 import { validationWindows } from "./sequences.ts";
@@ -35,6 +36,8 @@ export async function compare(options: TrainOptions): Promise<void> {
   report("dense", dense);
   paired(options, sparse, dense);
   equalSeconds(options.router, sparse, dense);
+  const warning = caution(sparse[0].run.trainer.model);
+  if (warning) console.log(`but ${warning}`);
 }
 
 /** The outcomes of one side, a seed each, at its better setting. */

@@ -8,7 +8,8 @@ import type { Evaluation } from "./evaluation.ts";
 import { evaluateModel } from "./evaluation.ts";
 import type { Specialisation } from "./information.ts";
 import { specialisation } from "./information.ts";
-import { buildModel, sparseLayers, withCapacity } from "./model.ts";
+import { buildModel, withCapacity } from "./model.ts";
+import { caution, sparseLayers } from "./routers.ts";
 import type { Run } from "./run.ts";
 import { bestModel } from "./run.ts";
 import { writeReport } from "./runReport.ts";
@@ -40,6 +41,8 @@ export async function conclude(run: Run): Promise<Conclusion> {
   const table = [...found.baselines.map(({ name, bits }) => [name, bits] as const), ["this model", found.trained.bits] as const];
   console.log(`\nheld-out text, bits per byte (best model, step ${run.best?.step ?? run.trainer.steps})`);
   for (const [name, bits] of table.toSorted(([, a], [, b]) => b - a)) console.log(`  ${name.padEnd(12)} ${bits.toFixed(3)}`);
+  const warning = caution(run.trainer.model);
+  if (warning) console.log(`  but ${warning}`);
   if (found.layers.length > 0) describeExperts(found, run);
   const report = await writeReport(run, bestModel(run), found);
   console.log(`\nkept in ${run.folder}: model.safetensors, last.safetensors, config.json, metrics.jsonl; to look at: ${report}`);
@@ -71,7 +74,7 @@ async function capacities(
   options: { batch: number; languages: number },
   trained: Evaluation,
 ): Promise<CapacityFinding[]> {
-  if (sparseLayers(model).length === 0) return [];
+  if (!sparseLayers(model).some(({ router }) => router.traits.capacity)) return [];
   const mixed = interleaved(windows, options.batch);
   const found: CapacityFinding[] = [];
   for (const factor of [1, 1.25, 2]) {
@@ -97,7 +100,7 @@ function describeExperts({ layers, capacities: found }: Conclusion, { config }: 
     line(`sparse layer ${layer}, experts shuffled`, trained.shuffled);
   });
   console.log(`  ${sentence(layers)}`);
-  console.log(`\ncapacity in evaluation (trained with ${config.model.capacityFactor})`);
+  if (found.length > 0) console.log(`\ncapacity in evaluation (trained with ${config.model.capacityFactor})`);
   for (const { factor, bits, dropped } of found)
     console.log(
       `  ${(factor === "dropless" ? "no drops" : `factor ${factor.toFixed(2)}`).padEnd(12)} ${bits.toFixed(3)} bits per byte, ${(100 * dropped).toFixed(1)} % of bytes dropped`,

@@ -2,7 +2,7 @@
  * Scoring a model on held-out text: each byte once, and what the routers did with it.
  * B windows of a batch, T positions, E experts, L sparse layers.
  */
-import { key, noGrad, scope, tensor } from "switchyard-moe";
+import { key, noGrad, scope, tensor, where } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
 import type { Routing } from "switchyard-moe/moe";
 import { crossEntropy } from "switchyard-moe/nn";
@@ -23,7 +23,7 @@ export interface Evaluation {
   /** Bits per byte. */
   readonly bits: number;
   readonly spans: readonly SpanScore[];
-  /** Share of scored bytes that found no slot, the mean over layers. */
+  /** Share of scored bytes that no expert served, the mean over layers. */
   readonly dropped: number;
   /** For each sparse layer: the expert, language and value of each scored byte, in the order of the windows. */
   readonly observed: readonly (Observations & { readonly kept: readonly boolean[] })[];
@@ -46,7 +46,7 @@ export async function evaluateModel(
   return score.result();
 }
 
-/** Loss of every position, [B T] nats, and the expert and the slot of each in every sparse layer. */
+/** Loss of every position, [B T] nats, and in every sparse layer the expert of each and whether one served it (a slot, or -1). */
 function forward(
   model: DecoderLanguageModel,
   { size, length, inputs, targets }: Batch,
@@ -55,12 +55,20 @@ function forward(
   const out = model.forward(ids, {}, EVALUATION);
   const nats = crossEntropy(out.logits, tensor(targets, { shape: [size, length] }), { reduction: "none" });
   const books = (out.routings as Routing[]).map((routing) => routing.books);
-  const first = (x: Tensor): Tensor => x.narrow(1, 0, 1).detach();
   return {
     nats,
-    experts: [...books.map((b) => first(b.expertOfChoice)), ...books.map((b) => first(b.slotOfChoice))],
+    experts: [...books.map(mainExpert), ...books.map(({ slotOfChoice }) => slotOfChoice.max(1))],
     count: Math.max(1, ...(out.routings as Routing[]).map((r) => r.layout.experts)),
   };
+}
+
+/** The expert with the largest gate of each byte, [T]: its only one where it chose one. Where no expert chose it, the likeliest. */
+function mainExpert({ expertOfChoice, gate, probs }: Routing["books"]): Tensor {
+  if (expertOfChoice.shape[1] === 1) return expertOfChoice;
+  const made = expertOfChoice.greaterEqual(0);
+  const best = where(made.cast(gate.dtype), gate, -1).argmax(1).unsqueeze(1);
+  const expert = expertOfChoice.takeAlong(best, 1).squeeze(1);
+  return where(expert.less(0), probs.argmax(1), expert);
 }
 
 /** Adds up batches. */

@@ -7,12 +7,14 @@ import type { DecoderLanguageModel, SampleOptions } from "switchyard-moe/nn";
 import type { Checkpoint } from "./checkpoint.ts";
 import { loadCheckpoint, restoreModel } from "./checkpoint.ts";
 import type { GenerateOptions } from "./options.ts";
+import { canGenerate, caution } from "./routers.ts";
 import { modelFile } from "./run.ts";
 import { UserError } from "./userError.ts";
 import { Utf8Stream } from "./utf8.ts";
 
 export async function generateText({ from, prompt, bytes, temperature, topK, topP, seed }: GenerateOptions): Promise<void> {
   const { model, checkpoint } = openModel(from);
+  if (!canGenerate(model)) throw new UserError(`--from ${from}: ${caution(model) ?? "its routers cannot write text"}`);
   const { length } = checkpoint.config.model;
   process.stdout.write(prompt);
   const options = { bytes, length, random: key(seed).at("generate"), temperature, topP, ...(topK > 0 ? { topK } : {}) };

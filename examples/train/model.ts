@@ -1,9 +1,11 @@
 /** The models of the main job: a small byte-level language model whose feed-forward places hold sparse layers, and its dense twin. */
 import type { Key } from "switchyard-moe";
-import { FeedForwardExperts, MoE, SwitchRouter } from "switchyard-moe/moe";
-import type { CapacityFactor, Priority, Router, Scope } from "switchyard-moe/moe";
+import { FeedForwardExperts, MoE } from "switchyard-moe/moe";
+import type { CapacityFactor, Priority, Scope } from "switchyard-moe/moe";
 import { DecoderLanguageModel, DenseFeedForward, initializers } from "switchyard-moe/nn";
 import type { FeedForward, Init, Module } from "switchyard-moe/nn";
+import type { RouterName } from "./routers.ts";
+import { sparseLayers, sparseParts } from "./routers.ts";
 
 /** Everything that decides the shape of a model; saved in its checkpoint, so that one file can generate. */
 export interface ModelConfig {
@@ -12,7 +14,7 @@ export interface ModelConfig {
   readonly width: number;
   readonly layers: number;
   readonly heads: number;
-  /** Hidden width of one expert, and of the dense twin's only one. */
+  /** Hidden width that a byte meets in a layer: of the one expert it visits, of all of them together, and of the dense twin's. */
   readonly hidden: number;
   readonly experts: number;
   /** 1: every feed-forward place is sparse; 2: the second, the fourth, ..., as in the paper. */
@@ -35,19 +37,6 @@ export interface ModelConfig {
 }
 
 export const BYTES = 256;
-
-/** The routers one can ask for, each with what it makes of a configuration. */
-const routers = {
-  switch: (config: ModelConfig, init: Init): Router => new SwitchRouter({ ...common(config, init), jitter: config.jitter }),
-};
-
-export type RouterName = keyof typeof routers;
-export const routerNames = Object.keys(routers) as RouterName[];
-
-function common(config: ModelConfig, init: Init) {
-  const { width, experts, alpha, zLoss, group, balanceScope, priority } = config;
-  return { ...init, width, experts, balance: alpha, zLoss, group, balanceScope, priority, initializer: initializerOf(config) };
-}
 
 function initializerOf({ initScale }: ModelConfig): initializers.Initializer {
   return initializers.scaledTruncatedNormal(initScale);
@@ -76,24 +65,16 @@ export function buildModel(config: ModelConfig, random: Key): DecoderLanguageMod
 }
 
 function sparseLayer(config: ModelConfig, router: RouterName, { random }: Init): MoE {
-  const { width, hidden, experts, expertDropout, capacityFactor } = config;
+  const { width, expertDropout, capacityFactor } = config;
+  const parts = sparseParts({ ...config, router }, { random: random.at("router") });
+  const initializer = initializerOf(config);
+  const { experts, hidden } = parts;
   return new MoE({
-    router: routers[router](config, { random: random.at("router") }),
-    experts: new FeedForwardExperts({
-      experts,
-      width,
-      hidden,
-      random: random.at("experts"),
-      initializer: initializerOf(config),
-      dropout: expertDropout,
-    }),
-    trainingCapacity: capacityFactor === Infinity ? "dropless" : capacityFactor,
+    router: parts.router,
+    experts: new FeedForwardExperts({ experts, width, hidden, random: random.at("experts"), initializer, dropout: expertDropout }),
+    ...(parts.shared && { shared: new DenseFeedForward(width, hidden, { random: random.at("shared"), bias: false, initializer }) }),
+    trainingCapacity: parts.dropless || capacityFactor === Infinity ? "dropless" : capacityFactor,
   });
-}
-
-/** The sparse layers of a model. */
-export function sparseLayers(model: DecoderLanguageModel): MoE[] {
-  return model.blocks.flatMap(({ feedForward }) => (feedForward instanceof MoE ? [feedForward] : []));
 }
 
 /** Evaluates with another capacity factor than the layers' own, which drop nothing. */

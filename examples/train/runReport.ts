@@ -13,8 +13,11 @@ import { withCapacity } from "./model.ts";
 import type { Passage } from "./passage.ts";
 import type { LoadCourse, RunReport, Sample } from "./report.ts";
 import { reportHtml } from "./report.ts";
+import { canGenerate, caution, sparseLayers } from "./routers.ts";
 import type { Run } from "./run.ts";
 import { validationWindows } from "./sequences.ts";
+
+const titles: Readonly<Record<string, string>> = { dense: "A dense Transformer", switch: "A Switch Transformer" };
 
 /** Writes report.html into the folder of the run. */
 export async function writeReport(run: Run, model: DecoderLanguageModel, found: Conclusion): Promise<string> {
@@ -26,9 +29,10 @@ export async function writeReport(run: Run, model: DecoderLanguageModel, found: 
 async function reportOf(run: Run, model: DecoderLanguageModel, found: Conclusion): Promise<RunReport> {
   const { config, corpus, measurements } = run;
   const { length } = config.training;
+  const warning = caution(model);
   const [beaten] = found.baselines.filter(({ bits }) => bits > found.trained.bits).toSorted((a, b) => a.bits - b.bits);
   return {
-    title: `${config.model.router === "dense" ? "A dense Transformer" : "A Switch Transformer"} on ${corpus.classes.length} languages`,
+    title: `${titles[config.model.router] ?? `A Transformer with ${config.model.router} layers`} on ${corpus.classes.length} languages`,
     lead: `${found.trained.bits.toFixed(3)} bits per byte on held-out text${beaten ? `, below the ${beaten.name} table's ${beaten.bits.toFixed(3)}` : ""}.`,
     facts: factsOf(run, found),
     command: ["npm start --", ...process.argv.slice(2)].join(" "),
@@ -39,11 +43,12 @@ async function reportOf(run: Run, model: DecoderLanguageModel, found: Conclusion
     load: loadOf(run),
     ...(found.layers.length > 0 ? { specialisation: specialisationOf(run, found) } : {}),
     passages: found.layers.length > 0 ? await passagesOf(run, model) : [],
-    samples: await samplesOf(run, model),
+    samples: canGenerate(model) ? await samplesOf(run, model) : [],
     summary: String(summary(model, { length })),
     tables: tablesOf(found),
     notes: [
-      "A byte-level causal language model with the Switch layer of Fedus et al. 2021; it does not reproduce the paper's experiments.",
+      ...(warning ? [`${warning}.`] : []),
+      "A byte-level causal language model with sparse layers as in their papers; it does not reproduce the papers' experiments.",
       "Every fifth article is held out, the same in all languages. One split carries about 0.12 bits of chance: compare models in pairs, over seeds.",
     ],
   };
@@ -93,7 +98,7 @@ const SHOWN = 220;
 /** The first held-out article in every language, routed together at the capacity of training: what finds no slot is a gap. */
 async function passagesOf({ corpus, config }: Run, model: DecoderLanguageModel): Promise<Passage[]> {
   const { length } = config.training;
-  const factor = config.model.capacityFactor === Infinity ? "dropless" : config.model.capacityFactor;
+  const factor = sparseLayers(model)[0].trainingCapacity;
   const windows = corpus.classes.flatMap((text, classIndex) =>
     validationWindows(corpus, { length })
       .filter((window) => window.classIndex === classIndex && window.label === text.heldOut[0].label)

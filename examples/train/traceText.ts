@@ -2,8 +2,9 @@
 import { tensor } from "switchyard-moe";
 import { formatTrace, trace } from "switchyard-moe/moe";
 import { openModel } from "./generateText.ts";
-import { sparseLayers, withCapacity } from "./model.ts";
+import { withCapacity } from "./model.ts";
 import type { TraceOptions } from "./options.ts";
+import { sparseLayers } from "./routers.ts";
 import { UserError } from "./userError.ts";
 import { characters } from "./utf8.ts";
 

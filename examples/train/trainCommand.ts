@@ -9,6 +9,7 @@ import { conclude } from "./conclusion.ts";
 import type { ModelConfig } from "./model.ts";
 import { buildModel } from "./model.ts";
 import type { ResumeOptions, TrainOptions } from "./options.ts";
+import { caution } from "./routers.ts";
 import type { Run } from "./run.ts";
 import { continueRun, lastFile, newRun, restoreRun } from "./run.ts";
 import { stepsOf } from "./short.ts";
@@ -96,4 +97,6 @@ function describeModels(config: ModelConfig, run: Run): void {
   console.log(
     `its dense twin: ${numbers(twin.parameters)} parameters, ${numbers(twin.active)} active and ${numbers(twin.flops)} FLOPs per token\n`,
   );
+  const warning = caution(run.trainer.model);
+  if (warning) console.log(`note: ${warning}\n`);
 }

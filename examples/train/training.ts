@@ -4,6 +4,7 @@
  */
 import { key, scope, tensor } from "switchyard-moe";
 import type { Key, Tensor } from "switchyard-moe";
+import { afterStep } from "switchyard-moe/moe";
 import type { Routing } from "switchyard-moe/moe";
 import { AdamW, clipScale, crossEntropy, gradNorm, schedules } from "switchyard-moe/nn";
 import type { DecoderLanguageModel } from "switchyard-moe/nn";
@@ -30,7 +31,7 @@ export interface StepReport {
   /** Nats per byte, and the auxiliary losses by name. */
   readonly loss: number;
   readonly auxiliary: Readonly<Record<string, number>>;
-  /** Share of bytes that found no slot. */
+  /** Share of bytes that no expert served, the mean over sparse layers. */
   readonly dropped: number;
   /** Tokens of each expert before capacity, over all sparse layers. */
   readonly load: readonly number[];
@@ -72,7 +73,8 @@ export class Trainer {
       const parts = Array.from({ length: accumulate }, (_, part) => this.#accumulate(step, part));
       this.optimizer.step({ factor: this.#schedule(step + 1), gradScale: clipScale(gradNorm(this.#parameters), this.#config.clip) });
       this.optimizer.zeroGrad();
-      return parts;
+      afterStep(this.model, parts[parts.length - 1].routings); // of several micro-batches the last
+      return parts.map((part) => part.shown);
     });
     return () => readReport(step + 1, shown);
   }
@@ -83,8 +85,8 @@ export class Trainer {
     return sampleBatch(this.#corpus, { size: this.#config.batch, length: this.#config.length }, (i) => at.number(i));
   }
 
-  /** Adds the gradients of one micro-batch; answers with constants to be shown. */
-  #accumulate(step: number, part: number): Shown {
+  /** Adds the gradients of one micro-batch; answers with constants to be shown, and with what was routed. */
+  #accumulate(step: number, part: number): { shown: Shown; routings: readonly object[] } {
     const { size, length, inputs, targets } = this.batch(step, part);
     const ids = tensor(inputs, { shape: [size, length] });
     const out = this.model.forward(ids, {}, { training: true, random: this.#random.at("pass", step, part) });
@@ -92,7 +94,7 @@ export class Trainer {
     const shown = { loss: loss.detach(), auxiliary: detached(out.losses), ...books(out.routings as Routing[]) };
     const total = Object.values(out.losses).reduce((sum, auxiliary) => sum.add(auxiliary), loss);
     total.mul(1 / this.#config.accumulate).backward({ release: true });
-    return shown;
+    return { shown, routings: out.routings };
   }
 }
 
@@ -101,7 +103,7 @@ interface Shown {
   readonly auxiliary: Record<string, Tensor>;
   /** For each sparse layer [E]: how many choices fell on each expert. */
   readonly load: readonly Tensor[];
-  /** How many choices found no slot, over all sparse layers; null in a dense model. */
+  /** Share of bytes that no expert served, the mean over sparse layers; null in a dense model. */
   readonly lost: Tensor | null;
 }
 
@@ -109,12 +111,12 @@ function detached(losses: Readonly<Record<string, Tensor>>): Record<string, Tens
   return Object.fromEntries(Object.entries(losses).map(([name, loss]) => [name, loss.detach()]));
 }
 
-/** Counts, on the device. Padding there is none, so a choice without a slot was dropped. */
+/** Counts, on the device. Padding there is none, so a byte without a slot was dropped, or chosen by no expert. */
 function books(routings: readonly Routing[]): Pick<Shown, "load" | "lost"> {
-  const lost = routings.map(({ books: { slotOfChoice } }) => slotOfChoice.less(0).sum());
+  const lost = routings.map(({ books: { slotOfChoice } }) => slotOfChoice.max(1).less(0).cast("float32").mean());
   return {
     load: routings.map(({ books: { expertOfChoice }, layout }) => expertOfChoice.reshape([-1]).bincount(layout.experts)),
-    lost: lost.reduce((total: Tensor | null, part) => total?.add(part) ?? part, null),
+    lost: lost.reduce((total: Tensor | null, part) => total?.add(part) ?? part, null)?.div(routings.length) ?? null,
   };
 }
 
@@ -143,11 +145,10 @@ type ShownNumbers = Pick<StepReport, "loss" | "auxiliary" | "dropped" | "layers"
 async function readShown({ loss, auxiliary, load, lost }: Shown): Promise<ShownNumbers> {
   const named = Object.entries(auxiliary).map(async ([name, tensor]) => [name, await tensor.item()] as const);
   const layers = await Promise.all(load.map(async (counts) => Array.from(await counts.data())));
-  const choices = layers.flat().reduce((sum, n) => sum + n, 0);
   return {
     loss: await loss.item(),
     auxiliary: Object.fromEntries(await Promise.all(named)),
-    dropped: lost ? (await lost.item()) / choices : 0,
+    dropped: lost ? await lost.item() : 0,
     layers,
   };
 }

@@ -1,0 +1,167 @@
+/**
+ * The routers one can ask for, at equal compute per byte: where a byte visits K experts, each expert has a K-th of the hidden width.
+ * (So their parameters differ; the summary prints them.) Papers stand in the routers' own files.
+ * E experts, K choices of a byte.
+ */
+import {
+  BalancedRouter,
+  DenseRouter,
+  ExpertChoiceRouter,
+  HashRouter,
+  MoE,
+  NoisyTopKRouter,
+  SoftRouter,
+  SwitchRouter,
+  TopKRouter,
+  randomHash,
+} from "switchyard-moe/moe";
+import type { Router } from "switchyard-moe/moe";
+import { initializers } from "switchyard-moe/nn";
+import type { DecoderLanguageModel, Init } from "switchyard-moe/nn";
+import type { ModelConfig } from "./model.ts";
+
+/** What stands in a sparse layer. */
+interface Recipe {
+  make(config: ModelConfig, init: Init): Router;
+  /** Experts that a byte visits, those that are always on included: the hidden width is shared out among them. Default 1. */
+  readonly visits?: (config: ModelConfig) => number;
+  /** Each expert cut into so many. Default 1. */
+  readonly finer?: number;
+  /** Whether one of the experts visited is always on. */
+  readonly shared?: boolean;
+  /** Nothing is dropped in training, whatever the capacity factor. */
+  readonly dropless?: boolean;
+}
+
+const BYTES = 256;
+const FINER = 4;
+const pair = ({ experts }: ModelConfig): number => Math.min(2, experts);
+
+/** What every projection takes from a configuration. */
+function projection({ width, experts, initScale }: ModelConfig, init: Init) {
+  return { ...init, width, experts, initializer: initializers.scaledTruncatedNormal(initScale) };
+}
+
+/** And where tokens choose experts. */
+function common(config: ModelConfig, init: Init) {
+  const { alpha, zLoss, group, balanceScope, priority } = config;
+  return { ...projection(config, init), balance: alpha, zLoss, group, balanceScope, priority };
+}
+
+const switchOf = (config: ModelConfig, init: Init, attempts = 1): Router =>
+  new SwitchRouter({ ...common(config, init), jitter: config.jitter, attempts });
+
+const recipes = {
+  switch: { make: switchOf },
+  "no-token-left-behind": { make: (config, init) => switchOf(config, init, Math.min(4, config.experts)) },
+  dropless: { make: switchOf, dropless: true },
+  "dense-softmax": { make: (config, init) => new DenseRouter(common(config, init)), visits: ({ experts }) => experts },
+  // Its weights start at zero, as the paper has it, so --init-scale does not reach them.
+  "noisy-top-k": {
+    make: ({ width, experts, group, balanceScope, priority }, init) =>
+      new NoisyTopKRouter({ ...init, width, experts, group, balanceScope, priority, choices: Math.min(2, experts) }),
+    visits: pair,
+  },
+  "top-k": { make: (config, init) => new TopKRouter({ ...common(config, init), choices: pair(config) }), visits: pair },
+  gshard: {
+    make: (config, init) =>
+      new TopKRouter({
+        ...common(config, init),
+        choices: pair(config),
+        normalise: "after",
+        randomBeyondFirst: 0.5,
+        balanceCounts: "first",
+      }),
+    visits: pair,
+  },
+  mixtral: {
+    make: (config, init) => new TopKRouter({ ...common(config, init), choices: pair(config), normalise: "after" }),
+    visits: pair,
+    dropless: true,
+  },
+  deepseek: {
+    make: (config, init) =>
+      new TopKRouter({
+        ...common(config, init),
+        balance: 0,
+        experts: FINER * config.experts,
+        choices: FINER - 1,
+        scores: "sigmoid",
+        normalise: "after",
+        biasRate: 0.001,
+        expertGroups: { count: config.experts, keep: Math.ceil(config.experts / 2) },
+      }),
+    visits: () => FINER,
+    finer: FINER,
+    shared: true,
+    dropless: true,
+  },
+  "loss-free": { make: (config, init) => new TopKRouter({ ...common(config, init), balance: 0, choices: 1, biasRate: 0.001 }) },
+  "expert-choice": {
+    make: (config, init) =>
+      new ExpertChoiceRouter({ ...projection(config, init), group: config.group, average: pair(config), allowCausal: true }),
+    visits: pair,
+  },
+  "expert-choice-capped": {
+    make: (config, init) =>
+      new ExpertChoiceRouter({
+        ...projection(config, init),
+        group: config.group,
+        average: pair(config),
+        cap: pair(config),
+        allowCausal: true,
+      }),
+    visits: pair,
+  },
+  soft: {
+    make: ({ width, experts, length }, init) =>
+      new SoftRouter({ ...init, width, experts, slots: Math.max(1, Math.round(length / experts)), allowCausal: true }),
+  },
+  hash: {
+    make: ({ experts, group, priority }, init) =>
+      new HashRouter({ experts, group, priority, table: randomHash(BYTES, experts, init.random.at("table")) }),
+  },
+  balanced: {
+    make: (config, init) =>
+      new BalancedRouter({ ...projection(config, init), group: config.group, priority: config.priority, allowCausal: true }),
+  },
+} satisfies Readonly<Record<string, Recipe>>;
+
+export type RouterName = keyof typeof recipes;
+export const routerNames = Object.keys(recipes) as RouterName[];
+
+/** The router of a configuration and the sizes of the experts behind it. */
+export function sparseParts(config: ModelConfig & { readonly router: RouterName }, init: Init) {
+  const { make, visits, finer = 1, shared = false, dropless = false }: Recipe = recipes[config.router];
+  return {
+    router: make(config, init),
+    experts: finer * config.experts,
+    hidden: Math.max(1, Math.round(config.hidden / (visits?.(config) ?? 1))),
+    shared,
+    dropless,
+  };
+}
+
+/** The sparse layers of a model. */
+export function sparseLayers(model: DecoderLanguageModel): MoE[] {
+  return model.blocks.flatMap(({ feedForward }) => (feedForward instanceof MoE ? [feedForward] : []));
+}
+
+/** Whether a model can write text: not where bytes are served together, for the next byte is always alone. */
+export function canGenerate(model: DecoderLanguageModel): boolean {
+  return sparseLayers(model).every(({ router }) => router.traits.choosing === "tokens");
+}
+
+/** What to know before believing the losses of a causal model with these routers; null: nothing. */
+export function caution(model: DecoderLanguageModel): string | null {
+  for (const { router, trainingCapacity } of sparseLayers(model)) {
+    const { name, time, choosing } = router.traits;
+    if (choosing !== "tokens")
+      return `${name} looks at later bytes to decide what becomes of earlier ones, in training and in evaluation: in a causal model neither its training loss nor its held-out loss is to be believed, and it cannot write text`;
+    if (time === "acausal")
+      return `${name} looks at later bytes while it trains: in a causal model its training loss is not to be believed; in evaluation each byte chooses for itself, so the held-out loss is`;
+    if (time === "dropless" && trainingCapacity !== "dropless")
+      return `with ${name} and a capacity, a later byte may take an earlier one's slot: the training loss knows a little of the future; evaluation drops nothing, so the held-out loss does not`;
+  }
+  return null;
+}

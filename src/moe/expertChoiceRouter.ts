@@ -76,6 +76,10 @@ export class ExpertChoiceRouter extends Router {
     return slotRouting({ ...base, books: { ...base.books, slotOfChoice } }, this.experts, groups[0] * capacity);
   }
 
+  override visits(): number {
+    return Math.min(this.options.average ?? 2, this.experts);
+  }
+
   /** For each slot [E G C] the choice t E + e it serves, -1 where only padding was left. probs [G, S, E], mask [G, S] */
   #choose(probs: Tensor, mask: Tensor | undefined, capacity: number): Tensor {
     const [groups, size, experts] = probs.shape;
@@ -87,7 +91,10 @@ export class ExpertChoiceRouter extends Router {
     const real = open ? open.broadcastTo(scores.shape).takeAlong(token, 2) : null;
     const int = { dtype: "int32", backend: probs.backend } as const;
     const first = arange(0, groups, 1, int).mul(size).reshape([groups, 1, 1]);
-    const choice = token.add(first).mul(experts).add(arange(0, experts, 1, int).reshape([1, experts, 1]));
+    const choice = token
+      .add(first)
+      .mul(experts)
+      .add(arange(0, experts, 1, int).reshape([1, experts, 1]));
     const kept = real ? where(real, choice, -1) : choice;
     return kept.transpose(0, 1).reshape([experts * groups * capacity]);
   }

@@ -33,7 +33,8 @@ export class MoE extends Module implements FeedForward<Routing> {
 
   constructor({ router, experts, shared, trainingCapacity = 1.25, evaluationCapacity = "dropless" }: MoEOptions) {
     super();
-    if (router.experts !== experts.count) throw new RangeError(`MoE: the router knows ${router.experts} experts, there are ${experts.count}`);
+    if (router.experts !== experts.count)
+      throw new RangeError(`MoE: the router knows ${router.experts} experts, there are ${experts.count}`);
     for (const factor of [trainingCapacity, evaluationCapacity]) requireCapacityFactor(factor);
     this.router = router;
     this.experts = experts;
@@ -53,11 +54,11 @@ export class MoE extends Module implements FeedForward<Routing> {
     return { output: always ? routed.add(always.output) : routed, losses: addByName(always?.losses ?? {}, routing.losses), routing };
   }
 
-  /** A token pays for the router and for the experts it has a choice of. */
+  /** A token pays for the router and for the experts it visits. */
   override cost(length: number): Cost {
     const one = this.experts.costOfOne(length);
-    const { choices } = this.router.traits;
-    const routed = { active: one.active * choices, flops: one.flops * choices };
+    const visits = this.router.visits(length);
+    const routed = { active: one.active * visits, flops: one.flops * visits };
     return addCosts([this.router.cost(length), routed, ...(this.shared ? [this.shared.cost(length)] : [])]);
   }
 }

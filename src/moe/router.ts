@@ -50,6 +50,11 @@ export abstract class Router extends Module {
   abstract readonly traits: RouterTraits;
   abstract route(request: RouteRequest): Routing;
 
+  /** Experts that a token pays for, in the mean over a sequence of `length`: as many as it chooses, where tokens choose. */
+  visits(_length: number): number {
+    return this.traits.choices;
+  }
+
   /** Called after each optimiser step with what it routed in that step; most routers have nothing to learn outside of gradients. */
   afterStep(_routing: Routing): void {}
 }
@@ -86,5 +91,8 @@ export function checkRequest({ tokens, ids, mask }: RouteRequest, width?: number
 
 /** Routers that look at later tokens refuse to stand in a causal model: it would learn to read the answer. */
 export function refuseCausal(name: string, why: string, { causal }: RouteRequest, allowed = false): void {
-  if (causal && !allowed) throw new RangeError(`${name}: this model is causal, and ${why}; its loss would be too good to be true. Set allowCausal to see for yourself`);
+  if (causal && !allowed)
+    throw new RangeError(
+      `${name}: this model is causal, and ${why}; its loss would be too good to be true. Set allowCausal to see for yourself`,
+    );
 }

@@ -71,6 +71,11 @@ export class SoftRouter extends Router {
     return softRouting({ books: bookOf(logits, combined, open, this.experts, slots), losses: {} }, this.experts, dispatch, combined);
   }
 
+  /** N slots serve the T tokens of a sequence. */
+  override visits(length: number): number {
+    return (this.experts * this.options.slots) / length;
+  }
+
   override cost(length: number): Cost {
     return { active: super.cost(length).active, flops: 2 * this.slots.size };
   }
@@ -90,7 +95,12 @@ function bookOf(logits: Tensor, combine: Tensor, open: Tensor | undefined, exper
   const int = { dtype: "int32", backend: logits.backend } as const;
   const everyone = arange(0, experts, 1, int);
   const group = arange(0, groups, 1, int).reshape([groups, 1, 1]).broadcastTo([groups, size, experts]);
-  const first = everyone.mul(groups).add(group).mul(slots).reshape([groups * size, experts]);
-  const served = (x: Tensor): Tensor => (open ? where(open.cast("int32").reshape([groups * size, 1]), x, -1) : x.broadcastTo([groups * size, experts]).contiguous());
+  const first = everyone
+    .mul(groups)
+    .add(group)
+    .mul(slots)
+    .reshape([groups * size, experts]);
+  const served = (x: Tensor): Tensor =>
+    open ? where(open.cast("int32").reshape([groups * size, 1]), x, -1) : x.broadcastTo([groups * size, experts]).contiguous();
   return { expertOfChoice: served(everyone), slotOfChoice: served(first), gate, logits: perExpert(logits).logSumExp(2), probs: gate };
 }

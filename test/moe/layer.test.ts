@@ -128,6 +128,10 @@ describe("experts", () => {
     expect(layer.cost(1)).to.deep.equal({ active: 2 * D * F + D * E, flops: 2 * (2 * D * F) + 2 * D * E });
     const top2 = new moe.MoE({ router: new moe.TopKRouter({ ...base, choices: 2 }), experts: experts({ bias: false, kind: "swiglu" }) });
     expect(top2.cost(1).flops).to.equal(2 * 2 * (3 * D * F) + 2 * D * E);
+    const mean = new moe.MoE({ router: new moe.ExpertChoiceRouter({ ...base, average: 1.5 }), experts: experts({ bias: false }) });
+    expect(mean.cost(1).flops).to.equal(1.5 * 2 * (2 * D * F) + 2 * D * E);
+    const soft = new moe.MoE({ router: new moe.SoftRouter({ ...base, slots: 2 }), experts: experts({ bias: false }) });
+    expect(soft.cost(8).flops).to.equal(((2 * E) / 8) * 2 * (2 * D * F) + 2 * D * 2 * E);
   });
 });
 

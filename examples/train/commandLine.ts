@@ -150,6 +150,19 @@ export function describeOptions(options: (read: Reader) => unknown): string[] {
 
 function helpLine({ name, placeholder, help, shown }: Row): string {
   const left = `  --${name} ${placeholder}`;
-  const default_ = shown === "" ? "" : ` [${shown}]`;
-  return left.length > 25 ? `${left}\n${" ".repeat(26)}${help}${default_}` : `${left.padEnd(26)}${help}${default_}`;
+  const lines = folded(`${help}${shown === "" ? "" : ` [${shown}]`}`, COLUMNS - MARGIN);
+  const right = lines.join(`\n${" ".repeat(MARGIN)}`);
+  return left.length >= MARGIN ? `${left}\n${" ".repeat(MARGIN)}${right}` : `${left.padEnd(MARGIN)}${right}`;
+}
+
+/** Of the terminal that help is written for, and of those where the explanations begin. */
+const [COLUMNS, MARGIN] = [120, 26];
+
+/** Words in lines of at most this many characters. */
+function folded(text: string, most: number): string[] {
+  return text.split(" ").reduce((lines: string[], word) => {
+    const last = lines[lines.length - 1];
+    if (last === undefined || last.length + 1 + word.length > most) return [...lines, word];
+    return [...lines.slice(0, -1), `${last} ${word}`];
+  }, []);
 }

@@ -10,7 +10,7 @@ const DEFAULT_LANGUAGES = "scripts";
 /** Backends that can be asked for. */
 const backend = choice("auto", "cpu", "wasm", "gpu");
 /** Routers that can be asked for. */
-const router = choice(...routerNames);
+const router = { ...choice(...routerNames), placeholder: "NAME" };
 
 const trainOptions = (read: Reader) => ({
   steps: read("steps", integer(1), 300, "optimiser steps"),
@@ -41,7 +41,7 @@ const trainOptions = (read: Reader) => ({
   accumulate: read("accumulate", integer(1), 1, "batches whose gradients are added before a step"),
   lr: read("lr", positive(), 3e-3, "highest learning rate"),
   warmup: read("warmup", integer(0), 20, "steps until the learning rate is reached; then it falls as a cosine"),
-  router: read("router", router, "switch", "who goes where"),
+  router: read("router", router, "switch", `who goes where: ${routerNames.join(", ")}`),
   capacityFactor: read("capacity-factor", factor, 1.25, 'slots per expert over the fair share, in training; "none": nothing is dropped'),
   alpha: read("alpha", real(0), 0.01, "weight of the load-balancing loss"),
   group: read("group", choice("batch", "sequence"), "batch", "tokens that share out the slots: all of a batch, or each sequence its own"),

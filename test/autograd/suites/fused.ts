@@ -144,6 +144,7 @@ export function fused(title: string, make: () => Backend | Promise<Backend>, { d
       it(`${name} agrees with its composition, to second order`, async () => {
         const property = fc.asyncProperty(fc.oneof(...drawn), fc.nat({ max: 1000 }), async (one, seed) => {
           const [got, want] = [derivatives(backend, one, dtype, seed), derivatives(bare, one, dtype, seed)];
+          expect(got.length, "derivatives").to.equal(want.length);
           for (const [i, x] of got.entries()) near(await valuesOf(x), await valuesOf(want[i]), tolerance, `part ${i} of ${got.length}`);
           [...got, ...want].forEach((x) => x.dispose());
         });

@@ -262,7 +262,7 @@ export function errors(): void {
 
     it("names unknown devices and those that exist", async () => {
       const error = await api.useBackend("abacus" as "cpu").catch(String);
-      expect(error).to.match(/useBackend: there is no "abacus"; there are cpu, wasm, gpu/);
+      expect(error).to.match(/useBackend: there is no "abacus"; there are auto, cpu, wasm, gpu/);
     });
 
     it("leaves an inner tensor usable when its scope threw", () => {

@@ -51,7 +51,7 @@ describe("the help", () => {
     const help = helpText();
     for (const [key, value] of Object.entries(trainDefaults())) {
       const name = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-      const line = new RegExp(`^  --${name} .*(\n {26}.*)?`, "m").exec(help)?.[0];
+      const line = new RegExp(`^  --${name} .*(\n {26}.*)*`, "m").exec(help)?.[0];
       expect(line, name).to.be.a("string");
       if (typeof value === "number") expect(line).to.include(`[${value}]`);
       if (typeof value === "string" && value !== "") expect(line).to.include(`[${value}]`);

@@ -92,7 +92,7 @@ export class Heap {
     const pages = this.memory.buffer.byteLength / PAGE;
     const least = Math.ceil(needed / PAGE);
     const wanted = Math.min(MAXIMUM_PAGES, Math.max(least, Math.ceil(pages * 1.125)));
-    for (const target of [wanted, least]) {
+    for (const target of least <= MAXIMUM_PAGES ? [wanted, least] : []) {
       try {
         this.memory.grow(target - pages);
         return;

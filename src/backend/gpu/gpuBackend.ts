@@ -5,7 +5,8 @@
  */
 import { BackendError } from "../backend.ts";
 import { fromBfloat16Bits, packBfloat16, toBfloat16Bits, unpackBfloat16 } from "../bfloat16.ts";
-import { formatShape, sizeOf, stridesOf } from "../shape.ts";
+import { formatShape, sizeOf } from "../shape.ts";
+import { fusedKernels } from "./fused.ts";
 import { Launcher, maxElements } from "./launcher.ts";
 import * as order from "./order.ts";
 import { reduceAll, runningSums } from "./reductions.ts";
@@ -18,6 +19,7 @@ import * as products from "./source/products.ts";
 import { uniform } from "./source/random.ts";
 import * as reductions from "./source/reduce.ts";
 import * as rows from "./source/rows.ts";
+import { whole } from "./views.ts";
 import type {
   ArgReduceOp,
   ArrayType,
@@ -52,7 +54,7 @@ export class GpuBackend implements Backend {
     this.launcher = new Launcher(device);
     this.mode = device.mode;
     this.description = device.description;
-    this.fused = {};
+    this.fused = fusedKernels(this.launcher);
     if (device.synchronous)
       this.downloadSync = (buffer, type) => fromFloats(this.launcher.readSync(buffer, sizeOf(type.shape)), type.dtype);
     if (device.mode !== "webasm") this.ballast = 1 / 8;
@@ -71,6 +73,9 @@ export class GpuBackend implements Backend {
 
   full(out: ArrayType, value: number): Buffer {
     const n = sizeOf(out.shape);
+    if (n <= smallest && this.mode !== "webgl2" && this.mode !== "headlessgl") {
+      return this.launcher.upload(out, new Float32Array(n).fill(stored(out.dtype, value)));
+    }
     const program = () => ({ source: kernelSource(0, ["value"], "return value;"), threads: [n] });
     return this.launcher.launch({ name: "full", out: { ...out, shape: [n] }, inputs: [], scalars: [stored(out.dtype, value)], program });
   }
@@ -169,7 +174,7 @@ export class GpuBackend implements Backend {
         axis,
         group.reduce((sum, x) => sum + x.shape[axis], 0),
       );
-      return contiguous(this.concat({ ...out, shape }, group, axis), { ...out, shape });
+      return whole(this.concat({ ...out, shape }, group, axis), { ...out, shape });
     });
     const result = this.concat(out, joined, axis);
     joined.forEach((x) => this.free(x.buffer));
@@ -246,10 +251,8 @@ export class GpuBackend implements Backend {
   }
 }
 
-/** The array of `type` that fills `buffer`. */
-export function contiguous(buffer: Buffer, type: ArrayType): NDArray {
-  return { ...type, buffer, strides: stridesOf(type.shape), offset: 0 };
-}
+/** Up to here an upload costs less than a launch, where it is no launch itself. */
+const smallest = 256;
 
 function lane(x: NDArray, axis: number): reductions.Lane {
   const kept = merge(x.shape.toSpliced(axis, 1), [{ strides: x.strides.toSpliced(axis, 1), offset: x.offset }]);

@@ -1,8 +1,8 @@
 /** Orders, inverses and counts as launches: by counting for short lanes, by merge sort and binary search for long ones. */
-import { stridesOf } from "../shape.ts";
 import * as source from "./source/order.ts";
 import { reduceAll } from "./reductions.ts";
 import { elementwise } from "./source/elementwise.ts";
+import { consume, whole } from "./views.ts";
 import type { ArrayType, Buffer, NDArray } from "../backend.ts";
 import type { Launcher } from "./launcher.ts";
 
@@ -17,17 +17,6 @@ const piece = 512;
 
 function lengthOf(x: { shape: readonly number[] }): number {
   return x.shape[x.shape.length - 1];
-}
-
-function whole(buffer: Buffer, { shape, dtype }: ArrayType): NDArray {
-  return { shape, dtype, buffer, strides: stridesOf(shape), offset: 0 };
-}
-
-/** `next` of a buffer that nobody needs afterwards. */
-function consume(launcher: Launcher, buffer: Buffer, next: (buffer: Buffer) => Buffer): Buffer {
-  const result = next(buffer);
-  launcher.free(buffer);
-  return result;
 }
 
 export function argsort(launcher: Launcher, out: ArrayType, x: NDArray, descending: boolean): Buffer {

@@ -1,9 +1,9 @@
 /** Sums of rows with the same index, by gathering. N rows, I indices. */
-import { isContiguous, sizeOf, stridesOf } from "../shape.ts";
+import { sizeOf } from "../shape.ts";
 import { GpuBuffer } from "./gpuBuffer.ts";
 import { sortedEntries } from "./order.ts";
-import { elementwise } from "./source/elementwise.ts";
 import * as source from "./source/rows.ts";
+import { withFlat } from "./views.ts";
 import type { ArrayType, Buffer, NDArray } from "../backend.ts";
 import type { Launcher } from "./launcher.ts";
 
@@ -15,37 +15,24 @@ export function addRows(launcher: Launcher, out: ArrayType, g: NDArray, index: N
   const { limits } = launcher.device;
   const [n, count] = [out.shape[0], sizeOf(index.shape)];
   const width = sizeOf(out.shape.slice(1));
-  const [rows, entries] = [flat(launcher, g, [count, width]), flat(launcher, index, [count])];
-  const sum = (): Buffer => {
-    if (count <= scanned) {
-      const program = () => source.addRowsByScan(n, width, count, limits);
-      return launcher.launch({ name: "addRows, scan", out, inputs: [rows, entries], program });
-    }
-    const host = index.buffer instanceof GpuBuffer && index.buffer.host !== undefined;
-    const lists = host ? hostEntries(launcher, index, n) : sortedEntries(launcher, entries, n);
-    const inputs = [rows, ...lists.map((buffer, k) => vector(buffer, k === 0 ? count : n + 1))];
-    const program = () => source.addSortedRows(n, width, limits);
-    const result = launcher.launch({ name: "addRows", out, inputs, program });
-    if (!host) lists.forEach((buffer) => launcher.free(buffer));
-    return result;
-  };
-  const result = sum();
-  if (rows.buffer !== g.buffer) launcher.free(rows.buffer);
-  if (entries.buffer !== index.buffer) launcher.free(entries.buffer);
-  return result;
+  return withFlat(launcher, g, [count, width], (rows) =>
+    withFlat(launcher, index, [count], (entries) => {
+      if (count <= scanned) {
+        const program = () => source.addRowsByScan(n, width, count, limits);
+        return launcher.launch({ name: "addRows, scan", out, inputs: [rows, entries], program });
+      }
+      const host = index.buffer instanceof GpuBuffer && index.buffer.host !== undefined;
+      const lists = host ? hostEntries(launcher, index, n) : sortedEntries(launcher, entries, n);
+      const inputs = [rows, vector(lists[0], count), vector(lists[1], n + 1)];
+      const result = launcher.launch({ name: "addRows", out, inputs, program: () => source.addSortedRows(n, width, limits) });
+      if (!host) lists.forEach((buffer) => launcher.free(buffer));
+      return result;
+    }),
+  );
 }
 
 function vector(buffer: Buffer, n: number): NDArray {
   return { shape: [n], dtype: "int32", buffer, strides: [1], offset: 0 };
-}
-
-/** `x` as a contiguous array of `shape`, copied if it is not one. */
-function flat(launcher: Launcher, x: NDArray, shape: readonly number[]): NDArray {
-  const strides = stridesOf(shape);
-  if (isContiguous(x.shape, x.strides) && x.offset === 0) return { dtype: x.dtype, buffer: x.buffer, shape, strides, offset: 0 };
-  const program = () => elementwise(x.shape, [x], "return x;", launcher.device.limits);
-  const buffer = launcher.launch({ name: "copy", out: x, inputs: [x], program });
-  return { dtype: x.dtype, buffer, shape, strides, offset: 0 };
 }
 
 /** The sorted entries of an index that the host knows; kept with it, because backward asks for them again. */

@@ -94,18 +94,18 @@ function flatGrid(shape: Shape): Grid {
 /** The coordinates in `shape` of the flat number `flat`. */
 function split(flat: string, shape: Shape): { coordinates: string[]; prelude: string } {
   const names = shape.map((_, axis) => `c${axis}`);
-  let prelude = `let rest = ${flat} * 1.0;`;
+  let prelude = `let remaining = ${flat} * 1.0;`;
   for (let axis = shape.length - 1; axis > 0; axis--) prelude += splitOff(names[axis], shape[axis], axis);
-  return { coordinates: names, prelude: `${prelude} const c0 = rest;` };
+  return { coordinates: names, prelude: `${prelude} const c0 = remaining;` };
 }
 
 // Why the correction: a device may divide with an error of a few units in the last place, enough to floor to a neighbour.
 function splitOff(name: string, n: number, axis: number): string {
   const [quotient, remainder] = [`q${axis}`, name];
-  return ` let ${quotient} = Math.floor(rest / ${n}); let ${remainder} = rest - ${quotient} * ${n};
+  return ` let ${quotient} = Math.floor(remaining / ${n}); let ${remainder} = remaining - ${quotient} * ${n};
   if (${remainder} < 0) { ${quotient} = ${quotient} - 1; ${remainder} = ${remainder} + ${n}; }
   if (${remainder} >= ${n}) { ${quotient} = ${quotient} + 1; ${remainder} = ${remainder} - ${n}; }
-  rest = ${quotient};`;
+  remaining = ${quotient};`;
 }
 
 /** Names of a kernel's array arguments. */

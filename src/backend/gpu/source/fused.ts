@@ -1,0 +1,163 @@
+/**
+ * Statements of the fused kernels. R rows, D width. A fused function of a row is two kernels: its statistics, one thread a row and
+ * statistic, and then every element from its own row's.
+ */
+import { literal, isNumber, normalCdfStatements } from "./functions.ts";
+import { arrayNames, gridOf, indexOf, kernelSource } from "./grid.ts";
+import type { Activation } from "../../backend.ts";
+import type { Program } from "../device.ts";
+import type { GridLimits, Layout } from "./grid.ts";
+
+/** e^x where the shader language has no NaN: NaN stays. */
+function exp(x: string): string {
+  return `(${isNumber(x)} ? Math.exp(${x}) : ${x})`;
+}
+
+/** Whether x is -Infinity. Why so: shader languages have no literal for it. */
+export function isMinusInfinity(x: string): string {
+  return `(${x} < -3.4028234663852886e38)`;
+}
+
+/** Reads of a row: `x0` is the k-th element of the first array's row, and so on; `first` their place. */
+function row(arrays: number, width: number): string {
+  return arrayNames
+    .slice(0, arrays)
+    .map((name, k) => `const x${k} = ${name}[first + k];`)
+    .join(" ")
+    .replaceAll("first", `r * ${width}`);
+}
+
+export interface RowStatistics {
+  /** Arrays of shape [R, D] that a row is read from; further arguments are for the statements. */
+  readonly arrays: number;
+  /** Further arguments, read by the statements. */
+  readonly more?: number;
+  readonly columns: 1 | 2;
+  /** Computes the statistic `column` of the row `r`; `each` turns statements about x0, x1 … at place k into a loop over the row. */
+  readonly statements: (each: (statements: string) => string) => string;
+}
+
+/** [R, columns] */
+export function rowStatistics(rows: number, width: number, statistics: RowStatistics, limits: GridLimits): Program {
+  const { arrays, more = 0, columns, statements } = statistics;
+  const { threads, coordinates, prelude } = gridOf(columns === 1 ? [rows] : [rows, 2], limits);
+  const each = (body: string): string => `for (let k = 0; k < ${width}; k++) { ${row(arrays, width)} ${body} }`;
+  const body = `${prelude}\n  const r = ${coordinates[0]} * 1.0; const column = ${coordinates[1] ?? "0"} * 1.0;\n  ${statements(each)}`;
+  return { threads, source: kernelSource(arrays + more, [], body) };
+}
+
+/** The maximum of the row, NaN if there is one in it, and the sum of e^(x - maximum), 0 where there is none. */
+export function exponentialStatistics(width: number): RowStatistics {
+  return {
+    arrays: 1,
+    columns: 2,
+    statements: (each) => `let top = a[r * ${width}];
+  ${each(`if (x0 > top || !${isNumber("x0")}) { top = x0; }`)}
+  if (column === 0.0) { return top; }
+  if (${isMinusInfinity("top")} || !${isNumber("top")}) { return 0.0; }
+  let total = 0.0;
+  ${each("total = total + Math.exp(x0 - top);")}
+  return total;`,
+  };
+}
+
+/** -log softmax(x)[target] of each row of [R, V], from its statistics. */
+export function crossEntropy(rows: number, width: number, target: Layout, ignoreIndex: number, limits: GridLimits): Program {
+  const { threads, coordinates, prelude } = gridOf([rows], limits);
+  const [r] = coordinates;
+  const body = `${prelude}\n  const class_ = b[${indexOf([r], target)}]; if (class_ === ${literal(ignoreIndex)}) { return 0.0; }
+  return Math.log(c[${r} * 2 + 1]) + (c[${r} * 2] - a[${r} * ${width} + class_]);`;
+  return { threads, source: kernelSource(3, [], body) };
+}
+
+/** g (softmax(x) - onehot(target)) of [R, V]: arrays g [R], x [R, V], target [R] and the statistics. */
+export function crossEntropySlope(
+  rows: number,
+  width: number,
+  g: Layout,
+  target: Layout,
+  ignoreIndex: number,
+  limits: GridLimits,
+): Program {
+  const { threads, coordinates, prelude } = gridOf([rows, width], limits);
+  const [r, v] = coordinates;
+  const body = `${prelude}\n  const class_ = c[${indexOf([r], target)}]; if (class_ === ${literal(ignoreIndex)}) { return 0.0; }
+  const top = d[${r} * 2]; const total = d[${r} * 2 + 1]; const x = b[${r} * ${width} + ${v}];
+  const share = total === 0.0 ? 0.0 : Math.exp(x - top) / total;
+  return a[${indexOf([r], g)}] * (class_ === ${v} ? share - 1.0 : share);`;
+  return { threads, source: kernelSource(4, [], body) };
+}
+
+/** Elements from the row x and its statistics top and total. */
+export const softmaxStatements = `if (!${isNumber("top")}) { return top; }
+  return total === 0.0 ? 0.0 : Math.exp(x - top) / total;`;
+export const logSoftmaxStatements = `if (!${isNumber("top")} || ${isMinusInfinity("top")}) { return top; }
+  return x - top - Math.log(total);`;
+
+/** Sum of g y. */
+export const softmaxSlope: RowStatistics = {
+  arrays: 2,
+  columns: 1,
+  statements: (each) => `let s = 0.0; ${each("s = s + x0 * x1;")} return s;`,
+};
+
+/** Sums of g and of e^y. */
+export const logSoftmaxSlope: RowStatistics = {
+  arrays: 2,
+  columns: 2,
+  statements: (each) => `let s = 0.0;
+  if (column === 0.0) { ${each("s = s + x0;")} return s; }
+  ${each(`const e = ${exp("x1")}; s = s + e;`)} return s;`,
+};
+
+/** Mean and 1 / sqrt(variance + eps) of a row; not centred, only 1 / sqrt(mean of squares + eps). */
+export function normStatistics(width: number, eps: number, centred: boolean): RowStatistics {
+  const share = literal(1 / width);
+  const mean = (each: (s: string) => string): string =>
+    centred
+      ? `let mean = 0.0; ${each("mean = mean + x0;")} mean = mean * ${share}; if (column === 0.0) { return mean; }`
+      : "const mean = 0.0;";
+  return {
+    arrays: 1,
+    columns: centred ? 2 : 1,
+    statements: (each) => `${mean(each)} let s = 0.0; ${each("const d = x0 - mean; s = s + d * d;")}
+  return 1.0 / Math.sqrt(s * ${share} + ${literal(eps)});`,
+  };
+}
+
+/** With h = g w and the normalised row z: the mean of h, and of h z; not centred, only the latter. c is w, d the statistics. */
+export function normSlope(width: number, centred: boolean): RowStatistics {
+  const share = literal(1 / width);
+  const z = centred ? "(x1 - mean) * scale" : "x1 * scale";
+  const statistics = centred ? "const mean = d[r * 2]; const scale = d[r * 2 + 1];" : "const scale = d[r];";
+  return {
+    arrays: 2,
+    more: 2,
+    columns: centred ? 2 : 1,
+    statements: (each) => `${statistics} let s = 0.0;
+  ${centred ? `if (column === 0.0) { ${each("s = s + x0 * c[k];")} return s * ${share}; }` : ""}
+  ${each(`s = s + x0 * c[k] * (${z});`)} return s * ${share};`,
+  };
+}
+
+/** Declares `gate`; activation(x) is x times it. relu has none. */
+const gates: Record<Exclude<Activation, "relu">, string> = {
+  gelu: `${normalCdfStatements} const gate = cdf;`,
+  // Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2: x sigmoid(2 u) with u = sqrt(2 / pi) (x + 0.044715 x^3).
+  geluTanh: `const gate = 1.0 / (1.0 + Math.exp(-${literal(2 * Math.sqrt(2 / Math.PI))} * (x + 0.044715 * x * x * x)));`,
+  silu: "const gate = 1.0 / (1.0 + Math.exp(-x));",
+};
+
+/** activation(x), where `x` is declared. */
+export function activationStatements(activation: Activation): string {
+  return activation === "relu" ? "return x < 0.0 ? 0.0 : x;" : `${gates[activation]} return x * gate;`;
+}
+
+/** dy times the derivative at x. */
+export function slopeStatements(activation: Activation): string {
+  if (activation === "relu") return "return x > 0.0 ? dy : 0.0;";
+  if (activation === "gelu")
+    return `${gates.gelu} return dy * (gate + x * ${literal(1 / Math.sqrt(2 * Math.PI))} * Math.exp(-0.5 * x * x));`;
+  const inner = activation === "silu" ? "1.0" : `${literal(2 * Math.sqrt(2 / Math.PI))} * (1.0 + 0.134145 * x * x)`;
+  return `${gates[activation]} const rest = gate * (1.0 - gate); return dy * (gate + (rest === 0.0 ? 0.0 : x * rest * ${inner}));`;
+}

@@ -1,0 +1,32 @@
+/** Small helpers of roads that take several launches. */
+import { isContiguous, sizeOf, stridesOf } from "../shape.ts";
+import { elementwise } from "./source/elementwise.ts";
+import type { ArrayType, Buffer, NDArray } from "../backend.ts";
+import type { Shape } from "../shape.ts";
+import type { Launcher } from "./launcher.ts";
+
+/** The array of a type that fills `buffer`. */
+export function whole(buffer: Buffer, { shape, dtype }: ArrayType): NDArray {
+  return { shape, dtype, buffer, strides: stridesOf(shape), offset: 0 };
+}
+
+/** `next` of a buffer that nobody needs afterwards. */
+export function consume<T>(launcher: Launcher, buffer: Buffer, next: (buffer: Buffer) => T): T {
+  const result = next(buffer);
+  launcher.free(buffer);
+  return result;
+}
+
+/** `next` of `x` as a contiguous array of `shape`, copied for the time being if it is not one. */
+export function withFlat<T>(launcher: Launcher, x: NDArray, shape: Shape, next: (flat: NDArray) => T): T {
+  const type = { shape, dtype: x.dtype };
+  if (isContiguous(x.shape, x.strides) && x.offset === 0) return next(whole(x.buffer, type));
+  const program = () => elementwise(x.shape, [x], "return x;", launcher.device.limits);
+  return consume(launcher, launcher.launch({ name: "copy", out: x, inputs: [x], program }), (buffer) => next(whole(buffer, type)));
+}
+
+/** [R, D]: the rows along the last axis. */
+export function rowsOf(shape: Shape): [number, number] {
+  const width = shape[shape.length - 1];
+  return [sizeOf(shape.slice(0, -1)), width];
+}

@@ -50,8 +50,8 @@ export const moe: readonly Sabotage[] = [
   {
     what: "second choices push in",
     file: "src/moe/routing.ts",
-    from: "const counted = lined.transpose(1, 2).reshape([groups, choices * size]).countEarlier();\n  const places = counted.reshape([groups, choices, size]).transpose(1, 2);",
-    to: "const counted = lined.reshape([groups, choices * size]).countEarlier();\n  const places = counted.reshape([groups, size, choices]);",
+    from: ".transpose(1, 2)\n    .reshape([groups, choices * size])\n    .countEarlier();\n  const places = counted.reshape([groups, choices, size]).transpose(1, 2);",
+    to: ".reshape([groups, choices * size])\n    .countEarlier();\n  const places = counted.reshape([groups, size, choices]);",
     test: "test/moe/gallery.test.ts",
     title: "Second choices that push in",
   },
@@ -75,7 +75,7 @@ export const moe: readonly Sabotage[] = [
     file: "src/moe/rerouting.ts",
     from: "where(behind.less(0), -1, behind.add(before))",
     to: "where(behind.less(0), -1, behind.add(before.mul(0)))",
-    test: laws,
+    test: switched,
   },
   // Transport
   {
@@ -88,8 +88,8 @@ export const moe: readonly Sabotage[] = [
   {
     what: "sorted rows begin one expert late",
     file: "src/moe/routing.ts",
-    from: "pad([[1, 0]]).cumsum(0)",
-    to: "pad([[0, 1]]).cumsum(0)",
+    from: ".pad([[1, 0]])",
+    to: ".pad([[0, 1]])",
     test: layer,
   },
   {
@@ -107,7 +107,13 @@ export const moe: readonly Sabotage[] = [
     test: layer,
   },
   // Losses
-  { what: "f of K choices adds up to K", file: "src/moe/losses.ts", from: ".mul(share).mul(1 / choices)", to: ".mul(share)", test: losses },
+  {
+    what: "f of K choices adds up to K",
+    file: "src/moe/losses.ts",
+    from: ".mul(share)\n    .mul(1 / choices)",
+    to: ".mul(share)",
+    test: losses,
+  },
   {
     what: "the balance loss lacks its E",
     file: "src/moe/losses.ts",
@@ -222,8 +228,8 @@ export const moe: readonly Sabotage[] = [
   {
     what: "the bias follows the load",
     file: "src/moe/topKRouter.ts",
-    from: "load.mean().sub(load)",
-    to: "load.sub(load.mean())",
+    from: ".sub(load)\n              .sign()",
+    to: ".sub(load)\n              .sign()\n              .neg()",
     test: routers,
   },
   {

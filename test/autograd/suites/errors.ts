@@ -151,7 +151,7 @@ const bad: Record<string, [() => unknown, RegExp]> = {
   // Devices
   "two devices": [
     () => x23().add(elsewhere()),
-    /^TypeError: add: operands live on two devices, "cpu|async" and "cpu"; move one with x.to\(backend\)/,
+    /^TypeError: add: operands live on two devices, "(?:cpu|async|wasm)" and "cpu"; move one with x.to\(backend\)/,
   ],
   "assign from another device": [() => leaf([1]).assign(f64([1]).to(new CpuBackend())), /assign: .* lives on|cannot be read at once/],
 

@@ -4,7 +4,6 @@
  *
  * R scopes over which a loss is computed (one: the batch; or one per sequence), L tokens of a scope, E experts, K choices.
  */
-import { full } from "../autograd/create.ts";
 import { where } from "../autograd/operations.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 
@@ -25,20 +24,16 @@ export interface BalanceInput {
 export function loadBalance({ expertOfChoice, probs, mask }: BalanceInput): Tensor {
   const [scopes, length, choices] = expertOfChoice.shape;
   const experts = probs.shape[2];
-  const share = reciprocalCount(probs, mask); // [R, 1]
   const counts = expertOfChoice.reshape([scopes, length * choices]).bincount(experts);
-  const f = counts
-    .cast(probs.dtype)
-    .mul(share)
-    .mul(1 / choices); // [R, E]
-  const p = masked(probs, mask).sum(1).mul(share); // [R, E]
+  const f = perToken(counts.cast(probs.dtype).mul(1 / choices), length, mask); // [R, E]
+  const p = perToken(masked(probs, mask).sum(1), length, mask); // [R, E]
   return overScopes(f.mul(p).sum(1).mul(experts), mask);
 }
 
 /** Mean over tokens of (log sum_e exp h_e)^2. Zoph et al. 2022, arXiv:2202.08906, eq. 5. logits [R, L, E]. */
 export function zLoss(logits: Tensor, mask?: Tensor): Tensor {
   const squared = logits.logSumExp(-1, { keepDims: true }).square(); // [R, L, 1]
-  return overScopes(masked(squared, mask).sum([1, 2]).mul(reciprocalCount(logits, mask).squeeze(1)), mask);
+  return overScopes(perToken(masked(squared, mask).sum(1), logits.shape[1], mask), mask);
 }
 
 /** The squared coefficient of variation, with population variance; 0 for v = 0. Shazeer et al. 2017, arXiv:1701.06538, eq. 7. v [R, E] */
@@ -65,14 +60,13 @@ export function masked(x: Tensor, mask?: Tensor): Tensor {
   return mask ? where(mask.cast(x.dtype).unsqueeze(2), x, 0) : x;
 }
 
-/** One over the number of tokens in each scope, [R, 1]; 1 for a scope without tokens, whose sums are 0. */
-function reciprocalCount(like: Tensor, mask?: Tensor): Tensor {
-  const [scopes, length] = like.shape;
-  if (mask) return mask.cast(like.dtype).sum(1, { keepDims: true }).maximum(1).reciprocal();
-  return full([scopes, 1], 1 / Math.max(1, length), { dtype: like.dtype, backend: like.backend });
+/** Sums [R, n] over `length` tokens of each scope, or those of the mask, by their number; a scope without tokens keeps its 0. */
+function perToken(sums: Tensor, length: number, mask?: Tensor): Tensor {
+  if (!mask) return sums.mul(1 / Math.max(1, length));
+  return sums.div(mask.cast(sums.dtype).sum(1, { keepDims: true }).maximum(1));
 }
 
-/** The mean over scopes [R] that have a token. */
+/** The mean over scopes, [R] or [R, 1], that have a token. */
 function overScopes(losses: Tensor, mask?: Tensor): Tensor {
   if (!mask) return losses.mean();
   const used = mask.cast(losses.dtype).max(1);

@@ -54,7 +54,13 @@ export interface Routing {
   combine(y: Tensor): Tensor;
 }
 
-export type RoutingBase = Omit<Routing, "kind" | "layout" | "tables" | "dispatch" | "combine">;
+/** Books and losses, before a kind of routing is made of them. */
+export type Booked = Pick<Routing, "books" | "losses">;
+
+/** The same before anyone has a slot. */
+export interface Unseated extends Pick<Routing, "losses"> {
+  readonly books: Omit<Books, "slotOfChoice">;
+}
 
 // Layouts
 
@@ -108,16 +114,16 @@ export function queue(expert: Tensor, order?: Tensor): Queue {
 /** Slot e G C + g C + place for those who find room among `capacity` places (C >= 0), -1 for the others. [T, K] */
 export function slotOfChoice({ expert, place }: Queue, experts: number, capacity: number): Tensor {
   const [groups, size, choices] = expert.shape;
-  const group = arange(0, groups, 1, { dtype: "int32", backend: expert.backend }).reshape([groups, 1, 1]);
-  const slot = expert.mul(groups).add(group).mul(capacity).add(place);
-  const seated = place.greaterEqual(0).mul(place.less(capacity));
   if (experts * groups * capacity >= 2 ** 31)
     throw new RangeError(`slots: ${experts} experts x ${groups} groups x ${capacity} slots are too many for int32`);
-  return where(seated, slot, -1).reshape([groups * size, choices]);
+  const group = arange(0, groups, 1, { dtype: "int32", backend: expert.backend }).reshape([groups, 1, 1]);
+  const queues = groups === 1 ? expert : expert.mul(groups).add(group); // one for each expert and group
+  const seated = place.greaterEqual(0).mul(place.less(capacity));
+  return where(seated, queues.mul(capacity).add(place), -1).reshape([groups * size, choices]);
 }
 
 /** The slots kind from each choice's slot: `rows` = G C slots for each of E experts, laid out one expert after the other. */
-export function slotRouting(base: RoutingBase, experts: number, rows: number): Routing {
+export function slotRouting(base: Booked, experts: number, rows: number): Routing {
   const slots = base.books.slotOfChoice;
   const layout = evenLayout(experts, rows);
   const choiceOfSlot = slots.reshape([slots.size]).invert(experts * rows);
@@ -125,10 +131,7 @@ export function slotRouting(base: RoutingBase, experts: number, rows: number): R
 }
 
 /** The sorted kind: row offsets[e] + place for each choice that was made. Any order within an expert will do. */
-export function sortedRouting(
-  base: Omit<RoutingBase, "books"> & { readonly books: Omit<Books, "slotOfChoice"> },
-  experts: number,
-): Routing {
+export function sortedRouting(base: Unseated, experts: number): Routing {
   const { expertOfChoice } = base.books;
   const rows = expertOfChoice.size;
   const expert = expertOfChoice.reshape([rows]);
@@ -166,7 +169,7 @@ function gathers(
 // Soft
 
 /** weights [G, N, S] mix the tokens of a group into rows, combineWeights [G, S, N] the results back; N = E P slots. */
-export function softRouting(base: RoutingBase, experts: number, dispatchWeights: Tensor, combineWeights: Tensor): Routing {
+export function softRouting(base: Booked, experts: number, dispatchWeights: Tensor, combineWeights: Tensor): Routing {
   const [groups, slots, size] = dispatchWeights.shape;
   const each = slots / experts;
   return {

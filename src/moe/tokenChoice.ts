@@ -9,7 +9,7 @@ import { capacityOf, requireCapacityFactor } from "./capacity.ts";
 import { loadBalance, zLoss } from "./losses.ts";
 import type { Group, RouteRequest, Scope } from "./router.ts";
 import { grouped, groupsOf } from "./router.ts";
-import type { Queue, Routing } from "./routing.ts";
+import type { Queue, Routing, Unseated } from "./routing.ts";
 import { queue, slotOfChoice, slotRouting, sortedRouting } from "./routing.ts";
 
 /**
@@ -50,7 +50,7 @@ export function seat(wishes: Wishes, request: RouteRequest, { group = "batch", p
 }
 
 /** The slots kind for whoever finds room in the queue. */
-export function seated(base: ReturnType<typeof booked>, line: Queue, experts: number, factor: number): Routing {
+export function seated(base: Unseated, line: Queue, experts: number, factor: number): Routing {
   const [groups, size, choices] = line.expert.shape;
   const capacity = capacityOf(size, experts, factor, choices);
   const books = { ...base.books, slotOfChoice: slotOfChoice(line, experts, capacity) };
@@ -58,7 +58,7 @@ export function seated(base: ReturnType<typeof booked>, line: Queue, experts: nu
 }
 
 /** The books of wishes as rows of tokens. */
-export function booked({ gate, logits, probs, losses }: Wishes, choice: Tensor) {
+export function booked({ gate, logits, probs, losses }: Wishes, choice: Tensor): Unseated {
   const rows = (x: Tensor): Tensor => x.reshape([x.shape[0] * x.shape[1], x.shape[2]]);
   return { books: { expertOfChoice: rows(choice), gate: rows(gate), logits: rows(logits), probs: rows(probs) }, losses };
 }

@@ -42,8 +42,8 @@ export const moe: readonly Sabotage[] = [
   {
     what: "groups share slots",
     file: "src/moe/routing.ts",
-    from: "expert.mul(groups).add(group).mul(capacity)",
-    to: "expert.mul(groups).mul(capacity)",
+    from: "expert.mul(groups).add(group)",
+    to: "expert.mul(groups)",
     test: laws,
     title: "P2 P14",
   },
@@ -110,8 +110,8 @@ export const moe: readonly Sabotage[] = [
   {
     what: "f of K choices adds up to K",
     file: "src/moe/losses.ts",
-    from: ".mul(share)\n    .mul(1 / choices)",
-    to: ".mul(share)",
+    from: ".mul(1 / choices)",
+    to: "",
     test: losses,
   },
   {
@@ -124,8 +124,8 @@ export const moe: readonly Sabotage[] = [
   {
     what: "padding is in P",
     file: "src/moe/losses.ts",
-    from: "masked(probs, mask).sum(1).mul(share)",
-    to: "probs.sum(1).mul(share)",
+    from: "perToken(masked(probs, mask).sum(1), length, mask)",
+    to: "perToken(probs.sum(1), length, mask)",
     test: losses,
   },
   { what: "sample variance", file: "src/moe/losses.ts", from: ".variance(-1)", to: ".variance(-1, { correction: 1 })", test: losses },

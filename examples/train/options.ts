@@ -13,7 +13,7 @@ const backend = choice("auto", "cpu", "wasm", "gpu");
 const router = { ...choice(...routerNames), placeholder: "NAME" };
 
 const trainOptions = (read: Reader) => ({
-  steps: read("steps", integer(1), 300, "optimiser steps"),
+  steps: read("steps", integer(1), 1000, "optimiser steps"),
   seconds: read("seconds", real(0), 0, "stop after this time; 0: only --steps counts"),
   seed: read("seed", integer(0), 1, "of the initial values, the batches and the noise"),
   languages: read(
@@ -35,7 +35,7 @@ const trainOptions = (read: Reader) => ({
   experts: read("experts", integer(1), 8, "experts of each sparse layer; deepseek cuts each into four"),
   sparseEvery: read("sparse-every", integer(1), 1, "1: every feed-forward layer is sparse; 2: every other"),
   length: read("length", integer(2), 64, "bytes of a sequence"),
-  batch: read("batch", integer(1), 16, "sequences of a step"),
+  batch: read("batch", integer(1), 32, "sequences of a step"),
   clip: read("clip", positive(), 1, "largest norm of the gradient"),
   weightDecay: read("weight-decay", real(0), 0.01, "decoupled, of matrices"),
   accumulate: read("accumulate", integer(1), 1, "batches whose gradients are added before a step"),
@@ -49,12 +49,17 @@ const trainOptions = (read: Reader) => ({
   priority: read("priority", choice("position", "gate", "random"), "position", "who is seated first where an expert is full"),
   zLoss: read("z-loss", real(0), 0, "weight of the router z-loss"),
   jitter: read("jitter", real(0, 1), 0.01, "relative noise of the router's input, in training"),
-  initScale: read("init-scale", positive(), 0.1, "scale of the initial weights"),
+  initScale: read(
+    "init-scale",
+    positive(),
+    1,
+    "s of the first weights' deviation sqrt(s / fan-in); the paper's 0.1 is steadier, and slower here",
+  ),
   expertDropout: read("expert-dropout", real(0, 0.99), 0, "inside the experts; for fine-tuning"),
   precision: read("precision", choice("float32", "bfloat16"), "float32", "of everything but router, losses and optimiser"),
   backend: read("backend", backend, "auto", "what computes; auto: the fastest that needs no permission"),
   compare: read("compare", flag, false, "also train a dense model of equal compute, both over 3 seeds, and compare"),
-  every: read("every", integer(1), 50, "steps between validations, checkpoints and lines of metrics"),
+  every: read("every", integer(1), 100, "steps between validations, checkpoints and lines of metrics"),
   out: read("out", text("FOLDER"), "", "where the run is kept; default: runs/ and a name made of router, text and seed"),
 });
 

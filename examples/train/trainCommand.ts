@@ -33,7 +33,7 @@ export async function resume({ from, steps, seconds }: ResumeOptions): Promise<v
   const folder = from || newestRun();
   const run = restoreRun(folder, corpusOf, steps);
   console.log(`going on with ${folder} after step ${run.trainer.steps} of ${run.config.training.steps}`);
-  await finish(run, { every: 50, seconds });
+  await finish(run, { every: 100, seconds });
 }
 
 async function finish(run: Run, { every, seconds }: { readonly every: number; readonly seconds: number }): Promise<void> {

@@ -10,7 +10,7 @@ import { isTensor } from "./fixtures/format.ts";
 
 const folder = new URL("./fixtures/", import.meta.url);
 const cases = readdirSync(folder, { recursive: true, encoding: "utf8" })
-  .filter((name) => name.endsWith(".json"))
+  .filter((name) => name.endsWith(".json") && name !== "siblings.json")
   .toSorted()
   .map((name) => JSON.parse(readFileSync(new URL(name, folder), "utf8")) as Fixture);
 
@@ -85,6 +85,47 @@ describe("fixtures", () => {
   it("knows no operation by a name that it never heard", () => {
     expect(run({ ...cases[0], op: "torch.nothing_of_this_name" })).to.equal(undefined);
   });
+});
+
+/** Operations that no fixture names, computed by NumPy and SciPy: the adapter maps families. Gradients are checked by differences. */
+const siblings = JSON.parse(readFileSync(new URL("siblings.json", folder), "utf8")) as Fixture[];
+
+/** The scalar whose gradient `run` answers with. */
+function total(fixture: Fixture, result: Result | undefined): number {
+  return Object.entries(fixture.cotangents).reduce((sum, [name, cotangent]) => {
+    const out = result?.outputs[name];
+    if (!isTensor(out) || !isTensor(cotangent)) throw new TypeError(`${fixture.id}: no output "${name}"`);
+    return sum + out.data.reduce((part: number, x, i) => part + Number(x) * Number(cotangent.data[i]), 0);
+  }, 0);
+}
+
+/** The derivative of the total by element `i` of one input. */
+function difference(fixture: Fixture, name: string, i: number, h = 1e-6): number {
+  const moved = (by: number): number => {
+    const input = fixture.inputs[name];
+    if (!isTensor(input)) throw new TypeError(`${fixture.id}: no input "${name}"`);
+    const inputs = { ...fixture.inputs, [name]: { ...input, data: input.data.with(i, Number(input.data[i]) + by) } };
+    return total(fixture, run({ ...fixture, inputs }));
+  };
+  return (moved(h) - moved(-h)) / (2 * h);
+}
+
+describe("siblings of the fixtures", () => {
+  for (const fixture of siblings)
+    it(fixture.id, () => {
+      const { grads, ...free } = fixture;
+      expect(grads).to.deep.equal({});
+      const result = run({ ...free, grads: fixture.inputs });
+      compareAll(fixture, result, () => fixture);
+      if (Object.keys(fixture.cotangents).length === 0) return;
+      for (const [name, input] of Object.entries(fixture.inputs)) {
+        if (!isTensor(input) || input.dtype !== "float64") continue;
+        const want = input.data.slice(0, 3).map((_, i) => difference(fixture, name, i));
+        const got = result?.grads[name];
+        if (!isTensor(got)) return expect.fail(`no gradient of ${name}`);
+        numbers(`grads.${name}`, got.data.slice(0, 3).map(Number), want, () => ({ rtol: 1e-5, atol: 1e-6 })); // prettier-ignore
+      }
+    });
 });
 
 describe("fixtures on WebAssembly", () => {

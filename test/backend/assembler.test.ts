@@ -58,11 +58,16 @@ describe("assembler", () => {
 
   it("counts: for runs from, to, step, and not at all where there is nothing", () => {
     const { run } = assemble((m) => {
-      m.export("count", { from: "i32", to: "i32", step: "i32" }, (f, { from, to, step }) => {
-        const turns = f.local("i32");
-        f.for(from, to, step, () => f.set(turns, i32.add(turns, 1)));
-        f.return(turns);
-      }, "i32");
+      m.export(
+        "count",
+        { from: "i32", to: "i32", step: "i32" },
+        (f, { from, to, step }) => {
+          const turns = f.local("i32");
+          f.for(from, to, step, () => f.set(turns, i32.add(turns, 1)));
+          f.return(turns);
+        },
+        "i32",
+      );
     });
     fc.assert(
       fc.property(fc.nat(100), fc.nat(100), fc.integer({ min: 1, max: 9 }), (from, to, step) => {
@@ -74,19 +79,35 @@ describe("assembler", () => {
   it("branches, loops and calls: Euclid's algorithm", () => {
     const { run } = assemble((m) => {
       const remainder = m.func("remainder", { x: "i32", y: "i32" }, (f, { x, y }) => f.return(i32.remU(x, y)), "i32");
-      m.export("gcd", { x: "i32", y: "i32" }, (f, { x, y }) => {
-        f.while(y, () => {
-          const rest = f.let(callOf(remainder, { x, y }));
-          f.set(x, y);
-          f.set(y, rest);
-        });
-        f.return(x);
-      }, "i32");
-      m.export("sign", { x: "i32" }, (f, { x }) => {
-        const result = f.local("i32");
-        f.if(x, () => f.if(i32.lt(x, 0), () => f.set(result, -1), () => f.set(result, 1)));
-        f.return(result);
-      }, "i32");
+      m.export(
+        "gcd",
+        { x: "i32", y: "i32" },
+        (f, { x, y }) => {
+          f.while(y, () => {
+            const rest = f.let(callOf(remainder, { x, y }));
+            f.set(x, y);
+            f.set(y, rest);
+          });
+          f.return(x);
+        },
+        "i32",
+      );
+      m.export(
+        "sign",
+        { x: "i32" },
+        (f, { x }) => {
+          const result = f.local("i32");
+          f.if(x, () =>
+            f.if(
+              i32.lt(x, 0),
+              () => f.set(result, -1),
+              () => f.set(result, 1),
+            ),
+          );
+          f.return(result);
+        },
+        "i32",
+      );
     });
     const gcd = (x: number, y: number): number => (y === 0 ? x : gcd(y, x % y));
     fc.assert(fc.property(fc.nat(5000), fc.nat(5000), (x, y) => void expect(run.gcd(x, y)).to.equal(gcd(x, y))));

@@ -28,7 +28,24 @@ function arguments32(): Float32Array {
   const count = Math.floor(2 ** 32 / 65521);
   const bits = Uint32Array.from({ length: count }, (_, i) => i * 65521);
   const walk = Float32Array.from({ length: 32001 }, (_, i) => -16 + i / 1000);
-  const special = [0, -0, 1, -1, Infinity, -Infinity, NaN, 2 ** -149, -(2 ** -149), 2 ** -126, LARGEST, -LARGEST, 88.72, 88.73, -103.9, -104];
+  const special = [
+    0,
+    -0,
+    1,
+    -1,
+    Infinity,
+    -Infinity,
+    NaN,
+    2 ** -149,
+    -(2 ** -149),
+    2 ** -126,
+    LARGEST,
+    -LARGEST,
+    88.72,
+    88.73,
+    -103.9,
+    -104,
+  ];
   return Float32Array.from([...new Float32Array(bits.buffer), ...walk, ...special]);
 }
 
@@ -40,7 +57,8 @@ function ulp(x: number): number {
 /** Distance in ulp; NaN must be NaN, and what is too large for a float32 infinite. */
 function distance(got: number, want: number): number {
   const rounded = Math.fround(want);
-  if (!Number.isFinite(rounded) || !Number.isFinite(got)) return Object.is(got, rounded) ? 0 : Math.abs(want) > LARGEST * (1 - 1e-6) ? 0 : Infinity;
+  if (!Number.isFinite(rounded) || !Number.isFinite(got))
+    return Object.is(got, rounded) ? 0 : Math.abs(want) > LARGEST * (1 - 1e-6) ? 0 : Infinity;
   return Math.abs(got - want) / ulp(want);
 }
 

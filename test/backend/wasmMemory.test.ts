@@ -95,7 +95,11 @@ describe("wasm memory", () => {
     const step = (): void => {
       const buffers = [backend.full(type, 1)];
       const x = { ...type, buffer: buffers[0], strides: [1, 50], offset: 0 };
-      buffers.push(backend.copy(type, x), backend.unary("exp", type, x), backend.matmul({ shape: [50, 50], dtype: "float32" }, x, { ...x, shape: [40, 50], strides: [50, 1] }));
+      buffers.push(
+        backend.copy(type, x),
+        backend.unary("exp", type, x),
+        backend.matmul({ shape: [50, 50], dtype: "float32" }, x, { ...x, shape: [40, 50], strides: [50, 1] }),
+      );
       for (const buffer of buffers) backend.free(buffer);
     };
     step();

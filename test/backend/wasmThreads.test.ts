@@ -18,11 +18,19 @@ function whole(type: ArrayType, buffer: Buffer): NDArray {
 
 /** Numbers that look random and are the same each time. */
 function put(backend: WasmBackend, type: ArrayType, seed: number): NDArray {
-  return whole(type, backend.upload(type, Float32Array.from({ length: sizeOf(type.shape) }, (_, i) => Math.sin(seed + i * 1.7) * 2)));
+  return whole(
+    type,
+    backend.upload(
+      type,
+      Float32Array.from({ length: sizeOf(type.shape) }, (_, i) => Math.sin(seed + i * 1.7) * 2),
+    ),
+  );
 }
 
-const bytesOf = (backend: WasmBackend, type: ArrayType, buffer: Buffer): Buffer & { data: number[] } =>
-  ({ bytes: buffer.bytes, data: [...new Uint32Array(backend.downloadSync(buffer, type).buffer)] });
+const bytesOf = (backend: WasmBackend, type: ArrayType, buffer: Buffer): Buffer & { data: number[] } => ({
+  bytes: buffer.bytes,
+  data: [...new Uint32Array(backend.downloadSync(buffer, type).buffer)],
+});
 
 /** One of each kind of kernel that threads share, large enough that they do. */
 function results(backend: WasmBackend): Record<string, number[]> {
@@ -31,13 +39,22 @@ function results(backend: WasmBackend): Record<string, number[]> {
   const [q, k, v] = [4, 5, 6].map((seed) => put(backend, float(3, 4, 50, 20), seed));
   const bias = put(backend, float(4, 50, 50), 7);
   const row = put(backend, float(100), 8);
-  const index = whole({ shape: [6000, 2], dtype: "int32" }, backend.upload({ shape: [6000, 2], dtype: "int32" }, Int32Array.from({ length: 12000 }, (_, i) => (i * 37) % 4001 - 1)));
+  const index = whole(
+    { shape: [6000, 2], dtype: "int32" },
+    backend.upload(
+      { shape: [6000, 2], dtype: "int32" },
+      Int32Array.from({ length: 12000 }, (_, i) => ((i * 37) % 4001) - 1),
+    ),
+  );
   const offsets = whole({ shape: [4], dtype: "int32" }, backend.upload({ shape: [4], dtype: "int32" }, Int32Array.of(0, 70, 71, 190)));
   const { attention, layerNorm, softmax } = backend.fused;
   const attended = attention?.forward(q, [q, k, v, bias], { scale: 0.2, causal: true });
   const normed = layerNorm?.forward(tall, [tall, row, row], { eps: 1e-5 });
   if (!attention || !attended || !layerNorm || !normed || !softmax) throw new Error("not served");
-  const back = attention.backward(q, whole(q, attended.out), attended.saved, [q, k, v, bias], [true, true, true, true], { scale: 0.2, causal: true });
+  const back = attention.backward(q, whole(q, attended.out), attended.saved, [q, k, v, bias], [true, true, true, true], {
+    scale: 0.2,
+    causal: true,
+  });
   const normBack = layerNorm.backward(tall, whole(tall, normed.out), normed.saved, [tall, row, row], [true, true, true], { eps: 1e-5 });
   const weight = put(backend, float(3, 300, 64), 9);
   const made: [string, ArrayType, Buffer | null][] = [
@@ -87,7 +104,10 @@ describe("wasm threads", () => {
 
   it("what cannot be had is an error with the number", async () => {
     for (const threads of [0, 1.5, 65, NaN]) {
-      const error = await wasm({ threads }).then(() => undefined, (reason: unknown) => reason);
+      const error = await wasm({ threads }).then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
       expect(error).to.be.instanceOf(BackendError);
       expect(String(error)).to.include(`threads: ${threads}`);
     }
@@ -108,7 +128,11 @@ async function pool(): Promise<Threads> {
   const module = new Module(limits);
   const thread = module.global("thread");
   module.export("trap", { begin: "i32", end: "i32" }, (f) => {
-    f.if(thread, () => f.do(unreachable), () => f.for(0, 20_000_000, 1, () => {}));
+    f.if(
+      thread,
+      () => f.do(unreachable),
+      () => f.for(0, 20_000_000, 1, () => {}),
+    );
   });
   module.export("who", { at: "i32", begin: "i32", end: "i32" }, (f, { at, begin, end }) => {
     f.for(begin, end, 1, (item) => {
@@ -116,7 +140,9 @@ async function pool(): Promise<Threads> {
       f.do(i32.store(i32.add(at, i32.shl(item, 2)), i32.add(thread, 1)));
     });
   });
-  module.export("fraction", { at: "i32", x: "f32", begin: "i32", end: "i32" }, (f, { at, x, begin }) => f.do(f32.store(i32.add(at, i32.shl(begin, 2)), x)));
+  module.export("fraction", { at: "i32", x: "f32", begin: "i32", end: "i32" }, (f, { at, x, begin }) =>
+    f.do(f32.store(i32.add(at, i32.shl(begin, 2)), x)),
+  );
   const memory = new engine.Memory(limits);
   const compiled = new engine.Module(module.bytes());
   const threads = await Threads.start(compiled, new engine.Instance(compiled, { env: { memory } }).exports as Exported, memory, 2);
@@ -134,7 +160,10 @@ describe("wasm thread pool", () => {
       threads.run("who", items, [4096], true);
       const by = [...(words.get(threads)?.subarray(1024, 1024 + items + 1) ?? [])];
       expect(by.pop(), "one item behind the last").to.equal(0);
-      expect(by.every((who) => who === 1 || who === 2), String(by)).to.equal(true);
+      expect(
+        by.every((who) => who === 1 || who === 2),
+        String(by),
+      ).to.equal(true);
       if (items === 40) expect(new Set(by).size).to.equal(2);
     }
     threads.stop();

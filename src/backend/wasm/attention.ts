@@ -30,9 +30,11 @@ export function attention(backend: WasmBackend): FusedKernel<Attributes> {
       if (!served(inputs, sizes)) return undefined;
       const { B, H, T } = sizes;
       const saved = backend.make({ shape: [B, H, T, 2], dtype: "float32" }, () => {});
-      const result = operands(backend, inputs, sizes, (given) => backend.make(out, (to) => {
-        launch(backend, "attention", sizes, attributes, B * H, (shape) => [to, ...given, backend.addressOf(saved), ...shape]);
-      }));
+      const result = operands(backend, inputs, sizes, (given) =>
+        backend.make(out, (to) => {
+          launch(backend, "attention", sizes, attributes, B * H, (shape) => [to, ...given, backend.addressOf(saved), ...shape]);
+        }),
+      );
       return { out: result, saved: [saved] };
     },
     backward: (g, out, [saved], inputs, needed, attributes) => {
@@ -41,13 +43,25 @@ export function attention(backend: WasmBackend): FusedKernel<Attributes> {
       const [dq, dk, dv] = [q, k, v].map((x) => backend.make({ shape: x.shape, dtype: "float32" }, () => {}));
       const plan = biasPlan(bias, needed[3] ?? false, sizes);
       const dBias = plan.wanted ? backend.make({ shape: plan.shape, dtype: "float32" }, () => {}) : null;
-      operands(backend, inputs, sizes, (given) => withRows(backend, g, (gAt) => backend.contiguous([out], (outAt) => {
-        const to = [dq, dk, dv].map((buffer) => backend.addressOf(buffer));
-        launch(backend, "attentionCotangent", sizes, attributes, plan.items, (shape) => [
-          ...to, dBias ? backend.addressOf(dBias) : 0, ...gAt, outAt, ...given, backend.addressOf(saved), ...shape,
-          plan.itemStep, plan.repeats, plan.repeatStep,
-        ]);
-      })));
+      operands(backend, inputs, sizes, (given) =>
+        withRows(backend, g, (gAt) =>
+          backend.contiguous([out], (outAt) => {
+            const to = [dq, dk, dv].map((buffer) => backend.addressOf(buffer));
+            launch(backend, "attentionCotangent", sizes, attributes, plan.items, (shape) => [
+              ...to,
+              dBias ? backend.addressOf(dBias) : 0,
+              ...gAt,
+              outAt,
+              ...given,
+              backend.addressOf(saved),
+              ...shape,
+              plan.itemStep,
+              plan.repeats,
+              plan.repeatStep,
+            ]);
+          }),
+        ),
+      );
       const kept = [dq, dk, dv].map((buffer, i) => (needed[i] ? buffer : release(backend, buffer)));
       return bias ? [...kept, dBias && summed(backend, dBias, plan.shape, bias)] : kept;
     },
@@ -73,18 +87,32 @@ function withRows<T>(backend: WasmBackend, x: NDArray, use: (given: readonly num
 }
 
 /** The kernel's arguments for q, k, v and the bias, which stretches to [B, H, T, S]; 0 where there is none. */
-function operands<R>(backend: WasmBackend, [q, k, v, bias]: readonly NDArray[], { B, H, T, S }: Sizes, use: (given: readonly number[]) => R): R {
-  return withRows(backend, q, (qs) => withRows(backend, k, (ks) => withRows(backend, v, (vs) => {
-    if (!bias) return use([...qs, ...ks, ...vs, 0, 0, 0, 0]);
-    const shape = [B, H, T, S];
-    const strides = broadcastStrides(bias.shape, bias.strides, shape);
-    const { dtype, buffer, offset } = bias;
-    return withRows(backend, { shape, dtype, buffer, strides, offset }, (bs) => use([...qs, ...ks, ...vs, ...bs]));
-  })));
+function operands<R>(
+  backend: WasmBackend,
+  [q, k, v, bias]: readonly NDArray[],
+  { B, H, T, S }: Sizes,
+  use: (given: readonly number[]) => R,
+): R {
+  return withRows(backend, q, (qs) =>
+    withRows(backend, k, (ks) =>
+      withRows(backend, v, (vs) => {
+        if (!bias) return use([...qs, ...ks, ...vs, 0, 0, 0, 0]);
+        const shape = [B, H, T, S];
+        const strides = broadcastStrides(bias.shape, bias.strides, shape);
+        const { dtype, buffer, offset } = bias;
+        return withRows(backend, { shape, dtype, buffer, strides, offset }, (bs) => use([...qs, ...ks, ...vs, ...bs]));
+      }),
+    ),
+  );
 }
 
 function launch(
-  backend: WasmBackend, kernel: string, { H, T, S, D, B }: Sizes, { scale, causal }: Attributes, items: number, given: (shape: readonly number[]) => number[],
+  backend: WasmBackend,
+  kernel: string,
+  { H, T, S, D, B }: Sizes,
+  { scale, causal }: Attributes,
+  items: number,
+  given: (shape: readonly number[]) => number[],
 ): void {
   const backward = kernel !== "attention";
   const block = Math.min(T, causal ? CAUSAL_BLOCK : BLOCK);

@@ -39,27 +39,43 @@ function ofRow(backend: WasmBackend, name: string): FusedKernel<null> {
     backward: (g, out, _saved, [x], [needed]) => {
       if (!needed) return [null];
       const kernel = `${name}Cotangent`;
-      return [backend.contiguous([g, out], (slope, y) => backend.make(x, (to) => backend.start(kernel, ...size(x), to, slope, y, widthOf(x))))];
+      return [
+        backend.contiguous([g, out], (slope, y) => backend.make(x, (to) => backend.start(kernel, ...size(x), to, slope, y, widthOf(x)))),
+      ];
     },
   };
 }
 
 function crossEntropy(backend: WasmBackend): FusedKernel<{ ignoreIndex: number }> {
   return {
-    forward: (out, [logits, target], { ignoreIndex }) => backend.contiguous([logits, target], (x, classes) => {
-      const [rows, columns] = logits.shape;
-      const kept = backend.make({ shape: [rows, 2], dtype: "float32" }, () => {});
-      const loss = backend.make(out, (to) => {
-        backend.start("crossEntropy", rows, 8 * rows * columns, to, x, classes, backend.addressOf(kept), ignoreIndex, columns);
-      });
-      return { out: loss, saved: [kept] };
-    }),
+    forward: (out, [logits, target], { ignoreIndex }) =>
+      backend.contiguous([logits, target], (x, classes) => {
+        const [rows, columns] = logits.shape;
+        const kept = backend.make({ shape: [rows, 2], dtype: "float32" }, () => {});
+        const loss = backend.make(out, (to) => {
+          backend.start("crossEntropy", rows, 8 * rows * columns, to, x, classes, backend.addressOf(kept), ignoreIndex, columns);
+        });
+        return { out: loss, saved: [kept] };
+      }),
     backward: (g, _out, [kept], [logits, target], [needed], { ignoreIndex }) => {
       if (!needed) return [null, null];
       const [rows, columns] = logits.shape;
-      const slope = backend.contiguous([g, logits, target], (slopes, x, classes) => backend.make(logits, (to) => {
-        backend.start("crossEntropyCotangent", rows, 8 * rows * columns, to, slopes, x, classes, backend.addressOf(kept), ignoreIndex, columns);
-      }));
+      const slope = backend.contiguous([g, logits, target], (slopes, x, classes) =>
+        backend.make(logits, (to) => {
+          backend.start(
+            "crossEntropyCotangent",
+            rows,
+            8 * rows * columns,
+            to,
+            slopes,
+            x,
+            classes,
+            backend.addressOf(kept),
+            ignoreIndex,
+            columns,
+          );
+        }),
+      );
       return [slope, null];
     },
   };
@@ -68,24 +84,30 @@ function crossEntropy(backend: WasmBackend): FusedKernel<{ ignoreIndex: number }
 /** Layer norm with its bias, or RMS norm without. Saved: [R, 2], each row's mean and scale. */
 function norm(backend: WasmBackend, name: string): FusedKernel<{ eps: number }> {
   return {
-    forward: (out, [x, weight, bias], { eps }) => backend.contiguous([x, weight, bias ?? weight], (from, w, b) => {
-      const [columns, n] = [widthOf(x), sizeOf(x.shape)];
-      const saved = backend.make({ shape: [n / columns, 2], dtype: "float32" }, () => {});
-      const result = backend.make(out, (to) => backend.start(name, n / columns, 2 * n, to, backend.addressOf(saved), from, w, b, eps, columns));
-      return { out: result, saved: [saved] };
-    }),
-    backward: (g, _out, [saved], [x, weight, bias], needed) => backend.contiguous([g, x, weight], (slope, from, w) => {
-      const [columns, n] = [widthOf(x), sizeOf(x.shape)];
-      const kept = backend.addressOf(saved);
-      const dx = needed[0] ? backend.make(x, (to) => backend.start(`${name}Cotangent`, n / columns, 3 * n, to, slope, from, w, kept, columns)) : null;
-      if (!needed[1] && !needed[2]) return [dx, null, ...(bias ? [null] : [])];
-      const dw = backend.make(weight, () => {});
-      const db = backend.make(weight, () => {});
-      const [toWeight, toBias] = [backend.addressOf(dw), backend.addressOf(db)];
-      backend.start(`${name}WeightCotangent`, Math.ceil(columns / 8), 2 * n, toWeight, toBias, slope, from, kept, n / columns, columns);
-      const both = [dw, db].map((buffer, i) => (needed[i + 1] ? buffer : release(backend, buffer)));
-      return [dx, both[0], ...(bias ? [both[1]] : [])];
-    }),
+    forward: (out, [x, weight, bias], { eps }) =>
+      backend.contiguous([x, weight, bias ?? weight], (from, w, b) => {
+        const [columns, n] = [widthOf(x), sizeOf(x.shape)];
+        const saved = backend.make({ shape: [n / columns, 2], dtype: "float32" }, () => {});
+        const result = backend.make(out, (to) =>
+          backend.start(name, n / columns, 2 * n, to, backend.addressOf(saved), from, w, b, eps, columns),
+        );
+        return { out: result, saved: [saved] };
+      }),
+    backward: (g, _out, [saved], [x, weight, bias], needed) =>
+      backend.contiguous([g, x, weight], (slope, from, w) => {
+        const [columns, n] = [widthOf(x), sizeOf(x.shape)];
+        const kept = backend.addressOf(saved);
+        const dx = needed[0]
+          ? backend.make(x, (to) => backend.start(`${name}Cotangent`, n / columns, 3 * n, to, slope, from, w, kept, columns))
+          : null;
+        if (!needed[1] && !needed[2]) return [dx, null, ...(bias ? [null] : [])];
+        const dw = backend.make(weight, () => {});
+        const db = backend.make(weight, () => {});
+        const [toWeight, toBias] = [backend.addressOf(dw), backend.addressOf(db)];
+        backend.start(`${name}WeightCotangent`, Math.ceil(columns / 8), 2 * n, toWeight, toBias, slope, from, kept, n / columns, columns);
+        const both = [dw, db].map((buffer, i) => (needed[i + 1] ? buffer : release(backend, buffer)));
+        return [dx, both[0], ...(bias ? [both[1]] : [])];
+      }),
   };
 }
 
@@ -99,13 +121,15 @@ const cost: Record<Activation, number> = { relu: 0.5, gelu: 6, geluTanh: 4, silu
 
 function activation(backend: WasmBackend): FusedKernel<{ activation: Activation }> {
   const launch = (x: NDArray, bias: NDArray | undefined, g: NDArray, name: Activation, suffix: string): Buffer =>
-    backend.contiguous([x, g, bias ?? x], (from, slope, biases) => backend.make(x, (to) => {
-      const [columns, n] = [widthOf(x), sizeOf(x.shape)];
-      const work = cost[name] * n;
-      if (!bias) return backend.start(`${name}Activation${suffix}`, Math.ceil(n / 4), work, to, from, slope);
-      const group = n / sizeOf(bias.shape);
-      backend.start(`${name}Bias${suffix}`, n / columns, work, to, from, biases, slope, columns, group);
-    }));
+    backend.contiguous([x, g, bias ?? x], (from, slope, biases) =>
+      backend.make(x, (to) => {
+        const [columns, n] = [widthOf(x), sizeOf(x.shape)];
+        const work = cost[name] * n;
+        if (!bias) return backend.start(`${name}Activation${suffix}`, Math.ceil(n / 4), work, to, from, slope);
+        const group = n / sizeOf(bias.shape);
+        backend.start(`${name}Bias${suffix}`, n / columns, work, to, from, biases, slope, columns, group);
+      }),
+    );
   return {
     forward: (_out, [x, bias], attributes) => ({ out: launch(x, bias, x, attributes.activation, ""), saved: [] }),
     backward: (g, _out, _saved, [x, bias], needed, attributes) => {
@@ -137,6 +161,21 @@ function adam(backend: WasmBackend, step: AdamStep): void {
   for (const [i, parameter] of step.parameters.entries()) {
     const n = sizeOf(parameter.shape);
     const arrays = [parameter, step.gradients[i], step.first[i], step.second[i]].map((x) => backend.address(x));
-    backend.start("adam", Math.ceil(n / 4), 2 * n, ...arrays, scale, lr, beta1, 1 - beta1, beta2, 1 - beta2, eps, step.weightDecay[i], correction1, correction2);
+    backend.start(
+      "adam",
+      Math.ceil(n / 4),
+      2 * n,
+      ...arrays,
+      scale,
+      lr,
+      beta1,
+      1 - beta1,
+      beta2,
+      1 - beta2,
+      eps,
+      step.weightDecay[i],
+      correction1,
+      correction2,
+    );
   }
 }

@@ -89,7 +89,8 @@ function load<R extends ValueType>(result: R, ...opcode: number[]) {
 }
 
 function store<T extends ValueType>(lift: Lift, ...opcode: number[]) {
-  return (address: I32, value: Operand<T>, offset = 0): Statement => expr("void", address.code, codeOf(value, lift), ...opcode, ...access(offset));
+  return (address: I32, value: Operand<T>, offset = 0): Statement =>
+    expr("void", address.code, codeOf(value, lift), ...opcode, ...access(offset));
 }
 
 const I = constant.i32;

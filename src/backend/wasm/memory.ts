@@ -115,7 +115,8 @@ export class Heap {
     const merged: Block[] = [];
     for (const block of blocks) {
       const last = merged.at(-1);
-      if (last && last.address + last.bytes === block.address) merged[merged.length - 1] = { address: last.address, bytes: last.bytes + block.bytes };
+      if (last && last.address + last.bytes === block.address)
+        merged[merged.length - 1] = { address: last.address, bytes: last.bytes + block.bytes };
       else merged.push(block);
     }
     const last = merged.at(-1);

@@ -38,7 +38,10 @@ export function* matmulPlan(backend: WasmBackend, to: number, out: ArrayType, x:
   const lead = out.shape.slice(0, -2);
   const [xRow, xColumn] = x.strides.slice(-2).map(bytes);
   const [yRow, yColumn] = y.strides.slice(-2).map(bytes);
-  const { sizes, steps } = mergeAxes(lead, [{ strides: x.strides.slice(0, -2), offset: 0 }, { strides: y.strides.slice(0, -2), offset: 0 }]);
+  const { sizes, steps } = mergeAxes(lead, [
+    { strides: x.strides.slice(0, -2), offset: 0 },
+    { strides: y.strides.slice(0, -2), offset: 0 },
+  ]);
   const batch = sizes[sizes.length - 1];
   const [xBatch, yBatch] = steps[steps.length - 1].map(bytes);
   const size = 4 * m * n;
@@ -46,7 +49,8 @@ export function* matmulPlan(backend: WasmBackend, to: number, out: ArrayType, x:
   let index = 0;
   for (const [dx, dy] of places(sizes.slice(0, -1), steps)) {
     const common = {
-      k, n,
+      k,
+      n,
       a: { at: xAt + bytes(dx), batch: xBatch, row: xRow, column: xColumn },
       b: { at: yAt + bytes(dy), batch: yBatch, row: yRow, column: yColumn },
     };
@@ -70,7 +74,13 @@ function* places(sizes: readonly number[], steps: readonly (readonly number[])[]
 
 /** `use` with B packed into panels, [N / 8, K, 8] for each of `batch` matrices, or as it is where packing does not pay. */
 export function packed(
-  backend: WasmBackend, b: Matrix, batch: number, k: number, n: number, rows: number, use: (b: Matrix, batchBytes: number) => void,
+  backend: WasmBackend,
+  b: Matrix,
+  batch: number,
+  k: number,
+  n: number,
+  rows: number,
+  use: (b: Matrix, batchBytes: number) => void,
 ): void {
   if (rows < PACK_FROM_ROWS && b.column === 4) return use({ ...b, panel: 4 * NR }, b.batch);
   const matrices = b.batch === 0 ? 1 : batch;
@@ -93,7 +103,28 @@ export function multiply(backend: WasmBackend, product: Product): void {
   const { rows, columns } = blocks(batch, m, n, backend.threads);
   const items = batch * Math.ceil(m / rows) * Math.ceil(n / columns);
   backend.scratch(GEMM_SCRATCH * backend.threads, (scratch) => {
-    backend.start("matmul", items, work, c.at, c.batch, c.row, a.at, a.batch, a.row, a.column, b.at, b.batch, b.row, b.panel ?? 0, m, n, k, rows, columns, scratch);
+    backend.start(
+      "matmul",
+      items,
+      work,
+      c.at,
+      c.batch,
+      c.row,
+      a.at,
+      a.batch,
+      a.row,
+      a.column,
+      b.at,
+      b.batch,
+      b.row,
+      b.panel ?? 0,
+      m,
+      n,
+      k,
+      rows,
+      columns,
+      scratch,
+    );
   });
 }
 

@@ -15,7 +15,14 @@ import { startThread } from "./platform.ts";
 import type { CompiledModule, Exported, LinearMemory, Thread } from "./platform.ts";
 
 /** Words of the control block. */
-const TICKET = 16, DONE = 32, CHUNKS = 48, KERNEL = 49, ITEMS = 50, ARGUMENTS = 51, FAILED = 52, BUSY = 64;
+const TICKET = 16,
+  DONE = 32,
+  CHUNKS = 48,
+  KERNEL = 49,
+  ITEMS = 50,
+  ARGUMENTS = 51,
+  FAILED = 52,
+  BUSY = 64;
 /** Arguments as float64, which holds every i32 and f32, after the words. */
 const ARGUMENT_BYTES = 1024;
 /** The heap begins behind the control block. */
@@ -90,7 +97,10 @@ export class Threads {
   /** `count` threads, the caller's among them, each with its own instance of `module`. */
   static async start(module: CompiledModule, kernels: Exported, memory: LinearMemory, count: number): Promise<Threads> {
     const threads = new Threads(kernels, memory, count);
-    const died = (thread: number) => (reason: string): void => void (threads.#death ??= `worker ${thread} died (${reason})`);
+    const died =
+      (thread: number) =>
+      (reason: string): void =>
+        void (threads.#death ??= `worker ${thread} died (${reason})`);
     const others = Array.from({ length: count - 1 }, (_, i) => startThread(workerSource, { module, memory, thread: i + 1 }, died(i + 1)));
     threads.#threads.push(...(await Promise.all(others)));
     return threads;

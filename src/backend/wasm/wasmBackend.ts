@@ -41,11 +41,14 @@ const vectors = (n: number): number => Math.ceil(n / 4);
 export class WasmBackend extends CpuBackend {
   override readonly name: string = "wasm";
   override readonly description: string;
-  override readonly fused: FusedKernels = fusedKernels(this, referenceFused({
-    launch: (name, out, inputs, kernel) => this.launch(name, out, inputs, kernel),
-    update: (name, inputs, kernel) => this.update(name, inputs, kernel),
-    free: (buffer) => this.free(buffer),
-  }));
+  override readonly fused: FusedKernels = fusedKernels(
+    this,
+    referenceFused({
+      launch: (name, out, inputs, kernel) => this.launch(name, out, inputs, kernel),
+      update: (name, inputs, kernel) => this.update(name, inputs, kernel),
+      free: (buffer) => this.free(buffer),
+    }),
+  );
   readonly #heap: Heap;
   readonly #threads: Threads;
 
@@ -169,7 +172,8 @@ export class WasmBackend extends CpuBackend {
     const right = stretched(y, out.shape);
     const { sizes, steps } = mergeAxes(out.shape, [{ strides: stridesOf(out.shape), offset: 0 }, left, right]);
     const inner = alongOf(steps[steps.length - 1]);
-    if (inner && sizes.length <= 3) return this.make(out, (to) => this.#binaryPattern(`${op}_${inner}`, sizes, steps, to, this.address(x), this.address(y)));
+    if (inner && sizes.length <= 3)
+      return this.make(out, (to) => this.#binaryPattern(`${op}_${inner}`, sizes, steps, to, this.address(x), this.address(y)));
     if (!inner && sizes.length === 1) return super.binary(op, out, x, y);
     const whole = sizeOf(out.shape);
     return this.contiguous([left, right], (a, b) => this.make(out, (to) => this.start(`${op}_vv`, vectors(whole), whole, to, a, b)));
@@ -215,9 +219,13 @@ export class WasmBackend extends CpuBackend {
     const length = sizeOf(axes.map((axis) => x.shape[axis]));
     const count = sizeOf(out.shape);
     if (!isContiguous(rowsLast.shape, rowsLast.strides) && isContiguous(rowsFirst.shape, rowsFirst.strides)) {
-      return this.make(out, (to) => this.start(`${op}Columns`, Math.ceil(count / 16), (count * length) / 2, to, this.address(x), length, count));
+      return this.make(out, (to) =>
+        this.start(`${op}Columns`, Math.ceil(count / 16), (count * length) / 2, to, this.address(x), length, count),
+      );
     }
-    return this.contiguous([rowsLast], (from) => this.make(out, (to) => this.start(`${op}Rows`, count, (count * length) / 2, to, from, length)));
+    return this.contiguous([rowsLast], (from) =>
+      this.make(out, (to) => this.start(`${op}Rows`, count, (count * length) / 2, to, from, length)),
+    );
   }
 
   // Products
@@ -234,13 +242,23 @@ export class WasmBackend extends CpuBackend {
     const [rows, columns] = out.shape;
     const inner = x.shape[1];
     const bounds = this.#bounds(offsets);
-    const weights: Matrix = { at: this.address(weight), batch: 4 * weight.strides[0], row: 4 * weight.strides[1], column: 4 * weight.strides[2] };
+    const weights: Matrix = {
+      at: this.address(weight),
+      batch: 4 * weight.strides[0],
+      row: 4 * weight.strides[1],
+      column: 4 * weight.strides[2],
+    };
     return this.make(out, (to) => {
       this.#zeros(to, 0, bounds[0] * columns);
       this.#zeros(to, bounds[bounds.length - 1] * columns, rows * columns);
       packed(this, weights, bounds.length - 1, inner, columns, Math.ceil(rows / (bounds.length - 1)), (b, bBatch) => {
         for (let e = 0; e + 1 < bounds.length; e++) {
-          const a: Matrix = { at: this.address(x) + 4 * bounds[e] * x.strides[0], batch: 0, row: 4 * x.strides[0], column: 4 * x.strides[1] };
+          const a: Matrix = {
+            at: this.address(x) + 4 * bounds[e] * x.strides[0],
+            batch: 0,
+            row: 4 * x.strides[0],
+            column: 4 * x.strides[1],
+          };
           const c = { at: to + 4 * bounds[e] * columns, batch: 0, row: 4 * columns };
           multiply(this, { batch: 1, m: bounds[e + 1] - bounds[e], n: columns, k: inner, a, c, b: { ...b, at: b.at + e * bBatch } });
         }
@@ -310,7 +328,23 @@ export class WasmBackend extends CpuBackend {
   }
 
   #copyTo(to: number, { sizes: [n0, n1, rows, columns], out, x: from }: CopyPlan, x: NDArray): void {
-    this.start("copy", n0 * n1, n0 * n1 * rows * columns, to, out[2], this.address(x), rows, columns, from[2], from[3], n1, out[0], out[1], from[0], from[1]);
+    this.start(
+      "copy",
+      n0 * n1,
+      n0 * n1 * rows * columns,
+      to,
+      out[2],
+      this.address(x),
+      rows,
+      columns,
+      from[2],
+      from[3],
+      n1,
+      out[0],
+      out[1],
+      from[0],
+      from[1],
+    );
   }
 
   // Rows by index
@@ -328,18 +362,22 @@ export class WasmBackend extends CpuBackend {
   #gather(out: ArrayType, x: NDArray, index: NDArray, sources: number): Buffer {
     const columns = sizeOf(x.shape.slice(1));
     const rows = sizeOf(out.shape) / columns;
-    return this.contiguous([x, index], (from, places) => this.make(out, (to) => {
-      this.start("gatherRows", rows, rows * sources * (columns / 2 + 5), to, from, places, x.shape[0], sources, columns);
-    }));
+    return this.contiguous([x, index], (from, places) =>
+      this.make(out, (to) => {
+        this.start("gatherRows", rows, rows * sources * (columns / 2 + 5), to, from, places, x.shape[0], sources, columns);
+      }),
+    );
   }
 
   override addRows(out: ArrayType, g: NDArray, index: NDArray): Buffer {
     if (g.dtype !== "float32" || sizeOf(out.shape) === 0) return super.addRows(out, g, index);
     const columns = sizeOf(out.shape.slice(1));
     const count = sizeOf(index.shape);
-    return this.contiguous([g, index], (from, places) => this.make(out, (to) => {
-      this.start("addRows", out.shape[0], count * columns, to, from, places, count, columns);
-    }));
+    return this.contiguous([g, index], (from, places) =>
+      this.make(out, (to) => {
+        this.start("addRows", out.shape[0], count * columns, to, from, places, count, columns);
+      }),
+    );
   }
 }
 
@@ -383,5 +421,9 @@ function read({ dtype, buffer, offset }: NDArray, shape: Shape, strides: readonl
 }
 
 function permuted(x: NDArray, axes: readonly number[]): NDArray {
-  return read(x, axes.map((axis) => x.shape[axis]), axes.map((axis) => x.strides[axis]));
+  return read(
+    x,
+    axes.map((axis) => x.shape[axis]),
+    axes.map((axis) => x.strides[axis]),
+  );
 }

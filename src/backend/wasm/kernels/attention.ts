@@ -18,19 +18,21 @@ import { GEMM_SCRATCH, NR } from "./matmul.ts";
 import type { Products } from "./matmul.ts";
 import { exponentials, scaleRow, shareOf } from "./rows.ts";
 
+// prettier-ignore
 const SHAPE = {
   heads: "i32", queries: "i32", keys: "i32", width: "i32", scale: "f32", causal: "i32", block: "i32", scratch: "i32", scratchBytes: "i32",
 } as const;
+// prettier-ignore
 const OPERANDS = {
   q: "i32", qBatch: "i32", qHead: "i32", qRow: "i32", k: "i32", kBatch: "i32", kHead: "i32", kRow: "i32",
   v: "i32", vBatch: "i32", vHead: "i32", vRow: "i32", bias: "i32", biasBatch: "i32", biasHead: "i32", biasRow: "i32", kept: "i32",
 } as const;
 const FORWARD = { out: "i32", ...OPERANDS, ...SHAPE, begin: "i32", end: "i32" } as const;
+// prettier-ignore
 const BACKWARD = {
   dq: "i32", dk: "i32", dv: "i32", dBias: "i32", g: "i32", gBatch: "i32", gHead: "i32", gRow: "i32", out: "i32", ...OPERANDS, ...SHAPE,
   itemStep: "i32", repeats: "i32", repeatStep: "i32", begin: "i32", end: "i32",
 } as const;
-
 
 const padded = (n: I32): I32 => i32.and(i32.add(n, NR - 1), -NR);
 
@@ -59,11 +61,15 @@ function at(f: Body, base: I32, batchStride: I32, headStride: I32, batch: I32, h
 
 /** s scale + bias over a row of scores, in place. */
 function finishScores(f: Body, row: I32, bytes: I32, scale: V128, hasBias: I32, bias: I32): void {
-  f.if(hasBias, () => {
-    forVectors(f, bytes, (j, tail) => {
-      store(f, i32.add(row, j), f32x4.add(f32x4.mul(v128.load(i32.add(row, j)), scale), v128.load(i32.add(bias, j))), tail);
-    });
-  }, () => scaleRow(f, row, bytes, scale));
+  f.if(
+    hasBias,
+    () => {
+      forVectors(f, bytes, (j, tail) => {
+        store(f, i32.add(row, j), f32x4.add(f32x4.mul(v128.load(i32.add(row, j)), scale), v128.load(i32.add(bias, j))), tail);
+      });
+    },
+    () => scaleRow(f, row, bytes, scale),
+  );
 }
 
 /** Zeros from one byte of a row to another. */
@@ -75,7 +81,11 @@ export function attentionKernels(m: Module, arithmetic: Arithmetic, { gemm, pack
   const { madd, thread } = arithmetic;
 
   /** What both ways share: the operands of one head, and its blocks of queries. */
-  const forBlocks = (f: Body, p: { readonly queries: I32; readonly block: I32; readonly causal: I32; readonly keys: I32 }, body: (first: I32, rows: I32, limit: I32) => void): void => {
+  const forBlocks = (
+    f: Body,
+    p: { readonly queries: I32; readonly block: I32; readonly causal: I32; readonly keys: I32 },
+    body: (first: I32, rows: I32, limit: I32) => void,
+  ): void => {
     f.for(0, p.queries, p.block, (first) => {
       const left = f.let(i32.sub(p.queries, first));
       const rows = f.let(i32.select(i32.ltU(left, p.block), left, p.block));
@@ -101,9 +111,17 @@ export function attentionKernels(m: Module, arithmetic: Arithmetic, { gemm, pack
       const q = at(f, p.q, p.qBatch, p.qHead, batch, head);
       const bias = at(f, p.bias, p.biasBatch, p.biasHead, batch, head);
       f.call(packAll, { to: keyPanels, b: at(f, p.k, p.kBatch, p.kHead, batch, head), kStride: 4, nStride: p.kRow, k: p.width, n: p.keys });
-      f.call(packAll, { to: valuePanels, b: at(f, p.v, p.vBatch, p.vHead, batch, head), kStride: p.vRow, nStride: 4, k: p.keys, n: p.width });
+      f.call(packAll, {
+        to: valuePanels,
+        b: at(f, p.v, p.vBatch, p.vHead, batch, head),
+        kStride: p.vRow,
+        nStride: 4,
+        k: p.keys,
+        n: p.width,
+      });
       const rowOfItem = f.let(i32.mul(item, p.queries));
       forBlocks(f, p, (first, rows, limit) => {
+        // prettier-ignore
         f.call(gemm, {
           c: scores, cRow: scoreRow, a: i32.add(q, i32.mul(first, p.qRow)), aRow: p.qRow, aColumn: 4,
           b: keyPanels, bRow: 4 * NR, bPanel: panel, m: rows, n: limit, k: p.width, scratch: gemmScratch, add: 0,
@@ -120,6 +138,7 @@ export function attentionKernels(m: Module, arithmetic: Arithmetic, { gemm, pack
           const kept = f.let(i32.add(p.kept, i32.shl(i32.add(rowOfItem, t), 3)));
           f.do(f32.store(kept, f32x4.lane(shift, 0)), f32.store(kept, f32x4.lane(share, 0), 4));
         });
+        // prettier-ignore
         f.call(gemm, {
           c: i32.add(p.out, i32.mul(i32.add(rowOfItem, first), outRow)), cRow: outRow, a: scores, aRow: scoreRow, aColumn: 4,
           b: valuePanels, bRow: 4 * NR, bPanel: i32.mul(p.keys, 4 * NR), m: rows, n: p.width, k: limit, scratch: gemmScratch, add: 0,
@@ -160,13 +179,30 @@ export function attentionKernels(m: Module, arithmetic: Arithmetic, { gemm, pack
         clear(f, dk, i32.const(0), keyBytes);
         clear(f, dv, i32.const(0), keyBytes);
         f.call(packAll, { to: keyPanels, b: k, kStride: 4, nStride: p.kRow, k: p.width, n: p.keys });
-        f.call(packAll, { to: valuePanels, b: at(f, p.v, p.vBatch, p.vHead, batch, head), kStride: 4, nStride: p.vRow, k: p.width, n: p.keys });
+        f.call(packAll, {
+          to: valuePanels,
+          b: at(f, p.v, p.vBatch, p.vHead, batch, head),
+          kStride: 4,
+          nStride: p.vRow,
+          k: p.width,
+          n: p.keys,
+        });
         f.call(packAll, { to: keysDown, b: k, kStride: p.kRow, nStride: 4, k: p.keys, n: p.width });
         const rowOfPair = f.let(i32.mul(pair, p.queries));
         forBlocks(f, p, (first, rows, limit) => {
           const qBlock = f.let(i32.add(q, i32.mul(first, p.qRow)));
           const gBlock = f.let(i32.add(g, i32.mul(first, p.gRow)));
-          const across = { cRow: scoreRow, aColumn: 4, bRow: 4 * NR, bPanel: panel, m: rows, n: limit, k: p.width, scratch: gemmScratch, add: 0 };
+          const across = {
+            cRow: scoreRow,
+            aColumn: 4,
+            bRow: 4 * NR,
+            bPanel: panel,
+            m: rows,
+            n: limit,
+            k: p.width,
+            scratch: gemmScratch,
+            add: 0,
+          };
           f.call(gemm, { ...across, c: probs, a: qBlock, aRow: p.qRow, b: keyPanels });
           f.call(gemm, { ...across, c: slopes, a: gBlock, aRow: p.gRow, b: valuePanels });
           f.for(0, rows, 1, (r) => {
@@ -189,9 +225,20 @@ export function attentionKernels(m: Module, arithmetic: Arithmetic, { gemm, pack
             });
             for (const base of [prob, slope]) clear(f, base, bytes, i32.shl(limit, 2));
           });
-          const down = { cRow: width4, aRow: 4, aColumn: scoreRow, bPanel: 4 * NR, m: limit, n: p.width, k: rows, scratch: gemmScratch, add: 1 };
+          const down = {
+            cRow: width4,
+            aRow: 4,
+            aColumn: scoreRow,
+            bPanel: 4 * NR,
+            m: limit,
+            n: p.width,
+            k: rows,
+            scratch: gemmScratch,
+            add: 1,
+          };
           f.call(gemm, { ...down, c: dv, a: probs, b: gBlock, bRow: p.gRow });
           f.call(gemm, { ...down, c: dk, a: slopes, b: qBlock, bRow: p.qRow });
+          // prettier-ignore
           f.call(gemm, {
             c: i32.add(p.dq, i32.mul(i32.add(rowOfPair, first), width4)), cRow: width4, a: slopes, aRow: scoreRow, aColumn: 4,
             b: keysDown, bRow: 4 * NR, bPanel: i32.mul(p.keys, 4 * NR), m: rows, n: p.width, k: limit, scratch: gemmScratch, add: 0,
@@ -207,7 +254,8 @@ function rowDot(f: Body, xAt: I32, yAt: I32, bytes: I32): Local<"v128"> {
   const [x, y] = [f.let(xAt), f.let(yAt)];
   const sum = f.local("v128");
   f.set(sum, ZERO);
-  forVectors(f, bytes, (j, tail) => f.set(sum, f32x4.add(sum, within(f32x4.mul(v128.load(i32.add(x, j)), v128.load(i32.add(y, j))), ZERO, tail))));
+  forVectors(f, bytes, (j, tail) =>
+    f.set(sum, f32x4.add(sum, within(f32x4.mul(v128.load(i32.add(x, j)), v128.load(i32.add(y, j))), ZERO, tail))),
+  );
   return sumLanes(f, sum);
 }
-

@@ -76,7 +76,9 @@ function reader(f: Parameters<typeof forVectors>[0], along: string, address: I32
 
 function unaryKernel(m: Module, { madd }: Arithmetic, name: string, of: (s: Scribe, x: V128) => V128): void {
   m.export(name, FLAT, (f, { out, x, begin, end }) => {
-    f.for(i32.shl(begin, 4), i32.shl(end, 4), 16, (at) => f.do(v128.store(i32.add(out, at), of({ f, madd }, f.let(v128.load(i32.add(x, at)))))));
+    f.for(i32.shl(begin, 4), i32.shl(end, 4), 16, (at) =>
+      f.do(v128.store(i32.add(out, at), of({ f, madd }, f.let(v128.load(i32.add(x, at)))))),
+    );
   });
 }
 

@@ -5,23 +5,27 @@ import { ZERO, forVectors, store } from "./loops.ts";
 
 export function indexKernels(m: Module): void {
   // out[m] = the sum over j of x[index[m, j]]
-  m.export("gatherRows", { out: "i32", x: "i32", index: "i32", n: "i32", sources: "i32", columns: "i32", begin: "i32", end: "i32" }, (f, p) => {
-    const bytes = f.let(i32.shl(p.columns, 2));
-    const indexRow = f.let(i32.shl(p.sources, 2));
-    f.for(p.begin, p.end, 1, (item) => {
-      const out = f.let(i32.add(p.out, i32.mul(item, bytes)));
-      const index = f.let(i32.add(p.index, i32.mul(item, indexRow)));
-      forVectors(f, bytes, (at, tail) => {
-        const sum = f.local("v128");
-        f.set(sum, ZERO);
-        f.for(0, indexRow, 4, (j) => {
-          const row = f.let(i32.load(i32.add(index, j)));
-          f.if(i32.ltU(row, p.n), () => f.set(sum, f32x4.add(sum, v128.load(i32.add(p.x, i32.add(i32.mul(row, bytes), at))))));
+  m.export(
+    "gatherRows",
+    { out: "i32", x: "i32", index: "i32", n: "i32", sources: "i32", columns: "i32", begin: "i32", end: "i32" },
+    (f, p) => {
+      const bytes = f.let(i32.shl(p.columns, 2));
+      const indexRow = f.let(i32.shl(p.sources, 2));
+      f.for(p.begin, p.end, 1, (item) => {
+        const out = f.let(i32.add(p.out, i32.mul(item, bytes)));
+        const index = f.let(i32.add(p.index, i32.mul(item, indexRow)));
+        forVectors(f, bytes, (at, tail) => {
+          const sum = f.local("v128");
+          f.set(sum, ZERO);
+          f.for(0, indexRow, 4, (j) => {
+            const row = f.let(i32.load(i32.add(index, j)));
+            f.if(i32.ltU(row, p.n), () => f.set(sum, f32x4.add(sum, v128.load(i32.add(p.x, i32.add(i32.mul(row, bytes), at))))));
+          });
+          store(f, i32.add(out, at), sum, tail);
         });
-        store(f, i32.add(out, at), sum, tail);
       });
-    });
-  });
+    },
+  );
   // out[index[i]] += g[i]. Item: one row of the result; each thread reads all indices and takes those of its own rows, in order.
   m.export("addRows", { out: "i32", g: "i32", index: "i32", count: "i32", columns: "i32", begin: "i32", end: "i32" }, (f, p) => {
     const bytes = f.let(i32.shl(p.columns, 2));
@@ -33,7 +37,9 @@ export function indexKernels(m: Module): void {
       f.if(i32.ltU(row, rows), () => {
         const to = f.let(i32.add(first, i32.mul(row, bytes)));
         const from = f.let(i32.add(p.g, i32.mul(i, bytes)));
-        forVectors(f, bytes, (at, tail) => store(f, i32.add(to, at), f32x4.add(v128.load(i32.add(to, at)), v128.load(i32.add(from, at))), tail));
+        forVectors(f, bytes, (at, tail) =>
+          store(f, i32.add(to, at), f32x4.add(v128.load(i32.add(to, at)), v128.load(i32.add(from, at))), tail),
+        );
       });
     });
   });

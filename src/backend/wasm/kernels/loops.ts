@@ -29,10 +29,14 @@ export function store(f: Body, address: I32, value: V128, tail?: Tail): void {
   if (!tail) return f.do(v128.store(address, value));
   const to = f.let(address);
   const lanes = f.let(value);
-  f.if(i32.and(tail.bytes, 8), () => {
-    f.do(v128.store64Lane(to, lanes, 0));
-    f.if(i32.and(tail.bytes, 4), () => f.do(v128.store32Lane(to, lanes, 2, 8)));
-  }, () => f.do(v128.store32Lane(to, lanes, 0)));
+  f.if(
+    i32.and(tail.bytes, 8),
+    () => {
+      f.do(v128.store64Lane(to, lanes, 0));
+      f.if(i32.and(tail.bytes, 4), () => f.do(v128.store32Lane(to, lanes, 2, 8)));
+    },
+    () => f.do(v128.store32Lane(to, lanes, 0)),
+  );
 }
 
 /** Stores vectors one after the other, as far as `left` bytes exist. */
@@ -40,9 +44,13 @@ export function storeStrip(f: Body, address: I32, left: I32, values: readonly V1
   for (const [k, value] of values.entries()) {
     const to = i32.add(address, 16 * k);
     const bytes = f.let(i32.sub(left, 16 * k));
-    f.if(i32.ge(bytes, 16), () => store(f, to, value), () => {
-      f.if(i32.gt(bytes, 0), () => store(f, to, value, { bytes, mask: ZERO }));
-    });
+    f.if(
+      i32.ge(bytes, 16),
+      () => store(f, to, value),
+      () => {
+        f.if(i32.gt(bytes, 0), () => store(f, to, value, { bytes, mask: ZERO }));
+      },
+    );
   }
 }
 

@@ -11,7 +11,15 @@ import type { Code, Expr, I32, Statement, ValueType } from "./instructions.ts";
 
 const TYPE_CODE: Record<ValueType, number> = { i32: 0x7f, f32: 0x7d, f64: 0x7c, v128: 0x7b };
 const NO_RESULT = 0x40;
-const BLOCK = 0x02, LOOP = 0x03, IF = 0x04, ELSE = 0x05, END = 0x0b, BRANCH = 0x0c, BRANCH_IF = 0x0d, RETURN = 0x0f, CALL = 0x10;
+const BLOCK = 0x02,
+  LOOP = 0x03,
+  IF = 0x04,
+  ELSE = 0x05,
+  END = 0x0b,
+  BRANCH = 0x0c,
+  BRANCH_IF = 0x0d,
+  RETURN = 0x0f,
+  CALL = 0x10;
 
 /** A variable of a function; as an expression, its value where it stands. */
 export interface Local<T extends ValueType = ValueType> extends Expr<T> {
@@ -92,12 +100,17 @@ export class Body {
     this.#code.push(BRANCH, 0, END, END);
   }
 
-  /** Counts an unsigned variable from `from` while it is below `to`. The test stands at the end, so that a turn costs one jump. */
+  /** Counts an unsigned variable from `from` while it is below `to`. */
   for(from: I32 | number, to: I32 | number, step: I32 | number, body: (i: Local<"i32">) => void): void {
     const i = this.local("i32");
     this.set(i, from);
+    this.walk(i, to, step, () => body(i));
+  }
+
+  /** The same with a variable that has its value already. The test stands at the end, so that a turn costs one jump. */
+  walk(i: Local<"i32">, to: I32 | number, step: I32 | number, body: () => void): void {
     this.#code.push(BLOCK, NO_RESULT, i32.geU(i, to).code, BRANCH_IF, 0, LOOP, NO_RESULT);
-    body(i);
+    body();
     this.set(i, i32.add(i, step));
     this.#code.push(i32.ltU(i, to).code, BRANCH_IF, 0, END, END);
   }
@@ -119,7 +132,12 @@ export class Body {
       if (last?.[1] === type) last[0]++;
       else runs.push([1, type]);
     }
-    return sized([...unsigned(runs.length), ...runs.flatMap(([n, type]) => [...unsigned(n), TYPE_CODE[type]]), ...flatten(this.#code), END]);
+    return sized([
+      ...unsigned(runs.length),
+      ...runs.flatMap(([n, type]) => [...unsigned(n), TYPE_CODE[type]]),
+      ...flatten(this.#code),
+      END,
+    ]);
   }
 }
 
@@ -158,7 +176,10 @@ export class Module {
 
   /** A function for other functions of the module. */
   func<P extends Parameters, R extends ValueType | "void" = "void">(
-    name: string, parameters: P, body: (f: Body, parameters: Locals<P>) => void, result: R = "void" as R,
+    name: string,
+    parameters: P,
+    body: (f: Body, parameters: Locals<P>) => void,
+    result: R = "void" as R,
   ): Func<P, R> {
     const types = Object.values(parameters);
     const f = new Body(types);
@@ -171,7 +192,10 @@ export class Module {
 
   /** A function that JavaScript may call too. */
   export<P extends Parameters, R extends ValueType | "void" = "void">(
-    name: string, parameters: P, body: (f: Body, parameters: Locals<P>) => void, result: R = "void" as R,
+    name: string,
+    parameters: P,
+    body: (f: Body, parameters: Locals<P>) => void,
+    result: R = "void" as R,
   ): Func<P, R> {
     const func = this.func(name, parameters, body, result);
     this.#exports.push({ name, kind: 0, index: func.index });
@@ -195,12 +219,29 @@ export class Module {
     const { initial, maximum, shared } = this.#limits;
     const section = (id: number, items: readonly (readonly number[])[]): number[] => [id, ...sized(vector(items))];
     return new Uint8Array([
-      0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0,
-      ...section(1, this.#types.map((type) => [...type].map((c) => c.charCodeAt(0)))),
+      // prettier-ignore
+      0x00,
+      0x61,
+      0x73,
+      0x6d,
+      1,
+      0,
+      0,
+      0,
+      ...section(
+        1,
+        this.#types.map((type) => [...type].map((c) => c.charCodeAt(0))),
+      ),
       ...section(2, [[...text("env"), ...text("memory"), 0x02, shared ? 3 : 1, ...unsigned(initial), ...unsigned(maximum)]]),
       ...section(3, this.#functions.map(unsigned)),
-      ...section(6, Array.from({ length: this.#globals }, () => [TYPE_CODE.i32, 1, 0x41, 0, END])),
-      ...section(7, this.#exports.map(({ name, kind, index }) => [...text(name), kind, ...unsigned(index)])),
+      ...section(
+        6,
+        Array.from({ length: this.#globals }, () => [TYPE_CODE.i32, 1, 0x41, 0, END]),
+      ),
+      ...section(
+        7,
+        this.#exports.map(({ name, kind, index }) => [...text(name), kind, ...unsigned(index)]),
+      ),
       ...section(10, this.#code),
     ]);
   }

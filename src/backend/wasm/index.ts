@@ -2,8 +2,9 @@
 import { BackendError } from "../backend.ts";
 import { Heap, MAXIMUM_PAGES } from "./memory.ts";
 import { hasRelaxedSimd, hasSimd, kernelModule } from "./module.ts";
+import type { ModuleOptions } from "./module.ts";
 import { engine, noThreads, processorCount } from "./platform.ts";
-import type { Exported } from "./platform.ts";
+import type { CompiledModule, Exported } from "./platform.ts";
 import { CONTROL_BYTES, MAXIMUM_THREADS, Threads } from "./threads.ts";
 import { WasmBackend } from "./wasmBackend.ts";
 
@@ -31,10 +32,24 @@ export async function wasm(options: WasmOptions = {}): Promise<WasmBackend> {
   const relaxed = modern && !options.deterministic;
   const limits = { initial: INITIAL_PAGES, maximum: MAXIMUM_PAGES, shared: threads > 1 };
   const memory = newMemory(engine, limits);
-  const module = new engine.Module(kernelModule({ memory: limits, modern, relaxed }));
+  const module = compiled(engine, { memory: limits, modern, relaxed });
   const kernels = new engine.Instance(module, { env: { memory } }).exports as Exported;
   const pool = await Threads.start(module, kernels, memory, threads);
-  return new WasmBackend(new Heap(memory, CONTROL_BYTES), pool, describe(threads, relaxed, options.threads === undefined ? obstacle : undefined));
+  return new WasmBackend(
+    new Heap(memory, CONTROL_BYTES),
+    pool,
+    describe(threads, relaxed, options.threads === undefined ? obstacle : undefined),
+  );
+}
+
+const modules = new Map<string, CompiledModule>();
+
+/** One module for all backends with the same options. */
+function compiled({ Module }: NonNullable<typeof engine>, options: ModuleOptions): CompiledModule {
+  const key = JSON.stringify(options);
+  const module = modules.get(key) ?? new Module(kernelModule(options));
+  modules.set(key, module);
+  return module;
 }
 
 async function threadCount(wanted: number | undefined, obstacle: string | undefined): Promise<number> {

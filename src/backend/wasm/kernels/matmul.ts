@@ -29,6 +29,7 @@ const MICRO = { c: "i32", cRow: "i32", a: "i32", aRow: "i32", rows: "i32", b: "i
 type Micro = Func<typeof MICRO, "void">;
 
 /** Of a product's operands, for one thread. Strides in bytes; B's columns are adjacent, or it is packed (bRow 32, bPanel K * 32). */
+// prettier-ignore
 const GEMM = {
   c: "i32", cRow: "i32", a: "i32", aRow: "i32", aColumn: "i32", b: "i32", bRow: "i32", bPanel: "i32", m: "i32", n: "i32", k: "i32", scratch: "i32", add: "i32",
 } as const;
@@ -82,12 +83,14 @@ function rowPointers(f: Body, a: I32, aRow: I32, rows: I32, MR: number): Local<"
   return pointers;
 }
 
-/** K outer products, several to a turn where the engine keeps them apart (V8 before 11.4 hoists all their loads, and spills). */
-function unrolled(f: Body, k: I32, turns: number, steps: (count: number) => void): void {
-  if (turns === 1) return f.for(0, k, 1, () => steps(1));
-  const whole = f.let(i32.and(k, -turns));
-  f.for(0, whole, turns, () => steps(turns));
-  f.for(whole, k, 1, () => steps(1));
+/**
+ * K outer products. `a` walks along A, `bytes` for each, and counts them. Several make a turn where the engine keeps them apart (V8
+ * before 11.4 hoists the loads of all, and spills).
+ */
+function unrolled(f: Body, a: Local<"i32">, bytes: number, k: I32, turns: number, steps: (count: number) => void): void {
+  const end = f.let(i32.add(a, i32.mul(k, bytes)));
+  if (turns > 1) f.walk(a, f.let(i32.add(a, i32.mul(i32.and(k, -turns), bytes))), turns * bytes, () => steps(turns));
+  f.walk(a, end, bytes, () => steps(1));
 }
 
 /** A where it lies: MR pointers walk along its rows. */
@@ -95,12 +98,12 @@ function microByRows(m: Module, { madd, unroll, tileRows: MR }: Arithmetic): Mic
   return m.func("microByRows", MICRO, (f, { c, cRow, a, aRow, rows, b, bRow, k, add }) => {
     const tile = new Tile(f, madd, MR);
     const pointers = rowPointers(f, a, aRow, rows, MR);
-    unrolled(f, k, unroll, (count) => {
+    unrolled(f, pointers[0], 4, k, unroll, (count) => {
       for (let step = 0; step < count; step++) {
         tile.accumulate(b, (row) => v128.load32Splat(pointers[row], 4 * step));
         f.set(b, i32.add(b, bRow));
       }
-      for (const pointer of pointers) f.set(pointer, i32.add(pointer, 4 * count));
+      for (const pointer of pointers.slice(1)) f.set(pointer, i32.add(pointer, 4 * count));
     });
     tile.store(c, cRow, add);
   });
@@ -110,12 +113,11 @@ function microByRows(m: Module, { madd, unroll, tileRows: MR }: Arithmetic): Mic
 function microByPanel(m: Module, { madd, unroll, tileRows: MR }: Arithmetic): Micro {
   return m.func("microByPanel", MICRO, (f, { c, cRow, a, b, bRow, k, add }) => {
     const tile = new Tile(f, madd, MR);
-    unrolled(f, k, unroll, (count) => {
+    unrolled(f, a, 4 * MR, k, unroll, (count) => {
       for (let step = 0; step < count; step++) {
         tile.accumulate(b, (row) => v128.load32Splat(a, 4 * (step * MR + row)));
         f.set(b, i32.add(b, bRow));
       }
-      f.set(a, i32.add(a, 4 * MR * count));
     });
     tile.store(c, cRow, add);
   });
@@ -131,26 +133,36 @@ function packRows(m: Module, { tileRows: MR }: Arithmetic): Func<typeof PACK_ROW
       const pointers = rowPointers(f, i32.add(a, i32.mul(i, aRow)), aRow, i32.sub(M, i), MR);
       const from = pointers[0];
       const next = (): void => f.set(to, i32.add(to, 4 * MR));
-      f.if(byColumns, () => f.for(0, K, 1, () => {
-        f.do(v128.store(to, v128.load(from)));
-        if (MR === 6) f.do(v128.store64Lane(to, v128.load64Zero(from, 16), 0, 16));
-        f.set(from, i32.add(from, aColumn));
-        next();
-      }), () => {
-        const whole = f.let(i32.select(i32.and(i32.eq(aColumn, 4), MR === 4 ? 1 : 0), i32.and(K, -4), 0));
-        if (MR === 4) f.for(0, whole, 4, () => {
-          for (const [k, row] of transpose4(f, pointers.map((p) => v128.load(p))).entries()) f.do(v128.store(to, row, 16 * k));
-          for (const pointer of pointers) f.set(pointer, i32.add(pointer, 16));
-          f.set(to, i32.add(to, 64));
-        });
-        f.for(whole, K, 1, () => {
-          for (const [r, pointer] of pointers.entries()) {
-            f.do(f32.store(to, f32.load(pointer), 4 * r));
-            f.set(pointer, i32.add(pointer, aColumn));
-          }
-          next();
-        });
-      });
+      f.if(
+        byColumns,
+        () =>
+          f.for(0, K, 1, () => {
+            f.do(v128.store(to, v128.load(from)));
+            if (MR === 6) f.do(v128.store64Lane(to, v128.load64Zero(from, 16), 0, 16));
+            f.set(from, i32.add(from, aColumn));
+            next();
+          }),
+        () => {
+          const whole = f.let(i32.select(i32.and(i32.eq(aColumn, 4), MR === 4 ? 1 : 0), i32.and(K, -4), 0));
+          if (MR === 4)
+            f.for(0, whole, 4, () => {
+              for (const [k, row] of transpose4(
+                f,
+                pointers.map((p) => v128.load(p)),
+              ).entries())
+                f.do(v128.store(to, row, 16 * k));
+              for (const pointer of pointers) f.set(pointer, i32.add(pointer, 16));
+              f.set(to, i32.add(to, 64));
+            });
+          f.for(whole, K, 1, () => {
+            for (const [r, pointer] of pointers.entries()) {
+              f.do(f32.store(to, f32.load(pointer), 4 * r));
+              f.set(pointer, i32.add(pointer, aColumn));
+            }
+            next();
+          });
+        },
+      );
     });
   });
 }
@@ -187,6 +199,7 @@ function gemm(m: Module, arithmetic: Arithmetic): Gemm {
   const copy = copyTile(m);
 
   /** One block of rows times one block of K: all tiles of C that they reach. */
+  // prettier-ignore
   const BLOCK = { c: "i32", cRow: "i32", a: "i32", aRow: "i32", packed: "i32", b: "i32", bRow: "i32", bPanel: "i32", m: "i32", n: "i32", k: "i32", add: "i32", tile: "i32" } as const;
   const block = m.func("gemmBlock", BLOCK, (f, { c, cRow, a, aRow, packed, b, bRow, bPanel, m: M, n: N, k, add, tile }) => {
     f.for(0, N, NR, (j) => {
@@ -197,12 +210,20 @@ function gemm(m: Module, arithmetic: Arithmetic): Gemm {
         const rows = f.let(atMost(i32.sub(M, i), MR));
         const micro = (to: I32, toRow: I32 | number, sum: I32 | number): void => {
           const given = { c: to, cRow: toRow, a: aAt, aRow, rows, b, bRow, k, add: sum };
-          f.if(packed, () => f.call(byPanel, given), () => f.call(byRows, given));
+          f.if(
+            packed,
+            () => f.call(byPanel, given),
+            () => f.call(byRows, given),
+          );
         };
-        f.if(i32.and(i32.eq(rows, MR), i32.eq(columns, NR)), () => micro(target, cRow, add), () => {
-          micro(tile, 4 * NR, 0);
-          f.call(copy, { c: target, cRow, tile, rows, columns, add });
-        });
+        f.if(
+          i32.and(i32.eq(rows, MR), i32.eq(columns, NR)),
+          () => micro(target, cRow, add),
+          () => {
+            micro(tile, 4 * NR, 0);
+            f.call(copy, { c: target, cRow, tile, rows, columns, add });
+          },
+        );
         f.set(aAt, i32.add(aAt, i32.mul(MR, i32.select(packed, i32.shl(k, 2), aRow))));
         f.set(target, i32.add(target, i32.mul(MR, cRow)));
       });
@@ -223,6 +244,7 @@ function gemm(m: Module, arithmetic: Arithmetic): Gemm {
           f.call(pack, { to: scratch, a: from, aRow, aColumn, m: rows, k });
           f.set(from, scratch);
         });
+        // prettier-ignore
         f.call(block, {
           c: i32.add(c, i32.mul(i, cRow)), cRow, a: from, aRow, packed,
           b: i32.add(b, i32.mul(k0, bRow)), bRow, bPanel, m: rows, n: N, k, add: i32.or(k0, add), tile,
@@ -240,8 +262,10 @@ export function transpose4(f: Body, rows: readonly V128[]): V128[] {
   const high = f.let(v128.shuffle(a, b, [2, 6, 3, 7]));
   const high2 = f.let(v128.shuffle(c, d, [2, 6, 3, 7]));
   return [
-    v128.shuffle(low, low2, [0, 1, 4, 5]), v128.shuffle(low, low2, [2, 3, 6, 7]),
-    v128.shuffle(high, high2, [0, 1, 4, 5]), v128.shuffle(high, high2, [2, 3, 6, 7]),
+    v128.shuffle(low, low2, [0, 1, 4, 5]),
+    v128.shuffle(low, low2, [2, 3, 6, 7]),
+    v128.shuffle(high, high2, [0, 1, 4, 5]),
+    v128.shuffle(high, high2, [2, 3, 6, 7]),
   ];
 }
 
@@ -265,7 +289,10 @@ function packPanel(m: Module): Func<typeof PACK, "void"> {
       f.for(0, done, 4, () => {
         for (let half = 0; half < NR; half += 4) {
           const column = (n: number): I32 => i32.add(b, i32.mul(nStride, half + n));
-          const rows = transpose4(f, [0, 1, 2, 3].map((n) => v128.load(column(n))));
+          const rows = transpose4(
+            f,
+            [0, 1, 2, 3].map((n) => v128.load(column(n))),
+          );
           for (const [n, row] of rows.entries()) f.do(v128.store(to, row, 4 * (n * NR + half)));
         }
         f.set(b, i32.add(b, 16));
@@ -285,7 +312,6 @@ function packPanel(m: Module): Func<typeof PACK, "void"> {
   });
 }
 
-
 const PACK_ALL = { to: "i32", b: "i32", kStride: "i32", nStride: "i32", k: "i32", n: "i32" } as const;
 
 export interface Products {
@@ -300,42 +326,78 @@ export function matmulKernels(m: Module, arithmetic: Arithmetic): Products {
   const product = gemm(m, arithmetic);
 
   /** Item: one panel of one of the batch's matrices. */
-  m.export("packB", {
-    to: "i32", b: "i32", batchStride: "i32", kStride: "i32", nStride: "i32", k: "i32", n: "i32", begin: "i32", end: "i32",
-  }, (f, p) => {
-    const panels = f.let(i32.divU(i32.add(p.n, NR - 1), NR));
-    f.for(p.begin, p.end, 1, (item) => {
-      const batch = f.let(i32.divU(item, panels));
-      const j = f.let(i32.mul(i32.remU(item, panels), NR));
-      f.call(pack, {
-        to: i32.add(p.to, i32.mul(item, i32.mul(p.k, 4 * NR))),
-        b: i32.add(i32.add(p.b, i32.mul(batch, p.batchStride)), i32.mul(j, p.nStride)),
-        kStride: p.kStride, nStride: p.nStride, k: p.k, columns: atMost(i32.sub(p.n, j), NR),
+  m.export(
+    "packB",
+    {
+      to: "i32",
+      b: "i32",
+      batchStride: "i32",
+      kStride: "i32",
+      nStride: "i32",
+      k: "i32",
+      n: "i32",
+      begin: "i32",
+      end: "i32",
+    },
+    (f, p) => {
+      const panels = f.let(i32.divU(i32.add(p.n, NR - 1), NR));
+      f.for(p.begin, p.end, 1, (item) => {
+        const batch = f.let(i32.divU(item, panels));
+        const j = f.let(i32.mul(i32.remU(item, panels), NR));
+        f.call(pack, {
+          to: i32.add(p.to, i32.mul(item, i32.mul(p.k, 4 * NR))),
+          b: i32.add(i32.add(p.b, i32.mul(batch, p.batchStride)), i32.mul(j, p.nStride)),
+          kStride: p.kStride,
+          nStride: p.nStride,
+          k: p.k,
+          columns: atMost(i32.sub(p.n, j), NR),
+        });
       });
-    });
-  });
+    },
+  );
 
   /** Item: a block of C, `blockRows` x `blockColumns`, of one of the batch's matrices. `scratch` holds GEMM_SCRATCH bytes a thread. */
-  m.export("matmul", {
-    c: "i32", cBatch: "i32", cRow: "i32", a: "i32", aBatch: "i32", aRow: "i32", aColumn: "i32",
-    b: "i32", bBatch: "i32", bRow: "i32", bPanel: "i32", m: "i32", n: "i32", k: "i32",
-    blockRows: "i32", blockColumns: "i32", scratch: "i32", begin: "i32", end: "i32",
-  }, (f, p) => {
-    const down = f.let(i32.divU(i32.add(p.m, i32.sub(p.blockRows, 1)), p.blockRows));
-    const across = f.let(i32.divU(i32.add(p.n, i32.sub(p.blockColumns, 1)), p.blockColumns));
-    const scratch = f.let(i32.add(p.scratch, i32.mul(arithmetic.thread, GEMM_SCRATCH)));
-    f.for(p.begin, p.end, 1, (item) => {
-      const batch = f.let(i32.divU(item, i32.mul(down, across)));
-      const i = f.let(i32.mul(i32.remU(i32.divU(item, across), down), p.blockRows));
-      const j = f.let(i32.mul(i32.remU(item, across), p.blockColumns));
-      f.call(product, {
+  m.export(
+    "matmul",
+    {
+      c: "i32",
+      cBatch: "i32",
+      cRow: "i32",
+      a: "i32",
+      aBatch: "i32",
+      aRow: "i32",
+      aColumn: "i32",
+      b: "i32",
+      bBatch: "i32",
+      bRow: "i32",
+      bPanel: "i32",
+      m: "i32",
+      n: "i32",
+      k: "i32",
+      blockRows: "i32",
+      blockColumns: "i32",
+      scratch: "i32",
+      begin: "i32",
+      end: "i32",
+    },
+    (f, p) => {
+      const down = f.let(i32.divU(i32.add(p.m, i32.sub(p.blockRows, 1)), p.blockRows));
+      const across = f.let(i32.divU(i32.add(p.n, i32.sub(p.blockColumns, 1)), p.blockColumns));
+      const scratch = f.let(i32.add(p.scratch, i32.mul(arithmetic.thread, GEMM_SCRATCH)));
+      f.for(p.begin, p.end, 1, (item) => {
+        const batch = f.let(i32.divU(item, i32.mul(down, across)));
+        const i = f.let(i32.mul(i32.remU(i32.divU(item, across), down), p.blockRows));
+        const j = f.let(i32.mul(i32.remU(item, across), p.blockColumns));
+        // prettier-ignore
+        f.call(product, {
         c: i32.add(i32.add(p.c, i32.mul(batch, p.cBatch)), i32.add(i32.mul(i, p.cRow), i32.shl(j, 2))), cRow: p.cRow,
         a: i32.add(i32.add(p.a, i32.mul(batch, p.aBatch)), i32.mul(i, p.aRow)), aRow: p.aRow, aColumn: p.aColumn,
         b: i32.add(i32.add(p.b, i32.mul(batch, p.bBatch)), i32.mul(i32.divU(j, NR), p.bPanel)), bRow: p.bRow, bPanel: p.bPanel,
         m: atMost(i32.sub(p.m, i), p.blockRows), n: atMost(i32.sub(p.n, j), p.blockColumns), k: p.k, scratch, add: 0,
       });
-    });
-  });
+      });
+    },
+  );
   const packAll = m.func("packAll", PACK_ALL, (f, { to, b, kStride, nStride, k, n }) => {
     f.for(0, n, NR, (j) => {
       f.call(pack, { to, b, kStride, nStride, k, columns: atMost(i32.sub(n, j), NR) });

@@ -1,5 +1,5 @@
 /**
- * Plain cases, and the small worlds that properties make of them: tokens, a router, experts. Everything is float64.
+ * Plain cases, and the small worlds that properties make of them: tokens, a router, experts. float64, as a rule.
  * B sequences, T tokens of each, E experts, K choices, D width.
  */
 import fc from "fast-check";
@@ -30,6 +30,8 @@ export interface Case {
   /** Tokens at the end of each sequence that are padding. */
   readonly padding: readonly number[];
   readonly training: boolean;
+  /** float64 unless a device has none. */
+  readonly dtype?: "float32" | "float64";
 }
 
 const sizes = fc.record({
@@ -72,7 +74,7 @@ export const unpadded = (batch: number): Partial<Case> => ({ batch, padding: new
 
 /** Standard normal numbers of a key. */
 export function normals(count: number, at: Key): number[] {
-  return Array.from(random.normal([count], at, { dtype: "float64" }).dataSync());
+  return Array.from({ length: count }, (_, i) => random.gaussian(at, i));
 }
 
 /** The vectors of a case's tokens, row-major [B, T, D]. */
@@ -110,6 +112,7 @@ export interface Change {
 }
 
 export function world(row: RouterRow, c: Case, change: Change = {}): World {
+  const { dtype = "float64" } = c;
   const router = change.router ?? made(row, c);
   const experts = new FeedForwardExperts({
     experts: c.experts,
@@ -117,14 +120,14 @@ export function world(row: RouterRow, c: Case, change: Change = {}): World {
     hidden: 4,
     kind: "gelu",
     random: key(c.seed).at("experts"),
-    dtype: "float64",
+    dtype,
     initializer: wide,
   });
   const layer = new MoE({ router, experts, trainingCapacity: c.factor, evaluationCapacity: c.factor });
-  const tokens = tensor(Float64Array.from(change.vectors ?? vectors(c)), { shape: [c.batch, c.length, D], requiresGrad: true });
+  const tokens = tensor(Float64Array.from(change.vectors ?? vectors(c)), { dtype, shape: [c.batch, c.length, D], requiresGrad: true });
   const ids = tensor(Int32Array.from(change.ids ?? c.ids), { shape: [c.batch, c.length] });
   const bits = change.mask ?? maskOf(c);
-  const mask = bits.includes(0) ? tensor(Float64Array.from(bits), { shape: [c.batch, c.length] }) : undefined;
+  const mask = bits.includes(0) ? tensor(Float64Array.from(bits), { dtype, shape: [c.batch, c.length] }) : undefined;
   const pass = change.pass ?? passOf(c.training, c.seed);
   const info = { ids, ...(mask && { mask }) };
   return {

@@ -42,7 +42,14 @@ export interface RouterRow {
 }
 
 const common = (c: Case) =>
-  ({ width: D, experts: c.experts, random: key(c.seed).at("router"), dtype: "float64", initializer: wide, group: c.group }) as const;
+  ({
+    width: D,
+    experts: c.experts,
+    random: key(c.seed).at("router"),
+    dtype: c.dtype ?? "float64",
+    initializer: wide,
+    group: c.group,
+  }) as const;
 export const losses = { balance: 0.01, zLoss: 0.001 } as const;
 
 /** x W of a router with one projection, flat [T, E]. */
@@ -265,7 +272,7 @@ export const routers: readonly RouterRow[] = [
         expertGroups: groupsFor(c),
         balanceScope: "sequence",
       });
-      router.bias?.assign(tensor(Float64Array.from(biases(c))));
+      router.bias?.assign(tensor(Float64Array.from(biases(c)), { dtype: c.dtype ?? "float64" }));
       return router;
     },
     seats(c, { router, tokens }) {

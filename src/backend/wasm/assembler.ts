@@ -10,6 +10,8 @@ import { expr, flatten, i32, unsigned } from "./instructions.ts";
 import type { Code, Expr, I32, Statement, ValueType } from "./instructions.ts";
 
 const TYPE_CODE: Record<ValueType, number> = { i32: 0x7f, f32: 0x7d, f64: 0x7c, v128: 0x7b };
+/** The file's magic number, "\0asm", and version 1. */
+const HEADER = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 const NO_RESULT = 0x40;
 const BLOCK = 0x02,
   LOOP = 0x03,
@@ -219,15 +221,7 @@ export class Module {
     const { initial, maximum, shared } = this.#limits;
     const section = (id: number, items: readonly (readonly number[])[]): number[] => [id, ...sized(vector(items))];
     return new Uint8Array([
-      // prettier-ignore
-      0x00,
-      0x61,
-      0x73,
-      0x6d,
-      1,
-      0,
-      0,
-      0,
+      ...HEADER,
       ...section(
         1,
         this.#types.map((type) => [...type].map((c) => c.charCodeAt(0))),

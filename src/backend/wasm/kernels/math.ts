@@ -34,7 +34,7 @@ export function polynomial({ madd }: Scribe, x: V128, c: readonly number[]): V12
 
 // ln 2 in two parts: the first has 9 significant bits, so that its product with an exponent is exact. Cody and Waite 1980.
 const LN2_HIGH = 0.693359375;
-const LN2_LOW = -2.1219444005469058e-4;
+const LN2_LOW = -2.1219444e-4;
 
 /** (e^r - 1 - r) / r^2 for |r| <= ln(2) / 2 [2.6e-10]. */
 const EXP = [0.5, 0.16666667, 0.041666344, 0.008333271, 0.0013942021, 0.00019914999];

@@ -60,6 +60,12 @@ function broadcastsTo(operation: string, small: Tensor, x: Tensor): void {
     throw new RangeError(`${operation}: ${formatShape(small.shape)} does not stretch to ${formatShape(x.shape)}`);
 }
 
+/** Unlike `where`, it does not stretch x to its mask: the shape is that of x. */
+export function maskedFill(x: Tensor, mask: Tensor, value: number): Tensor {
+  broadcastsTo("maskedFill", mask, x);
+  return where(mask, value, x);
+}
+
 export function clamp(x: Tensor, min: number, max: number): Tensor {
   const raised = where(x.less(min), min, x);
   return where(raised.greater(max), max, raised);

@@ -10,7 +10,7 @@ import { context, within } from "./context.ts";
 import { checkShape, constant } from "./create.ts";
 import * as elementwise from "./elementwise.ts";
 import * as movement from "./movement.ts";
-import { checkHostIndex, where } from "./operations.ts";
+import { checkHostIndex } from "./operations.ts";
 import type { Primitive } from "./primitive.ts";
 import { apply, axesOf, axisOf, widened } from "./primitive.ts";
 import { print } from "./print.ts";
@@ -318,8 +318,8 @@ export class Tensor implements NDArray {
   gelu(approximate: "none" | "tanh" = "none"): Tensor { return composed.gelu(this, approximate); } // prettier-ignore
   /** Into [min, max]; gradient 1 at the bounds. Where min > max, max. */
   clamp(min: number, max: number): Tensor { return composed.clamp(this, min, max); } // prettier-ignore
-  /** `value` where mask is not 0. */
-  maskedFill(mask: Tensor, value: number): Tensor { return where(mask, value, this); } // prettier-ignore
+  /** `value` where mask is not 0; the mask stretches to this shape. */
+  maskedFill(mask: Tensor, value: number): Tensor { return composed.maskedFill(this, mask, value); } // prettier-ignore
   /** Zeroes a share `rate` of the elements and scales the rest by 1 / (1 - rate); `key` decides which. */
   dropout(rate: number, key: composed.MaskKey): Tensor { return composed.dropout(this, rate, key); } // prettier-ignore
 

@@ -37,6 +37,7 @@ const bad: Record<string, [() => unknown, RegExp]> = {
   // Shapes
   "shapes that do not broadcast": [() => x23().add(zeros([2, 2])), /^RangeError: add: shapes \[2, 3\] and \[2, 2\] do not broadcast$/],
   "where that does not broadcast": [() => where(zeros([4]), x23(), 0), /where: shapes \[4\], \[2, 3\], \[\] do not broadcast/],
+  "a mask that is larger than what it masks": [() => ones([3]).maskedFill(x23(), 0), /maskedFill: \[2, 3\] does not stretch to \[3\]/],
   "matmul, inner sizes": [() => x23().matmul(zeros([4, 5])), /^RangeError: matmul: \[2, 3\] x \[4, 5\]: inner sizes 3 and 4 differ$/],
   "matmul, leading axes": [
     () =>

@@ -1,0 +1,88 @@
+/**
+ * Lesson 13: Expert Choice. Experts choose tokens, each as many as it has seats, so the load is even by construction and no loss is
+ * needed; a token may have several experts or none. Zhou et al. 2022, arXiv:2202.09368.
+ *
+ * Expect: full seats everywhere, some words twice or more, some nowhere. Capped at one expert per word, they spread (fixed rounds come
+ * near the cap, not always to it). And the probe of causality: fair coins cannot be foretold, so no honest model gets below 1 bit per
+ * coin. Switch stays at 1. Expert Choice and Soft MoE learn to read the coming coins from who was chosen and what was mixed, and
+ * fall below: a suspiciously low loss is a leak, not a skill.
+ */
+import { key, scope, tensor } from "switchyard-moe";
+import type { Tensor } from "switchyard-moe";
+import { ExpertChoiceRouter, measure } from "switchyard-moe/moe";
+import { AdamW, crossEntropy, initializers } from "switchyard-moe/nn";
+import { begin, keepPicture, short } from "./train/lesson.ts";
+import { buildModel } from "./train/model.ts";
+import { trainDefaults } from "./train/options.ts";
+import type { RouterName } from "./train/routers.ts";
+import { curve } from "./train/svg/index.ts";
+import type { Series } from "./train/svg/index.ts";
+import { configOf } from "./train/trainCommand.ts";
+import { WIDTH, choicesOf, printSeats, seats, send, vectorsOf, words } from "./train/words.ts";
+
+await begin("Expert Choice");
+const experts = 4;
+const base = { width: WIDTH, experts, average: 1, random: key(2).at("router"), initializer: initializers.normal(0.5) };
+for (const cap of [Infinity, 1]) {
+  const books = await send(new ExpertChoiceRouter({ ...base, cap, assignment: { temperature: 0.05, rounds: 200 } }));
+  const times = words.map((_, t) => choicesOf(books).filter(({ token }) => token === t).length);
+  const unserved = words.filter((_, t) => times[t] === 0);
+  console.log(
+    `cap ${cap}: experts per word ${times.join(" ")}; nowhere: ${unserved.join(", ") || "-"}; MaxVio ${measure(books).maxViolation.toFixed(2)}`,
+  );
+  printSeats(books);
+  const title = cap === Infinity ? "Expert Choice" : `Expert Choice, capped at one`;
+  keepPicture(`13-expert-choice${cap === Infinity ? "" : "-capped"}`, seats(books, { title, description: "Every seat is taken; a word may have several or none" })); // prettier-ignore
+}
+
+// What an earlier word gets depends on a later one.
+const other = [...words.slice(0, 11), "switch"];
+const [before, after] = await Promise.all([words, other].map((text) => send(new ExpertChoiceRouter(base), { tokens: tokensOf(text) })));
+const moved = words
+  .slice(0, 11)
+  .filter((_, t) => [0, 1, 2, 3].some((e) => before.expertOfChoice[4 * t + e] !== after.expertOfChoice[4 * t + e]));
+console.log(`\nended the sentence in "switch", other experts would have: ${moved.join(", ")}`);
+
+/** Words of the sentence, in another order or number. */
+function tokensOf(text: readonly string[]): Tensor {
+  return vectorsOf()
+    .squeeze(0)
+    .takeRows(tensor(Int32Array.from(text, (word) => words.indexOf(word))))
+    .unsqueeze(0);
+}
+
+const [B, T, steps] = [64, 8, short ? 4 : 200];
+
+/** Bits per coin of each step, on coins that were never seen before. */
+async function foretell(router: RouterName): Promise<number[]> {
+  const options = { ...trainDefaults(), router, experts: 8, width: 32, hidden: 64, length: T, group: "sequence" } as const;
+  const model = buildModel(configOf(options).model, key(1));
+  const optimizer = new AdamW(model, { lr: 3e-3, weightDecay: 0 });
+  const bits: number[] = [];
+  for (let step = 0; step < steps; step++) {
+    const at = key(5).at(step);
+    const coins = tensor(Int32Array.from({ length: B * (T + 1) }, (_, i) => Math.floor(2 * at.number(i))), { shape: [B, T + 1] }); // prettier-ignore
+    const shown = scope(() => {
+      const { logits, losses } = model.forward(coins.narrow(1, 0, T), {}, { training: true, random: at });
+      const loss = crossEntropy(logits, coins.narrow(1, 1, T + 1));
+      Object.values(losses)
+        .reduce((sum, auxiliary) => sum.add(auxiliary), loss)
+        .backward();
+      optimizer.step();
+      optimizer.zeroGrad();
+      return loss.detach();
+    });
+    bits.push((await shown.item()) / Math.LN2);
+  }
+  return bits;
+}
+
+console.log("\nfair coins: bits per coin in the last quarter of training; honest is 1");
+const series: Series[] = [];
+for (const name of ["switch", "expert-choice", "soft"] as const) {
+  const bits = await foretell(name);
+  const quarter = bits.slice(-Math.ceil(steps / 4));
+  console.log(`  ${name.padEnd(14)} ${(quarter.reduce((sum, x) => sum + x, 0) / quarter.length).toFixed(3)}`);
+  series.push({ name, points: bits.map((x, i): [number, number] => [i + 1, Math.min(2, x)]).filter(([step]) => step % 5 === 0) });
+}
+keepPicture("13-causality", curve({ title: "Foretelling fair coins", description: "Bits per coin; below 1 a model reads what it should foretell", series, baselines: [{ name: "fair coin", value: 1 }], x: "step", y: "bits per coin" })); // prettier-ignore

@@ -257,6 +257,38 @@ describe("paths", () => {
   });
 });
 
+describe("from dense to sparse and back", () => {
+  const model = (sparse: boolean, kind: "relu" | "gelu" = "relu", seed = 1): DecoderLanguageModel =>
+    new DecoderLanguageModel({
+      vocabulary: 7, width: D, layers: 2, heads: 2, hidden: F, kind, random: key(seed), dtype: "float64",
+      ...(sparse && { feedForward: (_, { random }) => new moe.MoE({ router: new moe.TopKRouter({ ...base, choices: 2, normalise: "after" }), experts: experts({ random, bias: false }) }) }),
+    }); // prettier-ignore
+  const ids = tensor(Int32Array.of(1, 2, 3, 4, 5), { shape: [1, 5] });
+
+  it("P86: an upcycled model says what the dense one said, while its gates add up to 1", () => {
+    const [dense, sparse] = [model(false), model(true, "relu", 2)];
+    moe.upcycle(dense, sparse);
+    closeTo(list(sparse.forward(ids, {}, evaluation).logits), list(dense.forward(ids, {}, evaluation).logits));
+  });
+
+  it("a student takes everything from its teacher but the experts and routers", () => {
+    const [teacher, student] = [model(true), model(false, "relu", 2)];
+    const own = [...student.state()].filter(([name]) => name.includes("feedForward.")).map(([name]) => name);
+    const copied = moe.copyShared(teacher, student);
+    expect([...copied, ...own].sort()).to.deep.equal([...student.state().keys()].sort());
+    for (const name of copied) expect(list(student.state().get(name)!)).to.deep.equal(list(teacher.state().get(name)!));
+  });
+
+  it("says which place does not fit, and changes nothing", () => {
+    const sparse = model(true);
+    const before = [...sparse.state().values()].map(list);
+    expect(() => moe.upcycle(model(false, "gelu"), sparse)).to.throw(RangeError, '"blocks.0.feedForward" is relu, its dense layer gelu');
+    expect(() => moe.upcycle(model(true), sparse)).to.throw(TypeError, 'no feed-forward layer at "blocks.0.feedForward"');
+    expect(() => moe.upcycle(sparse, model(false))).to.throw(RangeError, "no sparse layer");
+    expect([...sparse.state().values()].map(list)).to.deep.equal(before);
+  });
+});
+
 describe("metrics", () => {
   const route = async (count: number, factor: moe.CapacityFactor, seed: number, padding = 0) => {
     const mask = tensor(

@@ -55,8 +55,8 @@ export abstract class Router extends Module {
     return this.traits.choices;
   }
 
-  /** Called after each optimiser step with what it routed in that step; most routers have nothing to learn outside of gradients. */
-  afterStep(_routing: Routing): void {}
+  /** Called after each optimiser step with all it routed for that step; most routers have nothing to learn outside of gradients. */
+  afterStep(..._routings: readonly Routing[]): void {}
 }
 
 /** The tokens among which slots are shared out: all of the batch, each sequence for itself, or so many consecutive tokens. */

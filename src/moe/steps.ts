@@ -4,11 +4,14 @@ import { MoE } from "./moeLayer.ts";
 import type { Routing } from "./routing.ts";
 
 /**
- * Lets every router of a model take note of what it routed in this step; once per optimiser step, after it, never in evaluation.
- * `routings` are those of the forward pass, in layer order. An error where their number is not that of the sparse layers.
+ * Lets every router of a model take note of what it routed for this step; once per optimiser step, after it, never in evaluation. A pass is
+ * what one forward pass answered, its routings in layer order; several where gradients were accumulated. An error where their number
+ * is not that of the sparse layers.
  */
-export function afterStep(model: Module, routings: readonly object[]): void {
+export function afterStep(model: Module, ...passes: readonly (readonly object[])[]): void {
   const layers = model.namedModules().flatMap(([, module]) => (module instanceof MoE ? [module] : []));
-  if (layers.length !== routings.length) throw new RangeError(`afterStep: ${routings.length} routings for ${layers.length} sparse layers`);
-  layers.forEach((layer, i) => layer.router.afterStep(routings[i] as Routing));
+  for (const routings of passes)
+    if (layers.length !== routings.length)
+      throw new RangeError(`afterStep: ${routings.length} routings for ${layers.length} sparse layers`);
+  layers.forEach((layer, i) => layer.router.afterStep(...passes.map((routings) => routings[i] as Routing)));
 }

@@ -13,7 +13,7 @@
  */
 import { noGrad } from "../autograd/context.ts";
 import { arange, zeros } from "../autograd/create.ts";
-import { where } from "../autograd/operations.ts";
+import { concat, where } from "../autograd/operations.ts";
 import { uniformLike } from "../autograd/random.ts";
 import { scope } from "../autograd/scope.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -105,21 +105,16 @@ export class TopKRouter extends Router {
   }
 
   /** b += rate sign(mean load - load): experts with too few tokens become easier to choose. Before capacity, without padding. */
-  override afterStep({ books }: Routing): void {
+  override afterStep(...routings: readonly Routing[]): void {
     const { bias } = this;
-    if (!bias) return;
+    const { biasRate = 0 } = this.options;
+    if (!bias || routings.length === 0) return;
     scope(() =>
       noGrad(() => {
-        const load = books.expertOfChoice.reshape([books.expertOfChoice.size]).bincount(this.experts).cast(bias.dtype);
-        bias.assign(
-          bias.add(
-            load
-              .mean()
-              .sub(load)
-              .sign()
-              .mul(this.options.biasRate ?? 0),
-          ),
-        );
+        const load = concat(routings.map(({ books }) => books.expertOfChoice.reshape([books.expertOfChoice.size])))
+          .bincount(this.experts)
+          .cast(bias.dtype); // [E]
+        bias.assign(bias.add(load.mean().sub(load).sign().mul(biasRate)));
       }),
     );
   }

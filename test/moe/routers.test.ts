@@ -210,6 +210,17 @@ describe("top-k", () => {
     router.afterStep(routing);
     expect(list(bias)).to.deep.equal(load.map((n) => 0.01 * Math.sign(1.5 - n)));
     expect([router.parameters().length, router.state().has("bias"), bias.requiresGrad]).to.deep.equal([1, true, false]);
+    bias.assign(tensor(new Float64Array(4)));
+    const other = route(router, tokensOf(20, 6));
+    const both = [0, 1, 2, 3].map(
+      (e) =>
+        load[e] +
+        booksOf(other)
+          .expert.flat()
+          .filter((x) => x === e).length,
+    );
+    router.afterStep(routing, other);
+    expect(list(bias), "accumulated passes count together").to.deep.equal(both.map((n) => 0.01 * Math.sign(sum(both) / 4 - n)));
     bias.assign(tensor(Float64Array.of(0, 0, 100, 0)));
     const pushed = booksOf(route(router, tokens));
     expect(pushed.expert.flat().every((e) => e === 2)).to.equal(true);

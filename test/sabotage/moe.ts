@@ -228,8 +228,8 @@ export const moe: readonly Sabotage[] = [
   {
     what: "the bias follows the load",
     file: "src/moe/topKRouter.ts",
-    from: ".sub(load)\n              .sign()",
-    to: ".sub(load)\n              .sign()\n              .neg()",
+    from: ".sub(load).sign()",
+    to: ".sub(load).sign().neg()",
     test: routers,
   },
   {

@@ -66,10 +66,20 @@ function sample(like: Tensor, at: Key): Tensor {
   return uniform(like.shape, at, { low: -1, high: 1, dtype: like.dtype, backend: like.backend });
 }
 
-/** Outputs of any shape become one number under a random cotangent. */
+/**
+ * Outputs of any shape become one number under a random cotangent. It depends on the outputs a little, because a constant one would
+ * not notice a recorded walk that loses the history of its cotangents.
+ */
 function weigh(outputs: Tensor | readonly Tensor[], at: Key): Tensor {
   const list = (Array.isArray(outputs) ? (outputs as readonly Tensor[]) : [outputs as Tensor]).filter((y) => y.dtype !== "int32");
-  return total(list.map((y, i) => y.mul(sample(y, at.at(i)))));
+  return total(
+    list.map((y, i) =>
+      y
+        .mul(0.1)
+        .add(sample(y, at.at(i)))
+        .mul(y),
+    ),
+  );
 }
 
 function total(parts: readonly Tensor[]): Tensor {

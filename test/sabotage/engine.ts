@@ -164,6 +164,14 @@ export const engine: readonly Sabotage[] = [
     title: "a value used twice",
   },
   {
+    what: "a cotangent that goes to two inputs loses its history",
+    file: at("tape"),
+    from: "const own = createGraph || (",
+    to: "const own = (",
+    test: autograd,
+    title: "second order add",
+  },
+  {
     what: "a walk after assign goes unnoticed",
     file: at("tape"),
     from: "line.checkVersions();",

@@ -3,56 +3,14 @@
  * does not compile. N rows, M results, J and I parts, E experts, D and F widths.
  */
 import fc from "fast-check";
-import { concat, einsum, gatherRows, groupedMatmul, groupedOuter, key, stack, tensor, where } from "switchyard-moe";
+import { concat, gatherRows, groupedMatmul, groupedOuter, where } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
 import type { PlainArray } from "switchyard-moe/testing";
-import { arrays, axesOf, axisOf, broadcastable, checkGradients, distinctArrays, numbers, shapes, toTensor } from "switchyard-moe/testing";
+import { arrays, axesOf, broadcastable, distinctArrays, numbers, shapes, toTensor } from "switchyard-moe/testing";
 import type { primitives } from "../../../src/autograd/primitives.ts";
-
-interface Case {
-  readonly inputs: readonly Tensor[];
-  readonly f: (...inputs: Tensor[]) => Tensor | readonly Tensor[];
-}
-
-type Check = (runs: number) => Promise<void>;
-
-/** Draws plain data, builds the tensors of it, and compares derivatives. */
-function check<T>(drawn: fc.Arbitrary<T>, build: (drawn: T) => Case): Check {
-  const property = fc.asyncProperty(drawn, fc.nat(), (data, seed) => {
-    const { inputs, f } = build(data);
-    return checkGradients(f, inputs, { key: key(seed) });
-  });
-  return (runs) => fc.assert(property, { numRuns: runs });
-}
-
-/** Half a grid step beside the grid: away from integers and halves, where steps and kinks are. */
-const smooth = { shift: 1 / 128 };
-const some = numbers(smooth);
-const positive = numbers({ min: 0.5, max: 3 });
-
-function unary(f: (x: Tensor) => Tensor, elements = some): Check {
-  return check(arrays(shapes(), elements), (x) => ({ inputs: [toTensor(x)], f }));
-}
-
-function binary(f: (x: Tensor, y: Tensor) => Tensor, left = some, right = numbers()): Check {
-  const pair = broadcastable().chain(([a, b]) => fc.tuple(arrays(a, left), arrays(b, right)));
-  return check(pair, ([x, y]) => ({ inputs: [toTensor(x), toTensor(y)], f }));
-}
-
-/** An array of at least one axis, and one of its axes. */
-function withAxis(options: Parameters<typeof shapes>[0] = {}, elements = some): fc.Arbitrary<[PlainArray, number]> {
-  return shapes({ minAxes: 1, ...options }).chain((shape) => fc.tuple(arrays(shape, elements), axisOf(shape)));
-}
-
-/** Distinct numbers, so that no order changes on the way, and an axis. */
-const ordered = shapes({ minAxes: 1, minSize: 1 }).chain((shape) => fc.tuple(distinctArrays(shape), axisOf(shape)));
-
-const integer = (data: readonly number[], shape: readonly number[] = [data.length]): Tensor => tensor(Int32Array.from(data), { shape });
-
-/** Indices below `n` of a shape, repeats and all. */
-function indices(shape: readonly number[], n: number): fc.Arbitrary<PlainArray> {
-  return arrays(shape, fc.nat({ max: n - 1 }));
-}
+import { binary, check, indices, integer, ordered, positive, some, unary, withAxis } from "./checks.ts";
+import type { Check } from "./checks.ts";
+import { composed } from "./composedGradients.ts";
 
 /** x [N, D], index [M, J] and the inverse [N, I] that says the same from the other end. */
 const gathering = fc
@@ -291,98 +249,6 @@ const checks: Record<keyof typeof primitives, Check> = {
     inputs: [toTensor({ shape: [3], data: [1, 2, 3] })],
     f: (t) => weighed(t, integer(row.data).bincount(3)),
   })),
-};
-
-const reducing = (f: (x: Tensor, axes: number[] | undefined, keepDims: boolean) => Tensor, minSize = 1, elements = some): Check =>
-  check(
-    shapes({ minSize }).chain((shape) => fc.tuple(arrays(shape, elements), axesOf(shape), fc.boolean())),
-    ([x, axes, keepDims]) => ({
-      inputs: [toTensor(x)],
-      f: (t) => f(t, axes, keepDims),
-    }),
-  );
-
-const equations: [string, number[], number[]][] = [
-  ["bqhd,bkhd->bhqk", [1, 2, 2, 3], [1, 3, 2, 3]],
-  ["ij,jk", [2, 3], [3, 2]],
-  ["ij,kj->", [2, 3], [2, 3]],
-  ["i,j->ji", [2], [3]],
-  ["bij,bij->b", [2, 1, 2], [2, 1, 2]],
-];
-
-const composed: Record<string, Check> = {
-  silu: unary((x) => x.silu()),
-  gelu: unary((x) => x.gelu()),
-  "gelu, tanh": unary((x) => x.gelu("tanh")),
-  clamp: unary((x) => x.clamp(-1, 1)),
-  maskedFill: binary((x, y) => x.mul(y).maskedFill(y.greater(0), -5), numbers(), some),
-  dropout: unary((x) => x.dropout(0.5, key(3))),
-  mean: reducing((x, axes, keepDims) => x.square().mean(axes, { keepDims })),
-  variance: reducing((x, axes, keepDims) => x.variance(axes, { keepDims })),
-  std: reducing(
-    (x, axes, keepDims) =>
-      x
-        .mul(x)
-        .add(x)
-        .std(axes?.length === 0 ? undefined : axes, { keepDims })
-        .square(),
-    2,
-  ),
-  norm: reducing((x, axes, keepDims) => x.norm(axes, { keepDims }), 1, positive),
-  prod: reducing((x, axes, keepDims) => x.prod(axes, { keepDims }), 0, numbers({ min: -1, max: 1 })),
-  logSumExp: reducing((x, axes, keepDims) => x.logSumExp(axes, { keepDims })),
-  softmax: check(withAxis(), ([x, axis]) => ({ inputs: [toTensor(x)], f: (t) => t.softmax(axis) })),
-  logSoftmax: check(withAxis(), ([x, axis]) => ({ inputs: [toTensor(x)], f: (t) => t.logSoftmax(axis) })),
-  "max along an axis": check(ordered, ([x, axis]) => ({
-    inputs: [toTensor(x)],
-    f: (t) => [t.exp().max(axis), t.exp().min(axis, { keepDims: true })],
-  })),
-  "matmul, broadcast": check(
-    fc
-      .constantFrom(
-        [[3], [3]],
-        [[3], [3, 2]],
-        [[2, 3], [3]],
-        [
-          [2, 1, 2, 3],
-          [4, 3, 1],
-        ],
-        [
-          [2, 3],
-          [4, 3, 2],
-        ],
-        [
-          [2, 2, 3],
-          [3, 2],
-        ],
-        [
-          [0, 3],
-          [3, 2],
-        ],
-        [
-          [2, 0],
-          [0, 2],
-        ],
-      )
-      .chain(([a, b]) => fc.tuple(arrays(a), arrays(b))),
-    ([x, y]) => ({ inputs: [toTensor(x), toTensor(y)], f: (a, b) => a.matmul(b) }),
-  ),
-  einsum: check(
-    fc.constantFrom(...equations).chain(([equation, a, b]) => fc.tuple(fc.constant(equation), arrays(a), arrays(b))),
-    ([equation, x, y]) => ({ inputs: [toTensor(x), toTensor(y)], f: (a, b) => einsum(equation, a, b) }),
-  ),
-  stack: binary((x, y) => stack([x.add(y), y.sub(x).square()], -1)),
-  split: check(arrays([2, 6]), (x) => ({
-    inputs: [toTensor(x)],
-    f: (t) => t.split([1, 2, 3], 1).map((part, i) => part.square().mul(i + 1)),
-  })),
-  tile: unary((x) => x.square().tile([2, 1, 3])),
-  "tril and triu": check(arrays([2, 3, 3]), (x) => ({ inputs: [toTensor(x)], f: (t) => t.tril(-1).square().add(t.triu().exp()) })),
-  scatterAdd: check(fc.tuple(arrays([3, 2]), arrays([4, 2]), indices([4, 2], 3)), ([x, source, index]) => ({
-    inputs: [toTensor(x), toTensor(source)],
-    f: (a, b) => a.scatterAdd(integer(index.data, index.shape), b, 0).square(),
-  })),
-  "a value used many times": unary((x) => x.mul(x).add(x).mul(x).sub(x.add(x))),
 };
 
 /** Each check draws `runs` cases. New data goes to the current backend, which must have float64. */

@@ -73,7 +73,7 @@ export class Trainer {
       const parts = Array.from({ length: accumulate }, (_, part) => this.#accumulate(step, part));
       this.optimizer.step({ factor: this.#schedule(step + 1), gradScale: clipScale(gradNorm(this.#parameters), this.#config.clip) });
       this.optimizer.zeroGrad();
-      afterStep(this.model, parts[parts.length - 1].routings); // of several micro-batches the last
+      afterStep(this.model, ...parts.map(({ routings }) => routings));
       return parts.map((part) => part.shown);
     });
     return () => readReport(step + 1, shown);

@@ -1,6 +1,6 @@
 /** `switchyard-moe/backend/wasm`: the fast CPU backend. */
 import { BackendError } from "../backend.ts";
-import { Heap, MAXIMUM_PAGES } from "./memory.ts";
+import { Heap, MAXIMUM_PAGES, PAGE } from "./memory.ts";
 import { hasRelaxedSimd, hasSimd, kernelModule } from "./module.ts";
 import type { ModuleOptions } from "./module.ts";
 import { engine, noThreads, processorCount } from "./platform.ts";
@@ -15,6 +15,8 @@ export interface WasmOptions {
   readonly threads?: number;
   /** Leaves out relaxed SIMD, whose rounding may differ between processors: results are then the same on every machine. */
   readonly deterministic?: boolean;
+  /** Bytes that the memory may grow to: 4 GiB unless said otherwise, which is also the most that one memory can hold. */
+  readonly maximumBytes?: number;
 }
 
 /** 16 MiB: enough for small programs, and quickly grown. */
@@ -30,13 +32,13 @@ export async function wasm(options: WasmOptions = {}): Promise<WasmBackend> {
   const threads = await threadCount(options.threads, obstacle);
   const modern = hasRelaxedSimd();
   const relaxed = modern && !options.deterministic;
-  const limits = { initial: INITIAL_PAGES, maximum: MAXIMUM_PAGES, shared: threads > 1 };
+  const limits = { initial: INITIAL_PAGES, maximum: pagesOf(options.maximumBytes), shared: threads > 1 };
   const memory = newMemory(engine, limits);
   const module = compiled(engine, { memory: limits, modern, relaxed });
   const kernels = new engine.Instance(module, { env: { memory } }).exports as Exported;
   const pool = await Threads.start(module, kernels, memory, threads);
   return new WasmBackend(
-    new Heap(memory, CONTROL_BYTES),
+    new Heap(memory, CONTROL_BYTES, limits.maximum),
     pool,
     describe(threads, relaxed, options.threads === undefined ? obstacle : undefined),
   );
@@ -50,6 +52,15 @@ function compiled({ Module }: NonNullable<typeof engine>, options: ModuleOptions
   const module = modules.get(key) ?? new Module(kernelModule(options));
   modules.set(key, module);
   return module;
+}
+
+function pagesOf(bytes = MAXIMUM_PAGES * PAGE): number {
+  const pages = Math.floor(bytes / PAGE);
+  if (!(pages >= INITIAL_PAGES && pages <= MAXIMUM_PAGES))
+    throw new BackendError(
+      `wasm: maximumBytes: ${bytes} is not from ${INITIAL_PAGES * PAGE} to ${MAXIMUM_PAGES * PAGE}, what one memory can hold`,
+    );
+  return pages;
 }
 
 async function threadCount(wanted: number | undefined, obstacle: string | undefined): Promise<number> {

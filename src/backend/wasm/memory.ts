@@ -30,13 +30,16 @@ export function classOf(bytes: number): number {
 
 export class Heap {
   readonly memory: LinearMemory;
+  /** Pages that the memory may grow to. */
+  readonly #maximum: number;
   readonly #free = new Map<number, number[]>();
   #regions: Block[] = [];
   #end: number;
   #freeBytes = 0;
 
-  constructor(memory: LinearMemory, start: number) {
+  constructor(memory: LinearMemory, start: number, maximum = MAXIMUM_PAGES) {
     this.memory = memory;
+    this.#maximum = maximum;
     this.#end = start;
   }
 
@@ -91,8 +94,8 @@ export class Heap {
   #grow(needed: number, size: number): void {
     const pages = this.memory.buffer.byteLength / PAGE;
     const least = Math.ceil(needed / PAGE);
-    const wanted = Math.min(MAXIMUM_PAGES, Math.max(least, Math.ceil(pages * 1.125)));
-    for (const target of least <= MAXIMUM_PAGES ? [wanted, least] : []) {
+    const wanted = Math.min(this.#maximum, Math.max(least, Math.ceil(pages * 1.125)));
+    for (const target of least <= this.#maximum ? [wanted, least] : []) {
       try {
         this.memory.grow(target - pages);
         return;
@@ -101,7 +104,7 @@ export class Heap {
       }
     }
     throw new BackendError(
-      `wasm: no room for ${size} bytes: ${this.#end - this.#freeBytes} bytes are in use and one memory holds ${MAXIMUM_PAGES * PAGE}. ` +
+      `wasm: no room for ${size} bytes: ${this.#end - this.#freeBytes} bytes are in use and this memory holds at most ${this.#maximum * PAGE}. ` +
         "Wrap each step of a loop in scope(), which frees what the step made.",
     );
   }

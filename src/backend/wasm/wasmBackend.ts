@@ -40,6 +40,8 @@ const vectors = (n: number): number => Math.ceil(n / 4);
 
 export class WasmBackend extends CpuBackend {
   override readonly name: string = "wasm";
+  /** The collector does not see the linear memory; so much of it, it shall feel. */
+  readonly ballast = 1 / 8;
   override readonly description: string;
   override readonly fused: FusedKernels = fusedKernels(
     this,

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { Module, callOf } from "../../src/backend/wasm/assembler.ts";
 import type { Body } from "../../src/backend/wasm/assembler.ts";
-import { f32, f32x4, f64, i32, i32x4, signed, unsigned, v128 } from "../../src/backend/wasm/instructions.ts";
+import { f32, f32x4, f64, i32, i32x4, signed, unreachable, unsigned, v128 } from "../../src/backend/wasm/instructions.ts";
 import { engine } from "../../src/backend/wasm/platform.ts";
 
 type Exports = Record<string, (...args: number[]) => number>;
@@ -165,7 +165,12 @@ describe("assembler", () => {
       expect(engine?.validate(module.bytes())).to.equal(true);
       return module.bytes().length;
     });
-    // One more entry in the function section, one more body of five bytes and its length: no type.
-    expect(sizes[1] - sizes[0]).to.equal(7);
+    // One more entry in the function section, a body of five bytes and its length, a name of four with its number and length: no type.
+    expect(sizes[1] - sizes[0]).to.equal(13);
+  });
+
+  it("names functions in stack traces", () => {
+    const { run } = assemble((m) => m.export("stumble", {}, (f) => f.do(unreachable)));
+    expect(() => run.stumble()).to.throw(Error).with.property("stack").that.includes("stumble");
   });
 });

@@ -169,6 +169,7 @@ export class Module {
   readonly #types: string[] = [];
   readonly #functions: number[] = [];
   readonly #code: number[][] = [];
+  readonly #names: string[] = [];
   readonly #exports: { name: string; kind: number; index: number }[] = [];
   #globals = 0;
 
@@ -189,6 +190,7 @@ export class Module {
     body(f, named as Locals<P>);
     this.#functions.push(this.#typeIndex(types, result));
     this.#code.push(f.bytes());
+    this.#names.push(name);
     return { name, index: this.#functions.length - 1, parameters, result };
   }
 
@@ -217,6 +219,12 @@ export class Module {
     return known >= 0 ? known : this.#types.push(type) - 1;
   }
 
+  /** What profiles and stack traces show; engines need it not. */
+  #nameSection(): number[] {
+    const names = vector(this.#names.map((name, index) => [...unsigned(index), ...text(name)]));
+    return [0, ...sized([...text("name"), 1, ...sized(names)])];
+  }
+
   bytes(): Uint8Array<ArrayBuffer> {
     const { initial, maximum, shared } = this.#limits;
     const section = (id: number, items: readonly (readonly number[])[]): number[] => [id, ...sized(vector(items))];
@@ -237,6 +245,7 @@ export class Module {
         this.#exports.map(({ name, kind, index }) => [...text(name), kind, ...unsigned(index)]),
       ),
       ...section(10, this.#code),
+      ...this.#nameSection(),
     ]);
   }
 }

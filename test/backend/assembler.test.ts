@@ -171,6 +171,9 @@ describe("assembler", () => {
 
   it("names functions in stack traces", () => {
     const { run } = assemble((m) => m.export("stumble", {}, (f) => f.do(unreachable)));
-    expect(() => run.stumble()).to.throw(Error).with.property("stack").that.includes("stumble");
+    expect(() => run.stumble())
+      .to.throw(Error)
+      .with.property("stack")
+      .that.includes("stumble");
   });
 });

@@ -31,45 +31,40 @@ const BLOCK_ROWS = 96;
 const SPEED = 16;
 
 /** x y as products whose batch advances by one stride for each operand: the leading axes that do not merge are walked here. */
-export function* matmulPlan(backend: WasmBackend, to: number, out: ArrayType, x: NDArray, y: NDArray): Generator<Product> {
-  const rank = out.shape.length;
+export function matmulPlan(backend: WasmBackend, to: number, out: ArrayType, x: NDArray, y: NDArray): Product[] {
   const [m, n] = out.shape.slice(-2);
-  const k = x.shape[rank - 1];
-  const lead = out.shape.slice(0, -2);
+  const k = x.shape[x.shape.length - 1];
   const [xRow, xColumn] = x.strides.slice(-2).map(bytes);
   const [yRow, yColumn] = y.strides.slice(-2).map(bytes);
-  const { sizes, steps } = mergeAxes(lead, [
-    { strides: x.strides.slice(0, -2), offset: 0 },
-    { strides: y.strides.slice(0, -2), offset: 0 },
-  ]);
+  const leads = [x, y].map(({ strides }) => ({ strides: strides.slice(0, -2), offset: 0 }));
+  const { sizes, steps } = mergeAxes(out.shape.slice(0, -2), leads);
   const batch = sizes[sizes.length - 1];
   const [xBatch, yBatch] = steps[steps.length - 1].map(bytes);
-  const size = 4 * m * n;
   const [xAt, yAt] = [backend.address(x), backend.address(y)];
-  let index = 0;
-  for (const [dx, dy] of places(sizes.slice(0, -1), steps)) {
-    const common = {
-      k,
-      n,
-      a: { at: xAt + bytes(dx), batch: xBatch, row: xRow, column: xColumn },
-      b: { at: yAt + bytes(dy), batch: yBatch, row: yRow, column: yColumn },
-    };
-    const at = to + size * batch * index++;
-    // A shared B, and rows of A that continue from matrix to matrix: one tall product.
-    if (yBatch === 0 && (batch === 1 || xBatch === m * xRow)) yield { ...common, batch: 1, m: batch * m, c: { at, batch: 0, row: 4 * n } };
-    else yield { ...common, batch, m, c: { at, batch: size, row: 4 * n } };
-  }
+  // A shared B, and rows of A that continue from matrix to matrix: one tall product.
+  const tall = yBatch === 0 && (batch === 1 || xBatch === m * xRow);
+  const size = 4 * m * n;
+  return places(sizes.slice(0, -1), steps).map(([dx, dy], index) => ({
+    batch: tall ? 1 : batch,
+    m: tall ? batch * m : m,
+    n,
+    k,
+    a: { at: xAt + bytes(dx), batch: xBatch, row: xRow, column: xColumn },
+    b: { at: yAt + bytes(dy), batch: yBatch, row: yRow, column: yColumn },
+    c: { at: to + size * batch * index, batch: size, row: 4 * n },
+  }));
 }
 
 const bytes = (step: number): number => 4 * step;
 
 /** Offsets of x and y for every index of the outer axes, in row-major order. */
-function* places(sizes: readonly number[], steps: readonly (readonly number[])[]): Generator<readonly [number, number]> {
-  const walk = function* (axis: number, dx: number, dy: number): Generator<readonly [number, number]> {
-    if (axis === sizes.length) return yield [dx, dy];
-    for (let i = 0; i < sizes[axis]; i++) yield* walk(axis + 1, dx + i * steps[axis][0], dy + i * steps[axis][1]);
-  };
-  yield* walk(0, 0, 0);
+function places(sizes: readonly number[], steps: readonly (readonly number[])[]): (readonly [number, number])[] {
+  let all: (readonly [number, number])[] = [[0, 0]];
+  for (const [axis, n] of sizes.entries()) {
+    const [sx, sy] = steps[axis];
+    all = all.flatMap(([dx, dy]) => Array.from({ length: n }, (_, i) => [dx + i * sx, dy + i * sy] as const));
+  }
+  return all;
 }
 
 /** `use` with B packed into panels, [N / 8, K, 8] for each of `batch` matrices, or as it is where packing does not pay. */

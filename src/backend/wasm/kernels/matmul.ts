@@ -23,7 +23,7 @@ const M_BLOCK = 96;
 /** Bytes that a product needs for itself on each thread: a packed block of A, and a tile for the edges of C. */
 export const GEMM_SCRATCH = 4 * M_BLOCK * K_BLOCK + 256;
 /** From this many columns of C on, packing A pays where the micro-kernel is short of instructions. */
-const PACK_FROM = 192;
+const PACK_FROM = 64;
 
 const MICRO = { c: "i32", cRow: "i32", a: "i32", aRow: "i32", rows: "i32", b: "i32", bRow: "i32", k: "i32", add: "i32" } as const;
 type Micro = Func<typeof MICRO, "void">;

@@ -301,6 +301,6 @@ export const engine: readonly Sabotage[] = [
     from: "shape[axis - lead] === 1 && n !== 1",
     to: "shape[axis - lead] === 1 && n > 2",
     test: autograd,
-    title: "second order broadcastTo",
+    title: "views read in their own order",
   },
 ];

@@ -33,7 +33,8 @@ const CHUNK_BITS = 12;
 const CHUNK_MASK = (1 << CHUNK_BITS) - 1;
 /** Chunks for each thread: enough that a late one does not hold up the rest. */
 const CHUNKS_PER_THREAD = 3;
-const SPINS = 2000;
+/** Turns of waiting before sleep, some 20 microseconds: the next kernel of a step is mostly there by then. */
+const SPINS = 10_000;
 /** A chunk takes milliseconds. */
 const PATIENCE = 60_000;
 
@@ -102,8 +103,13 @@ export class Threads {
       (reason: string): void =>
         void (threads.#death ??= `worker ${thread} died (${reason})`);
     const others = Array.from({ length: count - 1 }, (_, i) => startThread(workerSource, { module, memory, thread: i + 1 }, died(i + 1)));
-    threads.#threads.push(...(await Promise.all(others)));
-    return threads;
+    for (const [i, start] of (await Promise.allSettled(others)).entries()) {
+      if (start.status === "fulfilled") threads.#threads.push(start.value);
+      else threads.#death ??= `worker ${i + 1} of ${count - 1} did not start: ${String(start.reason)}`;
+    }
+    if (threads.#death === undefined) return threads;
+    threads.stop();
+    throw new BackendError(`wasm: ${threads.#death}`);
   }
 
   /** Runs items 0..items-1 of a kernel, on all threads if `parallel`, and returns when all are done. */

@@ -67,7 +67,8 @@ export function scale([from, to]: readonly [number, number], [start, end]: reado
 /** Round values, about `count` of them, that enclose `from` and `to`: steps of 1, 2 or 5 times a power of ten. */
 export function ticks(from: number, to: number, count = 5): number[] {
   if (!Number.isFinite(from) || !Number.isFinite(to)) throw new RangeError(`ticks: ${from} to ${to}: a scale needs finite ends`);
-  const extent = to > from ? to - from : Math.abs(from) || 1;
+  const span = to > from ? to - from : Math.abs(from);
+  const extent = span > 1e-300 ? span : 1; // a fifth of less underflows
   const rough = extent / count;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * ([1, 2, 5].find((factor) => factor * power >= rough * 0.999) ?? 10);

@@ -7,4 +7,5 @@ export { curve, type CurveOptions, type Level, type Point, type Series } from ".
 export { dispatch, type Choice, type DispatchOptions } from "./dispatch.ts";
 export { heatMap, type HeatMapOptions } from "./heatMap.ts";
 export { ridges, type RidgesOptions } from "./ridges.ts";
+export { scatter, type ScatterOptions, type Spot, type SpotGroup } from "./scatter.ts";
 export type { Captions } from "./drawing.ts";

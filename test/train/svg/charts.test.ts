@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
 import { thinned } from "../../../examples/train/svg/curve.ts";
-import { bars, curve, dispatch, heatMap, ridges, type Choice, type Point } from "../../../examples/train/svg/index.ts";
+import { bars, curve, dispatch, heatMap, ridges, scatter, type Choice, type Point } from "../../../examples/train/svg/index.ts";
 import { anyLabel, parsed, type Found } from "./wellFormed.ts";
 
 const number = fc.oneof(fc.double({ min: -1e4, max: 1e4, noNaN: true }), fc.constantFrom(NaN, Infinity, -Infinity));
@@ -215,5 +215,29 @@ describe("a drawn dispatch", () => {
     expect(draw({ token: 1, expert: 0, slot: 0 })).to.throw(RangeError, "token 1 is not one of 1");
     expect(draw({ token: 0, expert: 2, slot: 0 })).to.throw(RangeError, "expert 2 is not one of 2");
     expect(draw({ token: 0, expert: 0, slot: 1 })).to.throw(RangeError, "slot 1 of expert 0 lies beyond the capacity of 1");
+  });
+});
+
+describe("a scatter", () => {
+  const finite = fc.double({ min: -1e4, max: 1e4, noNaN: true });
+  const groups = fc.array(
+    fc.record({ name: anyLabel, spots: fc.array(fc.record({ name: anyLabel, x: finite, y: finite }), { maxLength: 8 }) }),
+    { maxLength: 4 },
+  );
+
+  it("is well-formed whatever its spots are called, and shows each of them", () => {
+    fc.assert(
+      fc.property(captions, groups, anyLabel, (told, groups, axis) => {
+        const found = checkDrawing(scatter({ ...told, groups, x: axis, y: axis }), told);
+        const shown = groups.reduce((sum, { spots }) => sum + spots.length, 0);
+        expect((found.elements.get("title") ?? 0) - 1).to.equal(shown);
+      }),
+      RUNS,
+    );
+  });
+
+  it("refuses a spot without a place", () => {
+    const lost = [{ name: "g", spots: [{ name: "s", x: NaN, y: 0 }] }];
+    expect(() => scatter({ title: "", description: "", groups: lost, x: "x", y: "y" })).to.throw(RangeError, "scatter: s is at NaN, 0");
   });
 });

@@ -22,6 +22,7 @@ describe("ticks", () => {
 
   it("exist where the range has no extent", () => {
     for (const at of [0, 3, -2.5, 1e9]) expect(ticks(at, at).length).to.be.at.least(2);
+    for (const least of [Number.MIN_VALUE, 1e-310]) expect(ticks(0, least).length).to.be.within(2, 8);
   });
 
   it("refuse ends that are no numbers", () => {

@@ -71,7 +71,15 @@ function sparseLayer(config: ModelConfig, router: RouterName, { random }: Init):
   const { experts, hidden } = parts;
   return new MoE({
     router: parts.router,
-    experts: new FeedForwardExperts({ experts, width, hidden, random: random.at("experts"), initializer, dropout: expertDropout }),
+    experts: new FeedForwardExperts({
+      experts,
+      width,
+      hidden,
+      bias: false,
+      random: random.at("experts"),
+      initializer,
+      dropout: expertDropout,
+    }),
     ...(parts.shared && { shared: new DenseFeedForward(width, hidden, { random: random.at("shared"), bias: false, initializer }) }),
     trainingCapacity: parts.dropless || capacityFactor === Infinity ? "dropless" : capacityFactor,
   });

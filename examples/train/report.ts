@@ -23,6 +23,8 @@ export interface RunReport {
   readonly baselines: readonly Level[];
   readonly load: readonly LoadCourse[];
   readonly specialisation?: SpecialisationReport;
+  /** Drawings of several runs side by side. */
+  readonly comparisons?: readonly Comparison[];
   readonly passages: readonly Passage[];
   readonly samples: readonly Sample[];
   /** As the summary of a model prints it. */
@@ -36,6 +38,12 @@ export interface Fact {
   readonly name: string;
   readonly value: string;
   readonly note?: string;
+}
+
+export interface Comparison {
+  /** What is to be seen in it. */
+  readonly text: string;
+  readonly drawing: string;
 }
 
 export interface LoadCourse {
@@ -80,6 +88,7 @@ export function reportHtml(report: RunReport): string {
   const sections = [
     results(report),
     learning(report),
+    compared(report),
     load(report),
     specialised(report),
     passages(report),
@@ -179,6 +188,12 @@ function learning({ training, validation, others = [], baselines }: RunReport): 
     height: 290,
   });
   return { id: "learning", title: "Learning", parts: [paragraph(description), element("div", { class: "wide" }, figure(drawing))] };
+}
+
+function compared({ comparisons = [] }: RunReport): Section | undefined {
+  if (comparisons.length === 0) return undefined;
+  const parts = comparisons.flatMap(({ text, drawing }) => [paragraph(text), element("div", { class: "wide" }, figure(drawing))]);
+  return { id: "compared", title: "Side by side", parts };
 }
 
 const listed = (names: readonly string[]) => new Intl.ListFormat("en-GB", { type: "conjunction" }).format(names);

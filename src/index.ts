@@ -5,7 +5,7 @@ export { BackendError } from "./autograd/contract.ts";
 export type { Activation, ArrayType, Backend, BackendStats, DType, Shape } from "./autograd/contract.ts";
 export { activate } from "./autograd/composed.ts";
 export { noGrad } from "./autograd/context.ts";
-export { arange, constant, eye, full, fullLike, linspace, ones, tensor, zeros, zerosLike } from "./autograd/create.ts";
+export { arange, eye, full, fullLike, linspace, ones, tensor, zeros, zerosLike } from "./autograd/create.ts";
 export type { CreateOptions, Nested } from "./autograd/create.ts";
 export { debug } from "./autograd/debug.ts";
 export { cpuBackend, defaultBackend, useBackend, withBackend } from "./autograd/devices.ts";

@@ -37,13 +37,13 @@ function report({ name, ok, seconds, output }: Outcome): void {
   console.log(`\n=== ${name}: ${ok ? "ok" : "FAILED"}, ${seconds.toFixed(1)} s\n${output.trimEnd()}`);
 }
 
-/** A stage whose need failed or never ran fails too, unrun. */
-export async function runStages(stages: readonly Stage[]): Promise<Outcome[]> {
+/** A stage whose need failed or never ran fails too, unrun. `tell` hears of each as it ends. */
+export async function runStages(stages: readonly Stage[], tell: (outcome: Outcome) => void = report): Promise<Outcome[]> {
   const done = new Map<string, Outcome>();
   const waiting = [...stages];
   const settle = (outcome: Outcome): void => {
     done.set(outcome.name, outcome);
-    report(outcome);
+    tell(outcome);
   };
   const next = (): Stage | undefined => {
     const index = waiting.findIndex(({ after = [] }) => after.every((name) => done.has(name)));
@@ -65,7 +65,7 @@ export async function runStages(stages: readonly Stage[]): Promise<Outcome[]> {
     }
     if (running.size === 0 && waiting.length > 0)
       throw new Error(`stages wait for each other: ${waiting.map(({ name }) => name).join(", ")}`);
-    await Promise.race(running);
+    if (running.size > 0) await Promise.race(running);
   }
   return [...done.values()];
 }

@@ -124,6 +124,16 @@ describe("wasm blocks", () => {
     );
   });
 
+  it("uniform numbers, bit for bit", () => {
+    const [high, low] = [fc.integer({ min: 1024, max: 2047 }).map((x) => 2 * x + 1), fc.integer({ min: 0, max: 4095 })];
+    return fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(high, low), { minLength: 4, maxLength: 4 }), fc.integer({ min: 1, max: 9000 }), (pairs, n) =>
+        agree(backend, (device) => ({ type: float(n), buffer: device.uniform(float(n), pairs.flat()) }), 0, `${pairs}`),
+      ),
+      { numRuns: 20 },
+    );
+  });
+
   it("a row longer than a block", () =>
     agree(
       backend,

@@ -64,6 +64,7 @@ function results(backend: WasmBackend): Record<string, number[]> {
     ["grouped matmul", float(200, 64), backend.groupedMatmul(float(200, 64), x, weight, offsets)],
     ["grouped outer", float(3, 300, 300), backend.groupedOuter(float(3, 300, 300), x, x, offsets)],
     ["gelu", tall, backend.fused.biasActivation?.forward(tall, [tall, row], { activation: "gelu" })?.out ?? null],
+    ["uniform", tall, backend.uniform(tall, [2049, 1, 4095, 4095, 3001, 0, 2777, 77])],
     ["exp", tall, backend.unary("exp", tall, tall)],
     ["add a row", tall, backend.binary("add", tall, tall, row)],
     ["sum of columns", row, backend.reduce("sum", row, tall, [0])],

@@ -9,6 +9,7 @@ import { BackendError } from "../backend.ts";
 import type { ArrayType, BinaryOp, Buffer, DType, FusedKernels, NDArray, ReduceOp, TypedArray, UnaryOp } from "../backend.ts";
 import { CpuBackend } from "../cpu/cpuBackend.ts";
 import { fusedKernels as referenceFused } from "../cpu/fused.ts";
+import { maxUniform } from "../cpu/random.ts";
 import { mergeAxes } from "../cpu/strided.ts";
 import { broadcastStrides, isContiguous, sameShape, sizeOf, stridesOf } from "../shape.ts";
 import type { Shape } from "../shape.ts";
@@ -294,6 +295,12 @@ export class WasmBackend extends CpuBackend {
   /** Sets `n` float32 at `address` to 0. */
   zero(address: number, n: number): void {
     new Float32Array(this.#heap.memory.buffer, address, n).fill(0);
+  }
+
+  override uniform(out: ArrayType, rounds: readonly number[]): Buffer {
+    const n = sizeOf(out.shape);
+    if (out.dtype !== "float32" || n > maxUniform) return super.uniform(out, rounds);
+    return this.make(out, (to) => this.start("uniform", vectors(n), 3 * n, to, ...rounds));
   }
 
   // Movement

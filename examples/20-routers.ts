@@ -12,7 +12,7 @@
 import { key } from "switchyard-moe";
 import { writeAtomically } from "./train/checkpoint.ts";
 import { loadEntropy, maxViolation, specialisation } from "./train/information.ts";
-import { begin, keepPicture, recentBits, score, short, stepsOf, trainLesson } from "./train/lesson.ts";
+import { begin, keepPicture, meanBits, score, short, stepsOf, trainLesson } from "./train/lesson.ts";
 import type { LessonOptions } from "./train/lesson.ts";
 import { reportHtml } from "./train/report.ts";
 import { caution, routerNames } from "./train/routers.ts";
@@ -54,7 +54,9 @@ async function result(options: LessonOptions): Promise<Result> {
     violation: maxViolation(load),
     information,
     milliseconds: 1000 * gaps[gaps.length >> 1],
-    course: run.reports.filter(({ step }) => step % 10 === 0).map(({ step }) => [step, recentBits(run.reports.slice(step - 10, step))]),
+    course: run.reports
+      .filter(({ step }) => step > 20 && step % 5 === 0)
+      .map(({ step }) => [step, meanBits(run.reports.slice(step - 5, step))]),
     caution: caution(run.trainer.model),
   };
 }
@@ -106,7 +108,7 @@ const families: Record<string, readonly (RouterName | "dense")[]> = {
 const groups: SpotGroup[] = [{ name: "Switch, loss over the batch", spots: byScope.batch }, { name: "Switch, per sequence", spots: byScope.sequence }, { name: "other routers", spots }]; // prettier-ignore
 const trade = "To the right loads are uneven, at the top an expert's number tells the language of a byte.";
 const comparisons = [
-  ...Object.entries(families).map(([title, names]) => ({ text: title, drawing: curve({ title, description: "Training loss by step, means of ten steps", series: names.flatMap((name) => courses.get(name) ?? []), x: "step", y: "bits per byte" }) })), // prettier-ignore
+  ...Object.entries(families).map(([title, names]) => ({ text: "Training loss from step 25 on, means of five steps.", drawing: curve({ title, description: "Training loss by step, beside the dense twin", series: names.flatMap((name) => courses.get(name) ?? []), x: "step", y: "bits per byte" }) })), // prettier-ignore
   { text: trade, drawing: scatter({ title: "Balance against specialisation", description: trade, groups, x: "MaxVio", y: "I(expert; language), bits" }) }, // prettier-ignore
 ];
 const notes = [...cautions, "deepseek has four times as many experts, each a quarter as wide: their numbers can tell up to log2 4 = 2 bits more.", "One split of the text carries about 0.12 bits of chance, and so few steps tell little of many: read the table for what differs by more."]; // prettier-ignore

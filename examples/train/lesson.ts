@@ -66,6 +66,10 @@ export function sample(corpus: Corpus, windows: number): Sequence[] {
 
 /** Mean training loss of the last quarter, in bits per byte: less noisy than the last step. */
 export function recentBits(reports: readonly StepReport[]): number {
-  const recent = reports.slice(-Math.max(1, reports.length >> 2));
-  return recent.reduce((sum, { loss }) => sum + loss, 0) / recent.length / Math.LN2;
+  return meanBits(reports.slice(-Math.max(1, reports.length >> 2)));
+}
+
+/** Mean training loss in bits per byte. */
+export function meanBits(reports: readonly StepReport[]): number {
+  return reports.reduce((sum, { loss }) => sum + loss, 0) / reports.length / Math.LN2;
 }

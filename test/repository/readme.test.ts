@@ -6,6 +6,7 @@ import { pathToFileURL } from "node:url";
 import { format } from "node:util";
 import { expect } from "chai";
 import { transformSync } from "esbuild";
+import { useBackend } from "switchyard-moe";
 import { manifest } from "../../scripts/entries.ts";
 
 const PROMISE = /^(?:console\.log\((?<printed>.*)\)|const (?<name>\w+)\b.*|(?<plain>.*?));? *\/\/ => (?<value>.*)$/gm;
@@ -38,6 +39,8 @@ for (const file of ["README.md", "README.ko.md"].filter((name) => existsSync(nam
   const text = readFileSync(file, "utf8");
 
   describe(file, () => {
+    afterEach(() => useBackend("cpu")); // a block may have chosen another for the whole process
+
     blocksOf(text).forEach((code, index) => {
       it(`block ${index + 1} runs and keeps its promises`, async () => {
         const results = await run(code);

@@ -90,7 +90,8 @@ function interleaved<T>(values: readonly T[], batch: number): T[] {
   return Array.from({ length: stride }, (_, first) => values.filter((__, i) => i % stride === first)).flat();
 }
 
-function describeExperts({ layers, capacities: found }: Conclusion, { config }: Run): void {
+function describeExperts({ layers, capacities: found }: Conclusion, { trainer }: Run): void {
+  const own = sparseLayers(trainer.model)[0].trainingCapacity;
   console.log("\nwhat an expert's number tells, in bits: I(expert; language), I(expert; byte), I(expert; language | byte)");
   const line = (name: string, { expertLanguage, expertByte, expertLanguageGivenByte }: Specialisation["shuffled"]): void =>
     console.log(`  ${name.padEnd(28)} ${[expertLanguage, expertByte, expertLanguageGivenByte].map((bits) => bits.toFixed(3)).join("  ")}`);
@@ -100,7 +101,7 @@ function describeExperts({ layers, capacities: found }: Conclusion, { config }: 
     line(`sparse layer ${layer}, experts shuffled`, trained.shuffled);
   });
   console.log(`  ${sentence(layers)}`);
-  if (found.length > 0) console.log(`\ncapacity in evaluation (trained with ${config.model.capacityFactor})`);
+  if (found.length > 0) console.log(`\ncapacity in evaluation (trained ${own === "dropless" ? "without drops" : `with ${own}`})`);
   for (const { factor, bits, dropped } of found)
     console.log(
       `  ${(factor === "dropless" ? "no drops" : `factor ${factor.toFixed(2)}`).padEnd(12)} ${bits.toFixed(3)} bits per byte, ${(100 * dropped).toFixed(1)} % of bytes dropped`,

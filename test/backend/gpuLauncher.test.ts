@@ -13,7 +13,7 @@ class SlowDevice implements Device {
   readonly description = "slow";
   readonly synchronous: boolean = false;
   readonly hostMath = true;
-  readonly fourLanes = false;
+  readonly lanes = "rows";
   readonly limits = { arrays: 2, side: 64, kernels: 3 };
   readonly log: string[] = [];
 

@@ -9,8 +9,10 @@ export type Handle = object;
 export interface Program {
   readonly source: string;
   readonly threads: readonly number[];
-  /** Results of one thread, side by side in memory. Default 1. */
-  readonly lanes?: 1 | 4;
+  /** Rows of each matrix of the result, where lanes are rows. */
+  readonly rows?: number;
+  /** A thread returns four results: of neighbouring columns, side by side in memory, or of four rows, the last of which may be beyond. */
+  readonly lanes?: "columns" | "rows";
 }
 
 export interface CompiledKernel {
@@ -19,6 +21,11 @@ export interface CompiledKernel {
   /** The WGSL or GLSL that runs; undefined where there is none, or before the first run. */
   shader(): string | undefined;
   destroy(): void;
+}
+
+/** Results of one thread. */
+export function lanesOf({ lanes }: Program): 1 | 4 {
+  return lanes ? 4 : 1;
 }
 
 /** What bounds a launch. */
@@ -39,8 +46,8 @@ export interface Device {
   readonly synchronous: boolean;
   /** Math.* are the host's own, correctly rounded or nearly so; else the shader language's, which promises little. */
   readonly hostMath: boolean;
-  /** Kernels may return four neighbouring elements at once. */
-  readonly fourLanes: boolean;
+  /** Which four results a thread of a matrix product best computes. */
+  readonly lanes: "columns" | "rows";
   readonly limits: Limits;
   compile(program: Program): CompiledKernel;
   upload(data: Float32Array): Handle | Promise<Handle>;

@@ -143,9 +143,8 @@ export class GpuBackend implements Backend {
   }
 
   matmul(out: ArrayType, x: NDArray, y: NDArray): Buffer {
-    const columns = out.shape[out.shape.length - 1];
-    const four = this.device.fourLanes && columns % 4 === 0 && sizeOf(out.shape) > 0;
-    const program = () => (four ? products.matmulOfFour : products.matmul)(out.shape, x, y, this.device.limits);
+    const generator = products.bestMatmul(out.shape, this.device.lanes);
+    const program = () => generator(out.shape, x, y, this.device.limits);
     return this.launcher.launch({ name: "matmul", out, inputs: [x, y], program });
   }
 

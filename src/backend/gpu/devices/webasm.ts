@@ -8,7 +8,7 @@ export class WebasmMode implements Device {
   readonly description = "WebAssembly SIMD of gpu.js, one thread";
   readonly synchronous = true;
   readonly hostMath = true;
-  readonly fourLanes = false;
+  readonly lanes = "rows";
   readonly limits: Limits = { arrays: 7, side: Infinity, kernels: 4000 };
   private readonly memories = new SharedMemories();
   private readonly library: GpuLibrary;
@@ -26,11 +26,10 @@ export class WebasmMode implements Device {
     return {
       run: (inputs, scalars) => {
         const call = () => kernel(...inputs.map((x) => this.input(x)), ...scalars);
-        if (checked) return call();
-        const result = this.memories.during(call);
-        assertMode(kernel, this.mode);
+        const result = checked ? call() : this.memories.during(call);
+        if (!checked) assertMode(kernel, this.mode);
         checked = true;
-        return result;
+        return program.rows === undefined ? result : rowMajor(result as Float32Array, program.threads, program.rows);
       },
       shader: () => undefined,
       destroy: () => kernel.destroy(),
@@ -57,6 +56,19 @@ export class WebasmMode implements Device {
   async destroy(): Promise<void> {
     await this.gpu.destroy();
   }
+}
+
+/** Results of four rows a thread, [batch, ceil(M / 4), N, 4], as [batch, M, N]. */
+function rowMajor(lanes: Float32Array, [columns, fours = 1, batch = 1]: readonly number[], rows: number): Float32Array {
+  const out = new Float32Array(batch * rows * columns);
+  for (let b = 0; b < batch; b++) {
+    for (let m = 0; m < rows; m++) {
+      const from = (b * fours + (m >> 2)) * columns * 4 + (m & 3);
+      const to = (b * rows + m) * columns;
+      for (let n = 0; n < columns; n++) out[to + n] = lanes[from + 4 * n];
+    }
+  }
+  return out;
 }
 
 interface MemoryClass {

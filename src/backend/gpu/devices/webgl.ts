@@ -6,7 +6,7 @@
  * kernel for each combination of textures that it meets.
  */
 import { BackendError } from "../../backend.ts";
-import { assertMode, createKernel } from "../device.ts";
+import { assertMode, createKernel, lanesOf } from "../device.ts";
 import type { CompiledKernel, Device, Handle, Limits, Program } from "../device.ts";
 import type { GpuInstance, GpuKernel, GpuLibrary } from "../library.ts";
 
@@ -41,7 +41,7 @@ export class WebglMode implements Device {
   readonly description: string;
   readonly synchronous = true;
   readonly hostMath = false;
-  readonly fourLanes = true;
+  readonly lanes = "columns";
   readonly limits: Limits;
   private readonly gpu: GpuInstance;
   private readonly gl: Gl;
@@ -77,7 +77,7 @@ export class WebglMode implements Device {
 
   compile(program: Program): CompiledKernel {
     const variants = new Map<string, GpuKernel>();
-    const n = program.threads.reduce((a, b) => a * b, program.lanes ?? 1);
+    const n = program.threads.reduce((a, b) => a * b, lanesOf(program));
     const variantFor = (inputs: readonly Handle[]): GpuKernel => {
       const key = inputs.map((x) => this.kindOf(x as Texture)).join(" ");
       const kernel = variants.get(key) ?? createKernel(this.gpu, program);
@@ -90,7 +90,7 @@ export class WebglMode implements Device {
         const kernel = variantFor(inputs);
         const result = kernel(...inputs, ...scalars) as Texture;
         assertMode(kernel, "gpu");
-        return this.relabelled(result, n, program.lanes === 4 ? this.packed : this.flat);
+        return this.relabelled(result, n, program.lanes ? this.packed : this.flat);
       },
       shader: () => [...variants.values()].at(-1)?.kernel.compiledFragmentShader,
       destroy: () => variants.forEach((kernel) => kernel.destroy()),

@@ -1,6 +1,6 @@
 /** gpu.js's WebGPU mode: compute shaders over storage buffers, in browsers and in Node (Dawn, through the package `webgpu`). */
 import { BackendError } from "../../backend.ts";
-import { assertMode, createKernel } from "../device.ts";
+import { assertMode, createKernel, lanesOf } from "../device.ts";
 import type { CompiledKernel, Device, Handle, Limits, Program } from "../device.ts";
 import type { GpuInstance, GpuKernel, GpuLibrary } from "../library.ts";
 
@@ -42,7 +42,7 @@ export class WebgpuMode implements Device {
   readonly description: string;
   readonly synchronous = false;
   readonly hostMath = false;
-  readonly fourLanes = true;
+  readonly lanes = "columns";
   // WebGPU guarantees 8 storage buffers for one kernel; gpu.js asks for no more, and one holds the result.
   readonly limits: Limits = { arrays: 7, side: 65535, kernels: 4000 };
   private readonly library: GpuLibrary;
@@ -70,7 +70,7 @@ export class WebgpuMode implements Device {
 
   compile(program: Program): CompiledKernel {
     const kernel = createKernel(this.gpu, program);
-    const n = program.threads.reduce((a, b) => a * b, program.lanes ?? 1);
+    const n = program.threads.reduce((a, b) => a * b, lanesOf(program));
     let checked = false;
     return {
       run: async (inputs, scalars) => {

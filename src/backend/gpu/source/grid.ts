@@ -81,9 +81,9 @@ export function gridOf(shape: Shape, limits: GridLimits): Grid {
 
 // Why 8: devices run threads in tiles of 8 by 8; a short inner axis would leave most of a tile idle.
 function fits(threads: readonly number[], { side }: GridLimits): boolean {
-  if (threads.length === 1) return true;
+  if (threads.length === 1 || side === Infinity) return true;
   if (threads.length === 2 && (threads[0] > side || threads[1] > side)) return false;
-  return threads.slice(1).every((n) => n <= maxOuter) && (threads[0] >= 8 || side === Infinity);
+  return threads.slice(1).every((n) => n <= maxOuter) && threads[0] >= 8;
 }
 
 function flatGrid(shape: Shape): Grid {

@@ -29,22 +29,65 @@ export function matmul(shape: Shape, x: NDArray, y: NDArray, limits: GridLimits)
   return { threads, source: kernelSource(2, [], body) };
 }
 
-/** The same, four neighbouring columns per thread: each x is read once for four products. N divides by 4. */
-export function matmulOfFour(shape: Shape, x: NDArray, y: NDArray, limits: GridLimits): Program {
+/**
+ * The same, four neighbouring columns per thread, for shader languages: each x is read once for four products, and subscripts of thread
+ * and loop numbers stay whole numbers. N divides by 4.
+ */
+export function matmulOfColumns(shape: Shape, x: NDArray, y: NDArray, limits: GridLimits): Program {
   const last = shape.length - 1;
   const { threads, coordinates, prelude } = gridOf(shape.with(last, shape[last] / 4), limits);
-  const i = indexOf(coordinates, { strides: x.strides.with(last, 0), offset: x.offset });
-  const dn = y.strides[last];
-  const j = indexOf(coordinates, { strides: y.strides.with(last - 1, 0).with(last, 4 * dn), offset: y.offset });
+  const [K, dn] = [x.shape[last], y.strides[last]];
+  const unrolled = K % 4 === 0 ? 4 : 1;
+  const xAt = (k: number): string => indexOf(coordinates.with(last, plainSum("k", k)), x);
+  const yAt = (k: number, n: number): string =>
+    indexOf(coordinates.with(last - 1, plainSum("k", k)), { strides: y.strides.with(last, 4 * dn), offset: y.offset + n * dn });
   const lanes = [0, 1, 2, 3];
-  const body = `${prelude}\n  let i = (${i}) * 1.0; let j = (${j}) * 1.0;
+  const products = Array.from({ length: unrolled }, (_, k) => {
+    const sums = lanes.map((n) => `s${n} = s${n} + v${k} * b[${yAt(k, n)}];`);
+    return `const v${k} = a[${xAt(k)}]; ${sums.join(" ")}`;
+  });
+  const body = `${prelude}
   ${lanes.map((n) => `let s${n} = 0.0;`).join(" ")}
-  for (let k = 0; k < ${x.shape[last]}; k++) {
-    const v = a[i]; ${lanes.map((n) => `s${n} = s${n} + v * b[j${plus(n * dn)}];`).join(" ")}
-    i = i${plus(x.strides[last])}; j = j${plus(y.strides[last - 1])};
-  }
+  for (let k = 0; k < ${K}; k += ${unrolled}) {\n    ${products.join("\n    ")}\n  }
   return [s0, s1, s2, s3];`;
-  return { threads, lanes: 4, source: kernelSource(2, [], body) };
+  return { threads, lanes: "columns", source: kernelSource(2, [], body) };
+}
+
+function plainSum(name: string, more: number): string {
+  return more === 0 ? name : `(${name} + ${more})`;
+}
+
+/**
+ * The same, four rows per thread, for gpu.js's WebAssembly: its vectors run along columns, so that every y it fetches, element by
+ * element, serves four products, and an x is one number for all columns. Rows beyond M are computed and left away.
+ */
+export function matmulOfRows(shape: Shape, x: NDArray, y: NDArray, limits: GridLimits): Program {
+  const last = shape.length - 1;
+  const [M, K] = [shape[last - 1], x.shape[last]];
+  const { threads, coordinates, prelude } = gridOf(shape.with(last - 1, Math.ceil(M / 4)), limits);
+  const [dm, dk, dy] = [x.strides[last - 1], x.strides[last], y.strides[last - 1]];
+  const lead = indexOf(coordinates, { strides: x.strides.with(last - 1, 0).with(last, 0), offset: x.offset });
+  const j = indexOf(coordinates, { strides: y.strides.with(last - 1, 0), offset: y.offset });
+  const lanes = [0, 1, 2, 3];
+  const term = (k: number): string =>
+    `const u${k} = b[j${plus(k * dy)}]; ${lanes.map((m) => `s${m} = s${m} + a[i${m}${plus(k * dk)}] * u${k};`).join(" ")}`;
+  const step = (n: number): string => `${lanes.map((m) => `i${m} = i${m}${plus(n * dk)};`).join(" ")} j = j${plus(n * dy)};`;
+  const row = (m: number): string =>
+    M % 4 === 0 ? `(${coordinates[last - 1]} * 4 + ${m})` : `Math.min(${coordinates[last - 1]} * 4 + ${m}, ${M - 1})`;
+  const body = `${prelude}
+  const first = (${lead}) * 1.0; let j = (${j}) * 1.0;
+  ${lanes.map((m) => `let i${m} = first + ${row(m)} * ${dm}; let s${m} = 0.0;`).join(" ")}
+  for (let k = 0; k < ${Math.floor(K / 2)}; k++) { ${term(0)} ${term(1)} ${step(2)} }
+  ${K % 2 === 1 ? term(0) : ""}
+  return [s0, s1, s2, s3];`;
+  return { threads, lanes: "rows", rows: M, source: kernelSource(2, [], body) };
+}
+
+/** Which of the three serves a shape. */
+export function bestMatmul(shape: Shape, lanes: "columns" | "rows"): typeof matmul {
+  const [rows, columns] = shape.slice(-2);
+  if (lanes === "rows") return rows >= 2 ? matmulOfRows : matmul;
+  return columns % 4 === 0 ? matmulOfColumns : matmul;
 }
 
 /** x [M, D], weight [E, D, F], offsets [E + 1] -> [M, F]. The owner of row m is the last expert that begins at or before it. */

@@ -2,8 +2,8 @@
  * Lesson 7: selective precision. The router computes in float32 even where tokens are bfloat16 (Fedus et al. 2021, section 2.4). Here the same
  * router decides twice: from float32 logits, and from logits rounded to bfloat16, which has 8 significant bits.
  *
- * Expect: choices flip, and they flip where the margin between the best two logits is small: below about 2^-8 of the logit's size nearly
- * every second choice is a coin toss, above it none flips. Ties also appear, and a tie goes to the lowest expert.
+ * Expect: choices flip, and they flip where the margin between the best two logits (of size about 1) is small: four in ten below 2^-9, one in
+ * ten below 2^-7, none above 2^-6. Ties appear too, and a tie goes to the lowest expert.
  */
 import { key, random } from "switchyard-moe";
 import { begin, keepPicture, short } from "./train/lesson.ts";

@@ -1,9 +1,7 @@
-/** A Switch language model trains to the same losses on every device that Node has. */
+/** A Switch language model trains to the same losses on gpu.js as on the reference; test/browser holds the other modes to the same losses. */
 import { expect } from "chai";
 import { cpuBackend, useBackend } from "../../src/index.ts";
 import { gpu } from "../../src/backend/gpu/index.ts";
-import type { GpuMode } from "../../src/backend/gpu/index.ts";
-import { useSwiftShader } from "../backend/adapter.ts";
 import { expectSameLosses } from "./agreement.ts";
 import { firstMargin, parityLosses } from "./training.ts";
 
@@ -12,7 +10,6 @@ describe("training parity", function () {
   let want: number[];
 
   before(async () => {
-    useSwiftShader();
     await useBackend("cpu");
     want = await parityLosses();
   });
@@ -31,18 +28,10 @@ describe("training parity", function () {
     expect(() => expectSameLosses("shifted", want.with(40, want[40] * 1.003), want)).to.throw("step 41");
   });
 
-  for (const mode of ["webasm", "webgpu"] as const) {
-    it(`gpu.js ${mode} agrees with the reference`, async function () {
-      const backend = await gpu({ mode }).catch((error: Error) => missing(mode, error));
-      if (!backend) return this.skip();
-      await useBackend(backend);
-      expectSameLosses(backend.description, await parityLosses(), want);
-      await backend.destroy();
-    });
-  }
+  it("gpu.js webasm agrees with the reference", async () => {
+    const backend = await gpu({ mode: "webasm" });
+    await useBackend(backend);
+    expectSameLosses(backend.description, await parityLosses(), want);
+    await backend.destroy();
+  });
 });
-
-/** Where everything must be there, a missing device is a failure. */
-function missing(mode: GpuMode, error: Error): undefined {
-  if (mode === "webasm" || process.env["CI"]) throw error;
-}

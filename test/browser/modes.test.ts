@@ -59,6 +59,19 @@ describe("gpu.js in Chromium", function () {
     });
   }
 
+  for (const [mode, thing] of [
+    ["webgpu", "WebGPU device"],
+    ["webgl2", "WebGL context"],
+  ] as const) {
+    it(`${mode}: a lost device is an error with advice, not zeros`, async () => {
+      const page = await open();
+      const [before, after] = await page.evaluate((m) => globalThis.runLoss(m), mode);
+      await page.close();
+      expect(before).to.equal("");
+      expect(after).to.include(`the ${thing} was lost`).and.to.include("make a new backend");
+    });
+  }
+
   it("never fell back to another mode", () => {
     expect(warnings.filter((text) => /fall(ing)? back/i.test(text))).to.deep.equal([]);
   });

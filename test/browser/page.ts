@@ -17,6 +17,8 @@ export interface PageReport {
 
 declare global {
   var runConformance: (mode: GpuMode) => Promise<PageReport>;
+  /** Computes, loses the device, computes again, and answers with both messages; "" is success. */
+  var runLoss: (mode: GpuMode) => Promise<[before: string, after: string]>;
   var runParity: (mode: GpuMode) => Promise<number[]>;
 }
 
@@ -37,3 +39,52 @@ globalThis.runParity = async (mode) => {
   await useBackend(backend);
   return parityLosses();
 };
+
+globalThis.runLoss = async (mode) => {
+  const lose = catchDevice();
+  const backend = await gpu({ mode });
+  const type = { shape: [300], dtype: "float32" } as const;
+  const attempt = async (): Promise<string> => {
+    try {
+      const x = { ...type, buffer: backend.upload(type, new Float32Array(300).fill(2)), strides: [1], offset: 0 };
+      const [four] = await backend.download(backend.binary("mul", type, x, x), type);
+      return four === 4 ? "" : `2 x 2 is ${four}`;
+    } catch (error) {
+      return String(error);
+    }
+  };
+  const before = await attempt();
+  lose();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  return [before, await attempt()];
+};
+
+interface Losable {
+  destroy?(): void;
+  getExtension?(name: string): { loseContext(): void } | null;
+}
+interface Prototype {
+  prototype: Record<string, (...args: unknown[]) => Losable | Promise<Losable>>;
+}
+
+/** Watches for the device or context that gpu.js opens, and answers with what takes it away. */
+function catchDevice(): () => void {
+  const caught: Losable[] = [];
+  const watch = (name: string, method: string): void => {
+    const { prototype } = (globalThis as unknown as Record<string, Prototype>)[name];
+    const original = prototype[method];
+    prototype[method] = function (...args) {
+      const made = original.apply(this, args);
+      void Promise.resolve(made).then((device) => caught.push(device));
+      return made;
+    };
+  };
+  watch("HTMLCanvasElement", "getContext");
+  watch("OffscreenCanvas", "getContext");
+  if ("GPUAdapter" in globalThis) watch("GPUAdapter", "requestDevice");
+  return () =>
+    caught.forEach((device) => {
+      device.destroy?.();
+      device.getExtension?.("WEBGL_lose_context")?.loseContext();
+    });
+}

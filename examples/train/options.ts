@@ -38,7 +38,12 @@ const trainOptions = (read: Reader) => ({
   batch: read("batch", integer(1), 32, "sequences of a step"),
   clip: read("clip", positive(), 1, "largest norm of the gradient"),
   weightDecay: read("weight-decay", real(0), 0.01, "decoupled, of matrices"),
-  accumulate: read("accumulate", integer(1), 1, "batches averaged into one step: as one large batch, but capacity and balance stay those of each"),
+  accumulate: read(
+    "accumulate",
+    integer(1),
+    1,
+    "batches averaged into one step: as one large batch, but capacity and balance stay those of each",
+  ),
   lr: read("lr", positive(), 3e-3, "highest learning rate"),
   warmup: read("warmup", integer(0), 20, "steps until the learning rate is reached; then it falls as a cosine"),
   router: read("router", router, "switch", `who goes where: ${routerNames.join(", ")}`),

@@ -183,29 +183,37 @@ function pullLine(line: Line, g: Tensor, wanted: ReadonlySet<Tensor>, cotangents
   line.checkVersions();
   const needed = line.inputs.map((input) => wanted.has(input));
   if (!needed.includes(true)) return;
-  const outer = context().scope;
-  const inner = createGraph ? outer : new Scope(outer);
+  if (createGraph) return distribute(line, g, needed, cotangents, null, new Set());
+  const inner = new Scope(context().scope);
   const kept = new Set<Tensor>();
-  const step = (): void => {
-    const pulled = line.pull(g, line, needed);
-    line.inputs.forEach((input, i) => {
-      const cotangent = pulled[i];
-      if (!needed[i] || !cotangent) return;
-      const before = cotangents.get(input);
-      const part = checked(line, i, sumTo(cotangent, input));
-      const own = createGraph || (part.owner === inner && !kept.has(part)); // an alias has no history, and a recorded walk needs it
-      const sum = before ? before.add(part) : own ? part : part.alias();
-      if (before && !createGraph) (kept.delete(before), before.dispose());
-      cotangents.set(input, sum);
-      kept.add(sum);
-    });
-  };
-  if (createGraph) return step();
   try {
-    within({ scope: inner }, step);
+    within({ scope: inner }, () => distribute(line, g, needed, cotangents, inner, kept));
   } finally {
-    inner?.close(kept);
+    inner.close(kept);
   }
+}
+
+/** Adds what the line's rules make of `g` to the cotangents of its inputs. `inner` owns the temporaries; null: the walk is recorded. */
+function distribute(
+  line: Line,
+  g: Tensor,
+  needed: readonly boolean[],
+  cotangents: Map<Tensor, Tensor>,
+  inner: Scope | null,
+  kept: Set<Tensor>,
+): void {
+  const pulled = line.pull(g, line, needed);
+  line.inputs.forEach((input, i) => {
+    const cotangent = pulled[i];
+    if (!needed[i] || !cotangent) return;
+    const before = cotangents.get(input);
+    const part = checked(line, i, sumTo(cotangent, input));
+    const own = !inner || (part.owner === inner && !kept.has(part)); // an alias has no history, and a recorded walk needs it
+    const sum = before ? before.add(part) : own ? part : part.alias();
+    if (before && inner) (kept.delete(before), before.dispose());
+    cotangents.set(input, sum);
+    kept.add(sum);
+  });
 }
 
 /** Broadcasting is folded once, here: the adjoint of stretching an axis is summing along it. */

@@ -85,8 +85,8 @@ function paired({ router, seed }: TrainOptions, sparse: readonly Outcome[], dens
     evaluation.spans.map(({ label, bytes, bits }, s): PairedScore => ({
       label,
       bytes,
-      first: bits,
-      second: dense[i].evaluation.spans[s].bits,
+      first: dense[i].evaluation.spans[s].bits,
+      second: bits,
     })),
   );
   const random = key(seed).at("bootstrap");

@@ -54,12 +54,7 @@ const trainOptions = (read: Reader) => ({
   priority: read("priority", choice("position", "gate", "random"), "position", "who is seated first where an expert is full"),
   zLoss: read("z-loss", real(0), 0, "weight of the router z-loss"),
   jitter: read("jitter", real(0, 1), 0.01, "relative noise of the router's input, in training"),
-  initScale: read(
-    "init-scale",
-    positive(),
-    1,
-    "s of the first weights' deviation sqrt(s / fan-in); the paper's 0.1 is steadier, and slower here",
-  ),
+  initScale: read("init-scale", positive(), 0.1, "s of the deviation sqrt(s / fan-in) of the first weights"),
   expertDropout: read("expert-dropout", real(0, 0.99), 0, "inside the experts; for fine-tuning"),
   precision: read("precision", choice("float32", "bfloat16"), "float32", "of everything but router, losses and optimiser"),
   backend: read("backend", backend, "auto", "what computes; auto: the fastest that needs no permission"),

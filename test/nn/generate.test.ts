@@ -44,6 +44,7 @@ describe("sample", () => {
 
   it("top-p keeps the fewest that reach p", () => {
     near(share({ topP: 0.3 }), [0, 1, 0, 0, 0]);
+    expect(sample([0, 0], { topP: 0.5 }, 0.99)).to.equal(0); // the first reaches it exactly
     near(share({ topP: 0.5 }), [0, 0.5, 0, 0, 0.5]);
     const three = Math.exp(1) / (2 * Math.exp(2) + Math.exp(1));
     near(share({ topP: 0.9 }), [0, (1 - three) / 2, three, 0, (1 - three) / 2]);

@@ -215,6 +215,17 @@ describe("an optimiser", () => {
     expect([...(model.bias?.dataSync() ?? [])]).to.deep.equal([0, 0]);
   });
 
+  it("overwrites no number that somebody else still reads", async () => {
+    const model = layer();
+    const [seen, reading] = [model.weight.detach(), model.weight.data()];
+    const before = [...seen.dataSync()];
+    model.weight.accumulateGrad(zeros([3, 2]).add(1));
+    new AdamW(model, { lr: 1 }).step();
+    expect([...seen.dataSync()]).to.deep.equal(before);
+    expect([...(await reading)]).to.deep.equal(before);
+    expect(model.weight.dataSync()[0]).to.be.closeTo(before[0] * 0.99 - 1, 1e-5);
+  });
+
   it("refuses a state that does not fit", () => {
     const model = layer();
     const optimizer = new Adam(model);

@@ -59,5 +59,6 @@ async function settle(backend: Stats): Promise<void> {
   const buffer = backend.full(type, 0);
   await backend.download(buffer, type);
   backend.free(buffer);
-  await new Promise((resolve) => setTimeout(resolve));
+  // Two timers: the first may come round before a queue that was started by the free, the second cannot.
+  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setTimeout(resolve));
 }

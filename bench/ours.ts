@@ -12,6 +12,9 @@ import { FeedForwardExperts, MoE, SwitchRouter } from "switchyard-moe/moe";
 import { Adam, DecoderLanguageModel, clipScale, crossEntropy, gradNorm, initializers } from "switchyard-moe/nn";
 import { isProduct, stopwatch } from "./profile.ts";
 
+/** Milliseconds that every contender runs before it is timed: engines compile in steps. */
+const WARM_UP = 2500;
+
 interface Sizes {
   readonly width: number;
   readonly layers: number;
@@ -94,7 +97,7 @@ async function main(): Promise<void> {
   const watched = kind === "profile" ? stopwatch(real) : null;
   await useBackend(watched?.backend ?? real);
   const run = kind === "matmul" ? matmulRunner(Number(what)) : stepRunner(sizesOf(what));
-  for (let i = 0; i < 5; i++) await run();
+  for (const until = performance.now() + WARM_UP; performance.now() < until;) await run();
   watched?.reset();
   const { launches } = real.stats();
   const ms: number[] = [];

@@ -141,7 +141,7 @@ function profile(model: string): Row[] {
 
 if (options.peers && !existsSync(here("peers/node_modules"))) spawnSync("npm", ["ci", "--prefix", here("peers")], { stdio: "inherit" });
 console.log(
-  `${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} logical cores, Node ${process.version}; ${rounds} interleaved rounds of ${runs} runs, medians`,
+  `${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} logical cores, Node ${process.version}; ${rounds} interleaved rounds of ${runs} runs after 2.5 s of warm-up, medians`,
 );
 
 const report: Record<string, Row[]> = {};

@@ -120,7 +120,7 @@ function matmulRunner(size) {
 }
 
 const run = kind === "step" ? stepRunner(what) : matmulRunner(Number(what));
-for (const until = performance.now() + 2500; performance.now() < until; ) await run();
+for (const until = performance.now() + 2500; performance.now() < until;) await run();
 const ms = [];
 for (let i = 0; i < Number(rounds); i++) {
   const start = performance.now();

@@ -19,7 +19,7 @@ function run() {
   z.dataSync();
   z.dispose();
 }
-for (const until = performance.now() + 2500; performance.now() < until; ) run();
+for (const until = performance.now() + 2500; performance.now() < until;) run();
 const ms = [];
 for (let i = 0; i < rounds; i++) {
   const start = performance.now();

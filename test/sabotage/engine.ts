@@ -166,7 +166,7 @@ export const engine: readonly Sabotage[] = [
   {
     what: "a cotangent that goes to two inputs loses its history",
     file: at("tape"),
-    from: "const own = createGraph || (",
+    from: "const own = !inner || (",
     to: "const own = (",
     test: autograd,
     title: "second order add",

@@ -2,10 +2,10 @@
  * Scoring a model on held-out text: each byte once, and what the routers did with it.
  * B windows of a batch, T positions, E experts, L sparse layers.
  */
-import { key, noGrad, scope, tensor, where } from "switchyard-moe";
+import { noGrad, scope, tensor, where } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
 import type { Routing } from "switchyard-moe/moe";
-import { crossEntropy } from "switchyard-moe/nn";
+import { crossEntropy, evaluation } from "switchyard-moe/nn";
 import type { DecoderLanguageModel } from "switchyard-moe/nn";
 import type { Observations } from "./information.ts";
 import type { Batch, Sequence } from "./sequences.ts";
@@ -29,8 +29,6 @@ export interface Evaluation {
   readonly observed: readonly (Observations & { readonly kept: readonly boolean[] })[];
 }
 
-const EVALUATION = { training: false, random: key(0) } as const;
-
 /** Runs the model over the windows without training it. Memory is one batch's, whatever the number of windows. */
 export async function evaluateModel(
   model: DecoderLanguageModel,
@@ -52,7 +50,7 @@ function forward(
   { size, length, inputs, targets }: Batch,
 ): { nats: Tensor; experts: Tensor[]; count: number } {
   const ids = tensor(inputs, { shape: [size, length] });
-  const out = model.forward(ids, {}, EVALUATION);
+  const out = model.forward(ids, {}, evaluation);
   const nats = crossEntropy(out.logits, tensor(targets, { shape: [size, length] }), { reduction: "none" });
   const books = (out.routings as Routing[]).map((routing) => routing.books);
   return {

@@ -1,6 +1,7 @@
 /** From strided operands to the packed panels and blocks of the matrix kernels. Strides here are bytes. M, N, K as there. */
 import { mergeAxes } from "../cpu/strided.ts";
-import type { ArrayType, NDArray } from "../backend.ts";
+import { sizeOf } from "../shape.ts";
+import type { ArrayType, Buffer, NDArray } from "../backend.ts";
 import { GEMM_SCRATCH, NR } from "./kernels/matmul.ts";
 import type { WasmBackend } from "./wasmBackend.ts";
 
@@ -30,8 +31,16 @@ const BLOCK_ROWS = 96;
 /** Multiply-adds in a nanosecond, roughly, on one thread. */
 const SPEED = 16;
 
+/** Undefined: not served. */
+export function matmul(backend: WasmBackend, out: ArrayType, x: NDArray, y: NDArray): Buffer | undefined {
+  if (x.dtype !== "float32" || sizeOf(out.shape) === 0) return undefined;
+  return backend.make(out, (to) => {
+    for (const product of matmulPlan(backend, to, out, x, y)) multiply(backend, product);
+  });
+}
+
 /** x y as products whose batch advances by one stride for each operand: the leading axes that do not merge are walked here. */
-export function matmulPlan(backend: WasmBackend, to: number, out: ArrayType, x: NDArray, y: NDArray): Product[] {
+function matmulPlan(backend: WasmBackend, to: number, out: ArrayType, x: NDArray, y: NDArray): Product[] {
   const [m, n] = out.shape.slice(-2);
   const k = x.shape[x.shape.length - 1];
   const [xRow, xColumn] = x.strides.slice(-2).map(bytes);

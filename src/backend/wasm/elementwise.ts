@@ -1,0 +1,80 @@
+/** Launching elementwise kernels. Undefined: not served, the reference loop runs. */
+import { mergeAxes } from "../cpu/strided.ts";
+import { isContiguous, sizeOf, stridesOf } from "../shape.ts";
+import type { ArrayType, BinaryOp, Buffer, NDArray, UnaryOp } from "../backend.ts";
+import { binaryFunctions, unaryFunctions } from "./kernels/elementwise.ts";
+import { reread, stretched, vectors } from "./views.ts";
+import type { WasmBackend } from "./wasmBackend.ts";
+
+export function unary(backend: WasmBackend, op: UnaryOp, out: ArrayType, x: NDArray): Buffer | undefined {
+  if (x.dtype !== "float32" || !(op in unaryFunctions)) return undefined;
+  const n = vectors(sizeOf(x.shape));
+  return backend.contiguous([x], (from) => backend.make(out, (to) => backend.start(op, n, 4 * n, to, from)));
+}
+
+export function binary(backend: WasmBackend, op: BinaryOp, out: ArrayType, x: NDArray, y: NDArray): Buffer | undefined {
+  if (x.dtype !== "float32" || !(op in binaryFunctions) || sizeOf(out.shape) === 0) return undefined;
+  const left = stretched(x, out.shape);
+  const right = stretched(y, out.shape);
+  const { sizes, steps } = mergeAxes(out.shape, [{ strides: stridesOf(out.shape), offset: 0 }, left, right]);
+  const inner = alongOf(steps[steps.length - 1]);
+  if (inner && sizes.length <= 3) {
+    const operands = [backend.address(x), backend.address(y)] as const;
+    return backend.make(out, (to) => binaryPattern(backend, `${op}_${inner}`, sizes, steps, to, ...operands));
+  }
+  if (!inner && sizes.length === 1) return undefined;
+  const n = sizeOf(out.shape);
+  return backend.contiguous([left, right], (a, b) => backend.make(out, (to) => backend.start(`${op}_vv`, vectors(n), n, to, a, b)));
+}
+
+/** "v" where an operand advances along the innermost merged axis, "s" where it stays; undefined where no kernel fits. */
+function alongOf([, dx, dy]: readonly number[]): string | undefined {
+  if (dx === 1 && dy === 1) return "vv";
+  if (dx === 1 && dy === 0) return "vs";
+  return dx === 0 && dy === 1 ? "sv" : undefined;
+}
+
+/** Merged axes [n], [rows, n] or [planes, rows, n]. */
+function binaryPattern(
+  backend: WasmBackend,
+  kernel: string,
+  sizes: readonly number[],
+  steps: readonly (readonly number[])[],
+  to: number,
+  x: number,
+  y: number,
+): void {
+  const n = sizes[sizes.length - 1];
+  if (sizes.length === 1) return backend.start(kernel, vectors(n), n, to, x, y);
+  const [rows] = sizes.slice(-2);
+  const [, dx, dy] = steps[steps.length - 2];
+  const planes = sizes.length === 3 ? sizes[0] : 1;
+  const [, planeX, planeY] = steps[0];
+  for (let p = 0; p < planes; p++) {
+    const places = [to + 4 * p * rows * n, x + 4 * p * planeX, y + 4 * p * planeY];
+    backend.start(`${kernel}_rows`, rows, rows * n, ...places, n, 4 * dx, 4 * dy);
+  }
+}
+
+export function select(backend: WasmBackend, out: ArrayType, condition: NDArray, x: NDArray, y: NDArray): Buffer | undefined {
+  const n = sizeOf(out.shape);
+  if (out.dtype !== "float32" || condition.dtype !== "float32" || n === 0) return undefined;
+  const operands = [condition, x, y].map((operand) => stretched(operand, out.shape));
+  const single = operands.map(({ strides }) => n > 1 && strides.every((step, axis) => step === 0 || out.shape[axis] === 1));
+  const listed = operands.map((operand, k) => (k > 0 && single[k] ? reread(operand, [], []) : operand));
+  const kernel = `select_${single[1] ? "s" : "v"}${single[2] ? "s" : "v"}`;
+  return backend.contiguous(listed, (...from) => backend.make(out, (to) => backend.start(kernel, vectors(n), n, to, ...from)));
+}
+
+const castKernels: Readonly<Record<string, string>> = {
+  "bfloat16 float32": "bfloat16ToFloat32",
+  "float32 bfloat16": "float32ToBfloat16",
+  "int32 float32": "int32ToFloat32",
+};
+
+export function cast(backend: WasmBackend, out: ArrayType, x: NDArray): Buffer | undefined {
+  const kernel = castKernels[`${x.dtype} ${out.dtype}`];
+  if (!kernel || !isContiguous(x.shape, x.strides)) return undefined;
+  const n = sizeOf(x.shape);
+  return backend.make(out, (to) => backend.start(kernel, vectors(n), n, to, backend.address(x)));
+}

@@ -1,0 +1,56 @@
+/** Launching products of rows sorted by expert: one product for each of E experts. M rows, D and F widths. */
+import { sizeOf } from "../shape.ts";
+import type { ArrayType, Buffer, NDArray } from "../backend.ts";
+import { multiply, packed } from "./products.ts";
+import type { Matrix } from "./products.ts";
+import type { WasmBackend } from "./wasmBackend.ts";
+
+const served = (x: NDArray, out: ArrayType): boolean => x.dtype === "float32" && sizeOf(out.shape) > 0;
+
+/** The matrix of x's rows from `row` on. */
+function rowsFrom(backend: WasmBackend, x: NDArray, row: number): Matrix {
+  return { at: backend.address(x) + 4 * row * x.strides[0], batch: 0, row: 4 * x.strides[0], column: 4 * x.strides[1] };
+}
+
+const transposed = (x: Matrix): Matrix => ({ ...x, row: x.column, column: x.row });
+
+/** Where experts begin, and where the last one ends. */
+function boundsOf(backend: WasmBackend, offsets: NDArray): number[] {
+  const words = backend.read(offsets);
+  return Array.from({ length: offsets.shape[0] }, (_, e) => words[offsets.offset + e * offsets.strides[0]]);
+}
+
+export function groupedMatmul(backend: WasmBackend, out: ArrayType, x: NDArray, weight: NDArray, offsets: NDArray): Buffer | undefined {
+  if (!served(x, out)) return undefined;
+  const [rows, columns] = out.shape;
+  const inner = x.shape[1];
+  const bounds = boundsOf(backend, offsets);
+  const experts = bounds.length - 1;
+  const [batch, row, column] = weight.strides.map((step) => 4 * step);
+  return backend.make(out, (to) => {
+    backend.zero(to, bounds[0] * columns);
+    backend.zero(to + 4 * bounds[experts] * columns, (rows - bounds[experts]) * columns);
+    const weights = { at: backend.address(weight), batch, row, column };
+    packed(backend, weights, experts, inner, columns, Math.ceil(rows / experts), (b, bBatch) => {
+      for (let e = 0; e < experts; e++) {
+        const a = rowsFrom(backend, x, bounds[e]);
+        const c = { at: to + 4 * bounds[e] * columns, batch: 0, row: 4 * columns };
+        multiply(backend, { batch: 1, m: bounds[e + 1] - bounds[e], n: columns, k: inner, a, c, b: { ...b, at: b.at + e * bBatch } });
+      }
+    });
+  });
+}
+
+export function groupedOuter(backend: WasmBackend, out: ArrayType, x: NDArray, y: NDArray, offsets: NDArray): Buffer | undefined {
+  if (!served(x, out)) return undefined;
+  const [, m, n] = out.shape;
+  const bounds = boundsOf(backend, offsets);
+  return backend.make(out, (to) => {
+    for (let e = 0; e + 1 < bounds.length; e++) {
+      const a = transposed(rowsFrom(backend, x, bounds[e]));
+      const b = rowsFrom(backend, y, bounds[e]);
+      const c = { at: to + 4 * e * m * n, batch: 0, row: 4 * n };
+      multiply(backend, { batch: 1, m, n, k: bounds[e + 1] - bounds[e], a, b, c });
+    }
+  });
+}

@@ -1,0 +1,62 @@
+/** Launching copies: of strided views, into a place of a larger array, and one behind the other. For elements of four bytes. */
+import { bytesPerElement } from "../cpu/cpuBackend.ts";
+import { mergeAxes } from "../cpu/strided.ts";
+import { sizeOf, stridesOf } from "../shape.ts";
+import type { ArrayType, Buffer, NDArray } from "../backend.ts";
+import { vectors } from "./views.ts";
+import type { WasmBackend } from "./wasmBackend.ts";
+
+/** Four axes for the copy kernel, and the steps in bytes along each, there and here. */
+interface CopyPlan {
+  readonly sizes: readonly number[];
+  readonly out: readonly number[];
+  readonly x: readonly number[];
+}
+
+/** Undefined where the kernel does not serve: other element sizes, nothing to copy, more than four axes, or results far apart. */
+function copyPlan(x: NDArray, outStrides: readonly number[]): CopyPlan | undefined {
+  if (bytesPerElement[x.dtype] !== 4 || sizeOf(x.shape) === 0) return undefined;
+  const { sizes, steps } = mergeAxes(x.shape, [{ strides: outStrides, offset: 0 }, x]);
+  const last = steps[steps.length - 1];
+  if (sizes.length > 4 || (last[0] !== 1 && sizes[sizes.length - 1] > 1)) return undefined;
+  const four = [[0, 0], [0, 0], [0, 0], ...steps].slice(-4);
+  return { sizes: [1, 1, 1, ...sizes].slice(-4), out: four.map(([step]) => 4 * step), x: four.map(([, step]) => 4 * step) };
+}
+
+function copyTo(backend: WasmBackend, to: number, { sizes: [n0, n1, rows, columns], out, x: from }: CopyPlan, x: NDArray): void {
+  const work = n0 * n1 * rows * columns;
+  const plane = [to, out[2], backend.address(x), rows, columns, from[2], from[3]];
+  backend.start("copy", n0 * n1, work, ...plane, n1, out[0], out[1], from[0], from[1]);
+}
+
+export function copy(backend: WasmBackend, out: ArrayType, x: NDArray): Buffer | undefined {
+  const plan = copyPlan(x, stridesOf(x.shape));
+  return plan && backend.make(out, (to) => copyTo(backend, to, plan, x));
+}
+
+export function pad(backend: WasmBackend, out: ArrayType, x: NDArray, before: readonly number[], value: number): Buffer | undefined {
+  const strides = stridesOf(out.shape);
+  const plan = out.dtype === "float32" ? copyPlan(x, strides) : undefined;
+  if (!plan) return undefined;
+  const n = vectors(sizeOf(out.shape));
+  const corner = before.reduce((sum, skip, axis) => sum + skip * strides[axis], 0);
+  return backend.make(out, (to) => {
+    backend.start("fill", n, n, to, value);
+    copyTo(backend, to + 4 * corner, plan, x);
+  });
+}
+
+export function concat(backend: WasmBackend, out: ArrayType, xs: readonly NDArray[], axis: number): Buffer | undefined {
+  const strides = stridesOf(out.shape);
+  const present = xs.filter((x) => sizeOf(x.shape) > 0);
+  const plans = present.map((x) => copyPlan(x, strides));
+  if (plans.includes(undefined)) return undefined;
+  return backend.make(out, (to) => {
+    let at = to;
+    for (const [i, x] of present.entries()) {
+      const plan = plans[i];
+      if (plan) copyTo(backend, at, plan, x);
+      at += 4 * x.shape[axis] * strides[axis];
+    }
+  });
+}

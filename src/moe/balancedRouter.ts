@@ -56,7 +56,7 @@ export class BalancedRouter extends Router {
     const { choices = 1, allowCausal, width } = this.options;
     checkRequest(request, width);
     refuseCausal("balanced assignment", "while it trains, a token's expert depends on later tokens", request, allowCausal);
-    const logits = this.projection.forward(this.projection.input(request.tokens)); // [B, T, E]
+    const logits = this.projection.forward(this.projection.input(request.tokens, request.mask)); // [B, T, E]
     const probs = logits.softmax(-1);
     const scores = choices === 1 ? logits.sigmoid() : probs;
     const worth = request.pass.training ? noGrad(() => this.#evened(logits, request)) : logits;

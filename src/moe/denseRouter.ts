@@ -40,7 +40,7 @@ export class DenseRouter extends Router {
 
   route(request: RouteRequest): Routing {
     checkRequest(request, this.options.width);
-    const logits = this.projection.forward(this.projection.input(request.tokens)); // [B, T, E]
+    const logits = this.projection.forward(this.projection.input(request.tokens, request.mask)); // [B, T, E]
     const probs = logits.softmax(-1);
     const everyone = arange(0, this.experts, 1, { dtype: "int32", backend: logits.backend });
     const expertOfChoice = everyone.broadcastTo(logits.shape).contiguous();

@@ -64,7 +64,7 @@ export class ExpertChoiceRouter extends Router {
     checkRequest(request, width);
     refuseCausal("expert choice", "an expert's choice of a token depends on later tokens", request, allowCausal);
     const { tokens, mask } = request;
-    const logits = this.projection.forward(this.projection.input(tokens)); // [B, T, E]
+    const logits = this.projection.forward(this.projection.input(tokens, mask)); // [B, T, E]
     const probs = logits.softmax(-1);
     const groups = groupsOf(tokens, group);
     const capacity = capacityOf(groups[1], this.experts, average);

@@ -11,7 +11,7 @@ export type { ProjectionOptions } from "./projection.ts";
 export { Router } from "./router.ts";
 export type { Group, RouteRequest, RouterTraits, Scope } from "./router.ts";
 export { queue, slotOfChoice, slotRouting, softRouting, sortedRouting } from "./routing.ts";
-export type { Books, Queue, RowLayout, Routing } from "./routing.ts";
+export type { Books, Mixing, Queue, RowLayout, Routing } from "./routing.ts";
 export { SwitchRouter } from "./switchRouter.ts";
 export type { Exploration, SwitchOptions } from "./switchRouter.ts";
 export type { LossOptions, Priority, SeatingOptions } from "./tokenChoice.ts";

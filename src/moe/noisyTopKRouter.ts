@@ -63,7 +63,7 @@ export class NoisyTopKRouter extends Router {
   route(request: RouteRequest): Routing {
     checkRequest(request, this.options.width);
     const { choices } = this.options;
-    const input = this.projection.input(request.tokens);
+    const input = this.projection.input(request.tokens, request.mask);
     const clean = this.projection.forward(input); // [B, T, E]
     const deviation = request.pass.training ? this.noise.forward(input).softplus().add(LEAST_NOISE) : null;
     const noisy = deviation ? clean.add(deviation.mul(gaussian(clean, request.pass))) : clean; // eq. 4

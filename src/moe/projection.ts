@@ -9,6 +9,7 @@ import type { Initializer } from "../nn/initializers.ts";
 import { scaledTruncatedNormal } from "../nn/initializers.ts";
 import type { Cost, Init } from "../nn/module.ts";
 import { Module } from "../nn/module.ts";
+import { masked } from "./losses.ts";
 
 export interface ProjectionOptions extends Init {
   /** D */
@@ -40,9 +41,10 @@ export class Projection extends Module {
     this.weight = initializer([width, experts], random.at("weight"), { dtype, requiresGrad: true });
   }
 
-  /** The tokens as the router sees them. */
-  input(tokens: Tensor): Tensor {
-    return this.precision === "float32" ? tokens.atLeast("float32") : tokens;
+  /** The tokens [B, T, D] as the router sees them: padding as zeros, for NaN in it would reach the weight's gradient as 0 times NaN. */
+  input(tokens: Tensor, mask?: Tensor): Tensor {
+    const seen = masked(tokens, mask);
+    return this.precision === "float32" ? seen.atLeast("float32") : seen;
   }
 
   /** [..., D] -> [..., E] */

@@ -168,19 +168,31 @@ function gathers(
 
 // Soft
 
-/** weights [G, N, S] mix the tokens of a group into rows, combineWeights [G, S, N] the results back; N = E P slots. */
-export function softRouting(base: Booked, experts: number, dispatchWeights: Tensor, combineWeights: Tensor): Routing {
-  const [groups, slots, size] = dispatchWeights.shape;
+/** What a soft routing multiplies by. N = E P slots of a group. */
+export interface Mixing {
+  /** [G, N, S]: slots mix the tokens of their group. */
+  readonly dispatch: Tensor;
+  /** [G, S, N]: tokens mix the slots' results. */
+  readonly combine: Tensor;
+  /** [G, S, 1]: 0 where a token is padding, which is read as zeros: a weight of 0 would not keep its NaN out of a sum. */
+  readonly open?: Tensor | undefined;
+}
+
+/** The soft kind. */
+export function softRouting(base: Booked, experts: number, { dispatch, combine, open }: Mixing): Routing {
+  const [groups, slots, size] = dispatch.shape;
   const each = slots / experts;
   return {
     ...base,
     kind: "soft",
     layout: evenLayout(experts, groups * each),
-    tables: [dispatchWeights, combineWeights],
+    tables: [dispatch, combine, ...(open ? [open] : [])],
     dispatch(x) {
       const width = x.shape[1];
-      const mixed = dispatchWeights.cast(x.dtype).matmul(x.reshape([groups, size, width])); // [G, N, D]
-      return mixed
+      const tokens = x.reshape([groups, size, width]);
+      return dispatch
+        .cast(x.dtype)
+        .matmul(open ? where(open.cast(x.dtype), tokens, 0) : tokens) // [G, N, D]
         .reshape([groups, experts, each, width])
         .transpose(0, 1)
         .reshape([experts, groups * each, width]);
@@ -188,7 +200,7 @@ export function softRouting(base: Booked, experts: number, dispatchWeights: Tens
     combine(y) {
       const width = y.shape[2];
       const rows = y.reshape([experts, groups, each, width]).transpose(0, 1).reshape([groups, slots, width]);
-      return combineWeights
+      return combine
         .cast(y.dtype)
         .matmul(rows)
         .reshape([groups * size, width]);

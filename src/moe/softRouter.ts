@@ -10,6 +10,7 @@ import { where } from "../autograd/operations.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { scaledTruncatedNormal } from "../nn/initializers.ts";
 import type { Cost } from "../nn/module.ts";
+import { masked } from "./losses.ts";
 import type { ProjectionOptions } from "./projection.ts";
 import { requireSizes } from "./projection.ts";
 import type { Group, RouteRequest, RouterTraits } from "./router.ts";
@@ -63,12 +64,13 @@ export class SoftRouter extends Router {
     const { tokens, mask } = request;
     const groups = groupsOf(tokens, group);
     const open = mask && grouped(mask, groups).unsqueeze(2); // [G, S, 1]
-    const x = unit(grouped(tokens.atLeast("float32"), groups), 2);
+    const x = unit(grouped(masked(tokens, mask).atLeast("float32"), groups), 2);
     const logits = x.matmul(unit(this.slots, 0).mul(this.scale).cast(x.dtype)); // [G, S, N]
     const dispatch = (open ? where(open, logits, -Infinity) : logits).transpose(1, 2).softmax(-1); // [G, N, S], over tokens
     const combine = logits.softmax(-1); // [G, S, N], over slots
     const combined = open ? where(open, combine, 0) : combine;
-    return softRouting({ books: bookOf(logits, combined, open, this.experts, slots), losses: {} }, this.experts, dispatch, combined);
+    const base = { books: bookOf(logits, combined, open, this.experts, slots), losses: {} };
+    return softRouting(base, this.experts, { dispatch, combine: combined, open });
   }
 
   /** N slots serve the T tokens of a sequence. */

@@ -57,8 +57,8 @@ export class SwitchRouter extends Router {
   route(request: RouteRequest): Routing {
     checkRequest(request, this.options.width);
     requireCapacityFactor(request.capacityFactor);
-    const { tokens, pass } = request;
-    const input = explored(this.projection.input(tokens), this.options, pass);
+    const { tokens, mask, pass } = request;
+    const input = explored(this.projection.input(tokens, mask), this.options, pass);
     const logits = this.projection.forward(input); // [B, T, E]
     const probs = logits.softmax(-1);
     const expertOfChoice = choose(logits, this.options, pass).unsqueeze(2); // [B, T, 1]

@@ -67,7 +67,7 @@ export class TopKRouter extends Router {
 
   route(request: RouteRequest): Routing {
     checkRequest(request, this.options.width);
-    const logits = this.projection.forward(this.projection.input(request.tokens)); // [B, T, E]
+    const logits = this.projection.forward(this.projection.input(request.tokens, request.mask)); // [B, T, E]
     const scores = this.options.scores === "sigmoid" ? logits.sigmoid() : logits.softmax(-1);
     const probs = this.options.scores === "sigmoid" ? shares(scores) : scores;
     const wished = this.#choose(scores); // [B, T, K]

@@ -37,7 +37,7 @@ export interface RouterRow {
   make(c: Case): Router;
   /** In evaluation, from the tokens alone; undefined where one-hot seats cannot say what it does (soft mixtures). */
   readonly seats?: (c: Case, world: World) => Seats;
-  /** Laws that this router breaks although its traits would select them, each with the reason. */
+  /** Laws that this router breaks although its traits would select them, by how their names begin, each with the reason. */
   readonly exceptions?: Readonly<Record<string, string>>;
 }
 
@@ -328,13 +328,13 @@ export const routers: readonly RouterRow[] = [
     name: "expert choice",
     make: (c) => new ExpertChoiceRouter({ ...common(c), average: AVERAGE }),
     seats: expertSeats,
-    exceptions: { P39: "an expert has a share of all places as slots, and padding has places" },
+    exceptions: { "P39: padding": "an expert has a share of all places as slots, and padding has places" },
   },
   {
     name: "expert choice, capped",
     make: (c) => new ExpertChoiceRouter({ ...common(c), average: AVERAGE, cap: 2, assignment: { temperature: 0.05, rounds: 8 } }),
     seats: (c, world) => seatsOfBooks(c, world, softmaxOf(logitsOf(as(world.router, ExpertChoiceRouter), world.tokens))),
-    exceptions: { P39: "an expert has a share of all places as slots, and padding has places" },
+    exceptions: { "P39: padding": "an expert has a share of all places as slots, and padding has places" },
   },
   {
     name: "soft mixtures",

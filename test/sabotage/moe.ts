@@ -184,8 +184,8 @@ export const moe: readonly Sabotage[] = [
   {
     what: "the router computes in bfloat16",
     file: "src/moe/projection.ts",
-    from: 'tokens.atLeast("float32")',
-    to: "tokens",
+    from: 'seen.atLeast("float32")',
+    to: "seen",
     test: switched,
   },
   {
@@ -287,6 +287,22 @@ export const moe: readonly Sabotage[] = [
     from: "const rows = p.sub(p.logSumExp(2, { keepDims: true })).add(share);",
     to: "const rows = p;",
     test: routers,
+  },
+  {
+    what: "routers read what padding holds",
+    file: "src/moe/projection.ts",
+    from: "const seen = masked(tokens, mask);",
+    to: "const seen = masked(tokens, mask && undefined);",
+    test: laws,
+    title: "P25 P39",
+  },
+  {
+    what: "mixtures multiply padding by 0",
+    file: "src/moe/routing.ts",
+    from: "open ? where(open.cast(x.dtype), tokens, 0) : tokens",
+    to: "tokens",
+    test: laws,
+    title: "P25 P39",
   },
   // Books
   {

@@ -117,6 +117,34 @@ export const transport: readonly Law[] = [
     },
   },
   {
+    name: "P25 P39: NaN in padding reaches no output, no gradient and no loss",
+    cases: cases({ ...without }),
+    runs: 10,
+    meets: { drops: 0.1, padding: 0.3 },
+    check(row, c, note) {
+      const real = maskOf(c);
+      const seen = (junk: number): { values: number[]; gradients: number[][]; padded: number[] } => {
+        const w = world(row, c, { vectors: vectors(c).map((x, i) => (real[Math.floor(i / D)] ? x : junk)) });
+        const { output, losses, routing } = w.forward();
+        note(routing);
+        const total = Object.values(losses).reduce((sum, loss) => sum.add(loss), objective(output));
+        const [ofTokens, ...ofParameters] = gradients(total, leaves(w)).map(list);
+        return {
+          values: [...list(output), ...Object.values(losses).map((loss) => loss.itemSync())],
+          gradients: [ofTokens, ...ofParameters],
+          padded: ofTokens.filter((_, i) => !real[Math.floor(i / D)]),
+        };
+      };
+      const [clean, dirty] = [seen(0), seen(NaN)];
+      close(dirty.values, clean.values, "outputs and losses", 1e-12);
+      dirty.gradients.forEach((g, i) => close(g, clean.gradients[i], `gradient of leaf ${i}`, 1e-12));
+      expect(
+        dirty.padded.every((g) => g === 0),
+        "gradients of padding",
+      ).to.equal(true);
+    },
+  },
+  {
     name: "P28: what stands in empty slots reaches no output and no gradient",
     cases: cases(),
     of: (traits) => traits.choosing !== "mixtures",

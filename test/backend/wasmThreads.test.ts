@@ -57,7 +57,17 @@ function results(backend: WasmBackend): Record<string, number[]> {
   });
   const normBack = layerNorm.backward(tall, whole(tall, normed.out), normed.saved, [tall, row, row], [true, true, true], { eps: 1e-5 });
   const weight = put(backend, float(3, 300, 64), 9);
+  const int = (...shape: number[]): ArrayType => ({ shape, dtype: "int32" });
+  const chosen = { ...index, shape: [10, 1200], strides: [1200, 1] };
   const made: [string, ArrayType, Buffer | null][] = [
+    ["argsort", int(200, 300), backend.argsort(int(200, 300), x, true)],
+    ["rank", int(200, 300), backend.rank(int(200, 300), x, false)],
+    ["top 3", int(4000, 3), backend.topK(int(4000, 3), tall)],
+    ["top 40", int(200, 40), backend.topK(int(200, 40), x)],
+    ["argmin", int(4000), backend.argReduce("argmin", int(4000), tall, 1)],
+    ["count earlier", chosen, backend.countEarlier(chosen, chosen)],
+    ["invert", int(10, 4001), backend.invert(int(10, 4001), chosen)],
+    ["bincount", int(10, 4001), backend.bincount(int(10, 4001), chosen)],
     ["matmul", float(200, 200), backend.matmul(float(200, 200), x, y)],
     ["matmul of a transpose", float(300, 300), backend.matmul(float(300, 300), { ...x, shape: [300, 200], strides: [1, 300] }, { ...y, shape: [200, 300], strides: [1, 200] })],
     ["wide matmul", float(8, 200), backend.matmul(float(8, 200), { ...x, shape: [8, 300] }, y)],

@@ -8,6 +8,7 @@ import { elementwiseKernels } from "./kernels/elementwise.ts";
 import { indexKernels } from "./kernels/index.ts";
 import { matmulKernels } from "./kernels/matmul.ts";
 import { trainingKernels } from "./kernels/activation.ts";
+import { orderKernels } from "./kernels/order.ts";
 import { randomKernels } from "./kernels/random.ts";
 import { reduceKernels } from "./kernels/reduce.ts";
 import { rowKernels } from "./kernels/rows.ts";
@@ -45,6 +46,7 @@ export function kernelModule({ memory, modern, relaxed }: ModuleOptions): Uint8A
   elementwiseKernels(module, arithmetic);
   copyKernels(module);
   indexKernels(module);
+  orderKernels(module, arithmetic);
   randomKernels(module);
   reduceKernels(module);
   const products = matmulKernels(module, arithmetic);

@@ -6,7 +6,7 @@
  * that take the backend; where one answers `undefined`, the reference loop runs.
  */
 import { BackendError } from "../backend.ts";
-import type { ArrayType, BinaryOp, Buffer, DType, FusedKernels, NDArray, ReduceOp, TypedArray, UnaryOp } from "../backend.ts";
+import type { ArgReduceOp, ArrayType, BinaryOp, Buffer, DType, FusedKernels, NDArray, ReduceOp, TypedArray, UnaryOp } from "../backend.ts";
 import { bytesPerElement, CpuBackend } from "../cpu/cpuBackend.ts";
 import { fusedKernels as referenceFused } from "../cpu/fused.ts";
 import { isContiguous, sizeOf } from "../shape.ts";
@@ -15,6 +15,7 @@ import { fusedKernels } from "./fused.ts";
 import * as grouped from "./grouped.ts";
 import type { Heap } from "./memory.ts";
 import * as movement from "./movement.ts";
+import * as order from "./order.ts";
 import { matmul } from "./products.ts";
 import { uniform } from "./random.ts";
 import { reduce } from "./reductions.ts";
@@ -186,6 +187,10 @@ export class WasmBackend extends CpuBackend {
     return reduce(this, op, out, x, axes) ?? super.reduce(op, out, x, axes);
   }
 
+  override argReduce(op: ArgReduceOp, out: ArrayType, x: NDArray, axis: number): Buffer {
+    return order.argReduce(this, op, out, x, axis) ?? super.argReduce(op, out, x, axis);
+  }
+
   // Products
 
   override matmul(out: ArrayType, x: NDArray, y: NDArray): Buffer {
@@ -212,6 +217,32 @@ export class WasmBackend extends CpuBackend {
 
   override concat(out: ArrayType, xs: readonly NDArray[], axis: number): Buffer {
     return movement.concat(this, out, xs, axis) ?? super.concat(out, xs, axis);
+  }
+
+  // Order, and counting
+
+  override argsort(out: ArrayType, x: NDArray, descending: boolean): Buffer {
+    return order.first(this, out, x, descending) ?? super.argsort(out, x, descending);
+  }
+
+  override rank(out: ArrayType, x: NDArray, descending: boolean): Buffer {
+    return order.rank(this, out, x, descending) ?? super.rank(out, x, descending);
+  }
+
+  override topK(out: ArrayType, x: NDArray): Buffer {
+    return order.first(this, out, x, true) ?? super.topK(out, x);
+  }
+
+  override invert(out: ArrayType, index: NDArray): Buffer {
+    return order.invert(this, out, index) ?? super.invert(out, index);
+  }
+
+  override countEarlier(out: ArrayType, key: NDArray): Buffer {
+    return order.countEarlier(this, out, key) ?? super.countEarlier(out, key);
+  }
+
+  override bincount(out: ArrayType, key: NDArray): Buffer {
+    return order.bincount(this, out, key) ?? super.bincount(out, key);
   }
 
   // Rows by index

@@ -29,6 +29,16 @@ const holes = plain([4, 5], "float32", [
   NaN,
 ]);
 
+/** A few values, each of them often, and what compares in its own way. */
+function mixed(shape: number[], seed: number): Plain {
+  const values = [NaN, 0, -0, -Infinity, Infinity, 1e-40, -1e-40, -3, 3, -2.5, 0.1, 7e6];
+  return plain(
+    shape,
+    "float32",
+    integers(shape, "int32", seed, 0, 2 * values.length).data.map((i) => values[i] ?? Math.sin(i * i)),
+  );
+}
+
 async function expectOrders(bench: Workbench, x: Plain, layout: LayoutName): Promise<void> {
   const last = x.shape.length - 1;
   const n = x.shape[last];
@@ -72,6 +82,23 @@ export const order: Record<string, Law> = {
     for (const dtype of [...bench.floats, "int32" as const])
       for (const k of [1, 2, 5]) await expectTop(bench, integers([6, 12], dtype, 85, 0, 3), k, "swapped");
     for (const k of [1, 2, 5]) await expectTop(bench, holes, k, "contiguous");
+  },
+
+  "order as routers ask for it: many rows with ties, NaN, zeros of both signs and negatives": async (bench) => {
+    for (const shape of [
+      [2048, 8],
+      [150, 64],
+    ]) {
+      const x = mixed(shape, 87);
+      await expectOrders(bench, x, "contiguous");
+      for (const k of [1, 2, 8]) await expectTop(bench, x, k, k === 2 ? "swapped" : "contiguous");
+    }
+  },
+
+  "order as experts ask for it: few long rows, of which many are chosen": async (bench) => {
+    const x = mixed([8, 700], 88);
+    for (const k of [33, 110, 700]) await expectTop(bench, x, k, "swapped");
+    await expectOrders(bench, integers([2, 900], "int32", 89, -(2 ** 23), 2 ** 23), "contiguous");
   },
 
   "topK of many from many": async (bench) => {

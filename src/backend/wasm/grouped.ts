@@ -1,8 +1,8 @@
 /** Launching products of rows sorted by expert: one product for each of E experts. M rows, D and F widths. */
 import { sizeOf } from "../shape.ts";
 import type { ArrayType, Buffer, NDArray } from "../backend.ts";
-import { multiply, packed } from "./products.ts";
-import type { Matrix } from "./products.ts";
+import { multiplyEach, packed } from "./products.ts";
+import type { Matrix, Product } from "./products.ts";
 import type { WasmBackend } from "./wasmBackend.ts";
 
 const served = (x: NDArray, out: ArrayType): boolean => x.dtype === "float32" && sizeOf(out.shape) > 0;
@@ -28,29 +28,45 @@ export function groupedMatmul(backend: WasmBackend, out: ArrayType, x: NDArray, 
   const experts = bounds.length - 1;
   const [batch, row, column] = weight.strides.map((step) => 4 * step);
   return backend.make(out, (to) => {
+    if (inner === 0) return backend.zero(to, rows * columns);
     backend.zero(to, bounds[0] * columns);
     backend.zero(to + 4 * bounds[experts] * columns, (rows - bounds[experts]) * columns);
     const weights = { at: backend.address(weight), batch, row, column };
     packed(backend, weights, experts, inner, columns, Math.ceil(rows / experts), (b, bBatch) => {
-      for (let e = 0; e < experts; e++) {
-        const a = rowsFrom(backend, x, bounds[e]);
-        const c = { at: to + 4 * bounds[e] * columns, batch: 0, row: 4 * columns };
-        multiply(backend, { batch: 1, m: bounds[e + 1] - bounds[e], n: columns, k: inner, a, c, b: { ...b, at: b.at + e * bBatch } });
-      }
+      const each = Array.from({ length: experts }, (_, e): Product => ({
+        batch: 1,
+        m: bounds[e + 1] - bounds[e],
+        n: columns,
+        k: inner,
+        a: rowsFrom(backend, x, bounds[e]),
+        b: { ...b, at: b.at + e * bBatch },
+        c: { at: to + 4 * bounds[e] * columns, batch: 0, row: 4 * columns },
+      }));
+      multiplyEach(backend, each);
     });
   });
 }
 
 export function groupedOuter(backend: WasmBackend, out: ArrayType, x: NDArray, y: NDArray, offsets: NDArray): Buffer | undefined {
   if (!served(x, out)) return undefined;
-  const [, m, n] = out.shape;
+  const [experts, m, n] = out.shape;
   const bounds = boundsOf(backend, offsets);
+  const rows = bounds[experts];
   return backend.make(out, (to) => {
-    for (let e = 0; e + 1 < bounds.length; e++) {
-      const a = transposed(rowsFrom(backend, x, bounds[e]));
-      const b = rowsFrom(backend, y, bounds[e]);
-      const c = { at: to + 4 * e * m * n, batch: 0, row: 4 * n };
-      multiply(backend, { batch: 1, m, n, k: bounds[e + 1] - bounds[e], a, b, c });
-    }
+    for (let e = 0; e < experts; e++) if (bounds[e] === bounds[e + 1]) backend.zero(to + 4 * e * m * n, m * n);
+    if (rows === 0) return;
+    // All rows of y as panels at once: an expert's are a piece of each panel.
+    packed(backend, rowsFrom(backend, y, 0), 1, rows, n, m, (b) => {
+      const each = Array.from({ length: experts }, (_, e): Product => ({
+        batch: 1,
+        m,
+        n,
+        k: bounds[e + 1] - bounds[e],
+        a: transposed(rowsFrom(backend, x, bounds[e])),
+        b: { ...b, at: b.at + bounds[e] * b.row },
+        c: { at: to + 4 * e * m * n, batch: 0, row: 4 * n },
+      }));
+      multiplyEach(backend, each);
+    });
   });
 }

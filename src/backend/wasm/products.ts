@@ -2,7 +2,7 @@
 import { mergeAxes } from "../cpu/strided.ts";
 import { sizeOf } from "../shape.ts";
 import type { ArrayType, Buffer, NDArray } from "../backend.ts";
-import { GEMM_SCRATCH, NR } from "./kernels/matmul.ts";
+import { GEMM_SCRATCH, NR, PRODUCT_WORDS } from "./kernels/matmul.ts";
 import type { WasmBackend } from "./wasmBackend.ts";
 
 /** A batch of matrices in memory. `panel`: it is packed, and so many bytes lie between its panels. */
@@ -28,6 +28,8 @@ export interface Product {
 /** Fewer rows than this do not pay for packing B, if its rows can be read where they lie. */
 const PACK_FROM_ROWS = 16;
 const BLOCK_ROWS = 96;
+/** Divides by the rows of every micro-kernel's tile. */
+const TILE_ROWS = 12;
 /** Multiply-adds in a nanosecond, roughly, on one thread. */
 const SPEED = 16;
 
@@ -142,3 +144,44 @@ function blocks(batch: number, m: number, n: number, threads: number): { rows: n
   const across = Math.min(Math.ceil(wanted / items), Math.ceil(n / 64));
   return { rows, columns: NR * Math.ceil(n / NR / across) };
 }
+
+/**
+ * Products of their own sizes, with A, B (packed) and C of alike strides, in one launch: a launch for each would have the threads wait for
+ * one another at the end of every one of them.
+ */
+export function multiplyEach(backend: WasmBackend, products: readonly Product[]): void {
+  const work = products.reduce((sum, { m, n, k }) => sum + m * n * k, 0);
+  if (work === 0) return;
+  const share = backend.threads === 1 ? Infinity : work / (12 * backend.threads);
+  const pieces = products.flatMap((product) => cut(product, share));
+  const [{ a, b, c }] = products;
+  const type = { shape: [pieces.length * PRODUCT_WORDS], dtype: "int32" } as const;
+  const table = backend.upload(type, Int32Array.from(pieces.flat()));
+  backend.scratch(GEMM_SCRATCH * backend.threads, (scratch) => {
+    const at = backend.addressOf(table);
+    backend.start("matmulEach", pieces.length, work / SPEED, at, c.row, a.row, a.column, b.row, b.panel ?? 0, scratch);
+  });
+  backend.free(table);
+}
+
+/** A product in even blocks of C, none of much more work than `share`: c, a, b, m, n, k of each. */
+function cut({ m, n, k, a, b, c }: Product, share: number): number[][] {
+  if (m * n * k === 0) return [];
+  const rows = share === Infinity ? m : evenly(m, Math.ceil(m / BLOCK_ROWS), TILE_ROWS);
+  const columns = share === Infinity ? n : evenly(n, Math.min(Math.ceil((rows * n * k) / share), Math.ceil(n / 64)), NR);
+  return steps(m, rows).flatMap((i) =>
+    steps(n, columns).map((j) => [
+      c.at + i * c.row + 4 * j,
+      a.at + i * a.row,
+      b.at + (j / NR) * (b.panel ?? 0),
+      Math.min(rows, m - i),
+      Math.min(columns, n - j),
+      k,
+    ]),
+  );
+}
+
+/** The size of `count` nearly equal parts of n: a multiple of `unit`. */
+const evenly = (n: number, count: number, unit: number): number => unit * Math.ceil(n / count / unit);
+/** 0, step, 2 step, ... below n. */
+const steps = (n: number, step: number): number[] => Array.from({ length: Math.ceil(n / step) }, (_, i) => i * step);

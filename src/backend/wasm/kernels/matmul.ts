@@ -22,6 +22,8 @@ const K_BLOCK = 256;
 const M_BLOCK = 96;
 /** Bytes that a product needs for itself on each thread: a packed block of A, and a tile for the edges of C. */
 export const GEMM_SCRATCH = 4 * M_BLOCK * K_BLOCK + 256;
+/** Of one product in a table of many. */
+export const PRODUCT_WORDS = 6;
 /** From this many columns of C on, packing A pays where the micro-kernel is short of instructions. */
 const PACK_FROM = 64;
 
@@ -395,6 +397,29 @@ export function matmulKernels(m: Module, arithmetic: Arithmetic): Products {
         b: i32.add(i32.add(p.b, i32.mul(batch, p.bBatch)), i32.mul(i32.divU(j, NR), p.bPanel)), bRow: p.bRow, bPanel: p.bPanel,
         m: atMost(i32.sub(p.m, i), p.blockRows), n: atMost(i32.sub(p.n, j), p.blockColumns), k: p.k, scratch, add: 0,
       });
+      });
+    },
+  );
+  /** Item: one of many products whose strides are alike, at `table` as c, a, b, m, n, k. */
+  m.export(
+    "matmulEach",
+    {
+      table: "i32",
+      cRow: "i32",
+      aRow: "i32",
+      aColumn: "i32",
+      bRow: "i32",
+      bPanel: "i32",
+      scratch: "i32",
+      begin: "i32",
+      end: "i32",
+    },
+    (f, { table, cRow, aRow, aColumn, bRow, bPanel, ...p }) => {
+      const scratch = f.let(i32.add(p.scratch, i32.mul(arithmetic.thread, GEMM_SCRATCH)));
+      f.for(p.begin, p.end, 1, (item) => {
+        const row = f.let(i32.add(table, i32.mul(item, 4 * PRODUCT_WORDS)));
+        const [c, a, b, M, n, k] = Array.from({ length: PRODUCT_WORDS }, (_, i) => i32.load(row, 4 * i));
+        f.call(product, { c, cRow, a, aRow, aColumn, b, bRow, bPanel, m: M, n, k, scratch, add: 0 });
       });
     },
   );

@@ -14,7 +14,7 @@ class SlowDevice implements Device {
   readonly synchronous: boolean = false;
   readonly hostMath = true;
   readonly lanes = "rows";
-  readonly limits = { arrays: 2, side: 64, kernels: 3 };
+  readonly limits = { arrays: 2, side: 64, kernels: 3, together: 1 };
   readonly log: string[] = [];
 
   compile({ source }: Program): CompiledKernel {
@@ -134,14 +134,33 @@ describe("gpu launcher", () => {
 
   it("replaces the memory of a buffer, in its turn", async () => {
     const { launcher, one, run } = bench();
-    const [x, y] = [one(1), one(2)];
+    const [x, y, z] = [one(1), one(2), one(2)];
     const before = run("add", x, y);
     const { liveBuffers } = launcher.stats();
-    launcher.replace(x.buffer, run("add", y, y).buffer);
+    launcher.replace([x.buffer], run("add", y, z).buffer);
     const after = run("add", x, y);
     expect(await launcher.read(before.buffer, 1)).to.deep.equal(Float32Array.of(3));
     expect(await launcher.read(after.buffer, 1)).to.deep.equal(Float32Array.of(6));
     expect(launcher.stats().liveBuffers).to.equal(liveBuffers + 1);
+  });
+
+  it("lets several buffers share what one launch made, each from its own place, until the last is freed", async () => {
+    const { device, launcher, one, run } = bench();
+    const [x, y] = [one(1), one(2)];
+    const both = launcher.upload({ shape: [2], dtype: "float32" }, Float32Array.of(7, 8));
+    launcher.replace([x.buffer, y.buffer], both);
+    expect(await launcher.read(x.buffer, 1)).to.deep.equal(Float32Array.of(7));
+    expect(await launcher.read(y.buffer, 1)).to.deep.equal(Float32Array.of(8));
+    run("function(a, b) { return a[0] + b[0]; }", x, y);
+    await launcher.read(x.buffer, 1);
+    expect(device.log).to.include("run function(a) { return a[0] + a[1 + 0]; }");
+    const frees = (): number => device.log.filter((line) => line === "free").length;
+    const before = frees();
+    launcher.free(x.buffer);
+    expect(frees()).to.equal(before);
+    launcher.free(y.buffer);
+    expect(frees()).to.equal(before + 1);
+    expect(() => launcher.replace([x.buffer], one(1).buffer)).to.throw("replace: the buffer (4 bytes) was freed");
   });
 
   it("waits for freed memory after every 64 MB of new results", async () => {

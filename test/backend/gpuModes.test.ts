@@ -4,7 +4,7 @@ import { gpu } from "../../src/backend/gpu/index.ts";
 import type { GpuBackend } from "../../src/backend/gpu/index.ts";
 import { assertMode } from "../../src/backend/gpu/device.ts";
 import type { GpuKernel } from "../../src/backend/gpu/library.ts";
-import { gridOf, indexOf, merge } from "../../src/backend/gpu/source/grid.ts";
+import { gridOf, indexOf, merge, readingAt } from "../../src/backend/gpu/source/grid.ts";
 
 const vector = (n: number) => ({ shape: [n], dtype: "float32" }) as const;
 
@@ -69,6 +69,25 @@ describe("kernel sources", () => {
     expect(indexOf(["y", "x"], { strides: [12, 1], offset: 3 })).to.equal("y * 12 + x + 3");
     expect(indexOf(["y", "x"], { strides: [-4, 0], offset: 8 })).to.equal("8 - y * 4");
     expect(indexOf([], { strides: [], offset: 0 })).to.equal("0");
+  });
+
+  it("find arrays in fewer arguments, and further in", () => {
+    const program = { source: "function(a, b, c, lr) {\n  return a[this.thread.x] + b[c[this.thread.x] * 2] * lr;\n}", threads: [3] };
+    const places = [
+      { argument: 0, start: 5 },
+      { argument: 1, start: 0 },
+      { argument: 0, start: 0 },
+    ];
+    expect(readingAt(program, places)).to.deep.equal({
+      source: "function(a, b, lr) {\n  return a[5 + this.thread.x] + b[a[this.thread.x] * 2] * lr;\n}",
+      threads: [3],
+    });
+    expect(
+      readingAt(
+        program,
+        [0, 1, 2].map((argument) => ({ argument, start: 0 })),
+      ),
+    ).to.deep.equal(program);
   });
 
   it("merge axes that lie one behind the other in every operand", () => {

@@ -36,6 +36,8 @@ export interface Limits {
   readonly side: number;
   /** Compiled kernels alive at once. */
   readonly kernels: number;
+  /** Elements that several results of one launch may have: beyond, a launch for each costs less than computing what they share again. */
+  readonly together: number;
 }
 
 export interface Device {

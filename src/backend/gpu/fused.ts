@@ -197,25 +197,21 @@ function sumTo(launcher: Launcher, { shape, dtype }: ArrayType, x: NDArray): Buf
   return reduceAll(launcher, "sum", { shape, dtype }, x, axes);
 }
 
-const adamScalars = ["lr", "beta1", "rest1", "beta2", "rest2", "eps", "decay", "correction1", "correction2"];
-
-/** Three launches for each parameter: m, v, then p from them; each result takes the place of what it replaces. */
+/** One launch for each parameter: its result is the new parameter and both moments, side by side. Three where that is too large. */
 function adam(launcher: Launcher, step: AdamStep): void {
-  const { lr, beta1, beta2, eps, correction1, correction2 } = step;
+  const { lr, beta1, beta2, eps, correction1, correction2, gradScale } = step;
   step.parameters.forEach((parameter, i) => {
     const n = sizeOf(parameter.shape);
-    const line = (x: NDArray): NDArray => ({ shape: [n], dtype: x.dtype, buffer: x.buffer, strides: [1], offset: 0 });
+    if (n === 0) return;
+    const state = { p: parameter, m: step.first[i], v: step.second[i] };
     const scalars = [lr, beta1, 1 - beta1, beta2, 1 - beta2, eps, step.weightDecay[i], correction1, correction2];
-    const update = (name: string, inputs: Record<string, NDArray>, statements: string): void => {
-      const [target] = Object.values(inputs);
-      const program = () => elementwise([n], Object.values(inputs), statements, launcher.device.limits, Object.keys(inputs), adamScalars);
-      launcher.replace(target.buffer, launcher.launch({ name, out: target, inputs: Object.values(inputs), scalars, program }));
-    };
-    const [p, g, m, v] = [parameter, step.gradients[i], step.first[i], step.second[i]].map(line);
-    const scale = step.gradScale ? { s: step.gradScale } : {};
-    const scaled = step.gradScale ? "slope * s" : "slope";
-    update("adam, first moment", { m, slope: g, ...scale }, `return beta1 * m + rest1 * (${scaled});`);
-    update("adam, second moment", { v, slope: g, ...scale }, `const scaled = ${scaled}; return beta2 * v + rest2 * scaled * scaled;`);
-    update("adam", { p, m, v }, "return p - lr * (m / correction1 / (Math.sqrt(v / correction2) + eps) + decay * p);");
+    const inputs = [...Object.values(state), step.gradients[i], ...(gradScale ? [gradScale] : [])];
+    const groups: source.AdamResult[][] = 3 * n <= launcher.device.limits.together ? [["p", "m", "v"]] : [["p"], ["m"], ["v"]];
+    const made = groups.map((results) => {
+      const program = () => source.adam(n, inputs, results, launcher.device.limits);
+      const out = { shape: [results.length, n], dtype: parameter.dtype };
+      return launcher.launch({ name: "adam", out, inputs, variant: results.join(), scalars, program });
+    });
+    groups.forEach((results, k) => launcher.replace(results.map((name) => state[name].buffer), made[k])); // prettier-ignore
   });
 }

@@ -3,8 +3,11 @@ import { BackendError } from "../backend.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import { GpuBuffer } from "./gpuBuffer.ts";
 import { Queue } from "./queue.ts";
+import { readingAt } from "./source/grid.ts";
 import type { ArrayType, BackendStats, Buffer, NDArray } from "../backend.ts";
 import type { CompiledKernel, Device, Handle, Program } from "./device.ts";
+import type { Memory } from "./gpuBuffer.ts";
+import type { Place } from "./source/grid.ts";
 
 /** Whole numbers are float32s: exact up to here, and so are indices. */
 export const maxElements = 2 ** 24;
@@ -49,45 +52,66 @@ export class Launcher {
   launch({ name, out, inputs, variant = "", scalars = [], program }: Launch): Buffer {
     const what = `${name}: ${inputs.map((x) => formatShape(x.shape)).join(" x ")} -> ${formatShape(out.shape)}`;
     const buffers = inputs.map((x) => open(x.buffer, what));
-    if (inputs.length > this.device.limits.arrays) {
-      throw new BackendError(`${what}: ${inputs.length} arrays, a ${this.device.mode} kernel takes at most ${this.device.limits.arrays}`);
+    const memories = [...new Set(buffers.map(({ memory }) => memory))];
+    const places = buffers.map(({ memory, start }) => ({ argument: memories.indexOf(memory), start }));
+    if (memories.length > this.device.limits.arrays) {
+      throw new BackendError(`${what}: ${memories.length} arrays, a ${this.device.mode} kernel takes at most ${this.device.limits.arrays}`);
     }
     const result = this.newBuffer(out, what);
     this.launches++;
-    const key = `${name} ${variant} [${out.shape}] ${inputs.map((x, k) => keyOf(x, buffers[k])).join(" ")}`;
-    // Why before the queue: the inputs may be gone when their turn comes.
-    const kernel = sizeOf(out.shape) === 0 ? undefined : this.kernel(key, program);
-    this.run(what, result, () => {
-      const memory = buffers.map((b) => b.memory);
-      return kernel ? kernel.run(memory, scalars) : this.device.upload(new Float32Array(1));
+    // Why before the queue: the inputs may be gone, or lie elsewhere, when their turn comes.
+    const key = `${name} ${variant} [${out.shape}] ${inputs.map((x, k) => keyOf(x, buffers[k], places[k])).join(" ")}`;
+    const kernel = sizeOf(out.shape) === 0 ? undefined : this.kernel(key, () => readingAt(program(), places));
+    this.run(what, result.memory, () => {
+      const handles = memories.map(({ filled }) => filled);
+      return kernel ? kernel.run(handles, scalars) : this.device.upload(new Float32Array(1));
     });
     return result;
+  }
+
+  /**
+   * `targets` move into the memory of `source`, one behind the other, and `source` is gone: how kernels, which have one result and no other
+   * place to write to, update in place.
+   */
+  replace(targets: readonly Buffer[], source: Buffer): void {
+    const made = open(source, "replace");
+    let start = made.start;
+    for (const target of targets.map((buffer) => open(buffer, "replace"))) {
+      this.leave(target.memory);
+      target.memory = made.memory;
+      target.start = start;
+      made.memory.owners++;
+      start += target.bytes / 4;
+    }
+    this.free(source);
   }
 
   upload(type: ArrayType, data: Float32Array, host?: Int32Array): Buffer {
     const what = `upload: ${formatShape(type.shape)}`;
     const result = this.newBuffer(type, what, host);
     const whole = data.length > 0 ? data : new Float32Array(1);
-    this.run(what, result, () => this.device.upload(whole));
+    this.run(what, result.memory, () => this.device.upload(whole));
     return result;
   }
 
   /** Reads once everything launched before has run. */
   read(buffer: Buffer, n: number): Promise<Float32Array> {
-    const own = open(buffer, "download");
+    const { memory, start } = open(buffer, "download");
     return new Promise((resolve, reject) => {
+      const fail = (error: unknown): void => reject(describe("download", error));
       this.queue.push(() => {
         try {
-          void Promise.resolve(this.device.read(own.memory, n)).then(resolve, (error) => reject(describe("download", error)));
+          void Promise.resolve(this.device.read(memory.filled, start + n)).then((data) => resolve(from(data, start)), fail);
         } catch (error) {
-          reject(describe("download", error));
+          fail(error);
         }
       });
     });
   }
 
   readSync(buffer: Buffer, n: number): Float32Array {
-    return this.device.read(open(buffer, "download").memory, n) as Float32Array;
+    const { memory, start } = open(buffer, "download");
+    return from(this.device.read(memory.filled, start + n) as Float32Array, start);
   }
 
   free(buffer: Buffer): void {
@@ -96,21 +120,7 @@ export class Launcher {
     this.liveBuffers--;
     this.liveBytes -= own.bytes;
     for (const derived of own.derived.values()) derived.forEach((b) => this.free(b));
-    this.queue.push(() => this.release(own));
-  }
-
-  /** `target` takes over the memory of `source`, which is gone: how a kernel without a place to write to updates in place. */
-  replace(target: Buffer, source: Buffer): void {
-    const [to, from] = [open(target, "replace"), open(source, "replace")];
-    from.freed = true;
-    this.liveBuffers--;
-    this.liveBytes -= from.bytes;
-    this.queue.push(() => {
-      this.release(to);
-      to.handle = from.handle;
-      to.failure = from.failure;
-      from.handle = undefined;
-    });
+    this.leave(own.memory);
   }
 
   async destroy(): Promise<void> {
@@ -119,9 +129,13 @@ export class Launcher {
     await this.device.destroy();
   }
 
-  private release(buffer: GpuBuffer): void {
-    if (buffer.handle) this.device.free(buffer.handle);
-    buffer.handle = undefined;
+  /** One buffer fewer lies in `memory`; the last gives it back. */
+  private leave(memory: Memory): void {
+    if (--memory.owners > 0) return;
+    this.queue.push(() => {
+      if (memory.handle) this.device.free(memory.handle);
+      memory.handle = undefined;
+    });
   }
 
   private newBuffer(type: ArrayType, what: string, host?: Int32Array): GpuBuffer {
@@ -134,8 +148,8 @@ export class Launcher {
     return buffer;
   }
 
-  /** Fills `result` now or in its turn. A synchronous device throws at once; the others keep the error for whoever reads. */
-  private run(what: string, result: GpuBuffer, work: () => Handle | Promise<Handle>): void {
+  /** Fills memory now or in its turn. A synchronous device throws at once; the others keep the error for whoever reads. */
+  private run(what: string, result: Memory, work: () => Handle | Promise<Handle>): void {
     if (this.device.synchronous) {
       try {
         result.handle = work() as Handle;
@@ -148,7 +162,7 @@ export class Launcher {
     this.queue.push(() => this.fill(what, result, work));
   }
 
-  private async fill(what: string, result: GpuBuffer, work: () => Handle | Promise<Handle>): Promise<void> {
+  private async fill(what: string, result: Memory, work: () => Handle | Promise<Handle>): Promise<void> {
     try {
       result.handle = await work();
       await this.throttle(result);
@@ -157,8 +171,8 @@ export class Launcher {
     }
   }
 
-  private throttle({ bytes }: GpuBuffer): void | Promise<void> {
-    this.bytesSinceSettled += bytes;
+  private throttle({ length }: Memory): void | Promise<void> {
+    this.bytesSinceSettled += 4 * length;
     if (this.bytesSinceSettled < throttleBytes) return;
     this.bytesSinceSettled = 0;
     return this.device.settle();
@@ -181,8 +195,12 @@ export class Launcher {
   }
 }
 
-function keyOf({ shape, strides, offset, dtype }: NDArray, { length }: GpuBuffer): string {
-  return `[${shape}/${strides}+${offset}]${dtype === "int32" ? "i" : "f"}${length}`;
+function keyOf({ shape, strides, offset, dtype }: NDArray, { memory }: GpuBuffer, { argument, start }: Place): string {
+  return `[${shape}/${strides}+${offset}]${dtype === "int32" ? "i" : "f"}${argument}+${start}/${memory.length}`;
+}
+
+function from(data: Float32Array, start: number): Float32Array {
+  return start > 0 ? data.slice(start) : data;
 }
 
 function open(buffer: Buffer, what: string): GpuBuffer {

@@ -31,7 +31,7 @@ const holes = plain([4, 5], "float32", [
 
 /** A few values, each of them often, and what compares in its own way. */
 function mixed(shape: number[], seed: number): Plain {
-  const values = [NaN, 0, -0, -Infinity, Infinity, 1e-40, -1e-40, -3, 3, -2.5, 0.1, 7e6];
+  const values = [NaN, 0, -0, -Infinity, Infinity, -3, 3, -2.5, 0.1, 7e6];
   return plain(
     shape,
     "float32",
@@ -93,6 +93,10 @@ export const order: Record<string, Law> = {
       await expectOrders(bench, x, "contiguous");
       for (const k of [1, 2, 8]) await expectTop(bench, x, k, k === 2 ? "swapped" : "contiguous");
     }
+  },
+
+  "order tells the smallest numbers from zero": async (bench) => {
+    await expectOrders(bench, plain([2, 4], "float32", [0, 1e-40, -1e-40, 2e-40, -1e-45, 0, 1e-45, NaN]), "contiguous");
   },
 
   "order as experts ask for it: few long rows, of which many are chosen": async (bench) => {

@@ -9,7 +9,7 @@ export class WebasmMode implements Device {
   readonly synchronous = true;
   readonly hostMath = true;
   readonly lanes = "rows";
-  readonly limits: Limits = { arrays: 7, side: Infinity, kernels: 4000 };
+  readonly limits: Limits = { arrays: 7, side: Infinity, kernels: 4000, together: 2 ** 13 };
   private readonly memories = new SharedMemories();
   private readonly library: GpuLibrary;
   private readonly gpu: GpuInstance;

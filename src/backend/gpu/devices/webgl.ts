@@ -8,6 +8,7 @@
 import { BackendError } from "../../backend.ts";
 import { assertMode, createKernel, lanesOf } from "../device.ts";
 import type { CompiledKernel, Device, Handle, Limits, Program } from "../device.ts";
+import { maxElements } from "../launcher.ts";
 import type { GpuInstance, GpuKernel, GpuLibrary } from "../library.ts";
 
 interface Gl {
@@ -59,7 +60,7 @@ export class WebglMode implements Device {
     this.flat = flat.constructor;
     this.packed = packed.constructor;
     // Kernels are kept for good: their textures call back into them.
-    this.limits = { arrays: 7, side: Number(this.gl.getParameter(this.gl.MAX_TEXTURE_SIZE)), kernels: Infinity };
+    this.limits = { arrays: 7, side: Number(this.gl.getParameter(this.gl.MAX_TEXTURE_SIZE)), kernels: Infinity, together: maxElements };
     this.description = `${mode === "webgl2" ? "WebGL2" : "headless-gl"} of gpu.js on ${rendererOf(this.gl)}`;
   }
 

@@ -7,6 +7,7 @@
  */
 import { sizeOf } from "../../shape.ts";
 import type { Shape } from "../../shape.ts";
+import type { Program } from "../device.ts";
 
 /** Where the elements of an array lie, in elements. */
 export interface Layout {
@@ -114,4 +115,22 @@ export const arrayNames = ["a", "b", "c", "d", "e", "f", "g"];
 /** The source of a kernel with `arrays` array arguments, named in order, and the scalars after them. */
 export function kernelSource(arrays: number, scalars: readonly string[], body: string): string {
   return `function(${[...arrayNames.slice(0, arrays), ...scalars].join(", ")}) {\n  ${body}\n}`;
+}
+
+/** Where a kernel finds an array: which of its arguments holds it, and how many elements in it begins. */
+export interface Place {
+  readonly argument: number;
+  readonly start: number;
+}
+
+/** The same kernel, its arrays found in fewer arguments, or further in: reads change their name, and move by a literal. */
+export function readingAt({ source, ...rest }: Program, places: readonly Place[]): Program {
+  if (places.every(({ argument, start }, k) => argument === k && start === 0)) return { source, ...rest };
+  const [arrays, names] = [1 + Math.max(...places.map(({ argument }) => argument)), arrayNames.slice(0, places.length).join(", ")];
+  const moved = (_: string, name: string): string => {
+    const { argument, start } = places[arrayNames.indexOf(name)];
+    return `${arrayNames[argument]}[${start === 0 ? "" : `${start} + `}`;
+  };
+  const head = `function(${arrayNames.slice(0, arrays).join(", ")}`;
+  return { ...rest, source: head + source.slice(`function(${names}`.length).replace(/\b([a-g])\[/g, moved) };
 }

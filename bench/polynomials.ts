@@ -1,6 +1,7 @@
 /**
- * Where the coefficients of src/backend/wasm/kernels/math.ts come from. Least squares on 2,000 Chebyshev nodes in float64, reweighted towards
- * the least maximum of the weighted error (Lawson 1961), then rounded to float32. Prints each polynomial and that error.
+ * Where the coefficients of src/backend/wasm/kernels/math.ts and viaFloat64.ts come from. Least squares on 2,000 Chebyshev nodes in float64,
+ * reweighted towards the least maximum of the weighted error (Lawson 1961), then rounded to float32 where that is what evaluates them. Prints
+ * each polynomial and that error; then the digits of pi that sin and cos need.
  *
  * Usage: node --import=tsx bench/polynomials.ts
  */
@@ -14,6 +15,8 @@ interface Fit {
   readonly degree: number;
   /** Errors count by this much: what the polynomial's error does to the function's relative one. */
   readonly weight: (x: number) => number;
+  /** Evaluated in float64: coefficients stay as they are. */
+  readonly wide?: true;
 }
 
 /** A Taylor series where the quotient that defines the function would cancel. */
@@ -21,6 +24,7 @@ const near = (x: number, limit: number, series: readonly number[], quotient: () 
   Math.abs(x) < limit ? series.reduceRight((sum, c) => sum * x + c, 0) : quotient();
 
 const HALF_LN2 = (Math.LN2 / 2) * 1.01;
+const QUARTER_PI = (Math.PI / 4) * 1.001;
 /** x from t = (x - 3) / (x + 3). */
 const unmap = (t: number): number => (3 * (1 + t)) / (1 - t);
 const scaledErfc = (t: number): number => erfc(unmap(t)) * Math.exp(unmap(t) ** 2) * (1 + 2 * unmap(t));
@@ -59,6 +63,42 @@ const fits: readonly Fit[] = [
     to: 1,
     degree: 6,
     weight: () => 1,
+  },
+  {
+    name: "SIN: (sin(r) - r) / r^3 in r^2",
+    of: (u) => near(u, 0.01, [-1 / 6, 1 / 120, -1 / 5040, 1 / 362880], () => (Math.sin(Math.sqrt(u)) - Math.sqrt(u)) / u ** 1.5),
+    from: 0,
+    to: QUARTER_PI ** 2,
+    degree: 3,
+    weight: (u) => u + 1e-4,
+    wide: true,
+  },
+  {
+    name: "COS: (cos(r) - 1) / r^2 in r^2",
+    of: (u) => near(u, 0.01, [-1 / 2, 1 / 24, -1 / 720, 1 / 40320], () => (Math.cos(Math.sqrt(u)) - 1) / u),
+    from: 0,
+    to: QUARTER_PI ** 2,
+    degree: 3,
+    weight: (u) => (u + 1e-4) / Math.cos(Math.sqrt(u)),
+    wide: true,
+  },
+  {
+    name: "LOG2: log2((1 + s) / (1 - s)) / s in s^2",
+    of: (u) => (2 * Math.LOG2E * Math.atanh(Math.sqrt(u))) / Math.sqrt(u),
+    from: 0,
+    to: (Math.SQRT2 - 1) ** 4 * 1.001,
+    degree: 5,
+    weight: () => 1 / (2 * Math.LOG2E),
+    wide: true,
+  },
+  {
+    name: "EXP2: (2^f - 1) / f",
+    of: (f) => Math.expm1(f * Math.LN2) / f,
+    from: -0.5,
+    to: 0.5,
+    degree: 6,
+    weight: (f) => Math.abs(f) + 1e-3,
+    wide: true,
   },
   { name: "ERFC: e^(x^2) erfc(x) (1 + 2x) in t", of: scaledErfc, from: -1, to: 7.3 / 13.3, degree: 10, weight: (t) => 1 / scaledErfc(t) },
 ];
@@ -108,6 +148,24 @@ function solve({ of, from, to, degree, weight }: Fit): { coefficients: number[];
 
 for (const fit of fits) {
   const { coefficients, error } = solve(fit);
-  const shortest = coefficients.map((c) => Number(Math.fround(c).toPrecision(9)));
+  const shortest = coefficients.map((c) => (fit.wide ? c : Number(Math.fround(c).toPrecision(9))));
   console.log(`${fit.name}, on [${fit.from}, ${fit.to}], error ${error.toExponential(1)}\n  [${shortest.join(", ")}]`);
 }
+
+/** arctan(1 / n) in units of 2^-bits, by its series. */
+function arctanOfInverse(n: bigint, bits: bigint): bigint {
+  let sum = 0n;
+  for (let k = 0n, power = (1n << bits) / n; power > 0n; k++, power /= n * n) sum += (k % 2n === 0n ? power : -power) / (2n * k + 1n);
+  return sum;
+}
+
+// Machin 1706: pi / 4 = 4 arctan(1/5) - arctan(1/239).
+const BITS = 320n;
+const pi = 4n * (4n * arctanOfInverse(5n, BITS) - arctanOfInverse(239n, BITS));
+const high = (pi / 2n) >> (BITS - 32n);
+const low = pi / 2n - (high << (BITS - 32n));
+console.log(`pi / 2: first 33 bits ${Number(high) / 2 ** 32}, rest ${Number(low >> (BITS - 128n)) / 2 ** 128}`);
+
+const twoOverPi = (2n << (2n * BITS)) / pi;
+const pieces = Array.from({ length: 8 }, (_, k) => (twoOverPi >> (BITS - 24n * BigInt(k + 1))) & 0xffffffn);
+console.log(`2 / pi, 24 bits at a time: ${pieces.map((piece) => `0x${piece.toString(16)}`).join(", ")}`);

@@ -214,6 +214,8 @@ export const i32x4 = {
     expr("v128", ...simd(0x0c), ...[a, b, c, d].flatMap((v) => [v & 255, (v >> 8) & 255, (v >> 16) & 255, (v >> 24) & 255])),
   splat: unary<"v128", "i32">("v128", I, ...simd(0x11)),
   lane: lane("i32", 0x1b),
+  abs: unary<"v128", "v128">("v128", I4, ...simd(0xa0)),
+  neg: unary<"v128", "v128">("v128", I4, ...simd(0xa1)),
   eq: binary<"v128", "v128">("v128", I4, ...simd(0x37)),
   ne: binary<"v128", "v128">("v128", I4, ...simd(0x38)),
   lt: binary<"v128", "v128">("v128", I4, ...simd(0x39)),
@@ -228,7 +230,10 @@ export const i32x4 = {
   mul: binary<"v128", "v128">("v128", I4, ...simd(0xb5)),
   min: binary<"v128", "v128">("v128", I4, ...simd(0xb6)),
   max: binary<"v128", "v128">("v128", I4, ...simd(0xb8)),
+  /** What does not fit becomes the nearest that does; NaN becomes 0. */
   truncF32x4: unary<"v128", "v128">("v128", F4, ...simd(0xf8)),
+  /** The same of an f64x2 into the low lanes, zeros above. */
+  truncF64x2: unary<"v128", "v128">("v128", D2, ...simd(0xfc)),
 };
 
 export const f32x4 = {
@@ -269,12 +274,22 @@ export const f64x2 = {
   const: D2,
   splat: unary<"v128", "f64">("v128", D, ...simd(0x14)),
   lane: lane("f64", 0x21),
+  eq: binary<"v128", "v128">("v128", D2, ...simd(0x47)),
+  ne: binary<"v128", "v128">("v128", D2, ...simd(0x48)),
+  lt: binary<"v128", "v128">("v128", D2, ...simd(0x49)),
+  ge: binary<"v128", "v128">("v128", D2, ...simd(0x4c)),
+  floor: unary<"v128", "v128">("v128", D2, ...simd(0x75)),
+  trunc: unary<"v128", "v128">("v128", D2, ...simd(0x7a)),
   nearest: unary<"v128", "v128">("v128", D2, ...simd(0x94)),
   abs: unary<"v128", "v128">("v128", D2, ...simd(0xec)),
   add: binary<"v128", "v128">("v128", D2, ...simd(0xf0)),
   sub: binary<"v128", "v128">("v128", D2, ...simd(0xf1)),
   mul: binary<"v128", "v128">("v128", D2, ...simd(0xf2)),
   div: binary<"v128", "v128">("v128", D2, ...simd(0xf3)),
+  pmin: binary<"v128", "v128">("v128", D2, ...simd(0xf6)),
+  pmax: binary<"v128", "v128">("v128", D2, ...simd(0xf7)),
+  /** The two low lanes of an i32x4. */
+  fromLowI32x4: unary<"v128", "v128">("v128", I4, ...simd(0xfe)),
   /** The two low lanes of an f32x4. */
   fromLowF32x4: unary<"v128", "v128">("v128", F4, ...simd(0x5f)),
 };

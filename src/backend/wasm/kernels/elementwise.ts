@@ -4,17 +4,21 @@
  */
 import { f32x4, i32, i32x4, v128 } from "../instructions.ts";
 import type { I32, V128 } from "../instructions.ts";
+import { callOf } from "../assembler.ts";
 import type { Module } from "../assembler.ts";
 import type { BinaryOp, UnaryOp } from "../../backend.ts";
 import type { Arithmetic } from "./arithmetic.ts";
 import { forVectors, store } from "./loops.ts";
 import * as math from "./math.ts";
 import type { Scribe } from "./math.ts";
+import * as viaFloat64 from "./viaFloat64.ts";
 
 const ONE = f32x4.const(1);
 
-/** sin and cos would need the remainder by pi of any float32: they stay with the reference loops, which have it. */
-export const unaryFunctions: Partial<Record<UnaryOp, (s: Scribe, x: V128) => V128>> = {
+type Unary = (s: Scribe, x: V128) => V128;
+type Binary = (s: Scribe, x: V128, y: V128) => V128;
+
+export const unaryFunctions: Record<UnaryOp, Unary> = {
   neg: (_, x) => f32x4.neg(x),
   abs: (_, x) => f32x4.abs(x),
   sign: math.sign,
@@ -33,6 +37,8 @@ export const unaryFunctions: Partial<Record<UnaryOp, (s: Scribe, x: V128) => V12
     const value = f.let(x);
     return f32x4.mul(value, value);
   },
+  sin: viaFloat64.sin,
+  cos: viaFloat64.cos,
   tanh: math.tanh,
   sigmoid: math.sigmoid,
   softplus: math.softplus,
@@ -43,21 +49,37 @@ export const unaryFunctions: Partial<Record<UnaryOp, (s: Scribe, x: V128) => V12
   isFinite: (_, x) => v128.and(f32x4.lt(f32x4.abs(x), Infinity), ONE),
 };
 
-/** pow, floorDiv and mod stay with the reference loops: they are rare, and exact there. */
-export const binaryFunctions: Partial<Record<BinaryOp, (x: V128, y: V128) => V128>> = {
-  add: f32x4.add,
-  sub: f32x4.sub,
-  mul: f32x4.mul,
-  div: f32x4.div,
-  maximum: f32x4.max,
-  minimum: f32x4.min,
-  equal: (x, y) => v128.and(f32x4.eq(x, y), ONE),
-  notEqual: (x, y) => v128.and(f32x4.ne(x, y), ONE),
-  less: (x, y) => v128.and(f32x4.lt(x, y), ONE),
-  lessEqual: (x, y) => v128.and(f32x4.le(x, y), ONE),
-  greater: (x, y) => v128.and(f32x4.gt(x, y), ONE),
-  greaterEqual: (x, y) => v128.and(f32x4.ge(x, y), ONE),
+const holds =
+  (compare: (x: V128, y: V128) => V128): Binary =>
+  (_, x, y) =>
+    v128.and(compare(x, y), ONE);
+
+export const binaryFunctions: Record<BinaryOp, Binary> = {
+  add: (_, x, y) => f32x4.add(x, y),
+  sub: (_, x, y) => f32x4.sub(x, y),
+  mul: (_, x, y) => f32x4.mul(x, y),
+  div: (_, x, y) => f32x4.div(x, y),
+  pow: viaFloat64.pow,
+  maximum: (_, x, y) => f32x4.max(x, y),
+  minimum: (_, x, y) => f32x4.min(x, y),
+  floorDiv: viaFloat64.floorDiv,
+  mod: viaFloat64.mod,
+  equal: holds(f32x4.eq),
+  notEqual: holds(f32x4.ne),
+  less: holds(f32x4.lt),
+  lessEqual: holds(f32x4.le),
+  greater: holds(f32x4.gt),
+  greaterEqual: holds(f32x4.ge),
 };
+
+/** Functions of so many instructions that the six loops around them call one copy. */
+const long: ReadonlySet<string> = new Set<BinaryOp>(["pow", "floorDiv", "mod"]);
+
+/** A function that the module has once. */
+function shared(m: Module, { madd }: Arithmetic, name: string, of: Binary): Binary {
+  const func = m.func(name, { x: "v128", y: "v128" }, (f, { x, y }) => f.return(of({ f, madd }, x, y)), "v128");
+  return (_, x, y) => callOf(func, { x, y });
+}
 
 /** How an operand lies along a row: one number after the other, or the same throughout. */
 export type Along = "v" | "s";
@@ -74,7 +96,7 @@ function reader(f: Parameters<typeof forVectors>[0], along: string, address: I32
   return () => value;
 }
 
-function unaryKernel(m: Module, { madd }: Arithmetic, name: string, of: (s: Scribe, x: V128) => V128): void {
+function unaryKernel(m: Module, { madd }: Arithmetic, name: string, of: Unary): void {
   m.export(name, FLAT, (f, { out, x, begin, end }) => {
     f.for(i32.shl(begin, 4), i32.shl(end, 4), 16, (at) =>
       f.do(v128.store(i32.add(out, at), of({ f, madd }, f.let(v128.load(i32.add(x, at)))))),
@@ -82,12 +104,12 @@ function unaryKernel(m: Module, { madd }: Arithmetic, name: string, of: (s: Scri
   });
 }
 
-function binaryKernels(m: Module, op: string, of: (x: V128, y: V128) => V128): void {
+function binaryKernels(m: Module, { madd }: Arithmetic, op: string, of: Binary): void {
   for (const along of ALONGS) {
     m.export(`${op}_${along}`, PAIR, (f, { out, x, y, begin, end }) => {
       const left = reader(f, along[0], x);
       const right = reader(f, along[1], y);
-      f.for(i32.shl(begin, 4), i32.shl(end, 4), 16, (at) => f.do(v128.store(i32.add(out, at), of(left(at), right(at)))));
+      f.for(i32.shl(begin, 4), i32.shl(end, 4), 16, (at) => f.do(v128.store(i32.add(out, at), of({ f, madd }, left(at), right(at)))));
     });
     m.export(`${op}_${along}_rows`, PAIR_ROWS, (f, { out, x, y, columns, xRow, yRow, begin, end }) => {
       const row = f.let(i32.shl(columns, 2));
@@ -95,7 +117,7 @@ function binaryKernels(m: Module, op: string, of: (x: V128, y: V128) => V128): v
         const to = f.let(i32.add(out, i32.mul(r, row)));
         const left = reader(f, along[0], f.let(i32.add(x, i32.mul(r, xRow))));
         const right = reader(f, along[1], f.let(i32.add(y, i32.mul(r, yRow))));
-        forVectors(f, row, (at, tail) => store(f, i32.add(to, at), of(left(at), right(at)), tail));
+        forVectors(f, row, (at, tail) => store(f, i32.add(to, at), of({ f, madd }, left(at), right(at)), tail));
       });
     });
   }
@@ -137,7 +159,9 @@ function castKernels(m: Module): void {
 
 export function elementwiseKernels(m: Module, arithmetic: Arithmetic): void {
   for (const [op, of] of Object.entries(unaryFunctions)) unaryKernel(m, arithmetic, op, of);
-  for (const [op, of] of Object.entries(binaryFunctions)) binaryKernels(m, op, of);
+  for (const [op, of] of Object.entries(binaryFunctions)) {
+    binaryKernels(m, arithmetic, op, long.has(op) ? shared(m, arithmetic, `${op}Lanes`, of) : of);
+  }
   selectKernels(m);
   castKernels(m);
   m.export("fill", { out: "i32", value: "f32", begin: "i32", end: "i32" }, (f, { out, value, begin, end }) => {

@@ -23,6 +23,7 @@ export interface Scribe {
 // prettier-ignore
 export const ERROR_ULP = {
   exp: 1, expm1: 1.5, log: 2, log1p: 2, tanh: 1.5, sigmoid: 3, softplus: 2, erf: 3, erfc: 4, normalCdf: 5, rsqrt: 1.5,
+  sin: 0.502, cos: 0.502, pow: 0.502,
 } as const;
 
 const { add, sub, mul, div } = f32x4;
@@ -123,7 +124,7 @@ export function log1p(s: Scribe, value: V128): V128 {
 
 /** (tanh(x) - x) / x^3 in x^2, for |x| < 0.625 [1.5e-10]. */
 const TANH = [-0.333333313, 0.133332103, -0.0539472289, 0.0217030849, -0.0081829289, 0.00214774674];
-const SIGN = i32x4.const(-0x80000000);
+export const SIGN = i32x4.const(-0x80000000);
 
 /** A polynomial near 0, else 1 - 2 / (e^(2|x|) + 1), with the sign of x. */
 export function tanh(s: Scribe, value: V128): V128 {

@@ -1,112 +1,185 @@
 /**
- * What a sparse layer costs beside its experts' products, and what more experts cost at the same compute per token. Forward and backward
- * of one Switch layer (with factor 1 all numbers of experts have equally many rows); what is compared takes turns, so that a machine whose speed drifts treats all alike.
- *
- * Usage: node --import=tsx --conditions=source bench/moe.ts [--threads 2] [--rounds 15]
+ * What a sparse layer costs beside its experts' products, what more experts cost at the same compute per token, and what rows without
+ * slots cost beside slots. Forward and backward of one Switch layer on wasm; whatever is compared takes turns, round by round and each
+ * time from another one on, so that a machine whose speed drifts treats all alike. Medians; the best of all rounds beside them.
+ * T tokens, E experts, D width, F hidden width.
  */
 import { parseArgs } from "node:util";
-import { key, random, scope, tensor, useBackend } from "switchyard-moe";
+import { gradients, key, ones, random, scope, tensor, useBackend } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
 import { wasm } from "switchyard-moe/backend/wasm";
-import { FeedForwardExperts, MoE, SwitchRouter, capacityOf } from "switchyard-moe/moe";
-import type { CapacityFactor, RowLayout } from "switchyard-moe/moe";
+import { FeedForwardExperts, MoE, SwitchRouter, capacityOf, loadBalance, queue, slotOfChoice, slotRouting } from "switchyard-moe/moe";
+import type { CapacityFactor } from "switchyard-moe/moe";
 import { Adam } from "switchyard-moe/nn";
 
-const { values } = parseArgs({ options: { threads: { type: "string", default: "2" }, rounds: { type: "string", default: "15" } } });
+const usage = `node --import=tsx --conditions=source bench/moe.ts [options]
+  --threads N     of the wasm backend (2)
+  --rounds N      of every comparison, after three to warm up (31)
+  --only A,B      of shares, scaling, dropless (all)
+  --tokens N,M    of scaling and dropless (2048,8192); shares are of the first
+  --help          this`;
+const { values } = parseArgs({
+  options: {
+    threads: { type: "string", default: "2" },
+    rounds: { type: "string", default: "31" },
+    only: { type: "string", default: "shares,scaling,dropless" },
+    tokens: { type: "string", default: "2048,8192" },
+    help: { type: "boolean", default: false },
+  },
+});
+
 const [D, F] = [128, 512];
 const root = key(1);
 const training = { training: true, random: root };
 
+/** One run's times in milliseconds, by part. */
+type Times = Readonly<Record<string, number>>;
 interface Contender {
   readonly name: string;
-  readonly run: () => Promise<void>;
-  readonly ms: number[];
+  readonly run: () => Times;
 }
 
-function contender(name: string, work: () => Tensor): Contender {
-  const run = async (): Promise<void> => {
-    await scope(work).data();
-  };
-  return { name, run, ms: [] };
-}
-
-async function race(contenders: readonly Contender[]): Promise<void> {
+/** The times of all rounds, by contender and part. */
+function race(contenders: readonly Contender[]): Map<string, Map<string, number[]>> {
+  const books = new Map(contenders.map(({ name }) => [name, new Map<string, number[]>()]));
   for (let round = -3; round < Number(values.rounds); round++)
-    for (const { run, ms } of contenders) {
-      const start = performance.now();
-      await run();
-      if (round >= 0) ms.push(performance.now() - start);
-    }
+    contenders.forEach((_, turn) => {
+      const { name, run } = contenders[(turn + round + 3) % contenders.length];
+      const times = run();
+      if (round >= 0)
+        for (const [part, ms] of Object.entries(times)) books.get(name)?.set(part, [...(books.get(name)?.get(part) ?? []), ms]);
+    });
+  return books;
 }
 
-const best = ({ ms }: Contender): number => Math.min(...ms);
-const median = ({ ms }: Contender): number => ms.toSorted((a, b) => a - b)[ms.length >> 1];
-const say = (c: Contender, note = ""): void =>
-  console.log(`${c.name.padEnd(44)} best ${best(c).toFixed(1).padStart(7)} ms, median ${median(c).toFixed(1).padStart(7)} ms  ${note}`);
+const median = (ms: readonly number[] = [NaN]): number => ms.toSorted((a, b) => a - b)[ms.length >> 1];
+const best = (ms: readonly number[] = [NaN]): number => Math.min(...ms);
+
+function since(start: number): number {
+  return performance.now() - start;
+}
+
+function table(title: string, head: readonly string[], rows: readonly (readonly string[])[]): void {
+  const widths = head.map((cell, i) => Math.max(cell.length, ...rows.map((row) => row[i].length)));
+  const line = (row: readonly string[]): string => row.map((cell, i) => (i ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join("  ");
+  console.log(`\n${title}\n\n${[head, widths.map((n) => "-".repeat(n)), ...rows].map(line).join("\n")}`);
+}
+
+const fixed = (x: number, digits = 1): string => x.toFixed(digits);
 
 function layerOf(experts: number, trainingCapacity: CapacityFactor): MoE {
-  const router = new SwitchRouter({ width: D, experts, random: root });
   return new MoE({
-    router,
+    router: new SwitchRouter({ width: D, experts, random: root }),
     experts: new FeedForwardExperts({ experts, width: D, hidden: F, bias: false, random: root }),
     trainingCapacity,
   });
 }
 
-/** One step's forward and backward; its answer is the gradient of the tokens. */
-function through(layer: MoE, x: Tensor): Tensor {
-  layer.zeroGrad();
-  x.zeroGrad();
-  const { output, losses } = layer.forward(x, {}, training);
-  output.sum().add(losses["balance"]).backward({ release: true });
-  return x.grad ?? x;
-}
-
 const tokensOf = (count: number): Tensor => random.normal([8, count / 8, D], root.at("x"), { requiresGrad: true });
 
-async function shares(): Promise<void> {
-  const [tokens, experts] = [2048, 8];
-  const x = tokensOf(tokens);
-  const layer = layerOf(experts, 1.25);
-  const slots = capacityOf(tokens, experts, 1.25);
-  const rows = random.normal([experts, slots, D], root.at("rows"), { requiresGrad: true });
-  const layout: RowLayout = {
-    experts,
-    lead: [experts, slots],
-    offsets: null,
-    project: (y, w) => y.matmul(w),
-    spread: (v) => v.unsqueeze(1),
+/** One step's forward and backward. Kernels of wasm are done when they return. */
+function step(name: string, layer: MoE, x: Tensor): Contender {
+  const run = (): Times => {
+    const start = performance.now();
+    scope(() => {
+      layer.zeroGrad();
+      x.zeroGrad();
+      const { output, losses } = layer.forward(x, {}, training);
+      output.sum().add(losses["balance"]).backward({ release: true });
+    });
+    return { all: since(start) };
   };
-  const alone = (): Tensor => {
-    layer.zeroGrad();
-    rows.zeroGrad();
-    layer.experts.forward(rows, layout, training).sum().backward({ release: true });
-    return rows.grad ?? rows;
-  };
-  const [whole, products] = [
-    contender("Switch layer, 2048 tokens, 8 experts", () => through(layer, x)),
-    contender("its experts alone, on as many rows", alone),
-  ];
-  await race([whole, products]);
-  say(whole);
-  say(products, `everything else: ${(100 * (1 - best(products) / best(whole))).toFixed(0)} % of the layer`);
+  return { name, run };
 }
 
-async function scaling(tokens: number): Promise<void> {
+/** A part of the layer by itself: `forward` from leaves of its own, and its derivative by them. */
+function part(name: string, leaves: readonly Tensor[], forward: () => Tensor): Contender {
+  const seed = ones(forward().shape).persist();
+  const run = (): Times =>
+    scope(() => {
+      const start = performance.now();
+      const y = forward();
+      const there = since(start);
+      if (leaves.length === 0) return { forward: there, backward: 0, all: there };
+      const turn = performance.now();
+      gradients(y, leaves, { seed });
+      const back = since(turn);
+      return { forward: there, backward: back, all: there + back };
+    });
+  return { name, run };
+}
+
+/** Leaf of the same numbers: where one part's derivative ends. */
+const leaf = (x: Tensor): Tensor => tensor(x.dataSync(), { shape: x.shape, requiresGrad: true });
+
+function shares(tokens: number): void {
+  const [experts, factor] = [8, 1.25];
   const x = tokensOf(tokens);
-  const counts = [1, 4, 8, 16, 64];
-  const layers = counts.map((experts) => layerOf(experts, 1));
-  const runs = counts.map((experts, i) => contender(`${tokens} tokens, ${experts} experts, factor 1`, () => through(layers[i], x)));
-  const without = layerOf(8, "dropless");
-  const dropless = contender(`${tokens} tokens, 8 experts, dropless`, () => through(without, x));
-  await race([...runs, dropless]);
-  runs.forEach((run, i) =>
-    say(
-      run,
-      `${(best(run) / best(runs[0])).toFixed(2)} of one expert; ${layers[i].cost(1).flops} FLOPs per token; Adam ${adamMs(layers[i]).toFixed(1)} ms`,
-    ),
+  const layer = layerOf(experts, factor);
+  const router = new SwitchRouter({ width: D, experts, random: root, balance: 0 });
+  const routing = router.route({ tokens: x, capacityFactor: factor, pass: training });
+  const { books, layout } = routing;
+  const flat = leaf(x.reshape([tokens, D]));
+  const rows = leaf(routing.dispatch(flat));
+  const probs = leaf(books.probs.unsqueeze(0)); // [1, T, E]
+  const chosen = books.expertOfChoice.unsqueeze(0); // [1, T, 1]
+  const capacity = capacityOf(tokens, experts, factor);
+  const seats = (): Tensor => {
+    const slots = slotOfChoice(queue(chosen), experts, capacity);
+    return slotRouting({ losses: {}, books: { ...books, slotOfChoice: slots } }, experts, capacity).tables[0];
+  };
+  const network = layer.experts;
+  const whole = "the layer";
+  const parts = [
+    part("router, with its tables", [x, ...router.parameters()], () => router.route({ tokens: x, capacityFactor: factor, pass: training }).books.gate), // prettier-ignore
+    part("  of which tables", [], seats),
+    part("dispatch", [flat], () => routing.dispatch(flat)),
+    part("experts' products", [rows, ...network.parameters()], () => network.forward(rows, layout, training)),
+    part("combine", [rows], () => routing.combine(rows)),
+    part("balance loss", [probs], () => loadBalance({ expertOfChoice: chosen, probs })),
+  ];
+  const results = race([step(whole, layer, x), ...parts]);
+  const total = median(results.get(whole)?.get("all"));
+  const cells = [...results].map(([name, times]) => {
+    const [there, back] = ["forward", "backward"].map((way) => (times.has(way) ? fixed(median(times.get(way)), 2) : ""));
+    return [name, there, back, fixed(median(times.get("all")), 2), `${fixed((100 * median(times.get("all"))) / total)} %`];
+  });
+  table(`Where the time goes: ${tokens} tokens, ${experts} experts, factor ${factor}`, ["", "forward", "backward", "ms", "share"], cells);
+  const products = median(results.get("experts' products")?.get("all"));
+  console.log(`\nAll that is not the experts' products: ${fixed(100 * (1 - products / total))} % of the layer.`);
+}
+
+function scaling(tokens: number): void {
+  const x = tokensOf(tokens);
+  const layers = [1, 4, 8, 16, 64].map((experts) => layerOf(experts, 1));
+  const results = race(layers.map((layer) => step(`${layer.experts.count}`, layer, x)));
+  const times = layers.map(({ experts }) => results.get(`${experts.count}`)?.get("all"));
+  const cells = layers.map((layer, i) => {
+    const [all, router] = [layer.cost(1).flops, layer.router.cost(1).flops];
+    const ratio = median(times[i]) / median(times[0]);
+    return [...[median(times[i]), best(times[i])].map((ms) => fixed(ms)), fixed(ratio, 2), `${all - router}`, `${router}`, fixed(adamMs(layer))]; // prettier-ignore
+  });
+  table(
+    `More experts: ${tokens} tokens, factor 1. What the experts do for a token stays the same, the router grows; Adam apart`,
+    ["experts", "ms", "best", "of one", "experts' FLOPs a token", "router's", "Adam ms"],
+    layers.map(({ experts }, i) => [`${experts.count}`, ...cells[i]]),
   );
-  say(dropless, `${(best(dropless) / best(runs[2])).toFixed(2)} of 8 experts with slots`);
+}
+
+function dropless(tokens: number): void {
+  const x = tokensOf(tokens);
+  const factors: readonly CapacityFactor[] = ["dropless", 1, 1.25];
+  const layers = factors.map((factor) => layerOf(8, factor));
+  const results = race(layers.map((layer, i) => step(`${factors[i]}`, layer, x)));
+  const first = median(results.get("dropless")?.get("all"));
+  const cells = [...results].map(([name, times], i) => {
+    const { layout, books } = layers[i].forward(x, {}, training).routing;
+    const rows = layout.lead.reduce((a, b) => a * b, 1);
+    const lost = books.slotOfChoice.dataSync().filter((slot) => slot < 0).length;
+    const ms = times.get("all");
+    return [name, fixed(median(ms)), fixed(best(ms)), fixed(median(ms) / first, 2), `${rows}`, `${fixed((100 * lost) / tokens)} %`];
+  });
+  table(`Slots or sorted rows: ${tokens} tokens, 8 experts`, ["factor", "ms", "best", "of dropless", "rows", "dropped"], cells);
 }
 
 /** The optimiser's step, which grows with all parameters: the best of a few. */
@@ -117,15 +190,22 @@ function adamMs(layer: MoE): number {
   const times = Array.from({ length: 5 }, () => {
     const start = performance.now();
     adam.step();
-    layer.parameters()[0].dataSync();
-    return performance.now() - start;
+    return since(start);
   });
-  return Math.min(...times);
+  return best(times);
 }
 
-const backend = await wasm({ threads: Number(values.threads) });
-await useBackend(backend);
-console.log(backend.description);
-await shares();
-for (const tokens of [2048, 8192]) await scaling(tokens);
-backend.close();
+if (values.help) console.log(usage);
+else {
+  const backend = await wasm({ threads: Number(values.threads) });
+  await useBackend(backend);
+  console.log(`${backend.description}; D ${D}, F ${F}; medians of ${values.rounds} rounds`);
+  const sizes = values.tokens.split(",").map(Number);
+  const only = new Set(values.only.split(","));
+  if (only.has("shares")) shares(sizes[0]);
+  for (const tokens of sizes) {
+    if (only.has("scaling")) scaling(tokens);
+    if (only.has("dropless")) dropless(tokens);
+  }
+  backend.close();
+}

@@ -7,9 +7,8 @@
  */
 import { key } from "switchyard-moe";
 import { evaluateModel } from "./train/evaluation.ts";
-import { begin, keepPicture, recentBits, sample, short, stepsOf, trainLesson } from "./train/lesson.ts";
+import { begin, keepPicture, lessonDefaults, recentBits, sample, short, stepsOf, trainLesson } from "./train/lesson.ts";
 import { buildModel } from "./train/model.ts";
-import { trainDefaults } from "./train/options.ts";
 import { bars } from "./train/svg/index.ts";
 import { loadDeclaration } from "./train/text.ts";
 import { configOf } from "./train/trainCommand.ts";
@@ -25,7 +24,7 @@ console.log(`before tuning: held-out Greek ${before.bits.toFixed(3)} bits per by
 
 const rows = [{ name: "before tuning", value: before.bits }];
 for (const expertDropout of [0, 0.1, 0.4]) {
-  const { model: shape, training } = configOf({ ...trainDefaults(), steps: 100, lr: 1e-3, expertDropout });
+  const { model: shape, training } = configOf({ ...lessonDefaults(), steps: 100, lr: 1e-3, expertDropout });
   const model = buildModel(shape, key(1).at("init"));
   model.load(base.trainer.model.state());
   const trainer = new Trainer(model, greek, { ...training, steps: stepsOf(100) });

@@ -11,9 +11,8 @@ import { key, scope, tensor } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
 import { ExpertChoiceRouter, measure } from "switchyard-moe/moe";
 import { AdamW, crossEntropy, initializers } from "switchyard-moe/nn";
-import { begin, keepPicture, short } from "./train/lesson.ts";
+import { begin, keepPicture, lessonDefaults, short } from "./train/lesson.ts";
 import { buildModel } from "./train/model.ts";
-import { trainDefaults } from "./train/options.ts";
 import type { RouterName } from "./train/routers.ts";
 import { curve } from "./train/svg/index.ts";
 import type { Series } from "./train/svg/index.ts";
@@ -55,7 +54,7 @@ const [B, T, steps] = [64, 8, short ? 4 : 200];
 
 /** Bits per coin of each step, on coins that were never seen before. */
 async function foretell(router: RouterName): Promise<number[]> {
-  const options = { ...trainDefaults(), router, experts: 8, width: 32, hidden: 64, length: T, group: "sequence" } as const;
+  const options = { ...lessonDefaults(), router, experts: 8, width: 32, hidden: 64, length: T, group: "sequence" } as const;
   const model = buildModel(configOf(options).model, key(1));
   const optimizer = new AdamW(model, { lr: 3e-3, weightDecay: 0 });
   const bits: number[] = [];

@@ -13,16 +13,15 @@ import { copyShared, upcycle } from "switchyard-moe/moe";
 import { AdamW, distillationLoss } from "switchyard-moe/nn";
 import type { DecoderLanguageModel } from "switchyard-moe/nn";
 import { evaluateModel } from "./train/evaluation.ts";
-import { begin, keepPicture, sample, short, stepsOf, trainLesson } from "./train/lesson.ts";
+import { begin, keepPicture, lessonDefaults, sample, short, stepsOf, trainLesson } from "./train/lesson.ts";
 import { buildModel } from "./train/model.ts";
-import { trainDefaults } from "./train/options.ts";
 import { bars } from "./train/svg/index.ts";
 import { loadDeclaration } from "./train/text.ts";
 import { configOf } from "./train/trainCommand.ts";
 
 await begin("Upcycling and distillation");
 const corpus = loadDeclaration("eng,deu");
-const configFor = (router: "dense" | "switch") => ({ ...configOf(trainDefaults()).model, router });
+const configFor = (router: "dense" | "switch") => ({ ...configOf(lessonDefaults()).model, router });
 const windows = sample(corpus, short ? 8 : 64);
 const bitsOf = async (model: DecoderLanguageModel): Promise<number> =>
   (await evaluateModel(model, windows, { batch: 16, languages: 2 })).bits;

@@ -43,7 +43,7 @@ async function site(): Promise<Map<string, Answer>> {
 }
 
 function textFile(): TextFile {
-  const { source, classes } = loadDeclaration();
+  const { source, classes } = loadDeclaration("scripts");
   return {
     source,
     classes: classes.map(({ name, code, training }) => ({ name, code, training: Buffer.from(training).toString("base64") })),

@@ -7,6 +7,7 @@ import { evaluateModel } from "./evaluation.ts";
 import type { ModelConfig } from "./model.ts";
 import { buildModel } from "./model.ts";
 import { trainDefaults } from "./options.ts";
+import type { TrainOptions } from "./options.ts";
 import { short, stepsOf } from "./short.ts";
 import type { Sequence } from "./sequences.ts";
 import { spread, validationWindows } from "./sequences.ts";
@@ -17,9 +18,14 @@ import { Trainer } from "./training.ts";
 
 export { short, stepsOf };
 
+/** The main job with half of its experts. */
+export function lessonDefaults(): TrainOptions {
+  return { ...trainDefaults(), experts: 8 };
+}
+
 /** The backend that lessons train on. */
 export async function begin(title: string): Promise<void> {
-  const { backend } = trainDefaults();
+  const { backend } = lessonDefaults();
   const { description } = await useBackend(backend);
   console.log(`${title}\n(${description})\n`);
 }
@@ -42,7 +48,7 @@ export interface LessonRun {
 
 /** Trains the small model of the main job with a few things changed. */
 export async function trainLesson(corpus: Corpus, { steps, seed = 1, lr, ...change }: LessonOptions): Promise<LessonRun> {
-  const defaults = trainDefaults();
+  const defaults = lessonDefaults();
   const { model, training } = configOf({ ...defaults, steps, seed, lr: lr ?? defaults.lr });
   const trainer = new Trainer(buildModel({ ...model, ...change }, key(seed).at("init")), corpus, training);
   const reports: StepReport[] = [];
@@ -61,7 +67,7 @@ export function score({ trainer }: LessonRun, corpus: Corpus, windows = 160): Pr
 }
 
 export function sample(corpus: Corpus, windows: number): Sequence[] {
-  return spread(validationWindows(corpus, { length: trainDefaults().length }), windows);
+  return spread(validationWindows(corpus, { length: lessonDefaults().length }), windows);
 }
 
 /** Mean training loss of the last quarter, in bits per byte: less noisy than the last step. */

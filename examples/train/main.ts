@@ -1,5 +1,5 @@
 /**
- * The main job: `npm start` trains a small Switch Transformer on the Universal Declaration of Human Rights in eight languages and says
+ * The main job: `npm start` trains a small Switch Transformer on the Universal Declaration of Human Rights in 32 languages and says
  * honestly what came of it. `npm start -- --help` lists commands and options.
  */
 import { useBackend } from "switchyard-moe";

@@ -5,7 +5,7 @@ import { routerNames } from "./routers.ts";
 import { languageSets } from "./text.ts";
 import { UserError } from "./userError.ts";
 
-const DEFAULT_LANGUAGES = "scripts";
+const DEFAULT_LANGUAGES = "many";
 
 /** Backends that can be asked for. */
 const backend = choice("auto", "cpu", "wasm", "gpu");
@@ -13,7 +13,7 @@ const backend = choice("auto", "cpu", "wasm", "gpu");
 const router = { ...choice(...routerNames), placeholder: "NAME" };
 
 const trainOptions = (read: Reader) => ({
-  steps: read("steps", integer(1), 1000, "optimiser steps"),
+  steps: read("steps", integer(1), 1600, "optimiser steps"),
   seconds: read("seconds", real(0), 0, "stop after this time; 0: only --steps counts"),
   seed: read("seed", integer(0), 1, "of the initial values, the batches and the noise"),
   languages: read(
@@ -32,7 +32,7 @@ const trainOptions = (read: Reader) => ({
     256,
     "hidden width that a byte meets in a layer; a router that sends it to K experts has experts of a K-th of it",
   ),
-  experts: read("experts", integer(1), 8, "experts of each sparse layer; deepseek cuts each into four"),
+  experts: read("experts", integer(1), 16, "experts of each sparse layer; deepseek cuts each into four"),
   sparseEvery: read("sparse-every", integer(1), 1, "1: every feed-forward layer is sparse; 2: every other"),
   length: read("length", integer(2), 64, "bytes of a sequence"),
   batch: read("batch", integer(1), 32, "sequences of a step"),

@@ -67,7 +67,7 @@ const HOLD_OUT_EVERY = 5;
  * The declaration in several languages: a name of `languageSets`, or codes separated by commas ("eng,kor", also "en,ko").
  * Every fifth article (5, 10, ... 30) is held out. Throws a UserError for an unknown or incomplete language.
  */
-export function loadDeclaration(languages = "scripts"): Corpus {
+export function loadDeclaration(languages: string): Corpus {
   const codes = languageSets[languages] ?? languages.split(",").map((code) => code.trim());
   const repeated = codes.find((code, i) => codes.indexOf(code) !== i);
   if (repeated !== undefined) throw new UserError(`--languages: ${repeated} is named twice`);

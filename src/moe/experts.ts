@@ -15,13 +15,12 @@ import { Module, beside, under } from "../nn/module.ts";
 import { requireSizes } from "./projection.ts";
 import type { RowLayout } from "./routing.ts";
 
+/** Its cost is what one token costs in one expert; the layer knows how many a token visits. */
 export abstract class Experts extends Module {
   /** E */
   abstract readonly count: number;
   /** rows [...lead, D], each for its own expert -> [...lead, D]. */
   abstract forward(rows: Tensor, layout: RowLayout, pass: Pass): Tensor;
-  /** What one token costs in one expert. */
-  abstract costOfOne(length: number): Cost;
 }
 
 export interface FeedForwardExpertsOptions extends FeedForwardOptions {
@@ -83,7 +82,7 @@ export class FeedForwardExperts extends Experts {
     return withBias(project(dropout(gated, this.dropout, pass), this.output), this.outputBias, spread);
   }
 
-  costOfOne(length: number): Cost {
+  override cost(length: number): Cost {
     const products = this.hidden.size + this.output.size + (this.factor?.size ?? 0);
     return { active: super.cost(length).active / this.count, flops: (2 * products) / this.count };
   }
@@ -123,7 +122,7 @@ export class ModuleExperts extends Experts {
     return own.reduce((sum, x) => sum.add(x));
   }
 
-  costOfOne(length: number): Cost {
-    return this.modules[0].cost(length);
+  override runs(): number {
+    return 1 / this.count;
   }
 }

@@ -5,8 +5,8 @@
 import type { Tensor } from "../autograd/tensor.ts";
 import { addByName } from "../nn/block.ts";
 import type { FeedForward, TokenInfo } from "../nn/feedForward.ts";
-import type { Cost, Pass } from "../nn/module.ts";
-import { Module, addCosts, under } from "../nn/module.ts";
+import type { Pass } from "../nn/module.ts";
+import { Module, under } from "../nn/module.ts";
 import type { CapacityFactor } from "./capacity.ts";
 import { requireCapacityFactor } from "./capacity.ts";
 import type { Experts } from "./experts.ts";
@@ -55,10 +55,7 @@ export class MoE extends Module implements FeedForward<Routing> {
   }
 
   /** A token pays for the router and for the experts it visits. */
-  override cost(length: number): Cost {
-    const one = this.experts.costOfOne(length);
-    const visits = this.router.visits(length);
-    const routed = { active: one.active * visits, flops: one.flops * visits };
-    return addCosts([this.router.cost(length), routed, ...(this.shared ? [this.shared.cost(length)] : [])]);
+  override runs(part: Module, length: number): number {
+    return part === this.experts ? this.router.visits(length) : 1;
   }
 }

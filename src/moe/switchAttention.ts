@@ -48,7 +48,7 @@ export class LinearExperts extends Experts {
     return layout.project(rows, beside(rows, this.weight));
   }
 
-  costOfOne(): Cost {
+  override cost(): Cost {
     const size = this.weight.size / this.count;
     return { active: size, flops: 2 * size };
   }

@@ -101,12 +101,21 @@ export abstract class Module {
     for (const [name, tensor] of own) renew(tensor, saved.get(name) ?? tensor);
   }
 
-  /** What one token costs when it attends to `length` others; modules that use a share of their parts override it. */
+  /** How often one token runs through a part of this, on average over a sequence of `length`; a sparse layer chooses among its parts. */
+  runs(_part: Module, _length: number): number {
+    return 1;
+  }
+
+  /** What one token costs when it attends to `length` others: own parameters, and each part as often as it is run through. */
   cost(length: number): Cost {
     const own = Object.values(this).filter((value): value is Tensor => value instanceof Tensor && value.requiresGrad);
-    const parts = this.children().map(([, child]) => child.cost(length));
+    const parts = this.children().map(([, child]) => timesCost(this.runs(child, length), child.cost(length)));
     return addCosts([{ active: own.reduce((sum, tensor) => sum + tensor.size, 0), flops: 0 }, ...parts]);
   }
+}
+
+export function timesCost(times: number, { active, flops }: Cost): Cost {
+  return { active: times * active, flops: times * flops };
 }
 
 export function addCosts(costs: readonly Cost[]): Cost {

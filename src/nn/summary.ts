@@ -2,6 +2,7 @@
 import { formatShape } from "../autograd/contract.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Cost, Module } from "./module.ts";
+import { timesCost } from "./module.ts";
 
 export interface SummaryRow extends Cost {
   /** "" for the whole model. */
@@ -25,14 +26,23 @@ export interface Summary {
 
 /** One row for each module. `length` is how many tokens a token attends to; FLOPs count matrix products, a multiply-add as two. */
 export function summary(model: Module, { length = 1 }: { readonly length?: number } = {}): Summary {
+  const runs = runsOf(model, length);
   const rows = model.namedModules().map(([path, module]): SummaryRow => {
     const own = Object.entries(module).filter((entry): entry is [string, Tensor] => isParameter(entry[1]));
     const parameters = module.parameters().reduce((sum, parameter) => sum + parameter.size, 0);
     const shapes = own.map(([name, parameter]) => `${name} ${formatShape(parameter.shape)}`).join(", ");
-    return { path, kind: module.constructor.name, shapes, parameters, ...module.cost(length) };
+    return { path, kind: module.constructor.name, shapes, parameters, ...timesCost(runs.get(path) ?? 1, module.cost(length)) };
   });
   const [{ parameters, active, flops }] = rows;
   return { rows, parameters, active, flops, toString: () => table(rows, length) };
+}
+
+/** How often one token runs through each module, by path: as often as through the one around it, times its share of that. */
+function runsOf(module: Module, length: number, path = "", times = 1): Map<string, number> {
+  const below = module
+    .children()
+    .flatMap(([name, part]) => [...runsOf(part, length, path ? `${path}.${name}` : name, times * module.runs(part, length))]);
+  return new Map([[path, times], ...below]);
 }
 
 function isParameter(value: unknown): value is Tensor {

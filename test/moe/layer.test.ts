@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { gradients, key, noGrad, scope, tensor } from "../../src/index.ts";
 import type { Tensor } from "../../src/index.ts";
 import * as moe from "../../src/moe/index.ts";
-import { DenseFeedForward, DecoderLanguageModel, Linear, Module } from "../../src/nn/index.ts";
+import { DenseFeedForward, DecoderLanguageModel, Linear, Module, summary } from "../../src/nn/index.ts";
 
 import { booksOf, list, normals, passOf, wide } from "./cases.ts";
 
@@ -133,6 +133,31 @@ describe("experts", () => {
     const soft = new moe.MoE({ router: new moe.SoftRouter({ ...base, slots: 2 }), experts: experts({ bias: false }) });
     expect(soft.cost(8).flops).to.equal(((2 * E) / 8) * 2 * (2 * D * F) + 2 * D * 2 * E);
   });
+});
+
+describe("summary", () => {
+  const plain = { random: key(2), dtype: "float64", bias: false } as const;
+  const networks: readonly [string, moe.Experts, number][] = [
+    ["batched", experts({ bias: false }), 2 * D * F],
+    ["matrices", new moe.LinearExperts({ ...base, outputs: D }), D * D],
+    ["modules", new moe.ModuleExperts([0, 1, 2].map(() => new Linear(D, D, plain))), D * D],
+  ];
+  for (const [name, network, one] of networks)
+    it(`has in each row what one token runs through: K of E experts, ${name}`, () => {
+      const layer = new moe.MoE({
+        router: new moe.TopKRouter({ ...base, choices: 2 }),
+        experts: network,
+        shared: new DenseFeedForward(D, F, plain),
+      });
+      const { rows, ...whole } = summary(layer);
+      const row = (path: string) => rows.find((each) => each.path === path);
+      const active = 2 * one + 2 * D * F + D * E;
+      expect(whole).to.include({ parameters: active + (E - 2) * one, active, flops: 2 * active });
+      expect(row("experts")).to.include({ parameters: E * one, active: 2 * one, flops: 4 * one });
+      expect(row("router")).to.include({ active: D * E, flops: 2 * D * E });
+      expect(row("shared")).to.include({ active: 2 * D * F });
+      if (name === "modules") expect(row("experts.modules.1")).to.include({ parameters: one, active: (2 / 3) * one });
+    });
 });
 
 describe("layer", () => {

@@ -1,29 +1,39 @@
 /** Launching elementwise kernels. Undefined: not served, the reference loop runs. */
+import { bytesPerElement } from "../cpu/cpuBackend.ts";
 import { mergeAxes } from "../cpu/strided.ts";
 import { isContiguous, sizeOf, stridesOf } from "../shape.ts";
 import type { ArrayType, BinaryOp, Buffer, NDArray, UnaryOp } from "../backend.ts";
+import { kernelName } from "./kernels/elementwise.ts";
+import { integerBinary, integerUnary } from "./kernels/integer.ts";
 import { reread, stretched, vectors } from "./views.ts";
 import type { WasmBackend } from "./wasmBackend.ts";
 
+/** Every function has a kernel in float32, and some have one in int32. float64 is for checks, and has none. */
+function kernelOf(op: string, { dtype }: NDArray, integer: object): string | undefined {
+  return dtype === "float32" || (dtype === "int32" && op in integer) ? kernelName(op, dtype) : undefined;
+}
+
 export function unary(backend: WasmBackend, op: UnaryOp, out: ArrayType, x: NDArray): Buffer | undefined {
-  if (x.dtype !== "float32") return undefined;
+  const kernel = kernelOf(op, x, integerUnary);
+  if (!kernel) return undefined;
   const n = vectors(sizeOf(x.shape));
-  return backend.contiguous([x], (from) => backend.make(out, (to) => backend.start(op, n, 4 * n, to, from)));
+  return backend.contiguous([x], (from) => backend.make(out, (to) => backend.start(kernel, n, 4 * n, to, from)));
 }
 
 export function binary(backend: WasmBackend, op: BinaryOp, out: ArrayType, x: NDArray, y: NDArray): Buffer | undefined {
-  if (x.dtype !== "float32" || sizeOf(out.shape) === 0) return undefined;
+  const kernel = kernelOf(op, x, integerBinary);
+  if (!kernel || sizeOf(out.shape) === 0) return undefined;
   const left = stretched(x, out.shape);
   const right = stretched(y, out.shape);
   const { sizes, steps } = mergeAxes(out.shape, [{ strides: stridesOf(out.shape), offset: 0 }, left, right]);
   const inner = alongOf(steps[steps.length - 1]);
   if (inner && sizes.length <= 3) {
     const operands = [backend.address(x), backend.address(y)] as const;
-    return backend.make(out, (to) => binaryPattern(backend, `${op}_${inner}`, sizes, steps, to, ...operands));
+    return backend.make(out, (to) => binaryPattern(backend, `${kernel}_${inner}`, sizes, steps, to, ...operands));
   }
   if (!inner && sizes.length === 1) return undefined;
   const n = sizeOf(out.shape);
-  return backend.contiguous([left, right], (a, b) => backend.make(out, (to) => backend.start(`${op}_vv`, vectors(n), n, to, a, b)));
+  return backend.contiguous([left, right], (a, b) => backend.make(out, (to) => backend.start(`${kernel}_vv`, vectors(n), n, to, a, b)));
 }
 
 /** "v" where an operand advances along the innermost merged axis, "s" where it stays; undefined where no kernel fits. */
@@ -57,11 +67,12 @@ function binaryPattern(
 
 export function select(backend: WasmBackend, out: ArrayType, condition: NDArray, x: NDArray, y: NDArray): Buffer | undefined {
   const n = sizeOf(out.shape);
-  if (out.dtype !== "float32" || condition.dtype !== "float32" || n === 0) return undefined;
+  const { dtype } = condition;
+  if (bytesPerElement[out.dtype] !== 4 || (dtype !== "float32" && dtype !== "int32") || n === 0) return undefined;
   const operands = [condition, x, y].map((operand) => stretched(operand, out.shape));
   const single = operands.map(({ strides }) => n > 1 && strides.every((step, axis) => step === 0 || out.shape[axis] === 1));
   const listed = operands.map((operand, k) => (k > 0 && single[k] ? reread(operand, [], []) : operand));
-  const kernel = `select_${single[1] ? "s" : "v"}${single[2] ? "s" : "v"}`;
+  const kernel = `${kernelName("select", dtype)}_${single[1] ? "s" : "v"}${single[2] ? "s" : "v"}`;
   return backend.contiguous(listed, (...from) => backend.make(out, (to) => backend.start(kernel, vectors(n), n, to, ...from)));
 }
 
@@ -69,11 +80,12 @@ const castKernels: Readonly<Record<string, string>> = {
   "bfloat16 float32": "bfloat16ToFloat32",
   "float32 bfloat16": "float32ToBfloat16",
   "int32 float32": "int32ToFloat32",
+  "float32 int32": "float32ToInt32",
 };
 
 export function cast(backend: WasmBackend, out: ArrayType, x: NDArray): Buffer | undefined {
   const kernel = castKernels[`${x.dtype} ${out.dtype}`];
-  if (!kernel || !isContiguous(x.shape, x.strides)) return undefined;
-  const n = sizeOf(x.shape);
-  return backend.make(out, (to) => backend.start(kernel, vectors(n), n, to, backend.address(x)));
+  if (!kernel || (x.dtype === "bfloat16" && !isContiguous(x.shape, x.strides))) return undefined;
+  const n = vectors(sizeOf(x.shape));
+  return backend.contiguous([x], (from) => backend.make(out, (to) => backend.start(kernel, n, 4 * n, to, from)));
 }

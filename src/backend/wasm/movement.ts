@@ -2,7 +2,7 @@
 import { bytesPerElement } from "../cpu/cpuBackend.ts";
 import { mergeAxes } from "../cpu/strided.ts";
 import { sizeOf, stridesOf } from "../shape.ts";
-import type { ArrayType, Buffer, NDArray } from "../backend.ts";
+import type { ArrayType, Buffer, DType, NDArray } from "../backend.ts";
 import { vectors } from "./views.ts";
 import type { WasmBackend } from "./wasmBackend.ts";
 
@@ -34,14 +34,19 @@ export function copy(backend: WasmBackend, out: ArrayType, x: NDArray): Buffer |
   return plan && backend.make(out, (to) => copyTo(backend, to, plan, x));
 }
 
+/** The four bytes of a number as an int32. */
+function bitsOf(value: number, dtype: DType): number {
+  return dtype === "int32" ? value : new Int32Array(Float32Array.of(value).buffer)[0];
+}
+
 export function pad(backend: WasmBackend, out: ArrayType, x: NDArray, before: readonly number[], value: number): Buffer | undefined {
   const strides = stridesOf(out.shape);
-  const plan = out.dtype === "float32" ? copyPlan(x, strides) : undefined;
+  const plan = copyPlan(x, strides);
   if (!plan) return undefined;
   const n = vectors(sizeOf(out.shape));
   const corner = before.reduce((sum, skip, axis) => sum + skip * strides[axis], 0);
   return backend.make(out, (to) => {
-    backend.start("fill", n, n, to, value);
+    backend.start("fill", n, n, to, bitsOf(value, out.dtype));
     copyTo(backend, to + 4 * corner, plan, x);
   });
 }

@@ -201,6 +201,16 @@ export const elementwise: Record<string, Law> = {
     }
   },
 
+  "select: of whole numbers, by whole numbers": async (bench) => {
+    const condition = integers([4, 1, 9], "int32", 23, -1, 2);
+    const [x, y] = [integers([3, 9], "int32", 24, -100, 100), integers([4, 3, 1], "int32", 25, -100, 100)];
+    const want = mapped({ shape: [4, 3, 9], dtype: "int32" }, (c, a, b) => (c === 0 ? b : a), condition, x, y);
+    for (const layout of bench.layouts) {
+      const operands = () => [bench.put(condition, layout), bench.put(x, layout), bench.put(y, layout)] as const;
+      await bench.expect(`select, ${layout}`, (out) => bench.backend.select(out, ...operands()), want);
+    }
+  },
+
   "select: what is not chosen does not matter": async (bench) => {
     const condition = plain([6], "float32", [1, 0, 1, 0, 1, 0]);
     const [x, y] = [plain([6], "float32", [1, NaN, 2, Infinity, 3, NaN]), plain([6], "float32", [NaN, 4, NaN, 5, -Infinity, 6])];

@@ -5,18 +5,16 @@
 import { f32x4, i32, i32x4, v128 } from "../instructions.ts";
 import type { I32, V128 } from "../instructions.ts";
 import { callOf } from "../assembler.ts";
-import type { Module } from "../assembler.ts";
+import type { Body, Module } from "../assembler.ts";
 import type { BinaryOp, UnaryOp } from "../../backend.ts";
 import type { Arithmetic } from "./arithmetic.ts";
+import { integerBinary, integerUnary } from "./integer.ts";
 import { forVectors, store } from "./loops.ts";
 import * as math from "./math.ts";
-import type { Scribe } from "./math.ts";
+import type { Binary, Unary } from "./math.ts";
 import * as viaFloat64 from "./viaFloat64.ts";
 
 const ONE = f32x4.const(1);
-
-type Unary = (s: Scribe, x: V128) => V128;
-type Binary = (s: Scribe, x: V128, y: V128) => V128;
 
 export const unaryFunctions: Record<UnaryOp, Unary> = {
   neg: (_, x) => f32x4.neg(x),
@@ -90,7 +88,7 @@ const PAIR = { out: "i32", x: "i32", y: "i32", begin: "i32", end: "i32" } as con
 const PAIR_ROWS = { out: "i32", x: "i32", y: "i32", columns: "i32", xRow: "i32", yRow: "i32", begin: "i32", end: "i32" } as const;
 
 /** Reads vectors from `address` on; a scalar is read once. */
-function reader(f: Parameters<typeof forVectors>[0], along: string, address: I32): (at: I32) => V128 {
+function reader(f: Body, along: string, address: I32): (at: I32) => V128 {
   if (along === "v") return (at) => v128.load(i32.add(address, at));
   const value = f.let(v128.load32Splat(address));
   return () => value;
@@ -104,7 +102,9 @@ function unaryKernel(m: Module, { madd }: Arithmetic, name: string, of: Unary): 
   });
 }
 
-function binaryKernels(m: Module, { madd }: Arithmetic, op: string, of: Binary): void {
+function binaryKernels(m: Module, arithmetic: Arithmetic, op: string, whole: Binary, isLong: boolean): void {
+  const of = isLong ? shared(m, arithmetic, `${op}Lanes`, whole) : whole;
+  const { madd } = arithmetic;
   for (const along of ALONGS) {
     m.export(`${op}_${along}`, PAIR, (f, { out, x, y, begin, end }) => {
       const left = reader(f, along[0], x);
@@ -123,22 +123,22 @@ function binaryKernels(m: Module, { madd }: Arithmetic, op: string, of: Binary):
   }
 }
 
-/** condition ? x : y; x and y may be single numbers. */
-function selectKernels(m: Module): void {
+/** condition ? x : y, of any four bytes; x and y may be single ones. */
+function selectKernels(m: Module, name: string, holds: (condition: V128) => V128): void {
   for (const along of ["vv", "vs", "sv", "ss"]) {
-    m.export(`select_${along}`, { out: "i32", condition: "i32", x: "i32", y: "i32", begin: "i32", end: "i32" }, (f, p) => {
+    m.export(`${name}_${along}`, { out: "i32", condition: "i32", x: "i32", y: "i32", begin: "i32", end: "i32" }, (f, p) => {
       const left = reader(f, along[0], p.x);
       const right = reader(f, along[1], p.y);
       f.for(i32.shl(p.begin, 4), i32.shl(p.end, 4), 16, (at) => {
-        const holds = f32x4.ne(v128.load(i32.add(p.condition, at)), 0);
-        f.do(v128.store(i32.add(p.out, at), v128.select(holds, left(at), right(at))));
+        const mask = holds(v128.load(i32.add(p.condition, at)));
+        f.do(v128.store(i32.add(p.out, at), v128.select(mask, left(at), right(at))));
       });
     });
   }
 }
 
 /** Between float32 and its upper half, bfloat16: rounding to nearest, ties to even, is adding 0x7fff and the last kept bit. */
-function castKernels(m: Module): void {
+function castKernels(m: Module, arithmetic: Arithmetic): void {
   m.export("bfloat16ToFloat32", FLAT, (f, { out, x, begin, end }) => {
     f.for(begin, end, 1, (i) => f.do(v128.store(i32.add(out, i32.shl(i, 4)), i32x4.shl(v128.load16x4(i32.add(x, i32.shl(i, 3))), 16))));
   });
@@ -152,20 +152,31 @@ function castKernels(m: Module): void {
       f.do(v128.store64Lane(i32.add(out, i32.shl(i, 3)), v128.lowHalves(kept, kept), 0));
     });
   });
-  m.export("int32ToFloat32", FLAT, (f, { out, x, begin, end }) => {
-    f.for(i32.shl(begin, 4), i32.shl(end, 4), 16, (at) => f.do(v128.store(i32.add(out, at), f32x4.fromI32x4(v128.load(i32.add(x, at))))));
-  });
+  unaryKernel(m, arithmetic, "int32ToFloat32", (_, x) => f32x4.fromI32x4(x));
+  unaryKernel(m, arithmetic, "float32ToInt32", ({ f }, x) => toInt32(f, x));
 }
+
+/** Truncated, and modulo 2^32, as an Int32Array stores it; NaN and infinities give 0. */
+function toInt32(f: Body, x: V128): V128 {
+  const turns = f.let(f32x4.mul(x, 2 ** -32));
+  const rest = f.let(f32x4.mul(f32x4.sub(turns, f32x4.nearest(turns)), 2 ** 32));
+  // What is 2^31 stays one below it, and goes on to -2^31.
+  return i32x4.sub(i32x4.truncF32x4(rest), f32x4.ge(rest, 2 ** 31));
+}
+
+/** The kernel for `op` in `dtype`. */
+export const kernelName = (op: string, dtype: "float32" | "int32"): string => (dtype === "int32" ? `int32_${op}` : op);
 
 export function elementwiseKernels(m: Module, arithmetic: Arithmetic): void {
   for (const [op, of] of Object.entries(unaryFunctions)) unaryKernel(m, arithmetic, op, of);
-  for (const [op, of] of Object.entries(binaryFunctions)) {
-    binaryKernels(m, arithmetic, op, long.has(op) ? shared(m, arithmetic, `${op}Lanes`, of) : of);
-  }
-  selectKernels(m);
-  castKernels(m);
-  m.export("fill", { out: "i32", value: "f32", begin: "i32", end: "i32" }, (f, { out, value, begin, end }) => {
-    const vector = f.let(f32x4.splat(value));
+  for (const [op, of] of Object.entries(integerUnary)) unaryKernel(m, arithmetic, kernelName(op, "int32"), of);
+  for (const [op, of] of Object.entries(binaryFunctions)) binaryKernels(m, arithmetic, op, of, long.has(op));
+  for (const [op, of] of Object.entries(integerBinary)) binaryKernels(m, arithmetic, kernelName(op, "int32"), of, long.has(op));
+  selectKernels(m, "select", (condition) => f32x4.ne(condition, 0));
+  selectKernels(m, kernelName("select", "int32"), (condition) => i32x4.ne(condition, i32x4.const(0)));
+  castKernels(m, arithmetic);
+  m.export("fill", { out: "i32", bits: "i32", begin: "i32", end: "i32" }, (f, { out, bits, begin, end }) => {
+    const vector = f.let(i32x4.splat(bits));
     f.for(i32.shl(begin, 4), i32.shl(end, 4), 16, (at) => f.do(v128.store(i32.add(out, at), vector)));
   });
 }

@@ -16,6 +16,10 @@ export interface Scribe {
   readonly madd: Arithmetic["madd"];
 }
 
+/** A function of four numbers, and one of two times four. */
+export type Unary = (s: Scribe, x: V128) => V128;
+export type Binary = (s: Scribe, x: V128, y: V128) => V128;
+
 /**
  * Greatest error of each function over all float32, in ulp, rounded up from what was seen; below 2^-126 an ulp is 2^-149.
  * Correct rounding would be 0.5.

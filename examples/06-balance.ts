@@ -7,7 +7,8 @@
  * specialise at all, because each language alone has to use them all.
  */
 import { key } from "switchyard-moe";
-import { expertShares, loadEntropy, maxViolation, specialisation } from "./train/information.ts";
+import { loadEntropy, maxViolation } from "switchyard-moe/moe";
+import { expertShares, specialisation } from "./train/information.ts";
 import { begin, keepPicture, recentBits, score, stepsOf, trainLesson } from "./train/lesson.ts";
 import { heatMap } from "./train/svg/index.ts";
 import { loadDeclaration } from "./train/text.ts";

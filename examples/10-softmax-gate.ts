@@ -7,9 +7,8 @@
  * no business of the softmax. And the gradient of a gate is how much its expert's answer helps: <dL/dy, E_i(x)>.
  */
 import { key, random } from "switchyard-moe";
-import { DenseRouter, FeedForwardExperts, MoE } from "switchyard-moe/moe";
+import { DenseRouter, FeedForwardExperts, MoE, entropy } from "switchyard-moe/moe";
 import { initializers } from "switchyard-moe/nn";
-import { entropy } from "./train/information.ts";
 import { begin, keepPicture } from "./train/lesson.ts";
 import { heatMap } from "./train/svg/index.ts";
 import { WIDTH, send, vectorsOf, words } from "./train/words.ts";

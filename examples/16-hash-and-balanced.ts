@@ -8,9 +8,8 @@
  * Sinkhorn loads experts evenly where the plain best would not, without a gradient; in evaluation it is off.
  */
 import { key, random } from "switchyard-moe";
-import { BalancedRouter, HashRouter, balancedHash, measure, randomHash } from "switchyard-moe/moe";
+import { BalancedRouter, HashRouter, balancedHash, loadEntropy, maxViolation, measure, randomHash } from "switchyard-moe/moe";
 import { initializers } from "switchyard-moe/nn";
-import { loadEntropy, maxViolation } from "./train/information.ts";
 import { begin, keepPicture } from "./train/lesson.ts";
 import { loadDeclaration } from "./train/text.ts";
 import { WIDTH, printSeats, seats, send } from "./train/words.ts";

@@ -10,8 +10,9 @@
  * that is no proof of honesty: lesson 13 has the coins. Some minutes; more steps part the routers better.
  */
 import { key } from "switchyard-moe";
+import { loadEntropy, maxViolation } from "switchyard-moe/moe";
 import { writeAtomically } from "./train/checkpoint.ts";
-import { loadEntropy, maxViolation, specialisation } from "./train/information.ts";
+import { specialisation } from "./train/information.ts";
 import { begin, keepPicture, meanBits, score, short, stepsOf, trainLesson } from "./train/lesson.ts";
 import type { LessonOptions } from "./train/lesson.ts";
 import { reportHtml } from "./train/report.ts";

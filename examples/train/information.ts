@@ -4,6 +4,7 @@
  * E experts, L languages, N observations (one per byte and layer). Plug-in estimates from counts: they are never negative
  * and too high on few observations. The shuffled controls show by how much.
  */
+import { entropy } from "switchyard-moe/moe";
 import { draws, shuffled, type Uniform } from "./uniform.ts";
 
 /** counts[x][y]: how often x and y met. */
@@ -20,12 +21,6 @@ export function contingency(x: ArrayLike<number>, y: ArrayLike<number>, rows: nu
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 const rowTotals = (counts: Table) => counts.map(sum);
 const columnTotals = (counts: Table) => (counts[0] ?? []).map((_, y) => sum(counts.map((row) => row[y])));
-
-/** H in bits of a distribution given by counts; 0 of nothing. */
-export function entropy(counts: readonly number[]): number {
-  const total = sum(counts);
-  return sum(counts.map((count) => (count > 0 ? (count / total) * Math.log2(total / count) : 0)));
-}
 
 /** I(X; Y) = H(X) + H(Y) - H(X, Y). Shannon 1948. */
 export function mutualInformation(counts: Table): number {
@@ -95,17 +90,6 @@ export function expertShares({ expert, language, experts, languages }: Observati
     const total = sum(row);
     return row.map((count) => (total === 0 ? 0 : count / total));
   });
-}
-
-/** Entropy of the load over log2 E: 1 where every expert has the same number of tokens, 0 where one has all. One expert counts as even. */
-export function loadEntropy(tokensOfExpert: readonly number[]): number {
-  return tokensOfExpert.length === 1 ? 1 : entropy(tokensOfExpert) / Math.log2(tokensOfExpert.length);
-}
-
-/** How far the busiest expert lies above the mean, in means: 0 when even, E - 1 when one has all. Wang et al. 2024, arXiv:2408.15664. */
-export function maxViolation(tokensOfExpert: readonly number[]): number {
-  const mean = sum(tokensOfExpert) / tokensOfExpert.length;
-  return mean === 0 ? 0 : Math.max(...tokensOfExpert) / mean - 1;
 }
 
 /** Two models on the same piece of text: bits that each needed for its bytes. */

@@ -15,7 +15,7 @@ export type { Books, Mixing, Queue, RowLayout, Routing } from "./routing.ts";
 export { SwitchRouter } from "./switchRouter.ts";
 export type { Exploration, SwitchOptions } from "./switchRouter.ts";
 export type { LossOptions, Priority, SeatingOptions } from "./tokenChoice.ts";
-export { droppedBy, expertsByClass, measure, readBooks } from "./metrics.ts";
+export { droppedBy, entropy, expertsByClass, loadEntropy, maxViolation, measure, readBooks } from "./metrics.ts";
 export type { HostBooks, RoutingMetrics } from "./metrics.ts";
 export { formatTrace, trace } from "./trace.ts";
 export type { TraceableModel, TracedChoice, TracedToken } from "./trace.ts";

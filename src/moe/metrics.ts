@@ -39,9 +39,9 @@ export interface RoutingMetrics {
   readonly dropped: number;
   /** Share of choices that found no slot. */
   readonly droppedChoices: number;
-  /** Entropy of the load over its largest value log E: 1 is even, 0 all on one expert. */
+  /** `loadEntropy` of the load. */
   readonly loadEntropy: number;
-  /** (largest load - mean) / mean. Wang et al. 2024, arXiv:2408.15664, section 4.1. */
+  /** `maxViolation` of the load. */
   readonly maxViolation: number;
   /** Mean gate of the choices that were served. */
   readonly confidence: number;
@@ -64,14 +64,13 @@ export function measure(...all: readonly HostBooks[]): RoutingMetrics {
       sum.gates += seen.gates;
     }
   }
-  const mean = sum.choices / load.length;
   return {
     load,
     tokens: sum.tokens,
     dropped: ratio(sum.tokens - sum.served, sum.tokens),
     droppedChoices: ratio(sum.choices - sum.kept, sum.choices),
-    loadEntropy: load.length > 1 ? entropy(load) / Math.log2(load.length) : 1,
-    maxViolation: ratio(Math.max(0, ...load) - mean, mean),
+    loadEntropy: loadEntropy(load),
+    maxViolation: maxViolation(load),
     confidence: ratio(sum.gates, sum.kept),
     utilisation: ratio(sum.kept, sum.rows),
   };
@@ -123,8 +122,19 @@ function requireClasses(operation: string, { tokens }: HostBooks, classOfToken: 
   if (classOfToken.length !== tokens) throw new RangeError(`${operation}: ${classOfToken.length} classes for ${tokens} tokens`);
 }
 
-/** Bits: -sum p log2 p of counts. */
-function entropy(counts: readonly number[]): number {
+/** H in bits, -sum p log2 p, of a distribution given by counts; 0 of nothing. Shannon 1948. */
+export function entropy(counts: readonly number[]): number {
   const total = counts.reduce((sum, n) => sum + n, 0);
-  return counts.reduce((sum, n) => (n > 0 ? sum - (n / total) * Math.log2(n / total) : sum), 0);
+  return counts.reduce((sum, n) => (n > 0 ? sum + (n / total) * Math.log2(total / n) : sum), 0);
+}
+
+/** Entropy of the load over its largest value, log2 E: 1 where it is even, 0 where one expert has all. One expert counts as even. */
+export function loadEntropy(load: readonly number[]): number {
+  return load.length > 1 ? entropy(load) / Math.log2(load.length) : 1;
+}
+
+/** MaxVio, (largest load - mean) / mean: 0 where it is even, E - 1 where one expert has all. Wang et al. 2024, arXiv:2408.15664, section 4.1. */
+export function maxViolation(load: readonly number[]): number {
+  const mean = load.reduce((sum, n) => sum + n, 0) / load.length;
+  return ratio(Math.max(0, ...load) - mean, mean);
 }

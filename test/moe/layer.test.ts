@@ -370,6 +370,21 @@ describe("metrics", () => {
     expect(moe.measure(books([0]), books([1]), books([2])).maxViolation, "together").to.equal(0);
   });
 
+  it("P78: entropy is between 0 and 1, MaxVio between 0 and E - 1, of any load", () => {
+    const loads = fc.array(fc.nat(50), { minLength: 1, maxLength: 9 });
+    fc.assert(
+      fc.property(loads, (load) => {
+        expect(moe.loadEntropy(load)).to.be.within(0, 1 + 1e-12);
+        expect(moe.maxViolation(load)).to.be.within(0, load.length - 1 + 1e-12);
+        const uneven = new Set(load).size > 1;
+        expect([moe.loadEntropy(load) < 1 - 1e-9, moe.maxViolation(load) > 1e-9]).to.deep.equal(
+          load.some((n) => n > 0) || load.length === 1 ? [uneven, uneven] : [true, false],
+        );
+      }),
+    );
+    expect([moe.entropy([1, 1, 2]), moe.entropy([0, 0])]).to.deep.equal([1.5, 0]);
+  });
+
   it("drops by position and by class add up to all drops", async () => {
     const { host } = await route(9, 0.5, 3, 1);
     const position = Array.from({ length: 9 }, (_, t) => t);

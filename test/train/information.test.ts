@@ -1,12 +1,10 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
+import { entropy } from "switchyard-moe/moe";
 import {
   conditionalInformation,
   contingency,
-  entropy,
   expertShares,
-  loadEntropy,
-  maxViolation,
   mutualInformation,
   pairedBootstrap,
   specialisation,
@@ -111,24 +109,6 @@ describe("specialisation", () => {
   it("is drawn as the share of each language that goes to each expert", () => {
     const shares = expertShares({ expert: [0, 1, 1, 1], language: [0, 0, 1, 1], byte: [0, 0, 0, 0], experts: 2, languages: 3 });
     expect(shares).to.deep.equal([[0.5, 0.5], [0, 1], [0, 0]]); // prettier-ignore
-  });
-});
-
-describe("load", () => {
-  it("is even or not, between 0 and 1 by entropy, and between 0 and E - 1 by the busiest expert", () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.nat(50), { minLength: 1, maxLength: 9 }).filter((load) => load.some((n) => n > 0)),
-        (load) => {
-          expect(loadEntropy(load)).to.be.within(0, 1 + 1e-12);
-          expect(maxViolation(load)).to.be.within(-1e-12, load.length - 1 + 1e-12);
-          const even = load.map(() => 7);
-          expect([loadEntropy(even), maxViolation(even)]).to.satisfy(([h, v]: number[]) => Math.abs(h - 1) < 1e-12 && Math.abs(v) < 1e-12);
-        },
-      ),
-    );
-    expect([loadEntropy([9, 0, 0]), maxViolation([9, 0, 0])]).to.deep.equal([0, 2]);
-    expect([loadEntropy([0, 0]), maxViolation([0, 0])]).to.deep.equal([0, 0]);
   });
 });
 

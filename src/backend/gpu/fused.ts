@@ -2,7 +2,8 @@
  * Fused functions as few launches. R rows, D width (V classes). Kernels of rows want rows: strided inputs are copied first.
  */
 import { sizeOf } from "../shape.ts";
-import { reduceAll } from "./reductions.ts";
+import { reduceAll, sumTo } from "./reductions.ts";
+import { attention } from "./attention.ts";
 import { elementwise } from "./source/elementwise.ts";
 import * as source from "./source/fused.ts";
 import { consume, rowsOf, whole, withFlat } from "./views.ts";
@@ -18,6 +19,7 @@ export function fusedKernels(launcher: Launcher): FusedKernels {
     layerNorm: norm(launcher, "layerNorm", true),
     rmsNorm: norm(launcher, "rmsNorm", false),
     biasActivation: biasActivation(launcher),
+    attention: attention(launcher),
     adam: (step) => adam(launcher, step),
   };
 }
@@ -56,17 +58,27 @@ const logSoftmax: RowFunction = {
   backward: "return t === 0.0 ? 0.0 : dy - Math.exp(y) * s;",
 };
 
+/** Every element of rows [R, D] by the statements, from its row's maximum and sum of exponentials. */
+function exponentials(launcher: Launcher, name: string, type: ArrayType, rows: NDArray, statements: string): Buffer {
+  const statistics = statisticsOf(launcher, "exponential", [rows], source.exponentialStatistics(rows.shape[1]));
+  const [top, total] = columns(statistics);
+  return consume(launcher, statistics.buffer, () => each(launcher, name, type, { x: rows, top, total }, statements));
+}
+
+/** Softmax of contiguous rows. */
+export function softmaxRows(launcher: Launcher, x: NDArray): Buffer {
+  const type = { shape: rowsOf(x.shape), dtype: x.dtype };
+  return exponentials(launcher, "softmax", type, whole(x.buffer, type), softmax.forward);
+}
+
 function ofRow(launcher: Launcher, name: string, { forward, slope, backward }: RowFunction): FusedKernel<null> {
   return {
     forward: (out, [x]) => {
       const shape = rowsOf(x.shape);
-      const type = { shape, dtype: out.dtype };
-      const result = withFlat(launcher, x, shape, (rows) => {
-        const statistics = statisticsOf(launcher, "exponential", [rows], source.exponentialStatistics(rows.shape[1]));
-        const [top, total] = columns(statistics);
-        return consume(launcher, statistics.buffer, () => each(launcher, name, type, { x: rows, top, total }, forward));
-      });
-      return { out: result, saved: [] };
+      return {
+        out: withFlat(launcher, x, shape, (rows) => exponentials(launcher, name, { shape, dtype: out.dtype }, rows, forward)),
+        saved: [],
+      };
     },
     backward: (g, out, _saved, [x], [needed]) => {
       if (!needed) return [null];
@@ -188,13 +200,6 @@ function biasActivation(launcher: Launcher): FusedKernel<{ activation: Activatio
       return [needed[0] ? slope : null, toBias].slice(0, inputs.length);
     },
   };
-}
-
-/** The sum of `x` over the axes along which `small` was stretched. */
-function sumTo(launcher: Launcher, { shape, dtype }: ArrayType, x: NDArray): Buffer {
-  const lead = x.shape.length - shape.length;
-  const axes = x.shape.map((_, axis) => axis).filter((axis) => axis < lead || shape[axis - lead] !== x.shape[axis]);
-  return reduceAll(launcher, "sum", { shape, dtype }, x, axes);
 }
 
 /** One launch for each parameter: its result is the new parameter and both moments, side by side. Three where that is too large. */

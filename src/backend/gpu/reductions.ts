@@ -41,6 +41,13 @@ export function reduceAll(launcher: Launcher, op: ReduceOp, out: ArrayType, x: N
   return result;
 }
 
+/** The sum of `x` over the axes along which `small` was stretched. */
+export function sumTo(launcher: Launcher, { shape, dtype }: ArrayType, x: NDArray): Buffer {
+  const lead = x.shape.length - shape.length;
+  const axes = x.shape.map((_, axis) => axis).filter((axis) => axis < lead || shape[axis - lead] !== x.shape[axis]);
+  return reduceAll(launcher, "sum", { shape, dtype }, x, axes);
+}
+
 function empty(launcher: Launcher, op: ReduceOp, out: ArrayType): Buffer {
   const identity = { sum: 0, max: NaN, min: Infinity }[op];
   return launcher.upload(out, new Float32Array(sizeOf(out.shape)).fill(identity));

@@ -18,22 +18,36 @@ function plus(step: number): string {
   return step === 0 ? "" : step > 0 ? ` + ${step}` : ` - ${-step}`;
 }
 
+/** What becomes of each sum of products before it is written. */
+export interface Finish {
+  /** Further arrays c, d …, and scalars. */
+  readonly arrays: number;
+  readonly scalars?: readonly string[];
+  readonly value: (sum: string, coordinates: readonly string[]) => string;
+}
+
+const asItIs: Finish = { arrays: 0, value: (sum) => sum };
+
+function productSource({ arrays, scalars = [] }: Finish, body: string): string {
+  return kernelSource(2 + arrays, scalars, body);
+}
+
 /** x [..., M, K] y [..., K, N], one element of the result per thread. */
-export function matmul(shape: Shape, x: NDArray, y: NDArray, limits: GridLimits): Program {
+export function matmul(shape: Shape, x: NDArray, y: NDArray, limits: GridLimits, finish: Finish = asItIs): Program {
   const last = shape.length - 1;
   const { threads, coordinates, prelude } = gridOf(shape, limits);
   const i = indexOf(coordinates, { strides: x.strides.with(last, 0), offset: x.offset });
   const j = indexOf(coordinates, { strides: y.strides.with(last - 1, 0), offset: y.offset });
   const sum = sumOfProducts(x.shape[last], x.strides[last], y.strides[last - 1]);
-  const body = `${prelude}\n  let i = (${i}) * 1.0; let j = (${j}) * 1.0; let s = 0.0;\n  ${sum}\n  return s;`;
-  return { threads, source: kernelSource(2, [], body) };
+  const body = `${prelude}\n  let i = (${i}) * 1.0; let j = (${j}) * 1.0; let s = 0.0;\n  ${sum}\n  return ${finish.value("s", coordinates)};`;
+  return { threads, source: productSource(finish, body) };
 }
 
 /**
  * The same, four neighbouring columns per thread, for shader languages: each x is read once for four products, and subscripts of thread
  * and loop numbers stay whole numbers. N divides by 4.
  */
-export function matmulOfColumns(shape: Shape, x: NDArray, y: NDArray, limits: GridLimits): Program {
+export function matmulOfColumns(shape: Shape, x: NDArray, y: NDArray, limits: GridLimits, finish: Finish = asItIs): Program {
   const last = shape.length - 1;
   const { threads, coordinates, prelude } = gridOf(shape.with(last, shape[last] / 4), limits);
   const [K, dn] = [x.shape[last], y.strides[last]];
@@ -49,8 +63,8 @@ export function matmulOfColumns(shape: Shape, x: NDArray, y: NDArray, limits: Gr
   const body = `${prelude}
   ${lanes.map((n) => `let s${n} = 0.0;`).join(" ")}
   for (let k = 0; k < ${K}; k += ${unrolled}) {\n    ${products.join("\n    ")}\n  }
-  return [s0, s1, s2, s3];`;
-  return { threads, lanes: "columns", source: kernelSource(2, [], body) };
+  return [${lanes.map((n) => finish.value(`s${n}`, coordinates.with(last, `(${coordinates[last]} * 4 + ${n})`))).join(", ")}];`;
+  return { threads, lanes: "columns", source: productSource(finish, body) };
 }
 
 function plainSum(name: string, more: number): string {
@@ -61,7 +75,7 @@ function plainSum(name: string, more: number): string {
  * The same, four rows per thread, for gpu.js's WebAssembly: its vectors run along columns, so that every y it fetches, element by
  * element, serves four products, and an x is one number for all columns. Rows beyond M are computed and left away.
  */
-export function matmulOfRows(shape: Shape, x: NDArray, y: NDArray, limits: GridLimits): Program {
+export function matmulOfRows(shape: Shape, x: NDArray, y: NDArray, limits: GridLimits, finish: Finish = asItIs): Program {
   const last = shape.length - 1;
   const [M, K] = [shape[last - 1], x.shape[last]];
   const { threads, coordinates, prelude } = gridOf(shape.with(last - 1, Math.ceil(M / 4)), limits);
@@ -79,8 +93,8 @@ export function matmulOfRows(shape: Shape, x: NDArray, y: NDArray, limits: GridL
   ${lanes.map((m) => `let i${m} = first + ${row(m)} * ${dm}; let s${m} = 0.0;`).join(" ")}
   for (let k = 0; k < ${Math.floor(K / 2)}; k++) { ${term(0)} ${term(1)} ${step(2)} }
   ${K % 2 === 1 ? term(0) : ""}
-  return [s0, s1, s2, s3];`;
-  return { threads, lanes: "rows", rows: M, source: kernelSource(2, [], body) };
+  return [${lanes.map((m) => finish.value(`s${m}`, coordinates.with(last - 1, row(m)))).join(", ")}];`;
+  return { threads, lanes: "rows", rows: M, source: productSource(finish, body) };
 }
 
 /** Which of the three serves a shape. */

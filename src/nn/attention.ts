@@ -2,8 +2,8 @@
  * Scaled dot-product attention. Vaswani et al. 2017, arXiv:1706.03762, eq. 1.
  * B batch, H heads, T queries, S keys, K width of a head.
  */
-import type { Backend, DType, FusedKernel, NDArray } from "../autograd/contract.ts";
-import { formatShape } from "../autograd/contract.ts";
+import type { Backend, DType, FusedKernel, NDArray, Shape } from "../autograd/contract.ts";
+import { broadcastShapes, formatShape, sameShape } from "../autograd/contract.ts";
 import { arange } from "../autograd/create.ts";
 import { where } from "../autograd/operations.ts";
 import type { Fused, FusedAttributes } from "../autograd/primitive.ts";
@@ -103,8 +103,7 @@ function packedKernel(backend: Backend, kernel: FusedKernel<AttentionAttributes>
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
   const { causal = false, bias, scale } = checked("attention", q, k, options);
-  if (v.shape.length !== 4 || v.shape[2] !== k.shape[2])
-    throw new RangeError(`attention: keys ${formatShape(k.shape)} and values ${formatShape(v.shape)} differ in number`);
+  requireValues("attention", k, v);
   const [x, y, z] = [q, k, v].map((t) => t.atLeast("float32"));
   const out = applyFused(attentionFused, { scale, causal }, x, y, z, ...(bias ? [bias.atLeast("float32")] : []));
   return out.cast(q.dtype);
@@ -115,6 +114,8 @@ export function selfAttention(
   packed: Tensor,
   { causal = false, bias, scale = 1 / Math.sqrt(packed.shape[4]) }: AttentionOptions = {},
 ): Tensor {
+  const [B, T, , H] = packed.shape;
+  requireBias("attention", bias, [B, H, T, T]);
   const out = applyFused(packedAttentionFused, { scale, causal }, packed.atLeast("float32"), ...(bias ? [bias.atLeast("float32")] : []));
   return out.cast(packed.dtype);
 }
@@ -127,6 +128,7 @@ export function attentionWeights(q: Tensor, k: Tensor, options: AttentionOptions
 
 /** `attention` with dropout on its probabilities: always the composition. */
 export function attentionWithDropout(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions, rate: number, pass: Pass): Tensor {
+  requireValues("attention", k, v);
   const weights = dropout(attentionWeights(q, k, options), rate, pass);
   return weights.matmul(v.atLeast("float32")).cast(q.dtype);
 }
@@ -139,7 +141,21 @@ function checked(operation: string, q: Tensor, k: Tensor, options: AttentionOpti
       `${operation}: queries ${formatShape(q.shape)} and keys ${formatShape(k.shape)}: want [B, H, T, K] and [B, H, S, K]`,
     );
   if (options.causal && T > k.shape[2]) throw new RangeError(`${operation}: causal, but ${T} queries are more than ${k.shape[2]} keys`);
+  requireBias(operation, options.bias, [B, H, T, k.shape[2]]);
   return { ...options, scale: options.scale ?? 1 / Math.sqrt(K) };
+}
+
+function requireValues(operation: string, k: Tensor, v: Tensor): void {
+  if (v.shape.length !== 4 || !sameShape(v.shape.slice(0, 3), k.shape.slice(0, 3)))
+    throw new RangeError(`${operation}: keys ${formatShape(k.shape)} and values ${formatShape(v.shape)} differ before the width`);
+}
+
+/** A kernel would read what is not there; the composition would stretch the scores. */
+function requireBias(operation: string, bias: Tensor | undefined, scores: Shape): void {
+  if (!bias) return;
+  const shape = broadcastShapes(bias.shape, scores);
+  if (!shape || !sameShape(shape, scores))
+    throw new RangeError(`${operation}: bias ${formatShape(bias.shape)} does not stretch to the scores ${formatShape(scores)}`);
 }
 
 /** mask [B, S], 0 where nothing may attend -> additive bias [B, 1, 1, S] of 0 and -Infinity, in the float dtype of the scores. */

@@ -1,5 +1,5 @@
 /** Attention in several heads at once. B batch, H heads, T queries, S keys, D width, K = D / H width of a head. */
-import { formatShape } from "../autograd/contract.ts";
+import { formatShape, sameShape } from "../autograd/contract.ts";
 import { concat } from "../autograd/operations.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { attention, attentionWeights, attentionWithDropout, paddingBias, selfAttention, unpack } from "./attention.ts";
@@ -78,7 +78,7 @@ export class MultiHeadAttention extends Module {
   /** The same, with the keys and values of all tokens so far. */
   extend(x: Tensor, input: AttentionInput, pass: Pass): { output: Tensor; seen: KeyValues } {
     const { q, k, v, packed } = this.#project(x, input);
-    const options = scoreOptions(input, q);
+    const options = scoreOptions(input, q, k);
     const drops = pass.training && this.dropout > 0;
     const mixed = drops
       ? attentionWithDropout(q, k, v, options, this.dropout, under(pass, "probabilities"))
@@ -91,7 +91,7 @@ export class MultiHeadAttention extends Module {
   /** The attention probabilities of x, [B, H, T, S]. */
   weights(x: Tensor, input: AttentionInput = {}): Tensor {
     const { q, k } = this.#project(x, input);
-    return attentionWeights(q, k, scoreOptions(input, q));
+    return attentionWeights(q, k, scoreOptions(input, q, k));
   }
 
   #project(x: Tensor, { memory, values, past }: AttentionInput): Projected {
@@ -127,7 +127,10 @@ export class MultiHeadAttention extends Module {
   }
 }
 
-function scoreOptions({ causal = false, bias, mask }: AttentionInput, q: Tensor): AttentionOptions {
+function scoreOptions({ causal = false, bias, mask }: AttentionInput, q: Tensor, k: Tensor): AttentionOptions {
+  const [B, S] = [k.shape[0], k.shape[2]];
+  if (mask && !sameShape(mask.shape, [B, S]))
+    throw new RangeError(`MultiHeadAttention: mask ${formatShape(mask.shape)} for keys [B, S] = ${formatShape([B, S])}`);
   const padding = mask && paddingBias(mask, q.dtype);
   const total = padding && bias ? bias.add(padding) : (bias ?? padding);
   return total ? { causal, bias: total } : { causal };

@@ -3,7 +3,7 @@ import type { Shape } from "../autograd/contract.ts";
 import { formatShape, sameShape } from "../autograd/contract.ts";
 import { ones, zeros } from "../autograd/create.ts";
 import type { Fused } from "../autograd/primitive.ts";
-import { applyFused, requireFloat, widened } from "../autograd/primitive.ts";
+import { applyFused, requireFloat, requireSameDtype, widened } from "../autograd/primitive.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Init } from "./module.ts";
 import { Module, beside } from "./module.ts";
@@ -27,38 +27,44 @@ function standardize(x: Tensor, eps: number): Tensor {
 
 /**
  * (x - mean) / sqrt(variance + eps) * weight + bias over the trailing axes that `weight` and `bias` span; without them over the
- * last axis. Ba, Kiros & Hinton 2016, arXiv:1607.06450, eq. 4.
+ * last axis. Ba, Kiros & Hinton 2016, arXiv:1607.06450, eq. 4. An error where they do not fit x or one another.
  */
 export function layerNorm(x: Tensor, weight?: Tensor, bias?: Tensor, eps = 1e-5): Tensor {
   requireFloat("layerNorm", x);
-  if (!weight || !bias) return widened("layerNorm", [x], (y) => scaled(standardize(flat(y, weight), eps).reshape(y.shape), weight));
-  checkTail("layerNorm", x, weight);
-  checkTail("layerNorm", x, bias);
+  for (const [what, given] of Object.entries({ weight, bias })) if (given) checkTail("layerNorm", what, x, given);
+  if (weight && bias && !sameShape(weight.shape, bias.shape))
+    throw new RangeError(`layerNorm: weight ${formatShape(weight.shape)} and bias ${formatShape(bias.shape)} differ`);
+  if (!weight || !bias) {
+    const span = weight ?? bias;
+    return widened("layerNorm", [x, ...(span ? [span] : [])], (y, given) => {
+      const z = standardize(flat(y, given), eps).reshape(y.shape);
+      return weight ? z.mul(given) : bias ? z.add(given) : z;
+    });
+  }
   return widened("layerNorm", [x, weight, bias], (y, w, b) =>
     applyFused(layerNormFused, { eps }, flat(y, w), w.reshape([-1]), b.reshape([-1])).reshape(y.shape),
   );
 }
 
-function scaled(x: Tensor, weight?: Tensor): Tensor {
-  return weight ? x.mul(weight) : x;
-}
-
 /** The trailing axes that the weight spans as one. */
 function flat(x: Tensor, weight?: Tensor): Tensor {
-  if (!weight || weight.shape.length <= 1) return x;
+  if (!weight || weight.shape.length === 1) return x;
   return x.reshape([...x.shape.slice(0, x.shape.length - weight.shape.length), weight.size]);
 }
 
 /** x / sqrt(mean(x^2) + eps) * weight over the last axis. Zhang & Sennrich 2019, arXiv:1910.07467, eq. 4. */
 export function rmsNorm(x: Tensor, weight: Tensor, eps = 1e-6): Tensor {
   requireFloat("rmsNorm", x);
-  checkTail("rmsNorm", x, weight);
+  checkTail("rmsNorm", "weight", x, weight);
+  if (weight.shape.length !== 1) throw new RangeError(`rmsNorm: weight ${formatShape(weight.shape)} is more than the last axis`);
   return widened("rmsNorm", [x, weight], (y, w) => applyFused(rmsNormFused, { eps }, y, w));
 }
 
-function checkTail(operation: string, x: Tensor, weight: Tensor): void {
-  if (!sameShape(x.shape.slice(x.shape.length - weight.shape.length), weight.shape))
-    throw new RangeError(`${operation}: weight ${formatShape(weight.shape)} does not fit the last axes of ${formatShape(x.shape)}`);
+function checkTail(operation: string, what: string, x: Tensor, given: Tensor): void {
+  requireSameDtype(operation, x, given);
+  const axes = given.shape.length;
+  if (axes === 0 || !sameShape(x.shape.slice(-axes), given.shape))
+    throw new RangeError(`${operation}: ${what} ${formatShape(given.shape)} does not fit the last axes of ${formatShape(x.shape)}`);
 }
 
 export interface NormOptions extends Omit<Init, "random"> {

@@ -106,11 +106,35 @@ describe("attention", () => {
     expect(() => attention(x, drawn([1, 2, 3, 5], 1), x)).to.throw(
       "attention: queries [1, 2, 3, 4] and keys [1, 2, 3, 5]: want [B, H, T, K] and [B, H, S, K]",
     );
-    expect(() => attention(x, x, drawn([1, 2, 4, 4], 1))).to.throw("attention: keys [1, 2, 3, 4] and values [1, 2, 4, 4] differ in number");
+    for (const shape of [
+      [1, 2, 4, 4],
+      [1, 1, 3, 4],
+      [2, 2, 3, 4],
+    ])
+      // prettier-ignore
+      expect(() => attention(x, x, drawn(shape, 1))).to.throw(
+        `attention: keys [1, 2, 3, 4] and values [${shape.join(", ")}] differ before the width`,
+      );
     expect(() => attention(x, drawn([1, 2, 2, 4], 1), drawn([1, 2, 2, 4], 1), { causal: true })).to.throw(
       "attention: causal, but 3 queries are more than 2 keys",
     );
   });
+
+  // A kernel trusts shapes: it would read beyond a bias that is too small, and the composition would stretch the scores.
+  for (const [device, backend] of [
+    ["the composition", undefined],
+    ["a kernel", new ServingBackend()],
+  ] as const)
+    // prettier-ignore
+    it(`refuses a bias that is not that of the scores before ${device} meets it`, () => {
+      const place = backend ? { backend } : {};
+      const x = ones([2, 2, 3, 4], place);
+      for (const shape of [[3, 4], [3, 2], [3, 2, 3, 3], [1, 2, 2, 3, 3]]) { // prettier-ignore
+        const why = `bias [${shape.join(", ")}] does not stretch to the scores [2, 2, 3, 3]`;
+        expect(() => attention(x, x, x, { bias: zeros(shape, place) })).to.throw(`attention: ${why}`);
+        expect(() => attentionWeights(x, x, { bias: zeros(shape, place) })).to.throw(`attentionWeights: ${why}`);
+      }
+    });
 });
 
 describe("MultiHeadAttention", () => {
@@ -149,6 +173,18 @@ describe("MultiHeadAttention", () => {
     const real = mask.cast("float64").unsqueeze(2);
     expectClose(layer.forward(x, { mask }, evaluating).mul(real), layer.forward(other, { mask }, evaluating).mul(real), 1e-12);
     expect(distance(layer.forward(x, {}, evaluating), layer.forward(other, {}, evaluating))).to.be.above(0.01);
+  });
+
+  it("refuses a mask that is not one number per key, and a bias that is not one per score", () => {
+    const x = drawn([2, 4, 6], 1);
+    for (const shape of [[2, 3], [1, 4], [4]])
+      // prettier-ignore
+      expect(() => layer.forward(x, { mask: ones(shape) }, evaluating)).to.throw(
+        `MultiHeadAttention: mask [${shape.join(", ")}] for keys [B, S] = [2, 4]`,
+      );
+    expect(() => layer.forward(x, { bias: drawn([4, 3], 1) }, evaluating)).to.throw(
+      "attention: bias [4, 3] does not stretch to the scores [2, 2, 4, 4]",
+    );
   });
 
   for (const rotary of [null, new Rotary()])

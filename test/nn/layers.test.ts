@@ -1,7 +1,18 @@
 import { expect } from "chai";
 import { activate, key, ones, random, tensor, zeros } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
-import { DenseFeedForward, Dropout, Embedding, LayerNorm, Linear, RMSNorm, dropout, initializers, layerNorm } from "switchyard-moe/nn";
+import {
+  DenseFeedForward,
+  Dropout,
+  Embedding,
+  LayerNorm,
+  Linear,
+  RMSNorm,
+  dropout,
+  initializers,
+  layerNorm,
+  rmsNorm,
+} from "switchyard-moe/nn";
 import type { FeedForwardKind, Initializer } from "switchyard-moe/nn";
 import { checkGradients } from "switchyard-moe/testing";
 import { drawn, evaluating, expectClose, training } from "./plain.ts";
@@ -97,6 +108,34 @@ describe("normalisation", () => {
       "layerNorm: weight [4] does not fit the last axes of [2, 3]",
     );
   });
+
+  it("layer norm takes a scale or a shift alone", () => {
+    const [x, by] = [drawn([2, 3, 4], 1), drawn([3, 4], 2)];
+    const plain = layerNorm(x.reshape([2, 12])).reshape([2, 3, 4]);
+    expectClose(layerNorm(x, by), plain.mul(by));
+    expectClose(layerNorm(x, undefined, by), plain.add(by));
+  });
+
+  // Kernels would read such weights as what they are not.
+  const bad: Record<string, [() => unknown, string]> = {
+    "a scale and a shift that differ": [
+      () => layerNorm(ones([2, 3]), ones([3]), ones([2, 3])),
+      "layerNorm: weight [3] and bias [2, 3] differ",
+    ],
+    "one number for all": [
+      () => layerNorm(ones([2, 3]), tensor(2), tensor(1)),
+      "layerNorm: weight [] does not fit the last axes of [2, 3]",
+    ],
+    "another shift": [() => layerNorm(ones([2, 3]), undefined, ones([2])), "layerNorm: bias [2] does not fit the last axes of [2, 3]"],
+    integers: [() => layerNorm(ones([2, 3]), ones([3], { dtype: "int32" }), ones([3])), "layerNorm: dtypes float32 and int32 differ"],
+    "more than the last axis": [() => rmsNorm(ones([2, 3]), ones([2, 3])), "rmsNorm: weight [2, 3] is more than the last axis"],
+    "no axis": [() => rmsNorm(ones([2, 3]), tensor(2)), "rmsNorm: weight [] does not fit the last axes of [2, 3]"],
+    "another precision": [() => rmsNorm(ones([2, 3]), ones([3], { dtype: "float64" })), "rmsNorm: dtypes float32 and float64 differ"],
+  };
+  for (const [what, [attempt, message]] of Object.entries(bad))
+    it(`refuses ${what}`, () => {
+      expect(attempt).to.throw(message);
+    });
 });
 
 describe("dropout", () => {

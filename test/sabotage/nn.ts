@@ -135,6 +135,22 @@ export const nn: readonly Sabotage[] = [
     title: "feed-forward",
   },
   {
+    what: "a kernel meets a bias that is too small for the scores",
+    file: "src/nn/attention.ts",
+    from: "if (!shape || !sameShape(shape, scores))",
+    to: "if (!bias)",
+    test: attention,
+    title: "refuses a bias that is not that of the scores",
+  },
+  {
+    what: "layer norm forgets a shift that comes without a scale",
+    file: "src/nn/normalization.ts",
+    from: "bias ? z.add(given) : z",
+    to: "z",
+    test: layers,
+    title: "normalisation",
+  },
+  {
     what: "layer norm keeps the mean",
     file: "src/nn/normalization.ts",
     from: "x.sub(x.mean(-1, { keepDims: true }))",

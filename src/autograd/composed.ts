@@ -4,13 +4,13 @@
  */
 import type { Activation, DType } from "../backend/backend.ts";
 import { broadcastShapes, formatShape, sizeOf } from "../backend/shape.ts";
-import { arange, checkDtype, checkShape } from "./create.ts";
+import { arange, checkDtype, checkShape, requireList } from "./create.ts";
 import { noGrad } from "./context.ts";
 import * as movement from "./movement.ts";
 import { concat, where } from "./operations.ts";
 import * as products from "./products.ts";
 import type { Fused, Primitive } from "./primitive.ts";
-import { apply, applyFused, axesOf, axisOf, requireFloat, widened } from "./primitive.ts";
+import { apply, applyFused, axesOf, axisOf, requireFloat, requireInt, requireSameDtype, requireTensor, widened } from "./primitive.ts";
 import { uniformMask } from "./random.ts";
 import type { Key } from "./random.ts";
 import { argReduce, extremum, keeping, requireSome } from "./reductions.ts";
@@ -50,7 +50,10 @@ export function gelu(x: Tensor, approximate: "none" | "tanh"): Tensor {
 /** activation(x + bias): x [..., D], bias [D] or anything that broadcasts to x. */
 export function activate(x: Tensor, activation: Activation, bias?: Tensor): Tensor {
   requireFloat(activation, x);
-  if (bias) broadcastsTo(activation, bias, x);
+  if (bias) {
+    requireSameDtype(activation, x, bias);
+    broadcastsTo(activation, bias, x);
+  }
   return widened(activation, bias ? [x, bias] : [x], (...all) => applyFused(biasActivationFused, { activation }, ...all));
 }
 
@@ -235,8 +238,12 @@ export function alongLast(x: Tensor, name: string, axis: number, primitive: Prim
 
 /** As torch.matmul: vectors gain an axis and lose it again, leading axes broadcast, a matrix on the right meets all rows at once. */
 export function matmul(x: Tensor, y: Tensor): Tensor {
+  requireTensor("matmul", y);
   if (x.shape.length === 0 || y.shape.length === 0)
     throw new RangeError(`matmul: ${formatShape(x.shape)} x ${formatShape(y.shape)}: scalars have no matrix product; use mul`);
+  const [inner, other] = [x.shape[x.shape.length - 1], y.shape[Math.max(0, y.shape.length - 2)]];
+  if (inner !== other)
+    throw new RangeError(`matmul: ${formatShape(x.shape)} x ${formatShape(y.shape)}: inner sizes ${inner} and ${other} differ`);
   if (x.shape.length === 1) return matmul(x.unsqueeze(0), y).squeeze(y.shape.length === 1 ? 0 : -2);
   if (y.shape.length === 1) return matmul(x, y.unsqueeze(1)).squeeze(-1);
   return widened("matmul", [x, y], (a, b) => {
@@ -255,6 +262,7 @@ export function matmul(x: Tensor, y: Tensor): Tensor {
 
 /** `shape` with its one -1 replaced by what is left. */
 export function inferSize(x: Tensor, shape: readonly number[]): readonly number[] {
+  requireList("reshape", shape);
   const unknown = shape.indexOf(-1);
   if (unknown < 0) {
     checkShape("reshape", shape);
@@ -274,11 +282,13 @@ export function ranges(x: Tensor, given: readonly (readonly [number, number?] | 
   const start: number[] = [];
   const stop: number[] = [];
   x.shape.forEach((n, axis) => {
-    const [from, to = n] = given[axis] ?? [0];
+    const range = given[axis] ?? [0];
+    requireList("slice", range);
+    const [from, to = n] = range;
     start.push(from < 0 ? from + n : from);
     stop.push(to < 0 ? to + n : to);
     if (!Number.isInteger(from) || !Number.isInteger(to) || start[axis] < 0 || stop[axis] > n || start[axis] > stop[axis])
-      throw new RangeError(`slice: [${from}, ${to}] of axis ${axis} of ${formatShape(x.shape)}`);
+      throw new RangeError(`slice: [${from}, ${to}] of axis ${axis} of ${formatShape(x.shape)}: want 0 <= start <= stop <= ${n}`);
   });
   return [start, stop];
 }
@@ -301,7 +311,9 @@ export function padWidths(x: Tensor, widths: readonly (readonly [number, number]
   if (widths.length > x.shape.length)
     throw new RangeError(`pad: ${widths.length} widths for the ${x.shape.length} axes of ${formatShape(x.shape)}`);
   return x.shape.map((_, axis) => {
-    const [before, after] = widths[axis] ?? [0, 0];
+    const width = widths[axis] ?? [0, 0];
+    requireList("pad", width);
+    const [before, after] = width;
     checkShape("pad", [before, after]);
     return [before, after];
   });
@@ -347,6 +359,7 @@ export function scatterAdd(x: Tensor, index: Tensor, source: Tensor, axis: numbe
 
 export function oneHot(index: Tensor, classes: number, dtype: DType): Tensor {
   checkShape("oneHot", [classes]);
+  requireInt("oneHot", "index", index);
   const { backend } = index;
   return index
     .unsqueeze(index.shape.length)

@@ -67,7 +67,13 @@ function flatten(data: Nested, shape: Shape): number[] {
   return flat;
 }
 
+/** For JavaScript: reshape(2, 3) where reshape([2, 3]) is meant. */
+export function requireList(operation: string, given: unknown): void {
+  if (!Array.isArray(given)) throw new TypeError(`${operation}: ${String(given)} is not a list; write [${String(given)}]`);
+}
+
 export function checkShape(operation: string, shape: Shape): void {
+  requireList(operation, shape);
   for (const n of shape)
     if (!Number.isInteger(n) || n < 0) throw new RangeError(`${operation}: shape ${formatShape(shape)}: sizes are integers of 0 or more`);
 }
@@ -95,7 +101,7 @@ function encode(dtype: DType, flat: ArrayLike<number>): TypedArray {
 export function checkDtype(backend: Backend, type: ArrayType): void {
   if (!backend.dtypes.has(type.dtype))
     throw new BackendError(
-      `${backend.name}: has no ${type.dtype} (it has ${[...backend.dtypes].join(", ")}); use the "cpu" backend or cast`,
+      `${backend.name}: has no ${type.dtype} (it has ${[...backend.dtypes].join(", ")})${backend.name === "cpu" ? "" : '; use the "cpu" backend or cast'}`,
     );
 }
 
@@ -106,20 +112,24 @@ function finish(made: Tensor, { requiresGrad, name }: CreateOptions): Tensor {
 
 /** `value` everywhere. */
 export function full(shape: Shape, value: number, options: CreateOptions = {}): Tensor {
-  checkShape("full", shape);
+  return filled("full", shape, value, options);
+}
+
+function filled(operation: string, shape: Shape, value: number, options: CreateOptions): Tensor {
+  checkShape(operation, shape);
   const type: ArrayType = { shape, dtype: options.dtype ?? "float32" };
-  if (type.dtype === "int32" && (value | 0) !== value) throw new RangeError(`full: ${value} is not a 32-bit integer`);
+  if (type.dtype === "int32" && (value | 0) !== value) throw new RangeError(`${operation}: ${value} is not a 32-bit integer`);
   const backend = options.backend ?? defaultBackend();
   checkDtype(backend, type);
   return finish(new Tensor(type, new Storage(backend, backend.full(type, value))), options);
 }
 
 export function zeros(shape: Shape, options: CreateOptions = {}): Tensor {
-  return full(shape, 0, options);
+  return filled("zeros", shape, 0, options);
 }
 
 export function ones(shape: Shape, options: CreateOptions = {}): Tensor {
-  return full(shape, 1, options);
+  return filled("ones", shape, 1, options);
 }
 
 /** `value` in the shape, dtype and place of `like`. It reads as one stretched number. */

@@ -1,6 +1,6 @@
 /** Einstein summation, parsed into permutations, one batched matmul per operand, and sums. */
 import { formatShape } from "../backend/shape.ts";
-import { widened } from "./primitive.ts";
+import { requireTensor, widened } from "./primitive.ts";
 import type { Tensor } from "./tensor.ts";
 
 /**
@@ -8,6 +8,7 @@ import type { Tensor } from "./tensor.ts";
  * result has the letters that occur once, in alphabetical order. A letter may not repeat within an operand.
  */
 export function einsum(equation: string, ...operands: Tensor[]): Tensor {
+  for (const operand of operands) requireTensor("einsum", operand);
   const { inputs, output } = parse(equation, operands);
   return widened("einsum", operands, (...tensors) => {
     let [letters, result] = [inputs[0], tensors[0]];

@@ -1,22 +1,25 @@
 /** Operations on several tensors, as functions: where, concat, stack, gatherRows, grouped products. Operations on one are methods of Tensor. */
 import { formatShape, sameShape } from "../backend/shape.ts";
-import { constant } from "./create.ts";
+import { constant, requireList } from "./create.ts";
 import { select } from "./elementwise.ts";
 import { concatenation } from "./movement.ts";
-import { apply, axisOf, widened } from "./primitive.ts";
+import { apply, axisOf, requireTensor, widened } from "./primitive.ts";
 import * as products from "./products.ts";
 import * as rows from "./rows.ts";
 import type { Operand, Tensor } from "./tensor.ts";
 
 /** condition != 0 ? x : y; all broadcast, numbers allowed. The side not taken gets gradient 0 even where it is NaN. */
 export function where(condition: Tensor, x: Operand, y: Operand): Tensor {
+  requireTensor("where", condition);
   const like = typeof x !== "number" ? x : typeof y !== "number" ? y : condition;
   const [a, b] = [x, y].map((side) => (typeof side === "number" ? constant(side, like) : side));
+  for (const operand of [a, b]) requireTensor("where", operand);
   return widened("where", [condition, a, b], (...all) => apply(select, ...all));
 }
 
 /** Side by side along an axis. Other sizes agree; an empty list is an error. */
 export function concat(parts: readonly Tensor[], axis = 0): Tensor {
+  requireList("concat", parts);
   if (parts.length === 0) throw new RangeError("concat: an empty list has no shape");
   const at = axisOf("concat", axis, parts[0]);
   const starts = [0];
@@ -26,6 +29,7 @@ export function concat(parts: readonly Tensor[], axis = 0): Tensor {
 
 /** Equal shapes along a new axis. */
 export function stack(parts: readonly Tensor[], axis = 0): Tensor {
+  requireList("stack", parts);
   const [first] = parts;
   if (!first) throw new RangeError("stack: an empty list has no shape");
   const at = axisOf("stack", axis, { shape: [1, ...first.shape] });
@@ -50,16 +54,26 @@ export function gatherRows(x: Tensor, index: Tensor, inverse: Tensor): Tensor {
 
 /** x [M, D] sorted by expert, weight [E, D, F], offsets [E + 1] int32 -> [M, F]; rows from offsets[E] on give zeros. */
 export function groupedMatmul(x: Tensor, weight: Tensor, offsets: Tensor): Tensor {
+  checkHostOffsets("groupedMatmul", offsets, x.shape[0]);
   return widened("groupedMatmul", [x, weight, offsets], (...all) => apply(products.groupedMatmul, ...all));
 }
 
 /** x [M, D], y [M, F], offsets [E + 1] -> [E, D, F]: for each expert the product x^T y over its rows. */
 export function groupedOuter(x: Tensor, y: Tensor, offsets: Tensor): Tensor {
+  checkHostOffsets("groupedOuter", offsets, x.shape[0]);
   return widened("groupedOuter", [x, y, offsets], (...all) => apply(products.groupedOuter, ...all));
+}
+
+/** The same of the offsets of sorted rows. */
+function checkHostOffsets(operation: string, { host }: Tensor, rows: number): void {
+  const at = host?.findIndex((offset, e) => offset < (e ? host[e - 1] : 0) || offset > rows || (e === 0 && offset > 0)) ?? -1;
+  if (host && at >= 0)
+    throw new RangeError(`${operation}: offset ${host[at]} at ${at}: offsets begin at 0, never fall, and end at ${rows} rows at most`);
 }
 
 /** Indices that were made on the host are checked where they are used. */
 export function checkHostIndex(operation: string, index: Tensor, from: number, to: number): void {
+  requireTensor(operation, index);
   const { host } = index;
   if (!host) return;
   for (let i = 0; i < host.length; i++)

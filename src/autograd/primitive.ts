@@ -5,6 +5,7 @@
 import type { ArrayType, Backend, Buffer, FusedKernel, FusedKernels, NDArray, View } from "../backend/backend.ts";
 import { formatShape } from "../backend/shape.ts";
 import { context } from "./context.ts";
+import { requireList } from "./create.ts";
 import { checkFinite } from "./debug.ts";
 import { Storage } from "./storage.ts";
 import type { Pull } from "./tape.ts";
@@ -119,6 +120,13 @@ interface Named {
   readonly name: string;
 }
 
+/** For JavaScript, where types do not say it. */
+export function requireTensor(operation: string, x: unknown): void {
+  if (x instanceof Tensor) return;
+  const given = Array.isArray(x) ? "an array" : x === null ? "null" : `${typeof x} ${String(x)}`;
+  throw new TypeError(`${operation}: ${given} is not a tensor; make one with tensor(…)`);
+}
+
 export function requireFloat(operation: string, x: ArrayType): void {
   if (x.dtype === "int32") throw new TypeError(`${operation}: int32 ${formatShape(x.shape)}: needs a float dtype; use cast("float32")`);
 }
@@ -162,6 +170,7 @@ export function axesOf(
   x: { readonly shape: readonly number[] },
 ): number[] {
   if (axes === undefined) return x.shape.map((_, axis) => axis);
+  if (typeof axes !== "number") requireList(operation, axes);
   const list = (typeof axes === "number" ? [axes] : axes).map((axis) => axisOf(operation, axis, x)).sort((a, b) => a - b);
   const twice = list.find((axis, i) => axis === list[i + 1]);
   if (twice !== undefined)

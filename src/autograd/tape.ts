@@ -11,7 +11,7 @@ import { Scope, scope } from "./scope.ts";
 import type { Storage } from "./storage.ts";
 
 import type { Tensor } from "./tensor.ts";
-import { fullLike, zerosLike } from "./create.ts";
+import { fullLike, requireList, zerosLike } from "./create.ts";
 
 /** How a line sends a cotangent back: one for each input, null where `needed` is false or there is no gradient. */
 export type Pull = (g: Tensor, line: Line, needed: readonly boolean[]) => readonly (Tensor | null)[];
@@ -123,6 +123,7 @@ export function backward(root: Tensor, { seed, release = false }: WalkOptions = 
 
 /** The gradients of `root` with respect to `xs`, leaves or not; zeros for those it does not depend on. */
 export function gradients(root: Tensor, xs: readonly Tensor[], { seed, createGraph = false }: WalkOptions = {}): Tensor[] {
+  requireList("gradients", xs);
   const walk = (): Tensor[] => {
     const start = seedOf(root, seed, "gradients");
     for (const x of xs)

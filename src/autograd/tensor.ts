@@ -7,12 +7,12 @@ import type { Shape } from "../backend/shape.ts";
 import { formatShape, isContiguous, sameShape, sizeOf, stridesOf } from "../backend/shape.ts";
 import * as composed from "./composed.ts";
 import { context, within } from "./context.ts";
-import { checkShape, constant } from "./create.ts";
+import { checkShape, constant, requireList } from "./create.ts";
 import * as elementwise from "./elementwise.ts";
 import * as movement from "./movement.ts";
 import { checkHostIndex } from "./operations.ts";
 import type { Primitive } from "./primitive.ts";
-import { apply, axesOf, axisOf, widened } from "./primitive.ts";
+import { apply, axesOf, axisOf, requireTensor, widened } from "./primitive.ts";
 import { print } from "./print.ts";
 import type { Nested } from "./create.ts";
 import type { Numbers } from "./read.ts";
@@ -160,6 +160,7 @@ export class Tensor implements NDArray {
 
   /** Replaces the values of a leaf; the only mutation there is. Lines that used the old values refuse to be walked. */
   assign(value: Tensor): this {
+    requireTensor("assign", value);
     if (this.line) throw new TypeError(`assign: ${this.label} was computed by ${this.line.name}; only leaves can be assigned`);
     if (value.dtype !== this.dtype || !sameShape(value.shape, this.shape))
       throw new RangeError(`assign: ${value.label} does not fit ${this.label}`);
@@ -259,6 +260,7 @@ export class Tensor implements NDArray {
   }
   #binary(primitive: Primitive, other: Operand): Tensor {
     const y = typeof other === "number" ? constant(other, this) : other;
+    requireTensor(primitive.name, y);
     return widened(primitive.name, [this, y], (a, b) => apply(primitive, a, b));
   }
 
@@ -317,7 +319,7 @@ export class Tensor implements NDArray {
   /** x Phi(x), or its tanh approximation. Hendrycks & Gimpel 2016, arXiv:1606.08415. */
   gelu(approximate: "none" | "tanh" = "none"): Tensor { return composed.gelu(this, approximate); } // prettier-ignore
   /** Into [min, max]; gradient 1 at the bounds. Where min > max, max. */
-  clamp(min: number, max: number): Tensor { return composed.clamp(this, min, max); } // prettier-ignore
+  clamp(min: number, max = Infinity): Tensor { return composed.clamp(this, min, max); } // prettier-ignore
   /** `value` where mask is not 0; the mask stretches to this shape. */
   maskedFill(mask: Tensor, value: number): Tensor { return composed.maskedFill(this, mask, value); } // prettier-ignore
   /** Zeroes a share `rate` of the elements and scales the rest by 1 / (1 - rate); `key` decides which. */
@@ -338,6 +340,7 @@ export class Tensor implements NDArray {
   min(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
     return composed.extreme("min", this, axes, options);
   }
+  /** int32 place of the largest, the first of equals, along one axis: the last unless said otherwise. */
   argmax(axis = -1): Tensor {
     return this.#unary(reductions.argReduce("argmax", axisOf("argmax", axis, this)));
   }
@@ -394,6 +397,7 @@ export class Tensor implements NDArray {
   }
   /** axes[i] is the axis that becomes axis i. */
   permute(axes: readonly number[]): Tensor {
+    requireList("permute", axes);
     const list = axes.map((axis) => axisOf("permute", axis, this));
     if (list.length !== this.shape.length || new Set(list).size !== list.length)
       throw new RangeError(`permute: axes ${formatShape(axes)} do not name each axis of ${formatShape(this.shape)} once`);

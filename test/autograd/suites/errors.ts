@@ -2,12 +2,14 @@
 import { expect } from "chai";
 import * as api from "switchyard-moe";
 import {
+  activate,
   arange,
   concat,
   einsum,
   full,
   gatherRows,
   groupedMatmul,
+  groupedOuter,
   key,
   ones,
   random,
@@ -24,6 +26,7 @@ import { bf16, f32, f64, int, leaf } from "../helpers.ts";
 const x23 = (): Tensor => zeros([2, 3]);
 /** What TypeScript would refuse and JavaScript lets through. */
 const untyped = (value: unknown): number[] => value as number[];
+const instead = (value: unknown): Tensor => value as Tensor;
 
 function freed(): Tensor {
   let inner: Tensor | undefined;
@@ -39,6 +42,8 @@ const bad: Record<string, [() => unknown, RegExp]> = {
   "where that does not broadcast": [() => where(zeros([4]), x23(), 0), /where: shapes \[4\], \[2, 3\], \[\] do not broadcast/],
   "a mask that is larger than what it masks": [() => ones([3]).maskedFill(x23(), 0), /maskedFill: \[2, 3\] does not stretch to \[3\]/],
   "matmul, inner sizes": [() => x23().matmul(zeros([4, 5])), /^RangeError: matmul: \[2, 3\] x \[4, 5\]: inner sizes 3 and 4 differ$/],
+  "matmul with a vector": [() => x23().matmul(ones([4])), /^RangeError: matmul: \[2, 3\] x \[4\]: inner sizes 3 and 4 differ$/],
+  "matmul, a matrix on the right of many": [() => zeros([2, 2, 3]).matmul(zeros([4, 5])), /matmul: \[2, 2, 3\] x \[4, 5\]: inner sizes 3/],
   "matmul, leading axes": [
     () =>
       zeros([2, 1, 3])
@@ -62,12 +67,12 @@ const bad: Record<string, [() => unknown, RegExp]> = {
   "split into fractions": [() => x23().split(1.5, 1), /split: axis 1 of \[2, 3\] does not divide into 1.5 equal parts/],
   "split sizes that do not add up": [() => x23().split([1, 1], 1), /split: parts \[1, 1\] add up to 2, axis 1 of \[2, 3\] has 3/],
   "split with a negative size": [() => x23().split([-1, 4], 1), /split: shape \[-1, 4\]: sizes are integers of 0 or more/],
-  "slice beyond the end": [() => x23().slice([0, 5]), /slice: \[0, 5\] of axis 0 of \[2, 3\]/],
+  "slice beyond the end": [() => x23().slice([0, 5]), /slice: \[0, 5\] of axis 0 of \[2, 3\]: want 0 <= start <= stop <= 2/],
   "slice backwards": [() => x23().slice([2, 1]), /slice: \[2, 1\] of axis 0/],
   "slice of too many axes": [() => ones([2]).slice([0], [0]), /slice: 2 ranges for the 1 axes of \[2\]/],
   "pad by less than nothing": [() => ones([2]).pad([[-1, 0]]), /pad: .*\[-1, 0\]/],
-  "a negative size": [() => zeros([2, -1]), /full: shape \[2, -1\]: sizes are integers of 0 or more/],
-  "a fraction of a size": [() => zeros([1.5]), /full: shape \[1.5\]/],
+  "a negative size": [() => zeros([2, -1]), /zeros: shape \[2, -1\]: sizes are integers of 0 or more/],
+  "a fraction of a size": [() => ones([1.5]), /ones: shape \[1.5\]/],
   "numbers that do not fill a shape": [() => tensor([1, 2, 3], { shape: [2, 2] }), /tensor: 3 numbers do not fill shape \[2, 2\] of 4/],
   "assign of another shape": [() => leaf([1, 2]).assign(f64([1])), /assign: .*\[1\] does not fit .*\[2\]/],
   "a scatter whose index does not fit": [
@@ -87,6 +92,13 @@ const bad: Record<string, [() => unknown, RegExp]> = {
     () => gatherRows(x23(), int([[0]]), int([[0]])),
     /gatherRows: x \[2, 3\], index \[1, 1\], inverse \[1, 1\]/,
   ],
+
+  "offsets that fall": [
+    () => groupedMatmul(x23(), zeros([2, 3, 4]), int([0, 2, 1])),
+    /groupedMatmul: offset 1 at 2: offsets begin at 0, never fall, and end at 2 rows at most/,
+  ],
+  "offsets beyond the rows": [() => groupedMatmul(x23(), zeros([2, 3, 4]), int([0, 2, 3])), /groupedMatmul: offset 3 at 2/],
+  "offsets that begin late": [() => groupedOuter(x23(), x23(), int([1, 2])), /groupedOuter: offset 1 at 0/],
 
   // einsum
   "einsum with sizes that differ": [() => einsum("ij,jk", x23(), x23()), /einsum: "ij,jk" with \[2, 3\], \[2, 3\]: axis "j" is 3 and 2/],
@@ -123,8 +135,37 @@ const bad: Record<string, [() => unknown, RegExp]> = {
   "a fraction beside integers": [() => int([1]).add(0.5), /0.5 beside an int32 tensor is not a 32-bit integer/],
   "concat of two dtypes": [() => concat([f32([1]), f64([1])]), /concat: dtypes float32 and float64 differ/],
   "a float index": [() => x23().takeRows(f32([0])), /takeRows: index is float32 \[1\], indices are int32; use cast\("int32"\)/],
+  "a float class": [() => f32([0]).oneHot(2), /oneHot: index is float32 \[1\], indices are int32/],
+  "an activation with a bias of integers": [() => activate(x23(), "relu", int([1, 2, 3])), /relu: dtypes float32 and int32 differ/],
   "a leaf of integers": [() => int([1]).requireGrad(), /requireGrad: .*int32 \[1\]: integers have no gradient/],
   "assign of another dtype": [() => leaf([1]).assign(f32([1])), /assign: .*float32 \[1\] does not fit .*float64 \[1\]/],
+
+  // What JavaScript lets through
+  "an array where a tensor belongs": [
+    () => x23().add(instead([1, 2, 3])),
+    /^TypeError: add: an array is not a tensor; make one with tensor/,
+  ],
+  "nothing where a tensor belongs": [() => x23().mul(instead(undefined)), /mul: undefined undefined is not a tensor/],
+  "a truth where a tensor belongs": [() => where(instead(true), x23(), 0), /where: boolean true is not a tensor/],
+  "a number as a matrix": [() => x23().matmul(instead(2)), /matmul: number 2 is not a tensor/],
+  "an array as an index": [() => x23().takeRows(instead([0])), /takeRows: an array is not a tensor/],
+  "an array of operands": [() => einsum("ij,jk", instead([x23(), x23()])), /einsum: an array is not a tensor/],
+  "a number to assign": [() => leaf([1]).assign(instead(1)), /assign: number 1 is not a tensor/],
+  "a size where a shape belongs": [() => zeros(untyped(5)), /^TypeError: zeros: 5 is not a list; write \[5\]$/],
+  "reshape without brackets": [() => x23().reshape(untyped(6)), /reshape: 6 is not a list; write \[6\]/],
+  "permute without brackets": [() => x23().permute(untyped(1)), /permute: 1 is not a list/],
+  "tile without brackets": [() => x23().tile(untyped(2)), /tile: 2 is not a list/],
+  "concat without brackets": [() => concat(untyped(1) as never), /concat: 1 is not a list/],
+  "axes by name": [() => x23().sum(untyped("rows")), /sum: rows is not a list/],
+  "a slice without brackets": [() => x23().slice(untyped(1) as never), /slice: 1 is not a list; write \[1\]/],
+  "pad without brackets": [() => x23().pad([untyped(1) as never]), /pad: 1 is not a list/],
+  "gradients without brackets": [
+    () =>
+      leaf(1)
+        .exp()
+        .gradients(untyped(1) as never),
+    /gradients: 1 is not a list/,
+  ],
 
   // Values
   "ragged rows": [() => tensor([[1, 2], [3]]), /tensor: ragged: data\[1\] holds 1 entries where the first row says shape \[2, 2\]/],

@@ -1,14 +1,14 @@
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { BackendError } from "../../src/backend/backend.ts";
 import type { ArrayType, Buffer, NDArray } from "../../src/backend/backend.ts";
 import { sizeOf, stridesOf } from "../../src/backend/shape.ts";
 import { wasm } from "../../src/backend/wasm/index.ts";
 import type { WasmBackend } from "../../src/backend/wasm/index.ts";
-import { Module } from "../../src/backend/wasm/assembler.ts";
-import { f32, i32, unreachable } from "../../src/backend/wasm/instructions.ts";
-import { engine, startThread } from "../../src/backend/wasm/platform.ts";
-import type { Exported } from "../../src/backend/wasm/platform.ts";
-import { Threads } from "../../src/backend/wasm/threads.ts";
+import { startThread } from "../../src/backend/wasm/platform.ts";
+import { TICKET } from "../../src/backend/wasm/threads.ts";
+import { pool } from "./threadPool.ts";
 
 const float = (...shape: number[]): ArrayType => ({ shape, dtype: "float32" });
 
@@ -76,6 +76,14 @@ function results(backend: WasmBackend): Record<string, number[]> {
     ["gelu", tall, backend.fused.biasActivation?.forward(tall, [tall, row], { activation: "gelu" })?.out ?? null],
     ["uniform", tall, backend.uniform(tall, [2049, 1, 4095, 4095, 3001, 0, 2777, 77])],
     ["exp", tall, backend.unary("exp", tall, tall)],
+    ["sin", tall, backend.unary("sin", tall, tall)],
+    ["pow", tall, backend.binary("pow", tall, tall, row)],
+    ["mod", tall, backend.binary("mod", tall, tall, row)],
+    ["quotients", index, backend.binary("floorDiv", index, index, index)],
+    ["running sums", tall, backend.cumsum(tall, tall, 0, true, false)],
+    ["running sums of rows", tall, backend.cumsum(tall, tall, 1, false, true)],
+    ["take along", float(10, 1200), backend.takeAlong(float(10, 1200), { ...tall, shape: [10, 40000], strides: [40000, 1] }, chosen, 1)],
+    ["add along", float(10, 4001), backend.addAlong(float(10, 4001), { ...tall, shape: [10, 1200], strides: [1200, 1] }, chosen, 1)],
     ["add a row", tall, backend.binary("add", tall, tall, row)],
     ["sum of columns", row, backend.reduce("sum", row, tall, [0])],
     ["sum of rows", float(4000), backend.reduce("sum", float(4000), tall, [1])],
@@ -132,44 +140,13 @@ describe("wasm threads", () => {
   });
 });
 
-/** A pool of two threads with kernels of the test's own. `slow` keeps the caller's thread busy, so that the worker gets its share. */
-async function pool(): Promise<Threads> {
-  if (!engine) throw new Error("no WebAssembly");
-  const limits = { initial: 1, maximum: 1, shared: true };
-  const module = new Module(limits);
-  const thread = module.global("thread");
-  module.export("trap", { begin: "i32", end: "i32" }, (f) => {
-    f.if(
-      thread,
-      () => f.do(unreachable),
-      () => f.for(0, 20_000_000, 1, () => {}),
-    );
-  });
-  module.export("who", { at: "i32", begin: "i32", end: "i32" }, (f, { at, begin, end }) => {
-    f.for(begin, end, 1, (item) => {
-      f.for(0, 3_000_000, 1, () => {});
-      f.do(i32.store(i32.add(at, i32.shl(item, 2)), i32.add(thread, 1)));
-    });
-  });
-  module.export("fraction", { at: "i32", x: "f32", begin: "i32", end: "i32" }, (f, { at, x, begin }) =>
-    f.do(f32.store(i32.add(at, i32.shl(begin, 2)), x)),
-  );
-  const memory = new engine.Memory(limits);
-  const compiled = new engine.Module(module.bytes());
-  const threads = await Threads.start(compiled, new engine.Instance(compiled, { env: { memory } }).exports as Exported, memory, 2);
-  words.set(threads, new Int32Array(memory.buffer));
-  return threads;
-}
-
-const words = new WeakMap<Threads, Int32Array>();
-
 describe("wasm thread pool", () => {
   it("does every item once, on both threads", async () => {
-    const threads = await pool();
+    const { threads, words } = await pool();
     for (const items of [1, 2, 5, 6, 7, 40]) {
-      words.get(threads)?.fill(0, 1024, 1100);
+      words.fill(0, 1024, 1100);
       threads.run("who", items, [4096], true);
-      const by = [...(words.get(threads)?.subarray(1024, 1024 + items + 1) ?? [])];
+      const by = [...words.subarray(1024, 1024 + items + 1)];
       expect(by.pop(), "one item behind the last").to.equal(0);
       expect(
         by.every((who) => who === 1 || who === 2),
@@ -181,22 +158,74 @@ describe("wasm thread pool", () => {
   });
 
   it("hands floats over whole", async () => {
-    const threads = await pool();
+    const { threads, words } = await pool();
     threads.run("fraction", 2, [4096, 0.1], true);
-    const memory = words.get(threads);
-    expect(memory && new Float32Array(memory.buffer)[1024]).to.equal(Math.fround(0.1));
+    expect(new Float32Array(words.buffer)[1024]).to.equal(Math.fround(0.1));
     threads.stop();
   });
 
-  it("a worker that fails is named with its kernel", async () => {
-    const threads = await pool();
-    expect(() => threads.run("trap", 6, [], true)).to.throw(BackendError, "worker 1 failed in kernel trap");
+  it("a worker without work sleeps", async () => {
+    const { threads, words } = await pool();
+    threads.run("who", 6, [4096], true);
+    // Whoever sleeps is counted by the call that wakes it. A worker that is busy elsewhere gets some seconds.
+    let asleep = 0;
+    for (let turn = 0; turn < 3000 && asleep === 0; turn++) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      asleep = Atomics.notify(words, TICKET);
+    }
+    expect(asleep).to.equal(1);
+    threads.run("who", 6, [4096], true);
     threads.stop();
+  });
+
+  it("a worker that fails is named with its kernel, by every later call too", async () => {
+    const { threads } = await pool();
+    expect(() => threads.run("trap", 6, [1], true)).to.throw(BackendError, "wasm: worker 1 failed in kernel trap");
+    expect(() => threads.run("who", 6, [4096], true)).to.throw(BackendError, "worker 1 failed in kernel trap; make a new backend");
+  });
+
+  it("so is a kernel that fails on the calling thread, while others are at work", async () => {
+    const { threads } = await pool();
+    expect(() => threads.run("trap", 6, [0], true)).to.throw(BackendError, "wasm: kernel trap failed (RuntimeError: unreachable)");
+    expect(() => threads.run("who", 6, [4096], true)).to.throw(BackendError, "kernel trap failed");
+  });
+
+  it("a worker that never comes back is named with its kernel", async () => {
+    const { threads } = await pool(100);
+    expect(() => threads.run("hang", 6, [], true)).to.throw(BackendError, "worker 1 has not come back from kernel hang for 0.1 s");
+    expect(() => threads.run("who", 6, [4096], true)).to.throw(BackendError, "kernel hang for 0.1 s; make a new backend");
   });
 
   it("a worker that dies is reported", async () => {
     const source = `const { parentPort } = require("node:worker_threads"); parentPort.postMessage(0); setTimeout(() => process.exit(3), 5);`;
-    const reason = await new Promise<string>((resolve) => void startThread(source, {}, resolve));
+    const reason = await new Promise<string>((resolve) => void startThread(source, {}, resolve, 60_000));
     expect(reason).to.include("exit code 3");
   });
+
+  it("a worker that does not start is an error that says why", async () => {
+    const failures = {
+      "for (;;);": "it did not answer for 0.1 s",
+      "process.exit(4)": "it ended with exit code 4",
+      'throw new Error("no luck")': "no luck",
+    };
+    for (const [source, why] of Object.entries(failures)) {
+      const error: unknown = await startThread(source, {}, () => {}, source.startsWith("for") ? 100 : 60_000).catch((e: unknown) => e);
+      expect(error, source).to.be.instanceOf(Error).with.property("message").that.includes(why);
+    }
+  });
+
+  // Given so long only so that a program that does not end is a failure.
+  for (const [what, said] of [
+    ["idle", "idle: 1"],
+    ["hang", "wasm: worker 1 has not come back from kernel hang for 0.1 s"],
+    ["trap", "wasm: worker 1 failed in kernel trap"],
+  ])
+    it(`lets the process end: ${what}`, () => {
+      const program = fileURLToPath(new URL("threadPool.ts", import.meta.url));
+      const { stdout, stderr, status } = spawnSync(process.execPath, ["--import=tsx", program, what], {
+        encoding: "utf8",
+        timeout: 20_000,
+      });
+      expect({ stdout: stdout.trim(), stderr, status }).to.deep.equal({ stdout: said, stderr: "", status: 0 });
+    }).timeout(30_000);
 });

@@ -3,9 +3,13 @@ import type { Sabotage } from "./sabotage.ts";
 
 const order = "src/backend/wasm/kernels/order.ts";
 const orderTest = "test/backend/wasmOrder.test.ts";
+const threads = "src/backend/wasm/threads.ts";
+const platform = "src/backend/wasm/platform.ts";
+const threadsTest = "test/backend/wasmThreads.test.ts";
 const laws = "test/backend/wasm.test.ts";
 
 export const wasm: readonly Sabotage[] = [
+  // Order
   {
     what: "a key tells the two zeros apart",
     file: order,
@@ -61,5 +65,54 @@ export const wasm: readonly Sabotage[] = [
     to: "before",
     test: orderTest,
     title: "within the table and beyond it",
+  },
+  // Threads
+  {
+    what: "a worker without work spins on",
+    file: threads,
+    from: "if (spins < 0) Atomics.wait(words, ${TICKET}, ticket);",
+    to: "",
+    test: threadsTest,
+    title: "a worker without work sleeps",
+  },
+  {
+    what: "a worker that failed is as good as one that is done",
+    file: threads,
+    from: "if (worker > 0) throw",
+    to: "if (worker > 1) throw",
+    test: threadsTest,
+    title: "named with its kernel, by every later call",
+  },
+  {
+    what: "a failed job may have a successor",
+    file: threads,
+    from: "this.#death ??= error instanceof BackendError",
+    to: "const reason = error instanceof BackendError",
+    test: threadsTest,
+    title: "so is a kernel that fails on the calling thread",
+  },
+  {
+    what: "a worker that hangs is not named",
+    file: threads,
+    from: "this.#words[BUSY + thread] !== 0",
+    to: "this.#words[BUSY + thread] === 0",
+    test: threadsTest,
+    title: "a worker that never comes back",
+  },
+  {
+    what: "idle workers keep the process",
+    file: platform,
+    from: "worker.unref();",
+    to: "",
+    test: threadsTest,
+    title: "lets the process end: idle",
+  },
+  {
+    what: "a worker that ends before it begins is waited for",
+    file: platform,
+    from: 'worker.once("exit", (code) => reject(new Error(`it ended with exit code ${code}`)));',
+    to: "",
+    test: threadsTest,
+    title: "a worker that does not start",
   },
 ];

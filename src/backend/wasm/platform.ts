@@ -62,36 +62,58 @@ export interface Thread {
   stop(): void;
 }
 
-/** Resolves when the worker has sent its first message, which says that it is ready. */
-export async function startThread(source: string, data: object, onDeath: (reason: string) => void): Promise<Thread> {
-  return host.process?.versions?.node ? nodeThread(source, data, onDeath) : browserThread(source, data, onDeath);
+/** Resolves when the worker has sent its first message, which says that it is ready; rejects if that takes `patience` milliseconds. */
+export async function startThread(source: string, data: object, onDeath: (reason: string) => void, patience: number): Promise<Thread> {
+  return host.process?.versions?.node ? nodeThread(source, data, onDeath, patience) : browserThread(source, data, onDeath, patience);
 }
 
-async function nodeThread(source: string, workerData: object, onDeath: (reason: string) => void): Promise<Thread> {
+/** `ready`, unless it takes too long: then `stop`. */
+async function inTime(ready: Promise<void>, patience: number, stop: () => void): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`it did not answer for ${patience / 1000} s`)), patience);
+  });
+  try {
+    await Promise.race([ready, late]);
+  } catch (error) {
+    stop();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function nodeThread(source: string, workerData: object, onDeath: (reason: string) => void, patience: number): Promise<Thread> {
   const { Worker } = process.getBuiltinModule("node:worker_threads");
   // No flags of the parent: a loader given to it is not for this script.
   const worker = new Worker(source, { eval: true, workerData, execArgv: [] });
-  await new Promise<void>((resolve, reject) => {
+  const stop = (): void => void worker.removeAllListeners().terminate();
+  const ready = new Promise<void>((resolve, reject) => {
     worker.once("message", () => resolve());
     worker.once("error", reject);
+    worker.once("exit", (code) => reject(new Error(`it ended with exit code ${code}`)));
   });
+  await inTime(ready, patience, stop);
   let reason = "";
   worker.on("error", (error) => (reason = `: ${error.message}`));
   worker.on("exit", (code) => onDeath(`exit code ${code}${reason}`));
   worker.unref();
-  return { stop: () => void worker.removeAllListeners().terminate() };
+  return { stop };
 }
 
-function browserThread(source: string, data: object, onDeath: (reason: string) => void): Promise<Thread> {
+async function browserThread(source: string, data: object, onDeath: (reason: string) => void, patience: number): Promise<Thread> {
   const { Worker, Blob, URL } = host;
-  return new Promise((resolve, reject) => {
-    if (!Worker || !Blob || !URL) return reject(new Error("there are no workers here"));
-    const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
-    worker.onmessage = () => resolve({ stop: () => worker.terminate() });
+  if (!Worker || !Blob || !URL) throw new Error("there are no workers here");
+  const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+  const stop = (): void => worker.terminate();
+  const ready = new Promise<void>((resolve, reject) => {
+    worker.onmessage = () => resolve();
     worker.onerror = ({ message = "unknown" }) => {
       onDeath(message);
       reject(new Error(message));
     };
-    worker.postMessage(data);
   });
+  worker.postMessage(data);
+  await inTime(ready, patience, stop);
+  return { stop };
 }

@@ -15,8 +15,8 @@ import { startThread } from "./platform.ts";
 import type { CompiledModule, Exported, LinearMemory, Thread } from "./platform.ts";
 
 /** Words of the control block. */
-const TICKET = 16,
-  DONE = 32,
+export const TICKET = 16;
+const DONE = 32,
   CHUNKS = 48,
   KERNEL = 49,
   ITEMS = 50,
@@ -35,7 +35,7 @@ const CHUNK_MASK = (1 << CHUNK_BITS) - 1;
 const CHUNKS_PER_THREAD = 3;
 /** Turns of waiting before sleep, some 20 microseconds: the next kernel of a step is mostly there by then. */
 const SPINS = 10_000;
-/** A chunk takes milliseconds. */
+/** Milliseconds until a worker that does not answer is given up. A chunk takes a few. */
 const PATIENCE = 60_000;
 
 /** Plain JavaScript, because it travels as text. It is the mirror image of `run` below. */
@@ -84,25 +84,35 @@ export class Threads {
   readonly #words: Int32Array;
   readonly #arguments: Float64Array;
   readonly #threads: Thread[] = [];
+  readonly #patience: number;
   #job = 0;
   #death: string | undefined;
 
-  private constructor(kernels: Exported, memory: LinearMemory, count: number) {
+  private constructor(kernels: Exported, memory: LinearMemory, count: number, patience: number) {
     this.count = count;
+    this.#patience = patience;
     this.#kernels = kernels;
     this.#numberOf = new Map(Object.keys(kernels).map((name, i) => [name, i]));
     this.#words = new Int32Array(memory.buffer, 0, CONTROL_BYTES / 4);
     this.#arguments = new Float64Array(memory.buffer, ARGUMENT_BYTES, (CONTROL_BYTES - ARGUMENT_BYTES) / 8);
   }
 
-  /** `count` threads, the caller's among them, each with its own instance of `module`. */
-  static async start(module: CompiledModule, kernels: Exported, memory: LinearMemory, count: number): Promise<Threads> {
-    const threads = new Threads(kernels, memory, count);
+  /** `count` threads, the caller's among them, each with its own instance of `module`. `patience`: milliseconds for a job. */
+  static async start(
+    module: CompiledModule,
+    kernels: Exported,
+    memory: LinearMemory,
+    count: number,
+    patience = PATIENCE,
+  ): Promise<Threads> {
+    const threads = new Threads(kernels, memory, count, patience);
     const died =
       (thread: number) =>
       (reason: string): void =>
         void (threads.#death ??= `worker ${thread} died (${reason})`);
-    const others = Array.from({ length: count - 1 }, (_, i) => startThread(workerSource, { module, memory, thread: i + 1 }, died(i + 1)));
+    const others = Array.from({ length: count - 1 }, (_, i) =>
+      startThread(workerSource, { module, memory, thread: i + 1 }, died(i + 1), PATIENCE),
+    );
     for (const [i, start] of (await Promise.allSettled(others)).entries()) {
       if (start.status === "fulfilled") threads.#threads.push(start.value);
       else threads.#death ??= `worker ${i + 1} of ${count - 1} did not start: ${String(start.reason)}`;
@@ -118,8 +128,15 @@ export class Threads {
     const chunks = Math.min(items, this.count * CHUNKS_PER_THREAD);
     if (!parallel || this.count === 1 || chunks < 2) return this.#kernels[name](...given, 0, items);
     this.#publish(name, items, chunks, given);
-    this.#work(name, items, chunks, given);
-    this.#finish(name, chunks);
+    try {
+      this.#work(name, items, chunks, given);
+      this.#finish(name, chunks);
+    } catch (error) {
+      // A job that is not finished can have no successor.
+      this.#death ??= error instanceof BackendError ? error.message : `kernel ${name} failed (${String(error)})`;
+      this.stop();
+      throw new BackendError(`wasm: ${this.#death}`, { cause: error });
+    }
   }
 
   #publish(name: string, items: number, chunks: number, given: readonly number[]): void {
@@ -152,21 +169,20 @@ export class Threads {
     for (let spins = SPINS; spins > 0; spins--) if (Atomics.load(words, DONE) === chunks) return this.#check(name);
     const start = Date.now();
     for (let done = Atomics.load(words, DONE); done < chunks; done = Atomics.load(words, DONE)) {
-      Atomics.wait(words, DONE, done, 100);
-      if (Date.now() - start > PATIENCE) this.#giveUp(name);
+      Atomics.wait(words, DONE, done, Math.min(100, this.#patience));
+      if (Date.now() - start > this.#patience) this.#giveUp(name);
     }
     this.#check(name);
   }
 
   #check(name: string): void {
     const worker = Atomics.load(this.#words, FAILED);
-    if (worker > 0) throw new BackendError(`wasm: worker ${worker} failed in kernel ${name}`);
+    if (worker > 0) throw new BackendError(`worker ${worker} failed in kernel ${name}`);
   }
 
   #giveUp(name: string): never {
     const busy = Array.from({ length: this.count - 1 }, (_, i) => i + 1).filter((thread) => this.#words[BUSY + thread] !== 0);
-    this.#death = `worker ${busy.join(", ")} has not come back from kernel ${name} for ${PATIENCE / 1000} s`;
-    throw new BackendError(`wasm: ${this.#death}`);
+    throw new BackendError(`worker ${busy.join(", ")} has not come back from kernel ${name} for ${this.#patience / 1000} s`);
   }
 
   /** Ends the workers. */

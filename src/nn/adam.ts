@@ -1,4 +1,5 @@
 /** Adam and AdamW. p parameter, g gradient, m and v its running mean and mean square. */
+import { formatShape } from "../autograd/contract.ts";
 import { context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { renew } from "./module.ts";
@@ -31,7 +32,9 @@ export class Adam extends Optimizer<AdamOptions> {
     super(parameters, { ...defaults, ...options }, groups);
   }
 
-  protected initial(parameter: Tensor): Record<string, Tensor> {
+  protected initial(parameter: Tensor, { betas }: AdamOptions): Record<string, Tensor> {
+    if (!betas.every((beta) => beta >= 0 && beta < 1))
+      throw new RangeError(`Adam: betas ${formatShape(betas)}: want two numbers in [0, 1)`);
     return { first: stateLike(parameter), second: stateLike(parameter) };
   }
 

@@ -1,14 +1,15 @@
-/** Clipping gradients by their common norm, on the device: nothing is read back. Pascanu et al. 2012, arXiv:1211.5063, algorithm 1. */
+/** Clipping gradients, on the device: nothing is read back. By their common norm: Pascanu et al. 2012, arXiv:1211.5063, algorithm 1. */
 import { noGrad } from "../autograd/context.ts";
 import { concat } from "../autograd/operations.ts";
 import { scope } from "../autograd/scope.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 
-/** Sum of magnitudes, Euclidean length, or the largest magnitude. */
-export type NormType = 1 | 2 | typeof Infinity;
+/** p above 0 of (sum |g|^p)^(1/p): 1 sums magnitudes, 2 is the Euclidean length, Infinity the largest magnitude. */
+export type NormType = number;
 
-/** The norm of all gradients as one vector; 0 where there are none. */
+/** The norm of all gradients as one vector. An error where no parameter has a gradient. */
 export function gradNorm(parameters: Iterable<Tensor>, type: NormType = 2): Tensor {
+  if (!(type > 0)) throw new RangeError(`gradNorm: a norm of type ${type}: want a number above 0`);
   const gradients = [...parameters].flatMap(({ grad }) => grad ?? []);
   if (gradients.length === 0) throw new RangeError("gradNorm: no parameter has a gradient; call backward first");
   return noGrad(() =>
@@ -16,14 +17,16 @@ export function gradNorm(parameters: Iterable<Tensor>, type: NormType = 2): Tens
       const parts = gradients.map((g) => partOf(g.atLeast("float32"), type).reshape([1]));
       const all = concat(parts);
       if (type === Infinity) return all.max();
-      return type === 1 ? all.sum() : all.sum().sqrt();
+      if (type === 2) return all.sum().sqrt();
+      return type === 1 ? all.sum() : all.sum().pow(1 / type);
     }),
   );
 }
 
 function partOf(g: Tensor, type: NormType): Tensor {
   if (type === Infinity) return g.abs().max();
-  return type === 1 ? g.abs().sum() : g.square().sum();
+  if (type === 2) return g.square().sum();
+  return type === 1 ? g.abs().sum() : g.abs().pow(type).sum();
 }
 
 /** min(1, maxNorm / (norm + 1e-6)): what `step({ gradScale })` multiplies every gradient with. */
@@ -43,4 +46,14 @@ export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number, type
     }),
   );
   return norm;
+}
+
+/** Brings every element of all gradients into [-bound, bound]. */
+export function clipGradValue(parameters: Iterable<Tensor>, bound: number): void {
+  if (!(bound > 0)) throw new RangeError(`clipGradValue: bound ${bound} is not above 0`);
+  noGrad(() =>
+    scope(() => {
+      for (const { grad } of parameters) grad?.assign(grad.clamp(-bound, bound));
+    }),
+  );
 }

@@ -6,6 +6,12 @@ import { applyFused, axisOf, requireFloat } from "../autograd/primitive.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 
 export type Reduction = "mean" | "sum" | "none";
+export const reductions: readonly Reduction[] = ["mean", "sum", "none"];
+
+/** For JavaScript: a name that nobody knows would be taken for another one. */
+export function requireOneOf(operation: string, what: string, given: string, known: readonly string[]): void {
+  if (!known.includes(given)) throw new RangeError(`${operation}: ${what} "${given}": want one of ${known.join(", ")}`);
+}
 
 export interface CrossEntropyOptions {
   /** Where the classes lie; default the last axis. */
@@ -39,6 +45,7 @@ function pickTarget(x: Tensor, target: Tensor, ignoreIndex: number): Tensor {
 export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
   requireFloat("crossEntropy", logits);
   const axis = axisOf("crossEntropy", options.axis ?? -1, logits);
+  checkOptions(options, logits.shape[axis]);
   const others = logits.shape.flatMap((_, i) => (i === axis ? [] : [i]));
   const shape = others.map((i) => logits.shape[i]);
   const soft = target.dtype !== "int32";
@@ -105,6 +112,14 @@ function reduced(losses: Tensor, shape: readonly number[], count: RowLosses["cou
   const n = count();
   if (typeof n === "number") return sum.mul(n ? 1 / n : 0);
   return sum.div(where(n.equal(0), 1, n).cast(sum.dtype));
+}
+
+function checkOptions({ labelSmoothing = 0, weight, reduction = "mean" }: CrossEntropyOptions, classes: number): void {
+  requireOneOf("crossEntropy", "reduction", reduction, reductions);
+  if (!(labelSmoothing >= 0 && labelSmoothing <= 1))
+    throw new RangeError(`crossEntropy: labelSmoothing ${labelSmoothing} is not in [0, 1]`);
+  if (weight && !sameShape(weight.shape, [classes]))
+    throw new RangeError(`crossEntropy: weight ${formatShape(weight.shape)} for ${classes} classes: want [${classes}]`);
 }
 
 function checkTargets({ host }: Tensor, classes: number, ignoreIndex: number): void {

@@ -3,7 +3,7 @@ export { attention, attentionWeights, paddingBias } from "./attention.ts";
 export type { AttentionOptions } from "./attention.ts";
 export { Block } from "./block.ts";
 export type { Attention, BlockInput, BlockOutput, BlockParts, Norm } from "./block.ts";
-export { clipGradNorm, clipScale, gradNorm } from "./clip.ts";
+export { clipGradNorm, clipGradValue, clipScale, gradNorm } from "./clip.ts";
 export type { NormType } from "./clip.ts";
 export { crossEntropy } from "./crossEntropy.ts";
 export type { CrossEntropyOptions, Reduction } from "./crossEntropy.ts";

@@ -1,10 +1,10 @@
 /** Losses between predictions and targets of one shape. Semantics of torch.nn.functional, where it has them. */
 import { formatShape, sameShape } from "../autograd/contract.ts";
 import { where } from "../autograd/operations.ts";
-import { requireFloat } from "../autograd/primitive.ts";
+import { requireFloat, requireTensor } from "../autograd/primitive.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Reduction } from "./crossEntropy.ts";
-import { crossEntropy } from "./crossEntropy.ts";
+import { crossEntropy, reductions, requireOneOf } from "./crossEntropy.ts";
 
 export interface LossOptions {
   /** Default "mean": over all elements. */
@@ -13,6 +13,7 @@ export interface LossOptions {
 
 /** Losses never see bfloat16, and never broadcast. */
 function pair(operation: string, x: Tensor, target: Tensor): [Tensor, Tensor] {
+  requireTensor(operation, target);
   requireFloat(operation, x);
   requireFloat(operation, target);
   if (!sameShape(x.shape, target.shape))
@@ -22,7 +23,8 @@ function pair(operation: string, x: Tensor, target: Tensor): [Tensor, Tensor] {
   return [x.atLeast("float32"), target.atLeast("float32")];
 }
 
-function reduce(losses: Tensor, reduction: Reduction = "mean"): Tensor {
+function reduce(operation: string, losses: Tensor, reduction: Reduction = "mean"): Tensor {
+  requireOneOf(operation, "reduction", reduction, reductions);
   if (reduction === "none") return losses;
   return reduction === "sum" ? losses.sum() : losses.mean();
 }
@@ -30,13 +32,13 @@ function reduce(losses: Tensor, reduction: Reduction = "mean"): Tensor {
 /** (x - target)^2 */
 export function mseLoss(x: Tensor, target: Tensor, { reduction }: LossOptions = {}): Tensor {
   const [y, t] = pair("mseLoss", x, target);
-  return reduce(y.sub(t).square(), reduction);
+  return reduce("mseLoss", y.sub(t).square(), reduction);
 }
 
 /** |x - target|, with gradient 0 where they are equal. */
 export function l1Loss(x: Tensor, target: Tensor, { reduction }: LossOptions = {}): Tensor {
   const [y, t] = pair("l1Loss", x, target);
-  return reduce(y.sub(t).abs(), reduction);
+  return reduce("l1Loss", y.sub(t).abs(), reduction);
 }
 
 /** d^2 / 2 up to |d| = delta, then delta (|d| - delta / 2). Huber 1964. */
@@ -46,7 +48,7 @@ export function huberLoss(x: Tensor, target: Tensor, { reduction, delta = 1 }: L
   const d = y.sub(t);
   const near = d.clamp(-delta, delta);
   // near (d - near / 2) is d^2 / 2 inside and delta (|d| - delta / 2) outside; its gradient is near, to any order.
-  return reduce(near.mul(d.sub(near.mul(0.5))), reduction);
+  return reduce("huberLoss", near.mul(d.sub(near.mul(0.5))), reduction);
 }
 
 export interface BceOptions extends LossOptions {
@@ -59,7 +61,7 @@ export function bceWithLogits(x: Tensor, target: Tensor, { reduction, posWeight 
   const [y, t] = pair("bceWithLogits", x, target);
   const positive = t.mul(y.neg().softplus());
   const negative = t.neg().add(1).mul(y.softplus());
-  return reduce((posWeight ? positive.mul(posWeight) : positive).add(negative), reduction);
+  return reduce("bceWithLogits", (posWeight ? positive.mul(posWeight) : positive).add(negative), reduction);
 }
 
 export interface KlOptions {
@@ -72,8 +74,9 @@ export interface KlOptions {
 /** KL(target || x) = target (log target - x), x log-probabilities; a target of 0 costs 0. */
 export function klDivergence(x: Tensor, target: Tensor, { reduction = "batchMean", logTarget = false }: KlOptions = {}): Tensor {
   const [y, t] = pair("klDivergence", x, target);
+  requireOneOf("klDivergence", "reduction", reduction, ["batchMean", ...reductions]);
   const losses = logTarget ? t.exp().mul(t.sub(y)) : xLogX(t).sub(t.mul(y));
-  return reduction === "batchMean" ? losses.sum().mul(1 / Math.max(1, x.shape[0] ?? 1)) : reduce(losses, reduction);
+  return reduction === "batchMean" ? losses.sum().mul(1 / Math.max(1, x.shape[0] ?? 1)) : reduce("klDivergence", losses, reduction);
 }
 
 function xLogX(x: Tensor): Tensor {

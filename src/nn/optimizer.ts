@@ -42,10 +42,13 @@ export abstract class Optimizer<O extends { readonly lr: number } = { readonly l
   #steps = 0;
 
   protected constructor(parameters: Parameters, options: O, groups: Groups<O> = () => ({})) {
+    const kind = this.constructor.name;
     const named = parameters instanceof Module ? parameters.namedParameters() : [...parameters];
-    if (named.length === 0) throw new RangeError(`${this.constructor.name}: there is no parameter to train`);
+    if (named.length === 0) throw new RangeError(`${kind}: there is no parameter to train`);
+    for (const pair of named) requireTrainable(kind, pair);
     this.slots = named.map(([name, parameter]) => {
       const own = { ...options, ...groups(name, parameter) };
+      if (!(own.lr >= 0 && own.lr < Infinity)) throw new RangeError(`${kind}: learning rate ${own.lr} of "${name}": want 0 or more`);
       return { name, parameter, options: own, state: this.initial(parameter, own) };
     });
   }
@@ -94,6 +97,13 @@ export abstract class Optimizer<O extends { readonly lr: number } = { readonly l
     for (const [name, tensor] of own) renew(tensor, tensors.get(name) ?? tensor);
     this.#steps = step;
   }
+}
+
+function requireTrainable(operation: string, pair: readonly [string, Tensor]): void {
+  if (!Array.isArray(pair)) throw new TypeError(`${operation}: parameters are a module, or pairs [name, tensor]`);
+  const [name, parameter] = pair;
+  if (!parameter.requiresGrad || parameter.line)
+    throw new TypeError(`${operation}: "${name}", ${parameter.label}, is no leaf that requires a gradient, so it would never be trained`);
 }
 
 /** Zeros that no scope frees, for optimiser state. */

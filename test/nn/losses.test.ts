@@ -24,6 +24,9 @@ const options = fc.record({
   reduction: fc.constantFrom("mean", "sum", "none"),
 });
 
+/** What TypeScript would refuse and JavaScript lets through. */
+const untyped = (value: unknown): "mean" => value as "mean";
+
 describe("cross-entropy of class targets", () => {
   it("is its formula: smoothing, weights, ignored rows, reductions", () => {
     fc.assert(
@@ -99,6 +102,12 @@ describe("cross-entropy of class targets", () => {
       "crossEntropy: logits [2, 3] with classes along axis 1 want targets [2] int32",
     );
     expect(() => crossEntropy(x, drawn([2], 1))).to.throw("or probabilities of their own shape, given tensor float64 [2]");
+    const target = tensor(Int32Array.of(0, 1));
+    expect(() => crossEntropy(x, target, { weight: drawn([2], 1) })).to.throw("crossEntropy: weight [2] for 3 classes: want [3]");
+    expect(() => crossEntropy(x, target, { labelSmoothing: 1.5 })).to.throw("crossEntropy: labelSmoothing 1.5 is not in [0, 1]");
+    expect(() => crossEntropy(x, target, { reduction: untyped("avg") })).to.throw(
+      'crossEntropy: reduction "avg": want one of mean, sum, none',
+    );
   });
 });
 
@@ -117,6 +126,14 @@ describe("cross-entropy of probabilities", () => {
 const [a, b] = [drawn([3, 4], 1), drawn([3, 4], 2)];
 
 describe("losses between equal shapes", () => {
+  it("know their reductions by name: PyTorch's batchmean is batchMean here, and would be taken for another", () => {
+    const x = drawn([2, 3], 1);
+    expect(() => mseLoss(x, x, { reduction: untyped("average") })).to.throw('mseLoss: reduction "average": want one of mean, sum, none');
+    expect(() => klDivergence(x, x, { reduction: untyped("batchmean") })).to.throw(
+      'klDivergence: reduction "batchmean": want one of batchMean, mean, sum, none',
+    );
+  });
+
   it("mean squared and mean absolute error", () => {
     const [x, t] = [tensor([1, 2, 3]), tensor([2, 2, 5])];
     expect(mseLoss(x, t).itemSync()).to.be.closeTo(5 / 3, 1e-6);

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { key, scope, tensor, zeros } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
-import { Adafactor, Adam, AdamW, Linear, Rmsprop, Sgd, clipGradNorm, clipScale, gradNorm } from "switchyard-moe/nn";
+import { Adafactor, Adam, AdamW, Linear, Rmsprop, Sgd, clipGradNorm, clipGradValue, clipScale, gradNorm } from "switchyard-moe/nn";
 import type { NormType, Optimizer, Parameters } from "switchyard-moe/nn";
 import { drawn, expectClose } from "./plain.ts";
 
@@ -256,6 +256,23 @@ describe("an optimiser", () => {
   });
 });
 
+describe("optimisers refuse", () => {
+  const p = zeros([2], { requiresGrad: true });
+  // prettier-ignore
+  const bad: Record<string, [() => unknown, string]> = {
+    "a constant, which would never move": [() => new AdamW([["w", zeros([2])]]), 'AdamW: "w", tensor float32 [2], is no leaf that requires a gradient, so it would never be trained'],
+    "what was computed": [() => new AdamW([["w", p.mul(2)]]), 'AdamW: "w", tensor float32 [2], is no leaf'],
+    "parameters without names": [() => new AdamW([p] as never), "AdamW: parameters are a module, or pairs [name, tensor]"],
+    "no learning rate": [() => new Sgd([["w", p]], {} as never), 'Sgd: learning rate undefined of "w": want 0 or more'],
+    "a learning rate below 0": [() => new Adam([["w", p]], { lr: -1 }), 'Adam: learning rate -1 of "w"'],
+    "running means that never forget": [() => new Adam([["w", p]], { betas: [0.9, 1] }), "Adam: betas [0.9, 1]: want two numbers in [0, 1)"],
+  };
+  for (const [what, [attempt, message]] of Object.entries(bad))
+    it(what, () => {
+      expect(attempt).to.throw(message);
+    });
+});
+
 describe("clipping", () => {
   const withGradients = (seed: number): Tensor[] =>
     [[3, 4], [5], []].map((shape, i) => {
@@ -269,6 +286,7 @@ describe("clipping", () => {
   const norms: [NormType, (x: number[]) => number][] = [
     [1, (x) => x.reduce((sum, value) => sum + Math.abs(value), 0)],
     [2, (x) => Math.hypot(...x)],
+    [3, (x) => Math.cbrt(x.reduce((sum, value) => sum + Math.abs(value) ** 3, 0))],
     [Infinity, (x) => Math.max(...x.map(Math.abs))],
   ];
   for (const [type, norm] of norms)
@@ -280,6 +298,14 @@ describe("clipping", () => {
       clipGradNorm(parameters, 0.5, type);
       all(parameters).forEach((value, i) => expect(value).to.be.closeTo((before[i] * 0.5) / (norm(before) + 1e-6), 1e-12));
     });
+
+  it("by value brings each element in, and leaves parameters without a gradient alone", () => {
+    const parameters = [...withGradients(1), zeros([2], { requiresGrad: true })];
+    const before = all(parameters);
+    expect(Math.max(...before.map(Math.abs))).to.be.above(0.5);
+    clipGradValue(parameters, 0.5);
+    expect(all(parameters)).to.deep.equal(before.map((value) => Math.min(0.5, Math.max(-0.5, value))));
+  });
 
   it("inside the step is clipping before it", () => {
     const [a, b] = [withGradients(1), withGradients(1)];
@@ -293,5 +319,7 @@ describe("clipping", () => {
   it("refuses what cannot be clipped", () => {
     expect(() => gradNorm([zeros([2], { requiresGrad: true })])).to.throw("gradNorm: no parameter has a gradient; call backward first");
     expect(() => clipGradNorm(withGradients(1), 0)).to.throw("clipScale: maxNorm 0 is not above 0");
+    expect(() => gradNorm(withGradients(1), 0)).to.throw("gradNorm: a norm of type 0: want a number above 0");
+    expect(() => clipGradValue(withGradients(1), -1)).to.throw("clipGradValue: bound -1 is not above 0");
   });
 });

@@ -1,6 +1,6 @@
 /** int32 kernels at the ends of their range, against the reference loops and JavaScript's own integers. */
 import { expect } from "chai";
-import type { BinaryOp, DType, NDArray, TypedArray, UnaryOp } from "../../src/backend/backend.ts";
+import type { BinaryOp, Buffer, DType, NDArray, TypedArray, UnaryOp } from "../../src/backend/backend.ts";
 import { CpuBackend } from "../../src/backend/cpu/cpuBackend.ts";
 import { integerBinary, integerUnary } from "../../src/backend/wasm/kernels/integer.ts";
 import { wasm } from "../../src/backend/wasm/index.ts";
@@ -76,5 +76,28 @@ describe("int32 on the wasm backend", () => {
       const got = backend.downloadSync(backend.reduce("sum", out, x, [axis]), out);
       expect(Array.from(got)).to.deep.equal(want.map((terms) => terms.reduce((a, b) => (a + b) | 0)));
     }
+  });
+
+  it("rows and elements by index are those of the reference", () => {
+    const [n, width] = [11, 9];
+    const numbers = Array.from({ length: n * width }, (_, i) => (i * 0x9e3779b1) | 0);
+    const rows = Array.from({ length: 14 }, (_, i) => ((i * 5) % 13) - 1);
+    const along = Array.from({ length: n * 4 }, (_, i) => ((i * 7) % 11) - 1);
+    const answers = [backend, reference].map((b) => {
+      const x = { ...put(b, "int32", numbers), shape: [n, width], strides: [width, 1] };
+      const index = { ...put(b, "int32", rows), shape: [7, 2], strides: [2, 1] };
+      const list = put(b, "int32", rows.slice(0, n));
+      const places = { ...put(b, "int32", along), shape: [n, 4], strides: [4, 1] };
+      const type = (...shape: number[]) => ({ shape, dtype: "int32" }) as const;
+      const read = (buffer: Buffer, ...shape: number[]): number[] => Array.from(b.downloadSync(buffer, type(...shape)));
+      return [
+        read(b.gatherRows(type(7, width), x, index), 7, width),
+        read(b.takeRows(type(n, width), x, list), n, width),
+        read(b.addRows(type(5, width), x, list), 5, width),
+        read(b.takeAlong(type(n, 4), x, places, 1), n, 4),
+        read(b.addAlong(type(n, 6), places, places, 1), n, 6),
+      ];
+    });
+    expect(answers[0]).to.deep.equal(answers[1]);
   });
 });

@@ -1,14 +1,13 @@
 /** Launching elementwise kernels. Undefined: not served, the reference loop runs. */
-import { bytesPerElement } from "../cpu/cpuBackend.ts";
 import { mergeAxes } from "../cpu/strided.ts";
 import { isContiguous, sizeOf, stridesOf } from "../shape.ts";
 import type { ArrayType, BinaryOp, Buffer, NDArray, UnaryOp } from "../backend.ts";
-import { kernelName } from "./kernels/elementwise.ts";
 import { integerBinary, integerUnary } from "./kernels/integer.ts";
+import { isWord, kernelName } from "./kernels/names.ts";
 import { reread, stretched, vectors } from "./views.ts";
 import type { WasmBackend } from "./wasmBackend.ts";
 
-/** Every function has a kernel in float32, and some have one in int32. float64 is for checks, and has none. */
+/** Every function has a kernel in float32, and some have one in int32. */
 function kernelOf(op: string, { dtype }: NDArray, integer: object): string | undefined {
   return dtype === "float32" || (dtype === "int32" && op in integer) ? kernelName(op, dtype) : undefined;
 }
@@ -68,7 +67,7 @@ function binaryPattern(
 export function select(backend: WasmBackend, out: ArrayType, condition: NDArray, x: NDArray, y: NDArray): Buffer | undefined {
   const n = sizeOf(out.shape);
   const { dtype } = condition;
-  if (bytesPerElement[out.dtype] !== 4 || (dtype !== "float32" && dtype !== "int32") || n === 0) return undefined;
+  if (!isWord(out.dtype) || !isWord(dtype) || n === 0) return undefined;
   const operands = [condition, x, y].map((operand) => stretched(operand, out.shape));
   const single = operands.map(({ strides }) => n > 1 && strides.every((step, axis) => step === 0 || out.shape[axis] === 1));
   const listed = operands.map((operand, k) => (k > 0 && single[k] ? reread(operand, [], []) : operand));

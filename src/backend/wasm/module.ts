@@ -1,9 +1,12 @@
 /** The one module that holds every kernel. */
 import { Module } from "./assembler.ts";
 import type { MemoryLimits } from "./assembler.ts";
+import { alongKernels } from "./kernels/along.ts";
+import { argReduceKernels } from "./kernels/argReduce.ts";
 import { arithmeticOf } from "./kernels/arithmetic.ts";
 import { attentionKernels } from "./kernels/attention.ts";
 import { copyKernels } from "./kernels/copy.ts";
+import { cumsumKernels } from "./kernels/cumsum.ts";
 import { elementwiseKernels } from "./kernels/elementwise.ts";
 import { indexKernels } from "./kernels/index.ts";
 import { matmulKernels } from "./kernels/matmul.ts";
@@ -46,9 +49,12 @@ export function kernelModule({ memory, modern, relaxed }: ModuleOptions): Uint8A
   elementwiseKernels(module, arithmetic);
   copyKernels(module);
   indexKernels(module);
+  alongKernels(module);
   orderKernels(module, arithmetic);
   randomKernels(module);
   reduceKernels(module);
+  argReduceKernels(module);
+  cumsumKernels(module);
   const products = matmulKernels(module, arithmetic);
   attentionKernels(module, arithmetic, products);
   rowKernels(module, arithmetic);

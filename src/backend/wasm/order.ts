@@ -1,8 +1,8 @@
 /** Launching order along the last axis, and counting. Undefined: not served. R rows of N numbers. */
 import { sizeOf } from "../shape.ts";
-import type { ArgReduceOp, ArrayType, Buffer, NDArray } from "../backend.ts";
+import type { ArrayType, Buffer, NDArray } from "../backend.ts";
 import { sortScratch } from "./kernels/order.ts";
-import { permuted, vectors } from "./views.ts";
+import { vectors } from "./views.ts";
 import type { WasmBackend } from "./wasmBackend.ts";
 
 /** Up to so many places of a row are found by insertion; for more, sorting the row is the faster way. */
@@ -12,10 +12,7 @@ const lastOf = ({ shape }: ArrayType): number => shape[shape.length - 1];
 
 /** The places of the first out.shape[-1] of each row. */
 export function first(backend: WasmBackend, out: ArrayType, x: NDArray, descending: boolean): Buffer | undefined {
-  return places(backend, out, x, descending, lastOf(out));
-}
-
-function places(backend: WasmBackend, out: ArrayType, x: NDArray, descending: boolean, k: number): Buffer | undefined {
+  const k = lastOf(out);
   if ((x.dtype !== "float32" && x.dtype !== "int32") || sizeOf(out.shape) === 0) return undefined;
   const [rows, n] = [sizeOf(x.shape) / lastOf(x), lastOf(x)];
   return backend.contiguous([x], (from) =>
@@ -52,12 +49,6 @@ export function rank(backend: WasmBackend, out: ArrayType, x: NDArray, descendin
   const ranks = backend.make(out, (to) => inverse(backend, out, to, backend.addressOf(sorted), lastOf(out)));
   backend.free(sorted);
   return ranks;
-}
-
-/** The first in descending, or in ascending order. */
-export function argReduce(backend: WasmBackend, op: ArgReduceOp, out: ArrayType, x: NDArray, axis: number): Buffer | undefined {
-  const axes = x.shape.map((_, i) => i);
-  return places(backend, out, permuted(x, [...axes.toSpliced(axis, 1), axis]), op === "argmax", 1);
 }
 
 export function invert(backend: WasmBackend, out: ArrayType, index: NDArray): Buffer | undefined {

@@ -18,7 +18,7 @@ import * as movement from "./movement.ts";
 import * as order from "./order.ts";
 import { matmul } from "./products.ts";
 import { uniform } from "./random.ts";
-import { reduce } from "./reductions.ts";
+import * as reductions from "./reductions.ts";
 import * as rows from "./rows.ts";
 import type { Threads } from "./threads.ts";
 
@@ -184,11 +184,15 @@ export class WasmBackend extends CpuBackend {
   // Reductions
 
   override reduce(op: ReduceOp, out: ArrayType, x: NDArray, axes: readonly number[]): Buffer {
-    return reduce(this, op, out, x, axes) ?? super.reduce(op, out, x, axes);
+    return reductions.reduce(this, op, out, x, axes) ?? super.reduce(op, out, x, axes);
   }
 
   override argReduce(op: ArgReduceOp, out: ArrayType, x: NDArray, axis: number): Buffer {
-    return order.argReduce(this, op, out, x, axis) ?? super.argReduce(op, out, x, axis);
+    return reductions.argReduce(this, op, out, x, axis) ?? super.argReduce(op, out, x, axis);
+  }
+
+  override cumsum(out: ArrayType, x: NDArray, axis: number, exclusive: boolean, reverse: boolean): Buffer {
+    return reductions.cumsum(this, out, x, axis, exclusive, reverse) ?? super.cumsum(out, x, axis, exclusive, reverse);
   }
 
   // Products
@@ -257,6 +261,14 @@ export class WasmBackend extends CpuBackend {
 
   override addRows(out: ArrayType, g: NDArray, index: NDArray): Buffer {
     return rows.addRows(this, out, g, index) ?? super.addRows(out, g, index);
+  }
+
+  override takeAlong(out: ArrayType, x: NDArray, index: NDArray, axis: number): Buffer {
+    return rows.takeAlong(this, out, x, index, axis) ?? super.takeAlong(out, x, index, axis);
+  }
+
+  override addAlong(out: ArrayType, g: NDArray, index: NDArray, axis: number): Buffer {
+    return rows.addAlong(this, out, g, index, axis) ?? super.addAlong(out, g, index, axis);
   }
 
   // Random numbers

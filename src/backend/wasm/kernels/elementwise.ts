@@ -10,6 +10,7 @@ import type { BinaryOp, UnaryOp } from "../../backend.ts";
 import type { Arithmetic } from "./arithmetic.ts";
 import { integerBinary, integerUnary } from "./integer.ts";
 import { forVectors, store } from "./loops.ts";
+import { kernelName } from "./names.ts";
 import * as math from "./math.ts";
 import type { Binary, Unary } from "./math.ts";
 import * as viaFloat64 from "./viaFloat64.ts";
@@ -163,9 +164,6 @@ function toInt32(f: Body, x: V128): V128 {
   // What is 2^31 stays one below it, and goes on to -2^31.
   return i32x4.sub(i32x4.truncF32x4(rest), f32x4.ge(rest, 2 ** 31));
 }
-
-/** The kernel for `op` in `dtype`. */
-export const kernelName = (op: string, dtype: "float32" | "int32"): string => (dtype === "int32" ? `int32_${op}` : op);
 
 export function elementwiseKernels(m: Module, arithmetic: Arithmetic): void {
   for (const [op, of] of Object.entries(unaryFunctions)) unaryKernel(m, arithmetic, op, of);

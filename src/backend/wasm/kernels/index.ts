@@ -1,12 +1,20 @@
 /** Rows by index. N rows of x, M results of J sources. An index outside 0..N-1 reads as zero and writes nowhere. */
-import { f32x4, i32, v128 } from "../instructions.ts";
+import { f32x4, i32, i32x4, v128 } from "../instructions.ts";
+import type { V128 } from "../instructions.ts";
 import type { Module } from "../assembler.ts";
 import { ZERO, forVectors, store } from "./loops.ts";
+import { kernelName } from "./names.ts";
+import type { Word } from "./names.ts";
 
 export function indexKernels(m: Module): void {
+  rowsByIndex(m, "float32", f32x4.add);
+  rowsByIndex(m, "int32", i32x4.add);
+}
+
+function rowsByIndex(m: Module, dtype: Word, plus: (x: V128, y: V128) => V128): void {
   // out[m] = the sum over j of x[index[m, j]]
   m.export(
-    "gatherRows",
+    kernelName("gatherRows", dtype),
     { out: "i32", x: "i32", index: "i32", n: "i32", sources: "i32", columns: "i32", begin: "i32", end: "i32" },
     (f, p) => {
       const bytes = f.let(i32.shl(p.columns, 2));
@@ -19,7 +27,7 @@ export function indexKernels(m: Module): void {
           f.set(sum, ZERO);
           f.for(0, indexRow, 4, (j) => {
             const row = f.let(i32.load(i32.add(index, j)));
-            f.if(i32.ltU(row, p.n), () => f.set(sum, f32x4.add(sum, v128.load(i32.add(p.x, i32.add(i32.mul(row, bytes), at))))));
+            f.if(i32.ltU(row, p.n), () => f.set(sum, plus(sum, v128.load(i32.add(p.x, i32.add(i32.mul(row, bytes), at))))));
           });
           store(f, i32.add(out, at), sum, tail);
         });
@@ -27,20 +35,24 @@ export function indexKernels(m: Module): void {
     },
   );
   // out[index[i]] += g[i]. Item: one row of the result; each thread reads all indices and takes those of its own rows, in order.
-  m.export("addRows", { out: "i32", g: "i32", index: "i32", count: "i32", columns: "i32", begin: "i32", end: "i32" }, (f, p) => {
-    const bytes = f.let(i32.shl(p.columns, 2));
-    const rows = f.let(i32.sub(p.end, p.begin));
-    const first = f.let(i32.add(p.out, i32.mul(p.begin, bytes)));
-    forVectors(f, f.let(i32.mul(rows, bytes)), (at, tail) => store(f, i32.add(first, at), ZERO, tail));
-    f.for(0, p.count, 1, (i) => {
-      const row = f.let(i32.sub(i32.load(i32.add(p.index, i32.shl(i, 2))), p.begin));
-      f.if(i32.ltU(row, rows), () => {
-        const to = f.let(i32.add(first, i32.mul(row, bytes)));
-        const from = f.let(i32.add(p.g, i32.mul(i, bytes)));
-        forVectors(f, bytes, (at, tail) =>
-          store(f, i32.add(to, at), f32x4.add(v128.load(i32.add(to, at)), v128.load(i32.add(from, at))), tail),
-        );
+  m.export(
+    kernelName("addRows", dtype),
+    { out: "i32", g: "i32", index: "i32", count: "i32", columns: "i32", begin: "i32", end: "i32" },
+    (f, p) => {
+      const bytes = f.let(i32.shl(p.columns, 2));
+      const rows = f.let(i32.sub(p.end, p.begin));
+      const first = f.let(i32.add(p.out, i32.mul(p.begin, bytes)));
+      forVectors(f, f.let(i32.mul(rows, bytes)), (at, tail) => store(f, i32.add(first, at), ZERO, tail));
+      f.for(0, p.count, 1, (i) => {
+        const row = f.let(i32.sub(i32.load(i32.add(p.index, i32.shl(i, 2))), p.begin));
+        f.if(i32.ltU(row, rows), () => {
+          const to = f.let(i32.add(first, i32.mul(row, bytes)));
+          const from = f.let(i32.add(p.g, i32.mul(i, bytes)));
+          forVectors(f, bytes, (at, tail) =>
+            store(f, i32.add(to, at), plus(v128.load(i32.add(to, at)), v128.load(i32.add(from, at))), tail),
+          );
+        });
       });
-    });
-  });
+    },
+  );
 }

@@ -5,8 +5,8 @@
 import { f32, f32x4, f64, i32, i32x4, v128 } from "../instructions.ts";
 import type { V128 } from "../instructions.ts";
 import type { Body, Module } from "../assembler.ts";
-import { kernelName } from "./elementwise.ts";
 import { ZERO, acrossLanes, forVectors, maxOf, storeStrip, sumLanes, within } from "./loops.ts";
+import { kernelName } from "./names.ts";
 
 type Combine = (x: V128, y: V128) => V128;
 

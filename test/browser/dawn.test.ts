@@ -1,12 +1,13 @@
 /** WebGPU in Node, through Dawn: the conformance suite, the training parity, and memory. A software adapter will do. */
+import { expect } from "chai";
 import { cpuBackend, useBackend } from "../../src/index.ts";
 import { gpu } from "../../src/backend/gpu/index.ts";
 import { useSwiftShader } from "../backend/adapter.ts";
 import { conformance } from "../backend/conformance.ts";
 import { gpuOptions } from "../backend/gpuOptions.ts";
 import { expectSameLosses } from "../parity/agreement.ts";
-import { expectBoundedReads } from "../parity/bounded.ts";
-import { parityLosses } from "../parity/training.ts";
+import { expectBoundedReads, expectBoundedTraining } from "../parity/bounded.ts";
+import { parityLosses, smallest } from "../parity/training.ts";
 
 useSwiftShader();
 const found = await gpu({ mode: "webgpu" }).catch((error: Error) => error);
@@ -33,6 +34,43 @@ if (found instanceof Error) {
       expectSameLosses(found.description, await parityLosses(), want);
     });
 
-    it("gives back results outside of scopes", () => expectBoundedReads(found));
+    // Fewer than in test/browser/memory.test.ts: a software rasteriser takes milliseconds for what costs the other mode microseconds.
+    it("100 training steps: as many buffers of the device itself live as after 5", async () => {
+      const device = await watchBuffers();
+      await expectBoundedTraining(found, 100, smallest, () => `${device.live()} buffers of the device`);
+      expect(device.live()).to.be.greaterThan(0);
+    });
+
+    it("gives back results outside of scopes", () => expectBoundedReads(found, 900, 256, 600));
   });
+}
+
+interface DeviceBuffer {
+  destroy(): void;
+}
+interface Device {
+  createBuffer(descriptor: { size: number; usage: number }): DeviceBuffer;
+  destroy(): void;
+}
+
+/** Counts the buffers that WebGPU devices make and destroy from now on, whoever asks for them. */
+async function watchBuffers(): Promise<{ live(): number }> {
+  const scope = globalThis as unknown as { navigator: { gpu: { requestAdapter(): Promise<{ requestDevice(): Promise<Device> }> } } };
+  const device = await (await scope.navigator.gpu.requestAdapter()).requestDevice();
+  const devices = Object.getPrototypeOf(device) as Device;
+  const buffers = Object.getPrototypeOf(device.createBuffer({ size: 16, usage: 0x80 })) as DeviceBuffer;
+  device.destroy();
+  const alive = new Set<DeviceBuffer>();
+  const { createBuffer } = devices;
+  const { destroy } = buffers;
+  devices.createBuffer = function (descriptor) {
+    const made = createBuffer.call(this, descriptor);
+    alive.add(made);
+    return made;
+  };
+  buffers.destroy = function () {
+    alive.delete(this);
+    destroy.call(this);
+  };
+  return { live: () => alive.size };
 }

@@ -1,11 +1,14 @@
+/** Device memory stays bounded: steps in scopes give it back at once, results outside of scopes through the collector. */
 import { expect } from "chai";
-import { tensor, useBackend } from "../../src/index.ts";
+import { scope, tensor, useBackend } from "../../src/index.ts";
 import type { Backend } from "../../src/index.ts";
+import type { GpuBackend } from "../../src/backend/gpu/index.ts";
+import { AdamW } from "../../src/nn/index.ts";
+import { parityModel, trainStep } from "./training.ts";
+import type { Sizes } from "./training.ts";
 
-const [reads, allowed, side] = [900, 600, 256];
-
-/** Results of 256 KB outside of scopes, each read: the collector must feel them, and free most while they are still being made. */
-export async function expectBoundedReads(backend: Backend): Promise<void> {
+/** Results of [side, side] outside of scopes, each read: the collector must feel them, and free most while they are still being made. */
+export async function expectBoundedReads(backend: Backend, reads: number, side: number, allowed: number): Promise<void> {
   await useBackend(backend);
   const x = tensor(new Float32Array(side * side).fill(0.5), { shape: [side, side] });
   let most = 0;
@@ -16,4 +19,33 @@ export async function expectBoundedReads(backend: Backend): Promise<void> {
   }
   expect(most, "most bytes alive").to.be.lessThan(allowed * 4 * side * side);
   expect(x.size).to.equal(side * side);
+}
+
+/**
+ * After the first twentieth of the steps the same buffers, bytes and compiled kernels are alive at every twentieth; `count` tells of more
+ * that must not grow.
+ */
+export async function expectBoundedTraining(
+  backend: GpuBackend,
+  steps: number,
+  sizes?: Sizes,
+  count: () => unknown = () => "",
+): Promise<void> {
+  await useBackend(backend);
+  const model = parityModel(sizes);
+  const optimizer = new AdamW(model, { lr: 1e-3 });
+  const books: string[] = [];
+  for (let step = 1; step <= steps; step++) {
+    const due = step % (steps / 20) === 0;
+    let loss: Promise<number> | undefined;
+    scope(() => {
+      const shown = trainStep(model, optimizer, step, sizes);
+      if (due) loss = shown.item();
+    });
+    if (!due) continue;
+    expect(await loss).to.be.finite;
+    const { liveBuffers, liveBytes } = backend.stats();
+    books.push(`${liveBuffers} buffers, ${liveBytes} bytes, ${backend.shaders().size} kernels ${count()}`);
+  }
+  expect(new Set(books).size, books.join(" | ")).to.equal(1);
 }

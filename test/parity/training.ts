@@ -8,16 +8,28 @@ import { FeedForwardExperts, MoE, SwitchRouter } from "../../src/moe/index.ts";
 import type { Routing } from "../../src/moe/index.ts";
 import { AdamW, DecoderLanguageModel, clipScale, crossEntropy, gradNorm } from "../../src/nn/index.ts";
 
-const [batch, length, width, hidden, experts, vocabulary] = [4, 16, 16, 32, 4, 32];
+export interface Sizes {
+  readonly batch: number;
+  readonly length: number;
+  readonly width: number;
+  readonly heads: number;
+  readonly hidden: number;
+  readonly experts: number;
+  readonly vocabulary: number;
+}
+
+const parity: Sizes = { batch: 4, length: 16, width: 16, heads: 2, hidden: 32, experts: 4, vocabulary: 32 };
+/** What still has every part: for runs of many steps. */
+export const smallest: Sizes = { batch: 2, length: 4, width: 4, heads: 1, hidden: 4, experts: 2, vocabulary: 8 };
 export const steps = 50;
 const seed = 3;
 
-export function parityModel(): DecoderLanguageModel {
+export function parityModel({ vocabulary, width, heads, hidden, length, experts } = parity): DecoderLanguageModel {
   return new DecoderLanguageModel({
     vocabulary,
     width,
     layers: 1,
-    heads: 2,
+    heads,
     hidden,
     context: length,
     random: key(seed).at("init"),
@@ -31,7 +43,7 @@ export function parityModel(): DecoderLanguageModel {
 }
 
 /** Sequences that count upwards in steps of one to three, so that there is something to learn. */
-function sequences(step: number): { inputs: Int32Array; targets: Int32Array } {
+function sequences(step: number, { batch, length, vocabulary }: Sizes): { inputs: Int32Array; targets: Int32Array } {
   const all = Array.from({ length: batch }, (_, b) => {
     const [start, stride] = [(step * 7 + b * 11) % vocabulary, 1 + ((step + b) % 3)];
     return Array.from({ length: length + 1 }, (_, t) => (start + stride * t) % vocabulary);
@@ -40,10 +52,10 @@ function sequences(step: number): { inputs: Int32Array; targets: Int32Array } {
 }
 
 /** Takes one step and answers with its loss, which is still on the device. */
-export function trainStep(model: DecoderLanguageModel, optimizer: AdamW, step: number): Tensor {
+export function trainStep(model: DecoderLanguageModel, optimizer: AdamW, step: number, sizes = parity): Tensor {
   return scope(() => {
-    const { inputs, targets } = sequences(step);
-    const shape = [batch, length];
+    const { inputs, targets } = sequences(step, sizes);
+    const shape = [sizes.batch, sizes.length];
     const out = model.forward(tensor(inputs, { shape }), {}, { training: true, random: key(seed).at("pass", step) });
     const loss = crossEntropy(out.logits, tensor(targets, { shape }));
     const shown = loss.detach();
@@ -58,7 +70,8 @@ export function trainStep(model: DecoderLanguageModel, optimizer: AdamW, step: n
 
 /** How far the best expert's logit is above the second's, for the token of the first step where that is least. */
 export async function firstMargin(): Promise<number> {
-  const { inputs } = sequences(0);
+  const { batch, length, experts } = parity;
+  const { inputs } = sequences(0, parity);
   const ids = tensor(inputs, { shape: [batch, length] });
   const { routings } = parityModel().forward(ids, {}, { training: true, random: key(seed).at("pass", 0) });
   const logits = await (routings as Routing[])[0].books.logits.data();

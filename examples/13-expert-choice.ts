@@ -2,10 +2,10 @@
  * Lesson 13: Expert Choice. Experts choose tokens, each as many as it has seats, so the load is even by construction and no loss is
  * needed; a token may have several experts or none. Zhou et al. 2022, arXiv:2202.09368.
  *
- * Expect: full seats everywhere, some words twice or more, some nowhere. Capped at one expert per word, they spread (fixed rounds come
- * near the cap, not always to it). And the probe of causality: fair coins cannot be foretold, so no honest model gets below 1 bit per
- * coin. Switch stays at 1. Expert Choice and Soft MoE learn to read the coming coins from who was chosen and what was mixed, and
- * fall below: a suspiciously low loss is a leak, not a skill.
+ * Expect: full seats everywhere, some words twice or more, some nowhere; capped at one expert per word they spread. And the probe of
+ * causality: fair coins cannot be foretold, so no honest model gets below 1 bit per coin. Switch stays at 1. Expert Choice and Soft
+ * MoE learn to read the coming coins from who was chosen and what was mixed, and fall below: a suspiciously low loss is a leak, not a
+ * skill.
  */
 import { key, scope, tensor } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
@@ -23,7 +23,7 @@ await begin("Expert Choice");
 const experts = 4;
 const base = { width: WIDTH, experts, average: 1, random: key(2).at("router"), initializer: initializers.normal(0.5) };
 for (const cap of [Infinity, 1]) {
-  const books = await send(new ExpertChoiceRouter({ ...base, cap, assignment: { temperature: 0.05, rounds: 200 } }));
+  const books = await send(new ExpertChoiceRouter({ ...base, cap }));
   const times = words.map((_, t) => choicesOf(books).filter(({ token }) => token === t).length);
   const unserved = words.filter((_, t) => times[t] === 0);
   console.log(
@@ -31,7 +31,7 @@ for (const cap of [Infinity, 1]) {
   );
   printSeats(books);
   const title = cap === Infinity ? "Expert Choice" : `Expert Choice, capped at one`;
-  keepPicture(`13-expert-choice${cap === Infinity ? "" : "-capped"}`, seats(books, { title, description: "Every seat is taken; a word may have several or none" })); // prettier-ignore
+  keepPicture(`13-expert-choice${cap === Infinity ? "" : "-capped"}`, seats(books, { title, description: cap === Infinity ? "Every seat is taken; a word may have several or none" : "A word has one expert at most; a seat may stay empty" })); // prettier-ignore
 }
 
 // What an earlier word gets depends on a later one.

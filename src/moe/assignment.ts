@@ -18,10 +18,10 @@ const NEVER = -1e9;
 /**
  * A [G, E, S] with nearly the largest <scores, A> among those whose rows add up to C, whose columns to at most b, and whose
  * entries are at most 1: Dykstra's projections in turn, each with what it took off last time. Zhou et al. 2022,
- * arXiv:2202.09368, section 3.3. open [G, 1, S]: 1 for tokens.
+ * arXiv:2202.09368, section 3.3. open [G, 1, S]: 1 for tokens. After so many rounds the sums are near, not exact.
  */
 export function cappedAssignment(scores: Tensor, capacity: number, cap: number, open?: Tensor, options: AssignmentOptions = {}): Tensor {
-  const { temperature = 0.01, rounds = 50 } = options;
+  const { temperature = 0.03, rounds = 50 } = options;
   const start = scores.detach().div(temperature);
   let a = open ? where(open, start, NEVER) : start;
   const sets: readonly ((x: Tensor) => Tensor)[] = [

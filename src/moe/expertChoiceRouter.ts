@@ -23,7 +23,11 @@ import { booked } from "./tokenChoice.ts";
 export interface ExpertChoiceOptions extends ProjectionOptions {
   /** c: how many experts a token has on average; C = c S / E, rounded as capacityOf does. Default 2. The request's factor is not read. */
   readonly average?: number;
-  /** The most experts a token may have, kept to as far as fixed rounds of Dykstra's algorithm get (section 3.3). Default: none. */
+  /**
+   * b, a whole number: the most experts a token may have (section 3.3). Default: none. Of fixed rounds of Dykstra's algorithm, and of
+   * fractions taken whole, a token may still come out with more; where the paper leaves that, it keeps the b that rate it highest
+   * and the slots of the others stay empty: a few in a hundred, more where E C > b S leaves no other way.
+   */
   readonly cap?: number;
   /** Of that algorithm. */
   readonly assignment?: AssignmentOptions;
@@ -42,6 +46,7 @@ export class ExpertChoiceRouter extends Router {
     super();
     const { experts, average = 2, cap = Infinity } = options;
     if (!(average > 0)) throw new RangeError(`average ${average}: must be above 0`);
+    if (cap !== Infinity && !Number.isInteger(cap)) throw new RangeError(`cap ${cap}: must be a whole number of experts`);
     if (!(cap >= average)) throw new RangeError(`cap ${cap}: below the average of ${average} experts per token`);
     this.options = options;
     this.experts = experts;
@@ -80,22 +85,32 @@ export class ExpertChoiceRouter extends Router {
     return Math.min(this.options.average ?? 2, this.experts);
   }
 
-  /** For each slot [E G C] the choice t E + e it serves, -1 where only padding was left. probs [G, S, E], mask [G, S] */
+  /** For each slot [E G C] the choice t E + e it serves, -1 where it stays empty. probs [G, S, E], mask [G, S] */
   #choose(probs: Tensor, mask: Tensor | undefined, capacity: number): Tensor {
     const [groups, size, experts] = probs.shape;
     const open = mask?.cast(probs.dtype).unsqueeze(1); // [G, 1, S]
     const scores = probs.transpose(1, 2); // [G, E, S]
     const { cap = Infinity, assignment } = this.options;
-    const worth = cap < experts ? cappedAssignment(scores, capacity, cap, open, assignment) : scores;
-    const token = (open ? where(open, worth, -1) : worth).topK(capacity).indices; // [G, E, C]
-    const real = open ? open.broadcastTo(scores.shape).takeAlong(token, 2) : null;
+    const capped = cap < experts;
+    const worth = capped ? cappedAssignment(scores, capacity, cap, open, assignment) : scores;
+    const wished = open ? where(open, worth, -1) : worth;
+    const token = wished.topK(capacity).indices; // [G, E, C]
+    const allowed = capped ? withinCap(wished, scores, capacity, cap) : undefined;
+    const seated = open ? (allowed?.mul(open) ?? open.broadcastTo(scores.shape)) : allowed; // [G, E, S]
     const int = { dtype: "int32", backend: probs.backend } as const;
     const first = arange(0, groups, 1, int).mul(size).reshape([groups, 1, 1]);
     const choice = token
       .add(first)
       .mul(experts)
       .add(arange(0, experts, 1, int).reshape([1, experts, 1]));
-    const kept = real ? where(real, choice, -1) : choice;
+    const kept = seated ? where(seated.takeAlong(token, 2), choice, -1) : choice;
     return kept.transpose(0, 1).reshape([experts * groups * capacity]);
   }
+}
+
+/** 1 where an expert takes a token that keeps it: of more takers than `cap`, a token keeps those with the largest scores. [G, E, S] */
+function withinCap(worth: Tensor, scores: Tensor, capacity: number, cap: number): Tensor {
+  const taken = worth.rank(-1, { descending: true }).less(capacity);
+  const place = where(taken, scores, -1).rank(1, { descending: true });
+  return taken.mul(place.less(cap)).cast(scores.dtype);
 }

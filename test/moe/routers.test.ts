@@ -319,17 +319,47 @@ describe("expert choice", () => {
     expect(worth).to.be.within(best - temperature * (entropy + 1), best + 1e-2);
   });
 
-  it("P73: capped, no token has more than b experts where scores are well apart", () => {
-    const tokens = tokensOf(12, 9);
-    const counts = (cap?: number): number[] =>
-      booksOf(
-        route(
-          new moe.ExpertChoiceRouter({ ...base(4), average: 1, ...(cap && { cap, assignment: { temperature: 0.005, rounds: 200 } }) }),
-          tokens,
-        ),
-      ).expert.map((row) => row.filter((e) => e >= 0).length);
-    expect(Math.max(...counts())).to.be.greaterThan(1);
-    expect(Math.max(...counts(1))).to.equal(1);
+  it("P73: capped, no token has more than b experts and no expert more than C tokens; padding has none", () =>
+    fc.assert(
+      fc.property(sizes, fc.integer({ min: 1, max: 3 }), fc.nat(3), fc.boolean(), ({ count, experts, seed }, cap, padding, alike) =>
+        scope(() => {
+          const real = maskOf({ batch: 1, length: count, padding: [Math.min(padding, count)] });
+          const mask = tensor(Float64Array.from(real), { shape: [1, count] });
+          const tokens = alike ? tensor(new Float64Array(count * D).fill(0.5), { shape: [1, count, D] }) : tokensOf(count, seed);
+          const router = new moe.ExpertChoiceRouter({ ...base(experts), average: 1, cap, assignment: { rounds: seed % 5 } });
+          const { expert, slot } = booksOf(route(router, tokens, { mask }));
+          expert.forEach((row, t) => expect(row.filter((e) => e >= 0).length).to.be.at.most(real[t] * cap));
+          for (let e = 0; e < experts; e++)
+            expect(expert.filter((row) => row[e] >= 0).length).to.be.at.most(moe.capacityOf(count, experts, 1));
+          expert.forEach((row, t) => row.forEach((e, k) => expect(e >= 0).to.equal(slot[t][k] >= 0)));
+        }),
+      ),
+      { numRuns: 60 },
+    ));
+
+  it("P73: capped, what is served is worth nearly the best there is, and hardly a slot stays empty", () => {
+    const [count, experts, slots, cap] = [7, 3, 2, 1]; // 6 seats for 7 tokens
+    const average = (slots * experts) / count;
+    const shares = Array.from({ length: 20 }, (_, seed) =>
+      scope(() => {
+        const through = (options: { cap?: number }) =>
+          booksOf(route(new moe.ExpertChoiceRouter({ ...base(experts), average, ...options }), tokensOf(count, seed)));
+        const { expert, probs } = through({ cap });
+        const byExpert = Array.from({ length: experts }, (__, e) => probs.map((row) => row[e])).flat();
+        const served = expert.flatMap((row, t) => row.flatMap((e, k) => (e < 0 ? [] : [probs[t][k]])));
+        const bites = through({}).expert.some((row) => row.filter((e) => e >= 0).length > cap);
+        return { worth: sum(served) / bestCapped(byExpert, count, experts, slots, cap), seats: served.length, bites };
+      }),
+    );
+    expect(shares.filter(({ bites }) => bites).length, "cases in which the cap bites").to.be.at.least(8);
+    for (const { worth } of shares) expect(worth).to.be.within(0.8, 1 + 1e-9);
+    expect(sum(shares.map(({ worth }) => worth)) / shares.length).to.be.at.least(0.97);
+    expect(sum(shares.map(({ seats }) => seats)) / (shares.length * slots * experts)).to.be.at.least(0.97);
+  });
+
+  it("a cap below the average, or of half an expert, is refused", () => {
+    expect(() => new moe.ExpertChoiceRouter({ ...base(4), average: 2, cap: 1 })).to.throw(RangeError, "cap 1: below the average of 2");
+    expect(() => new moe.ExpertChoiceRouter({ ...base(4), average: 1, cap: 1.5 })).to.throw(RangeError, "cap 1.5: must be a whole number");
   });
 });
 

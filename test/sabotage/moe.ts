@@ -282,6 +282,20 @@ export const moe: readonly Sabotage[] = [
     test: routers,
   },
   {
+    what: "a token keeps all who took it",
+    file: "src/moe/expertChoiceRouter.ts",
+    from: "taken.mul(place.less(cap))",
+    to: "taken.mul(place.less(cap + 1))",
+    test: routers,
+  },
+  {
+    what: "a token keeps those who rate it lowest",
+    file: "src/moe/expertChoiceRouter.ts",
+    from: ".rank(1, { descending: true })",
+    to: ".neg().rank(1, { descending: true })",
+    test: routers,
+  },
+  {
     what: "Sinkhorn stops after the columns",
     file: "src/moe/assignment.ts",
     from: "const rows = p.sub(p.logSumExp(2, { keepDims: true })).add(share);",

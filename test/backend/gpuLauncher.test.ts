@@ -2,7 +2,7 @@
 import { expect } from "chai";
 import type { ArrayType, NDArray } from "../../src/backend/backend.ts";
 import type { CompiledKernel, Device, Handle, Program } from "../../src/backend/gpu/device.ts";
-import { Launcher, maxElements } from "../../src/backend/gpu/launcher.ts";
+import { Launcher } from "../../src/backend/gpu/launcher.ts";
 import { Queue } from "../../src/backend/gpu/queue.ts";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -14,7 +14,7 @@ class SlowDevice implements Device {
   readonly synchronous: boolean = false;
   readonly hostMath = true;
   readonly lanes = "rows";
-  readonly limits = { arrays: 2, side: 64, kernels: 3, together: 1 };
+  readonly limits = { arrays: 2, elements: 2 ** 22, side: 64, kernels: 3, together: 1 };
   readonly log: string[] = [];
 
   compile({ source }: Program): CompiledKernel {
@@ -119,9 +119,9 @@ describe("gpu launcher", () => {
   it("names the limits: arrays of a kernel, elements of an array", () => {
     const { launcher, one, run } = bench();
     expect(() => run("add", one(1), one(2), one(3))).to.throw("3 arrays, a webgpu kernel takes at most 2");
-    const out: ArrayType = { shape: [maxElements + 1], dtype: "float32" };
+    const out: ArrayType = { shape: [2 ** 22 + 1], dtype: "float32" };
     const launch = () => launcher.launch({ name: "huge", out, inputs: [], program: () => ({ source: "huge", threads: [1] }) });
-    expect(launch).to.throw("huge:  -> [16777217]: 16777217 elements, an array of the gpu backend holds at most 16777216");
+    expect(launch).to.throw("huge:  -> [4194305]: 4194305 elements, an array in mode webgpu holds at most 4194304");
   });
 
   it("refuses buffers of others and buffers that were freed", () => {

@@ -55,7 +55,7 @@ describe("the page in examples/browser", function () {
   it("switches to WebAssembly, and to the GPU", async () => {
     const [first] = await train("wasm", 3);
     // The server's headers isolate the page, so its worker may share memory with threads of its own.
-    const cores = await page.evaluate(() => navigator.hardwareConcurrency);
+    const cores = await page.evaluate<number>("navigator.hardwareConcurrency");
     const status = (await page.textContent("#status")) ?? "";
     const threads = Number(/WebAssembly SIMD.*, (\d+) thread/.exec(status)?.[1]);
     expect(threads, status).to.be.within(Math.min(2, cores), cores);

@@ -2,6 +2,9 @@
 import { BackendError } from "../backend.ts";
 import type { GpuInstance, GpuKernel, GpuMode } from "./library.ts";
 
+/** Whole numbers are float32s: exact up to here, and so are indices. */
+export const maxElements = 2 ** 24;
+
 /** Device memory. Only the device that made it can open it. */
 export type Handle = object;
 
@@ -32,6 +35,8 @@ export function lanesOf({ lanes }: Program): 1 | 4 {
 export interface Limits {
   /** Array arguments of one kernel. */
   readonly arrays: number;
+  /** Elements of one array. */
+  readonly elements: number;
   /** Elements along each side of a two-axis result. */
   readonly side: number;
   /** Compiled kernels alive at once. */

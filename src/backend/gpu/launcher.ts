@@ -9,9 +9,6 @@ import type { CompiledKernel, Device, Handle, Program } from "./device.ts";
 import type { Memory } from "./gpuBuffer.ts";
 import type { Place } from "./source/grid.ts";
 
-/** Whole numbers are float32s: exact up to here, and so are indices. */
-export const maxElements = 2 ** 24;
-
 /** New memory after which freed memory is waited for. */
 const throttleBytes = 64 * 2 ** 20;
 
@@ -140,7 +137,8 @@ export class Launcher {
 
   private newBuffer(type: ArrayType, what: string, host?: Int32Array): GpuBuffer {
     const n = sizeOf(type.shape);
-    if (n > maxElements) throw new BackendError(`${what}: ${n} elements, an array of the gpu backend holds at most ${maxElements}`);
+    const { elements } = this.device.limits;
+    if (n > elements) throw new BackendError(`${what}: ${n} elements, an array in mode ${this.device.mode} holds at most ${elements}`);
     const buffer = new GpuBuffer(n, host);
     this.liveBuffers++;
     this.liveBytes += buffer.bytes;

@@ -1,5 +1,5 @@
 /** gpu.js's WebAssembly mode: synchronous, in Node and in browsers. Memory is the host's: handles are Float32Arrays. */
-import { assertMode, createKernel } from "../device.ts";
+import { assertMode, createKernel, maxElements } from "../device.ts";
 import type { CompiledKernel, Device, Handle, Limits, Program } from "../device.ts";
 import type { GpuInstance, GpuLibrary } from "../library.ts";
 
@@ -9,7 +9,7 @@ export class WebasmMode implements Device {
   readonly synchronous = true;
   readonly hostMath = true;
   readonly lanes = "rows";
-  readonly limits: Limits = { arrays: 7, side: Infinity, kernels: 4000, together: 2 ** 13 };
+  readonly limits: Limits = { arrays: 7, elements: maxElements, side: Infinity, kernels: 4000, together: 2 ** 13 };
   private readonly memories = new SharedMemories();
   private readonly library: GpuLibrary;
   private readonly gpu: GpuInstance;

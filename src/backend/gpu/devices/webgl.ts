@@ -6,9 +6,8 @@
  * kernel for each combination of textures that it meets.
  */
 import { BackendError } from "../../backend.ts";
-import { assertMode, createKernel, lanesOf } from "../device.ts";
+import { assertMode, createKernel, lanesOf, maxElements } from "../device.ts";
 import type { CompiledKernel, Device, Handle, Limits, Program } from "../device.ts";
-import { maxElements } from "../launcher.ts";
 import type { GpuInstance, GpuKernel, GpuLibrary } from "../library.ts";
 
 interface Gl {
@@ -60,7 +59,8 @@ export class WebglMode implements Device {
     this.flat = flat.constructor;
     this.packed = packed.constructor;
     // Kernels are kept for good: their textures call back into them.
-    this.limits = { arrays: 7, side: Number(this.gl.getParameter(this.gl.MAX_TEXTURE_SIZE)), kernels: Infinity, together: maxElements };
+    const side = Number(this.gl.getParameter(this.gl.MAX_TEXTURE_SIZE));
+    this.limits = { arrays: 7, elements: Math.min(side * side, maxElements), side, kernels: Infinity, together: maxElements };
     this.description = `${mode === "webgl2" ? "WebGL2" : "headless-gl"} of gpu.js on ${rendererOf(this.gl)}`;
   }
 

@@ -1,8 +1,7 @@
 /** gpu.js's WebGPU mode: compute shaders over storage buffers, in browsers and in Node (Dawn, through the package `webgpu`). */
 import { BackendError } from "../../backend.ts";
-import { assertMode, createKernel, lanesOf } from "../device.ts";
+import { assertMode, createKernel, lanesOf, maxElements } from "../device.ts";
 import type { CompiledKernel, Device, Handle, Limits, Program } from "../device.ts";
-import { maxElements } from "../launcher.ts";
 import type { GpuInstance, GpuKernel, GpuLibrary } from "../library.ts";
 
 /** What we use of the WebGPU API; its types are not part of TypeScript's library. */
@@ -45,7 +44,7 @@ export class WebgpuMode implements Device {
   readonly hostMath = false;
   readonly lanes = "columns";
   // WebGPU guarantees 8 storage buffers for one kernel; gpu.js asks for no more, and one holds the result.
-  readonly limits: Limits = { arrays: 7, side: 65535, kernels: 4000, together: maxElements };
+  readonly limits: Limits = { arrays: 7, elements: maxElements, side: 65535, kernels: 4000, together: maxElements };
   private readonly library: GpuLibrary;
   private readonly gpu: GpuInstance;
   private readonly probe: Stored;

@@ -7,11 +7,14 @@ import { formatShape, sizeOf } from "../autograd/contract.ts";
 import { tensor } from "../autograd/create.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 
-interface Format {
+interface Readable {
   readonly dtype: DType;
   readonly bytes: number;
-  put(view: DataView, at: number, value: number): void;
   get(view: DataView, at: number): number;
+}
+
+interface Format extends Readable {
+  put(view: DataView, at: number, value: number): void;
 }
 
 /** Element types by their name in the file. */
@@ -20,6 +23,17 @@ const formats: Readonly<Record<string, Format>> = {
   F32: { dtype: "float32", bytes: 4, put: (v, at, x) => v.setFloat32(at, x, true), get: (v, at) => v.getFloat32(at, true) },
   I32: { dtype: "int32", bytes: 4, put: (v, at, x) => v.setInt32(at, x, true), get: (v, at) => v.getInt32(at, true) },
   BF16: { dtype: "bfloat16", bytes: 2, put: putBfloat16, get: getBfloat16 },
+};
+
+/** Those too that others write: what they hold is read into the dtype that can hold it. */
+const readable: Readonly<Record<string, Readable>> = {
+  ...formats,
+  F16: { dtype: "float32", bytes: 2, get: getFloat16 },
+  I64: { dtype: "int32", bytes: 8, get: (v, at) => Number(v.getBigInt64(at, true)) },
+  I16: { dtype: "int32", bytes: 2, get: (v, at) => v.getInt16(at, true) },
+  I8: { dtype: "int32", bytes: 1, get: (v, at) => v.getInt8(at) },
+  U8: { dtype: "int32", bytes: 1, get: (v, at) => v.getUint8(at) },
+  BOOL: { dtype: "int32", bytes: 1, get: (v, at) => v.getUint8(at) },
 };
 
 const nameOf: Record<DType, string> = { float64: "F64", float32: "F32", int32: "I32", bfloat16: "BF16" };
@@ -35,6 +49,14 @@ function putBfloat16(view: DataView, at: number, value: number): void {
 function getBfloat16(view: DataView, at: number): number {
   word.setUint32(0, view.getUint16(at, true) << 16);
   return word.getFloat32(0);
+}
+
+/** IEEE 754 binary16: 1 sign, 5 exponent and 10 fraction bits; every one of them is a float32. */
+function getFloat16(view: DataView, at: number): number {
+  const bits = view.getUint16(at, true);
+  const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, bits & 1023];
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (exponent ? (1024 + fraction) * 2 ** (exponent - 25) : fraction * 2 ** -24);
 }
 
 /** Text beside the tensors: configuration, version, step. */
@@ -85,14 +107,17 @@ function withHeader(header: object, bytes: number): { file: Uint8Array; start: n
 
 interface Entry {
   readonly name: string;
-  readonly format: Format;
+  readonly format: Readable;
   readonly shape: Shape;
   /** In bytes from the start of the numbers. */
   readonly from: number;
   readonly to: number;
 }
 
-/** The tensors and the metadata of a file. A damaged or foreign file is an error that says what is wrong and where. */
+/**
+ * The tensors and the metadata of a file. Half precision becomes float32; integers of any width and truths become int32. A damaged
+ * or foreign file, or an integer beyond 32 bits, is an error that says what is wrong and where.
+ */
 export function readSafetensors(file: Uint8Array, { backend }: { readonly backend?: Backend } = {}): Safetensors {
   const { json, start } = headerOf(file);
   const { __metadata__: metadata = {}, ...rest } = parseHeader(json);
@@ -103,6 +128,8 @@ export function readSafetensors(file: Uint8Array, { backend }: { readonly backen
   const tensors = entries.map(({ name, format, shape, from }): [string, Tensor] => {
     const view = new DataView(file.buffer, file.byteOffset + start + from);
     const values = Float64Array.from({ length: sizeOf(shape) }, (_, i) => format.get(view, i * format.bytes));
+    const wide = format.dtype === "int32" ? values.findIndex((value) => (value | 0) !== value) : -1;
+    if (wide >= 0) fail(`"${name}" holds ${values[wide]} at ${wide}, which 32 bits do not`);
     return [name, tensor(values, { shape, dtype: format.dtype, name, ...(backend ? { backend } : {}) })];
   });
   return { tensors: new Map(tensors), metadata: metadata as Metadata };
@@ -157,9 +184,9 @@ function topLevelNames(json: string): string[] {
 function entryOf(name: string, value: unknown): Entry {
   const { dtype, shape, data_offsets: offsets } = isObject(value) ? value : {};
   const format =
-    typeof dtype === "string" && Object.hasOwn(formats, dtype)
-      ? formats[dtype]
-      : fail(`"${name}" has dtype ${String(dtype)}; known are ${Object.keys(formats).join(", ")}`);
+    typeof dtype === "string" && Object.hasOwn(readable, dtype)
+      ? readable[dtype]
+      : fail(`"${name}" has dtype ${String(dtype)}; known are ${Object.keys(readable).join(", ")}`);
   if (!isCounts(shape)) fail(`"${name}" has no shape of whole numbers`);
   if (!isCounts(offsets) || offsets.length !== 2 || offsets[0] > offsets[1]) fail(`"${name}" has no data_offsets [start, end]`);
   const [from, to] = offsets;

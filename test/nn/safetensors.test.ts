@@ -76,6 +76,41 @@ describe("safetensors", () => {
     expect(got).to.deep.equal([...Float32Array.from(numbers)]);
   });
 
+  /** One tensor of a dtype that only others write. */
+  function foreign(dtype: string, bytes: ArrayBufferView): Uint8Array {
+    const length = bytes.byteLength;
+    const made = file({ x: { dtype, shape: [length / Number(sizes[dtype])], data_offsets: [0, length] } }, length);
+    made.set(new Uint8Array(bytes.buffer), made.length - length);
+    return made;
+  }
+  const sizes: Record<string, number> = { F16: 2, I64: 8, I16: 2, I8: 1, U8: 1, BOOL: 1 };
+
+  // prettier-ignore
+  const others: [string, ArrayBufferView, DType, number[]][] = [
+    ["F16", Uint16Array.of(0x3c00, 0xc000, 0x7bff, 0x0001, 0x03ff, 0x0400, 0x3555, 0x8000, 0x7c00, 0xfc00, 0x7e00), "float32",
+      [1, -2, 65504, 2 ** -24, 1023 * 2 ** -24, 2 ** -14, 0.333251953125, -0, Infinity, -Infinity, NaN]],
+    ["I64", BigInt64Array.of(0n, -1n, 2n ** 31n - 1n, -(2n ** 31n)), "int32", [0, -1, 2 ** 31 - 1, -(2 ** 31)]],
+    ["I16", Int16Array.of(-32768, 7), "int32", [-32768, 7]],
+    ["I8", Int8Array.of(-128, 7), "int32", [-128, 7]],
+    ["U8", Uint8Array.of(255, 0), "int32", [255, 0]],
+    ["BOOL", Uint8Array.of(1, 0), "int32", [1, 0]],
+  ];
+  for (const [name, bytes, dtype, wanted] of others)
+    it(`reads ${name}, which it does not write, as ${dtype}`, () => {
+      const x = readSafetensors(foreign(name, bytes)).tensors.get("x");
+      expect(x?.dtype).to.equal(dtype);
+      expect(Array.from(x?.dataSync() ?? [], (value) => (Object.is(value, -0) ? "-0" : value))).to.deep.equal(
+        wanted.map((value) => (Object.is(value, -0) ? "-0" : value)),
+      );
+    });
+
+  it("refuses an integer beyond 32 bits", () => {
+    expect(() => readSafetensors(foreign("I64", BigInt64Array.of(5n, 2n ** 31n)))).to.throw(
+      RangeError,
+      '"x" holds 2147483648 at 1, which 32 bits do not',
+    );
+  });
+
   const damaged: [string, Uint8Array, string][] = [
     ["a file of 3 bytes", new Uint8Array(3), "3 bytes are too few for a file"],
     ["a header beyond the end", file("{}", 0).subarray(0, 9), "the header should be 2 bytes long, the file holds 1 after its length"],
@@ -86,7 +121,7 @@ describe("safetensors", () => {
     [
       "an unknown dtype",
       file({ x: { dtype: "F8", shape: [], data_offsets: [0, 1] } }, 1),
-      '"x" has dtype F8; known are F64, F32, I32, BF16',
+      '"x" has dtype F8; known are F64, F32, I32, BF16, F16, I64, I16, I8, U8, BOOL',
     ],
     ["a dtype of the prototype", file({ x: { dtype: "toString", shape: [], data_offsets: [0, 1] } }, 1), '"x" has dtype toString'],
     ["no entry", file({ x: null }, 0), '"x" has dtype undefined'],

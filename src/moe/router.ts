@@ -6,10 +6,11 @@ import type { Tensor } from "../autograd/tensor.ts";
 import type { Pass } from "../nn/module.ts";
 import { Module } from "../nn/module.ts";
 import type { CapacityFactor } from "./capacity.ts";
+import { requireCapacityFactor } from "./capacity.ts";
 import type { Routing } from "./routing.ts";
 
 export interface RouteRequest {
-  /** [B, T, D] */
+  /** [B, T, D]. A NaN stays in its own token's output where tokens choose, and turns losses into NaN, which is how one hears of it. */
   readonly tokens: Tensor;
   /** [B, T] int32: what the tokens are, for routers that hash. */
   readonly ids?: Tensor | undefined;
@@ -80,7 +81,8 @@ export function grouped(x: Tensor, [groups, size]: readonly [number, number]): T
 }
 
 /** Errors with numbers, once, at the door. */
-export function checkRequest({ tokens, ids, mask }: RouteRequest, width?: number): void {
+export function checkRequest({ tokens, ids, mask, capacityFactor }: RouteRequest, width?: number): void {
+  requireCapacityFactor(capacityFactor);
   const [batch, length, last] = tokens.shape;
   if (tokens.shape.length !== 3 || (width !== undefined && last !== width))
     throw new RangeError(`route: tokens [${tokens.shape.join(", ")}]: want [B, T, ${width ?? "D"}]`);

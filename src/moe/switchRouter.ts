@@ -8,7 +8,6 @@ import type { Key } from "../autograd/random.ts";
 import { uniformLike } from "../autograd/random.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Pass } from "../nn/module.ts";
-import { requireCapacityFactor } from "./capacity.ts";
 import type { ProjectionOptions } from "./projection.ts";
 import { Projection, requireSizes } from "./projection.ts";
 import { seatNobodyLeftBehind } from "./rerouting.ts";
@@ -56,7 +55,6 @@ export class SwitchRouter extends Router {
 
   route(request: RouteRequest): Routing {
     checkRequest(request, this.options.width);
-    requireCapacityFactor(request.capacityFactor);
     const { tokens, mask, pass } = request;
     const input = explored(this.projection.input(tokens, mask), this.options, pass);
     const logits = this.projection.forward(input); // [B, T, E]

@@ -5,7 +5,7 @@
 import { where } from "../autograd/operations.ts";
 import { uniformLike } from "../autograd/random.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { capacityOf, requireCapacityFactor } from "./capacity.ts";
+import { capacityOf } from "./capacity.ts";
 import { loadBalance, zLoss } from "./losses.ts";
 import type { Group, RouteRequest, Scope } from "./router.ts";
 import { grouped, groupsOf } from "./router.ts";
@@ -42,7 +42,6 @@ export function seat(wishes: Wishes, request: RouteRequest, { group = "batch", p
   const { experts } = wishes;
   const choice = withoutPadding(wishes.expertOfChoice, request.mask);
   const base = booked(wishes, choice);
-  requireCapacityFactor(request.capacityFactor);
   if (request.capacityFactor === "dropless") return sortedRouting(base, experts);
   const groups = groupsOf(request.tokens, group);
   const order = orderOf(priority, grouped(wishes.gate, groups), request);

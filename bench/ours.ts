@@ -93,6 +93,7 @@ async function makeBackend(name: string, threads: number): Promise<Backend> {
 
 async function main(): Promise<void> {
   const [kind, what, rounds, name, threads] = process.argv.slice(2);
+  const before = process.memoryUsage.rss();
   const real = await makeBackend(name, Number(threads));
   const watched = kind === "profile" ? stopwatch(real) : null;
   await useBackend(watched?.backend ?? real);
@@ -109,7 +110,9 @@ async function main(): Promise<void> {
   const { launches: after, peakBytes } = real.stats();
   const times = watched?.times().map((time) => ({ ...time, product: isProduct(time.kernel) }));
   const peer = `Switchyard ${name}`;
-  console.log(JSON.stringify({ peer, description: real.description, threads: Number(threads), ms, launches: (after - launches) / Number(rounds), peakBytes: 1024 * process.resourceUsage().maxRSS, deviceBytes: peakBytes, times })); // prettier-ignore
+  const most = 1024 * process.resourceUsage().maxRSS;
+  const memory = { peakBytes: most, workBytes: most - before };
+  console.log(JSON.stringify({ peer, description: real.description, threads: Number(threads), ms, launches: (after - launches) / Number(rounds), ...memory, tensorBytes: peakBytes, times })); // prettier-ignore
 }
 
 await main();

@@ -18,7 +18,11 @@ interface Result {
   readonly blas?: string;
   readonly ms: number[];
   readonly launches?: number;
+  /** The most memory that the process held, its runtime included; and how far that is above what it held before the model was made. */
   readonly peakBytes: number;
+  readonly workBytes: number;
+  /** The most that tensors alone held at once, where the peer counts them. */
+  readonly tensorBytes?: number;
   readonly times?: { kernel: string; calls: number; ms: number; product: boolean }[];
 }
 
@@ -114,12 +118,18 @@ function print(title: string, rows: readonly Row[]): void {
   if (!first) return console.log("  nothing could be measured");
   for (const row of rows) {
     const ratio = row === first ? "" : `${(row.median / first.median).toFixed(2)} x ours`;
-    const memory = `${(median(row.results.map((result) => result.peakBytes)) / 2 ** 20).toFixed(0)} MB`;
     const about = row.results[0].description ?? row.results[0].blas ?? "";
     console.log(
-      `  ${row.label.padEnd(34)} ${row.median.toFixed(2).padStart(9)} ms  best ${row.best.toFixed(2).padStart(9)}  peak ${memory.padStart(8)}  ${ratio.padEnd(12)} ${about}`,
+      `  ${row.label.padEnd(34)} ${row.median.toFixed(2).padStart(9)} ms  best ${row.best.toFixed(2).padStart(9)}  ${memoryOf(row).padEnd(46)} ${ratio.padEnd(12)} ${about}`,
     );
   }
+}
+
+function memoryOf({ results }: Row): string {
+  const most = (bytes: keyof Result & `${string}Bytes`): string =>
+    `${(median(results.map((result) => result[bytes] ?? 0)) / 2 ** 20).toFixed(0)} MB`;
+  const tensors = results[0].tensorBytes ? `, tensors ${most("tensorBytes")}` : "";
+  return `peak ${most("peakBytes")}, its work ${most("workBytes")}${tensors}`;
 }
 
 function profile(model: string): Row[] {
@@ -141,7 +151,7 @@ function profile(model: string): Row[] {
 
 if (options.peers && !existsSync(here("peers/node_modules"))) spawnSync("npm", ["ci", "--prefix", here("peers")], { stdio: "inherit" });
 console.log(
-  `${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} logical cores, Node ${process.version}; ${rounds} interleaved rounds of ${runs} runs after 2.5 s of warm-up, medians`,
+  `${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} logical cores, Node ${process.version}; ${rounds} interleaved rounds of ${runs} runs after 2.5 s of warm-up, medians; peak: of the process, its work: above what it held before the model`,
 );
 
 const report: Record<string, Row[]> = {};

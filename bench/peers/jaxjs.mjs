@@ -119,6 +119,7 @@ function matmulRunner(size) {
   };
 }
 
+const before = process.memoryUsage.rss();
 const run = kind === "step" ? stepRunner(what) : matmulRunner(Number(what));
 for (const until = performance.now() + 2500; performance.now() < until;) await run();
 const ms = [];
@@ -128,5 +129,6 @@ for (let i = 0; i < Number(rounds); i++) {
   ms.push(performance.now() - start);
 }
 const { version } = JSON.parse(readFileSync(new URL("node_modules/@jax-js/jax/package.json", import.meta.url), "utf8"));
-console.log(JSON.stringify({ peer: `jax-js ${version} (wasm)`, ms, peakBytes: 1024 * process.resourceUsage().maxRSS }));
+const peakBytes = 1024 * process.resourceUsage().maxRSS;
+console.log(JSON.stringify({ peer: `jax-js ${version} (wasm)`, ms, peakBytes, workBytes: peakBytes - before }));
 process.exit(0);

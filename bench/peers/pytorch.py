@@ -8,6 +8,7 @@ Tokens reach their slots by index (no one-hot dispatch), the experts are one bat
 import json
 import math
 import os
+import resource
 import sys
 import time
 
@@ -115,16 +116,20 @@ def matmul_runner(size):
     return lambda: x @ y
 
 
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
 def main():
     kind, what, threads, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     torch.set_num_threads(threads)
+    before = resident()
     run = step_runner(what) if kind == "step" else matmul_runner(int(what))
     times = timed(run, rounds)
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     blas = "mkldnn" if torch.backends.mkldnn.is_available() else "blas"
-    print(json.dumps({"peer": f"PyTorch {torch.__version__}", "threads": threads, "blas": os.path.realpath("/etc/alternatives/libblas.so.3-x86_64-linux-gnu") + ", " + blas, "ms": times, "peakBytes": 1024 * peak}))
+    print(json.dumps({"peer": f"PyTorch {torch.__version__}", "threads": threads, "blas": os.path.realpath("/etc/alternatives/libblas.so.3-x86_64-linux-gnu") + ", " + blas, "ms": times, "peakBytes": peak, "workBytes": peak - before}))
 
 
 main()

@@ -13,6 +13,7 @@ setWasmPaths(join(dirname(createRequire(import.meta.url).resolve("@tensorflow/tf
 if (!(await tf.setBackend(backend))) throw new Error(`TensorFlow.js has no backend "${backend}" here`);
 await tf.ready();
 
+const before = process.memoryUsage.rss();
 const [x, y] = [tf.randomNormal([size, size]), tf.randomNormal([size, size])];
 function run() {
   const z = tf.matMul(x, y);
@@ -26,6 +27,7 @@ for (let i = 0; i < rounds; i++) {
   run();
   ms.push(performance.now() - start);
 }
+const peakBytes = 1024 * process.resourceUsage().maxRSS;
 console.log(
-  JSON.stringify({ peer: `TensorFlow.js ${tf.version_core} (${tf.getBackend()})`, ms, peakBytes: 1024 * process.resourceUsage().maxRSS }),
+  JSON.stringify({ peer: `TensorFlow.js ${tf.version_core} (${tf.getBackend()})`, ms, peakBytes, workBytes: peakBytes - before }),
 );

@@ -25,7 +25,8 @@ export function binary(backend: WasmBackend, op: BinaryOp, out: ArrayType, x: ND
   const left = stretched(x, out.shape);
   const right = stretched(y, out.shape);
   const { sizes, steps } = mergeAxes(out.shape, [{ strides: stridesOf(out.shape), offset: 0 }, left, right]);
-  const inner = alongOf(steps[steps.length - 1]);
+  // One number is a row as good as any: losses and step sizes are many, and small.
+  const inner = sizeOf(out.shape) === 1 ? "vv" : alongOf(steps[steps.length - 1]);
   if (inner && sizes.length <= 3) {
     const operands = [backend.address(x), backend.address(y)] as const;
     return backend.make(out, (to) => binaryPattern(backend, `${kernel}_${inner}`, sizes, steps, to, ...operands));

@@ -5,12 +5,14 @@ import type { Tensor } from "./tensor.ts";
 
 /**
  * `einsum("bqhd,bkhd->bhqk", q, k)`. One letter per axis; a letter that the result lacks is summed over. Without "->" the
- * result has the letters that occur once, in alphabetical order. A letter may not repeat within an operand.
+ * result has the letters that occur once, in alphabetical order. A letter may not repeat within an operand. "..." stands for all
+ * axes without a letter, which broadcast against each other: `einsum("...ij,jk->...ik", x, w)`.
  */
 export function einsum(equation: string, ...operands: Tensor[]): Tensor {
   for (const operand of operands) requireTensor("einsum", operand);
-  const { inputs, output } = parse(equation, operands);
-  return widened("einsum", operands, (...tensors) => {
+  const [spelled, stretched] = equation.includes("...") ? spellOut(equation, operands) : [equation, operands];
+  const { inputs, output } = parse(spelled, stretched);
+  return widened("einsum", stretched, (...tensors) => {
     let [letters, result] = [inputs[0], tensors[0]];
     for (let i = 1; i < tensors.length; i++) {
       const later = inputs.slice(i + 1).join("") + output;
@@ -18,6 +20,32 @@ export function einsum(equation: string, ...operands: Tensor[]): Tensor {
     }
     return arrange(...sumAway(letters, result, output), output);
   });
+}
+
+const alphabet = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"];
+
+/** A letter of its own for each axis that "..." stands for, counted from the last one, and the operands stretched along them. */
+function spellOut(equation: string, operands: readonly Tensor[]): [string, readonly Tensor[]] {
+  const [left, ...right] = equation.replaceAll(" ", "").split("->");
+  const inputs = left.split(",");
+  const counts = inputs.map((letters, i) =>
+    letters.includes("...") ? Math.max(0, (operands[i]?.shape.length ?? 0) - letters.length + 3) : 0,
+  );
+  const unused = alphabet.filter((letter) => !equation.includes(letter));
+  const axes = unused.slice(0, Math.max(...counts)).join("");
+  const spelled = inputs.map((letters, i) => letters.replace("...", axes.slice(axes.length - counts[i])));
+  const output = right.length ? right.join("->").replace("...", axes) : axes + lettersThatOccurOnce(left);
+  const sizes = (letter: string): number[] => spelled.map((letters, i) => operands[i]?.shape[letters.indexOf(letter)] ?? 1);
+  const stretched = operands.map((x, i) =>
+    x.broadcastTo(
+      x.shape.map((n, axis) => (n === 1 && axes.includes(spelled[i]?.[axis]) ? (sizes(spelled[i][axis]).find((m) => m !== 1) ?? 1) : n)),
+    ),
+  );
+  return [`${spelled.join(",")}->${output}`, stretched];
+}
+
+function lettersThatOccurOnce(left: string): string {
+  return alphabet.filter((letter) => left.split(letter).length === 2).join("");
 }
 
 function parse(equation: string, operands: readonly Tensor[]): { inputs: string[]; output: string } {
@@ -39,8 +67,7 @@ function parse(equation: string, operands: readonly Tensor[]): { inputs: string[
       sizes.set(letter, n);
     });
   });
-  const once = [...sizes.keys()].filter((letter) => left.split(letter).length === 2).sort();
-  const output = right ?? once.join("");
+  const output = right ?? lettersThatOccurOnce(left);
   if (new Set(output).size !== output.length) fail(`the result "${output}" repeats a letter`);
   for (const letter of output) if (!sizes.has(letter)) fail(`the result's "${letter}" occurs in no operand`);
   return { inputs, output };

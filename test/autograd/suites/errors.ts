@@ -106,6 +106,12 @@ const bad: Record<string, [() => unknown, RegExp]> = {
   "einsum with too few letters": [() => einsum("i->i", x23()), /einsum: .*"i" names 1 axes of \[2, 3\]/],
   "einsum with a diagonal": [() => einsum("ii->i", zeros([2, 2])), /einsum: .*"ii" repeats a letter/],
   "einsum with a letter from nowhere": [() => einsum("ij->k", x23()), /einsum: .*the result's "k" occurs in no operand/],
+  "einsum with dots that do not stretch": [
+    () => einsum("...i,...i->...", x23(), zeros([3, 3])),
+    /einsum: "Ai,Ai->A" with \[2, 3\], \[3, 3\]: axis "A" is 2 and 3/,
+  ],
+  "einsum with dots twice": [() => einsum("......->", x23()), /einsum: .*axes are single letters/],
+  "einsum with dots and two arrows": [() => einsum("...->i->i", x23()), /einsum: .*more than one arrow/],
   "einsum with two arrows": [() => einsum("ij->ji->ij", x23()), /einsum: .*more than one arrow/],
 
   // Axes

@@ -207,6 +207,17 @@ const products = {
   "matmul is a sum of products": law(product, ([x, y]) => [t(x).matmul(t(y)), t(x).unsqueeze(3).mul(t(y).unsqueeze(1)).sum(2)]),
   "a transposed product": law(product, ([x, y]) => [t(x).matmul(t(y)).transpose(), t(y).transpose().matmul(t(x).transpose())]),
   "einsum sums what the result lacks": law(arrays([2, 3, 2]), (x) => [einsum("abc->b", t(x)), t(x).sum([0, 2])]),
+  "dots stand for the axes without a letter, and stretch": law(
+    fc.tuple(arrays([3, 1, 2, 2]), arrays([4, 2, 3]), arrays([2, 3])),
+    ([x, y, z]) => [
+      einsum("...ij,...jk,ik->...ki", t(x), t(y), t(z)),
+      t(x).matmul(t(y)).mul(t(z)).transpose(), // [3, 4, 3, 2]
+    ],
+  ),
+  "dots that the result lacks are summed over": law(fc.tuple(arrays([2, 3, 2]), arrays([2])), ([x, y]) => [
+    einsum("...i,i->i", t(x), t(y)),
+    t(x).sum([0, 1]).mul(t(y)),
+  ]),
   "three operands": law(fc.tuple(arrays([2, 3]), arrays([3, 2]), arrays([2, 2])), ([x, y, z]) => [
     einsum("ij,jk,kl->il", t(x), t(y), t(z)),
     t(x).matmul(t(y)).matmul(t(z)),

@@ -98,6 +98,7 @@ const decided: Exact = {
   "cumsum, both": [() => f64([1, 2, 3]).cumsum(0, { exclusive: true, reverse: true }), [5, 3, 0]],
   "a cast to int32 truncates": [() => f64([-1.9, 1.9]).cast("int32"), [-1, 1]],
   "einsum without an arrow sorts the letters": [() => einsum("ba", f64([[1, 2], [3, 4]])), [1, 3, 2, 4]], // prettier-ignore
+  "einsum without an arrow puts dots first": [() => einsum("b...a", f64([[[1, 2], [3, 4]], [[5, 6], [7, 8]]])), [1, 5, 2, 6, 3, 7, 4, 8]], // prettier-ignore
   "gradients of stretched operands are sums": [() => slope((x) => x.mul(ones([3, 2], { dtype: "float64" })), [[1, 2]]), [3, 3]],
 
   "arange counts to below its stop": [() => arange(1, 2, 0.25), [1, 1.25, 1.5, 1.75]],

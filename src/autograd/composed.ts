@@ -181,13 +181,24 @@ export function logSumExp(x: Tensor, axes: Axes, { keepDims = false }: ReduceOpt
   const list = axesOf("logSumExp", axes, x);
   return widened("logSumExp", [x], (y) => {
     if (elements(y, list) === 0) return y.sum(list, { keepDims }).add(-Infinity);
-    const top = shift(y, list);
-    const sum = y.sub(top).exp().sum(list, { keepDims: true });
-    const none = sum.equal(0);
-    const out = where(none, -Infinity, where(none, 1, sum).log().add(top));
+    const ofRows = list.length === 1 && list[0] === y.shape.length - 1;
+    const out = ofRows ? applyFused(logSumExpFused, null, y) : logOfSum(y, list);
     return out.reshape(shapeAfter(x, list, keepDims));
   });
 }
+
+function logOfSum(x: Tensor, axes: Axes): Tensor {
+  const top = shift(x, axes);
+  const sum = x.sub(top).exp().sum(axes, { keepDims: true });
+  const none = sum.equal(0);
+  return where(none, -Infinity, where(none, 1, sum).log().add(top));
+}
+
+const logSumExpFused: Fused<"logSumExp"> = {
+  name: "logSumExp",
+  type: (_, x) => ({ shape: x.shape.with(-1, 1), dtype: x.dtype }),
+  compose: (_, x) => logOfSum(x, -1),
+};
 
 const softmaxFused: Fused<"softmax"> = {
   name: "softmax",

@@ -179,6 +179,8 @@ export interface FusedKernels {
   readonly softmax?: FusedKernel<null>;
   /** x [..., D] -> [..., D]; a row of -Infinity gives -Infinity with zero gradient. */
   readonly logSoftmax?: FusedKernel<null>;
+  /** x [..., D] -> [..., 1]: log of the sum of e^x along the last axis; a row of -Infinity gives -Infinity with zero gradient. */
+  readonly logSumExp?: FusedKernel<null>;
   /** logits [R, V], target [R] int32 -> [R]: -log softmax(logits)[target]; 0 where target is `ignoreIndex`. */
   readonly crossEntropy?: FusedKernel<{ ignoreIndex: number }>;
   /** x [..., D], weight [D], bias [D] -> (x - mean) / sqrt(variance + eps) * weight + bias. */
@@ -192,6 +194,8 @@ export interface FusedKernels {
    * -> softmax(q k^T scale + bias) v, [B, H, T, D]. causal: query t sees keys up to t + S - T.
    */
   readonly attention?: FusedKernel<{ scale: number; causal: boolean }>;
+  /** A float32 scalar: the sum of the squares of all elements of all `xs`, which are float32. Clipping asks for it. */
+  readonly sumOfSquares?: (xs: readonly NDArray[]) => Buffer;
   /** One optimiser step over all parameters, in place (the caller owns every buffer alone). */
   readonly adam?: (step: AdamStep) => void;
 }

@@ -1,8 +1,9 @@
 /** Clipping gradients, on the device: nothing is read back. By their common norm: Pascanu et al. 2012, arXiv:1211.5063, algorithm 1. */
-import { noGrad } from "../autograd/context.ts";
+import { context, noGrad } from "../autograd/context.ts";
 import { concat } from "../autograd/operations.ts";
 import { scope } from "../autograd/scope.ts";
-import type { Tensor } from "../autograd/tensor.ts";
+import { Storage } from "../autograd/storage.ts";
+import { Tensor } from "../autograd/tensor.ts";
 
 /** p above 0 of (sum |g|^p)^(1/p): 1 sums magnitudes, 2 is the Euclidean length, Infinity the largest magnitude. */
 export type NormType = number;
@@ -14,6 +15,8 @@ export function gradNorm(parameters: Iterable<Tensor>, type: NormType = 2): Tens
   if (gradients.length === 0) throw new RangeError("gradNorm: no parameter has a gradient; call backward first");
   return noGrad(() =>
     scope(() => {
+      const kernel = type === 2 ? kernelOf(gradients) : undefined;
+      if (kernel) return kernel(gradients).sqrt();
       const parts = gradients.map((g) => partOf(g.atLeast("float32"), type).reshape([1]));
       const all = concat(parts);
       if (type === Infinity) return all.max();
@@ -21,6 +24,15 @@ export function gradNorm(parameters: Iterable<Tensor>, type: NormType = 2): Tens
       return type === 1 ? all.sum() : all.sum().pow(1 / type);
     }),
   );
+}
+
+/** The device's own sum of squares of everything at once, where it has one. */
+function kernelOf([first, ...rest]: readonly Tensor[]): ((xs: readonly Tensor[]) => Tensor) | undefined {
+  const { backend } = first;
+  const { sumOfSquares } = backend.fused;
+  const same = [first, ...rest].every((g) => g.backend === backend && g.dtype === "float32");
+  if (!sumOfSquares || !same || context().debug) return undefined;
+  return (xs) => new Tensor({ shape: [], dtype: "float32" }, new Storage(backend, sumOfSquares(xs)));
 }
 
 function partOf(g: Tensor, type: NormType): Tensor {

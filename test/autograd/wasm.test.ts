@@ -23,4 +23,4 @@ describe("autograd on WebAssembly", () => {
   tape();
 });
 
-fused("WebAssembly", () => wasm({ threads: 1 }), { dtype: "float32", tolerance: 2e-4, runs: 40 });
+fused("WebAssembly", () => wasm({ threads: 1 }), { dtype: "float32", tolerance: 2e-4, runs: 40, missing: ["logSumExp"] });

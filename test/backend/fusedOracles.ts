@@ -34,6 +34,14 @@ export function logSoftmax(x: Plain): Plain {
   return alongLast(x, logWeightsOf);
 }
 
+export function logSumExp(x: Plain): Plain {
+  const last = x.shape.length - 1;
+  return alongAxis(x, last, x.dtype, 1, (row) => {
+    const top = Math.max(...row);
+    return [top === -Infinity ? top : top + Math.log(row.map((v) => Math.exp(v - top)).reduce(add, 0))];
+  });
+}
+
 export function crossEntropy(logits: Plain, target: Plain, ignoreIndex: number): Plain {
   const logs = logSoftmax(logits);
   return build(target.shape, logits.dtype, ([r]) => (target.data[r] === ignoreIndex ? 0 : -at(logs, [r, target.data[r]])));

@@ -3,6 +3,7 @@
  */
 import { sizeOf } from "../shape.ts";
 import { reduceAll, sumTo } from "./reductions.ts";
+import { sumOfSquares } from "./squares.ts";
 import { attention } from "./attention.ts";
 import { elementwise } from "./source/elementwise.ts";
 import * as source from "./source/fused.ts";
@@ -15,11 +16,13 @@ export function fusedKernels(launcher: Launcher): FusedKernels {
   return {
     softmax: ofRow(launcher, "softmax", softmax),
     logSoftmax: ofRow(launcher, "logSoftmax", logSoftmax),
+    logSumExp: logSumExp(launcher),
     crossEntropy: crossEntropy(launcher),
     layerNorm: norm(launcher, "layerNorm", true),
     rmsNorm: norm(launcher, "rmsNorm", false),
     biasActivation: biasActivation(launcher),
     attention: attention(launcher),
+    sumOfSquares: (xs) => sumOfSquares(launcher, xs),
     adam: (step) => adam(launcher, step),
   };
 }
@@ -94,6 +97,22 @@ function ofRow(launcher: Launcher, name: string, { forward, slope, backward }: R
         }),
       );
       return [result];
+    },
+  };
+}
+
+function logSumExp(launcher: Launcher): FusedKernel<null> {
+  return {
+    forward: (_, [x]) => {
+      const result = withFlat(launcher, x, rowsOf(x.shape), (rows) =>
+        statisticsOf(launcher, "logSumExp", [rows], source.logSumExp(rows.shape[1])),
+      );
+      return { out: result.buffer, saved: [] };
+    },
+    backward: (g, y, _saved, [x], [needed]) => {
+      if (!needed) return [null];
+      const type = { shape: x.shape, dtype: x.dtype };
+      return [each(launcher, "logSumExp cotangent", type, { dy: g, x, y }, source.logSumExpSlope)];
     },
   };
 }

@@ -78,6 +78,7 @@ const cases: Record<FusedName, readonly fc.Arbitrary<Case>[]> = {
     masked.map((x) => ({ inputs: [{ ...x, data: x.data.map((v) => (v === -Infinity ? 0 : v)) }], f: (t) => where(tensor(x.data.map((v) => Number(v === -Infinity)), { shape: x.shape, dtype: t.dtype }), -Infinity, t).softmax() })), // prettier-ignore
   ],
   logSoftmax: [rows.map(([x]) => ({ inputs: [x], f: (t) => t.logSoftmax() }))],
+  logSumExp: [fc.oneof(rows.map(([x]) => x), masked).map((x) => ({ inputs: [x], f: (t) => t.logSumExp(-1, { keepDims: true }) }))], // prettier-ignore
   biasActivation: [
     fc.tuple(rows, activations).map(([[x], name]) => ({ inputs: [x], f: (t) => activate(t, name) })),
     fc.tuple(rows, activations).map(([[x, b], name]) => ({ inputs: [x, b], f: (t, bias) => activate(t, name, bias) })),

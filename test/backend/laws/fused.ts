@@ -134,9 +134,14 @@ function attentionCase(dims: { b: number; h: number; t: number; s: number; d: nu
 const attends: Fused<{ scale: number; causal: boolean }>["meaning"] = ([q, k, v, bias], { scale, causal }) =>
   oracles.attention(q, k, v, bias, scale, causal);
 
-const laws: Record<Exclude<keyof FusedKernels, "adam">, Law> = {
+const laws: Record<Exclude<keyof FusedKernels, "adam" | "sumOfSquares">, Law> = {
   softmax: lawOf({ pick: (fused) => fused.softmax, meaning: ([x]) => oracles.softmax(x), cases: [...rowCases, masked] }),
   logSoftmax: lawOf({ pick: (fused) => fused.logSoftmax, meaning: ([x]) => oracles.logSoftmax(x), cases: rowCases }),
+  logSumExp: lawOf({
+    pick: (fused) => fused.logSumExp,
+    meaning: ([x]) => oracles.logSumExp(x),
+    cases: [...rowCases, masked],
+  }),
   crossEntropy: lawOf({
     pick: (fused) => fused.crossEntropy,
     meaning: ([logits, target], { ignoreIndex }) => oracles.crossEntropy(logits, target, ignoreIndex),
@@ -218,6 +223,18 @@ export const fused: Record<string, Law> = {
     const bias = plain([2, 2], "float32", [-Infinity, -Infinity, 0, -Infinity]);
     const served = kernel && (await answers(bench, kernel, ask([q, k, v, bias], { scale: 1, causal: false }, attends), "contiguous"));
     return served ? undefined : "not served";
+  },
+
+  "sumOfSquares: arrays of every size and layout, more than one kernel takes": async (bench) => {
+    const { sumOfSquares } = bench.backend.fused;
+    if (!sumOfSquares) return "not served";
+    const shapes = [[], [1], [300], [2, 3, 4], [0], [40, 33], [1], [5], [7], [513]];
+    for (const count of [0, 1, 2, shapes.length]) {
+      const xs = shapes.slice(0, count).map((shape, i) => random(shape, "float32", 150 + i));
+      const views = xs.map((x, i) => bench.put(x, i % 3 === 2 ? "tangled" : i % 3 === 1 ? "offset" : "contiguous"));
+      const want = xs.flatMap((x) => x.data).reduce((sum, v) => sum + v * v, 0);
+      await bench.expect(`of ${count} arrays`, () => sumOfSquares(views), plain([], "float32", [want]), want, 4);
+    }
   },
 
   "adam: one step over all parameters, in place": async (bench) => {

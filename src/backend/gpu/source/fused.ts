@@ -13,9 +13,12 @@ function exp(x: string): string {
   return `(${isNumber(x)} ? Math.exp(${x}) : ${x})`;
 }
 
+/** The largest float32. */
+const largest = "3.4028234663852886e38";
+
 /** Whether x is -Infinity. Why so: shader languages have no literal for it. */
 export function isMinusInfinity(x: string): string {
-  return `(${x} < -3.4028234663852886e38)`;
+  return `(${x} < -${largest})`;
 }
 
 /** Reads of a row: `x0` is the k-th element of the first array's row, and so on; `first` their place. */
@@ -60,6 +63,23 @@ export function exponentialStatistics(width: number): RowStatistics {
   return total;`,
   };
 }
+
+/** log of the sum of e^x. */
+export function logSumExp(width: number): RowStatistics {
+  return {
+    arrays: 1,
+    columns: 1,
+    statements: (each) => `let top = a[r * ${width}];
+  ${each(`if (x0 > top || !${isNumber("x0")}) { top = x0; }`)}
+  if (${isMinusInfinity("top")} || !${isNumber("top")} || top > ${largest}) { return top; }
+  let total = 0.0;
+  ${each("total = total + Math.exp(x0 - top);")}
+  return top + Math.log(total);`,
+  };
+}
+
+/** Its slope, times dy. */
+export const logSumExpSlope = `return ${isMinusInfinity("y")} ? 0.0 : dy * Math.exp(x - y);`;
 
 /** -log softmax(x)[target] of each row of [R, V], from its statistics. */
 export function crossEntropy(rows: number, width: number, target: Layout, ignoreIndex: number, limits: GridLimits): Program {

@@ -1,5 +1,5 @@
 /** Reductions along one axis. N its length, P partial results of N / P elements each. */
-import { indexOf, gridOf, kernelSource } from "./grid.ts";
+import { arrayNames, indexOf, gridOf, kernelSource } from "./grid.ts";
 import { isNumber } from "./functions.ts";
 import type { ArgReduceOp, NDArray, ReduceOp } from "../../backend.ts";
 import type { Program } from "../device.ts";
@@ -60,4 +60,30 @@ export function cumsumStep(x: NDArray, axis: number, step: number, shift: number
     return `if (${reverse ? `${place} < ${n - back}` : `${place} >= ${back}`}) { s = s + ${value}; }`;
   };
   return { threads, source: kernelSource(1, [], `${prelude}\n  let s = 0.0; ${read(shift)} ${read(step + shift)}\n  return s;`) };
+}
+
+/** A contiguous array of N elements, and among how many threads it is shared. */
+export interface Shared {
+  readonly n: number;
+  readonly offset: number;
+  readonly pieces: number;
+}
+
+/**
+ * A sum from each thread, the first array's threads first; or all in one. Thread p takes every `pieces`-th element from the p-th on, so
+ * that neighbours read neighbours.
+ */
+export function sumsOf(arrays: readonly Shared[], squared: boolean, together: boolean): Program {
+  let threads = 0;
+  const parts = arrays.map(({ n, offset, pieces }, k) => {
+    const [sum, j] = together ? ["s", `j${k}`] : [`s${k}`, `j${k}`];
+    const first = threads;
+    threads += together ? 0 : pieces;
+    const place = `this.thread.x${first > 0 ? ` - ${first}` : ""} + ${j} * ${pieces}`;
+    const read = `const v${k} = ${arrayNames[k]}[${place}${offset > 0 ? ` + ${offset}` : ""}]; ${sum} = ${sum} + v${k}${squared ? ` * v${k}` : ""};`;
+    const loop = `for (let ${j} = 0; ${j} < ${Math.ceil(n / pieces)}; ${j}++) { if (${place} < ${n}) { ${read} } }`;
+    return together ? loop : `if (this.thread.x < ${threads}) { let ${sum} = 0.0; ${loop} return ${sum}; }`;
+  });
+  const body = together ? `let s = 0.0; ${parts.join("\n  ")} return s;` : `${parts.join("\n  ")}\n  return 0.0;`;
+  return { threads: [together ? 1 : threads], source: kernelSource(arrays.length, [], body) };
 }

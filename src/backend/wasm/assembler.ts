@@ -126,7 +126,7 @@ export class Body {
   }
 
   /** The function as the code section wants it: runs of equal locals, code, end; all after its length. */
-  bytes(): number[] {
+  bytes(): Uint8Array {
     const own = this.#locals.slice(this.#parameters);
     const runs: [number, ValueType][] = [];
     for (const type of own) {
@@ -134,12 +134,9 @@ export class Body {
       if (last?.[1] === type) last[0]++;
       else runs.push([1, type]);
     }
-    return sized([
-      ...unsigned(runs.length),
-      ...runs.flatMap(([n, type]) => [...unsigned(n), TYPE_CODE[type]]),
-      ...flatten(this.#code),
-      END,
-    ]);
+    return joined(
+      sized([unsigned(runs.length), ...runs.map(([n, type]) => [...unsigned(n), TYPE_CODE[type]]), flatten(this.#code), [END]]),
+    );
   }
 }
 
@@ -152,9 +149,23 @@ export function callOf<P extends Parameters, R extends ValueType | "void">(func:
   return expr(func.result, ...operands, CALL, ...unsigned(func.index));
 }
 
-const sized = (bytes: readonly number[]): number[] => [...unsigned(bytes.length), ...bytes];
-const text = (value: string): number[] => sized([...new TextEncoder().encode(value)]);
-const vector = (items: readonly (readonly number[])[]): number[] => [...unsigned(items.length), ...items.flat()];
+/** Bytes in pieces: a module is put together once, at the end, because each copy of it costs milliseconds. */
+type Piece = ArrayLike<number>;
+
+const lengthOf = (pieces: readonly Piece[]): number => pieces.reduce((sum, { length }) => sum + length, 0);
+const sized = (pieces: readonly Piece[]): Piece[] => [unsigned(lengthOf(pieces)), ...pieces];
+const text = (value: string): number[] => [...joined(sized([new TextEncoder().encode(value)]))];
+const vector = (items: readonly Piece[]): Piece[] => [unsigned(items.length), ...items];
+
+function joined(pieces: readonly Piece[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(lengthOf(pieces));
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
+}
 
 export interface MemoryLimits {
   /** 64 KiB pages. */
@@ -168,7 +179,7 @@ export class Module {
   readonly #limits: MemoryLimits;
   readonly #types: string[] = [];
   readonly #functions: number[] = [];
-  readonly #code: number[][] = [];
+  readonly #code: Uint8Array[] = [];
   readonly #names: string[] = [];
   readonly #exports: { name: string; kind: number; index: number }[] = [];
   #globals = 0;
@@ -213,26 +224,27 @@ export class Module {
   }
 
   #typeIndex(parameters: readonly ValueType[], result: ValueType | "void"): number {
-    const results = result === "void" ? [] : [[TYPE_CODE[result]]];
-    const type = String.fromCharCode(0x60, ...vector(parameters.map((p) => [TYPE_CODE[p]])), ...vector(results));
+    const results = result === "void" ? [] : [result];
+    const bytes = [0x60, parameters.length, ...parameters.map((p) => TYPE_CODE[p]), results.length, ...results.map((r) => TYPE_CODE[r])];
+    const type = String.fromCharCode(...bytes);
     const known = this.#types.indexOf(type);
     return known >= 0 ? known : this.#types.push(type) - 1;
   }
 
   /** What profiles and stack traces show; engines need it not. */
-  #nameSection(): number[] {
+  #nameSection(): Piece[] {
     const names = vector(this.#names.map((name, index) => [...unsigned(index), ...text(name)]));
-    return [0, ...sized([...text("name"), 1, ...sized(names)])];
+    return [[0], ...sized([text("name"), [1], ...sized(names)])];
   }
 
   bytes(): Uint8Array<ArrayBuffer> {
     const { initial, maximum, shared } = this.#limits;
-    const section = (id: number, items: readonly (readonly number[])[]): number[] => [id, ...sized(vector(items))];
-    return new Uint8Array([
-      ...HEADER,
+    const section = (id: number, items: readonly Piece[]): Piece[] => [[id], ...sized(vector(items))];
+    return joined([
+      HEADER,
       ...section(
         1,
-        this.#types.map((type) => [...type].map((c) => c.charCodeAt(0))),
+        this.#types.map((type) => Array.from(type, (c) => c.charCodeAt(0))),
       ),
       ...section(2, [[...text("env"), ...text("memory"), 0x02, shared ? 3 : 1, ...unsigned(initial), ...unsigned(maximum)]]),
       ...section(3, this.#functions.map(unsigned)),

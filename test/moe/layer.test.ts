@@ -1,7 +1,7 @@
 /** The layer, its experts, its metrics, its trace, and models made of it. P78, P83 to P86, P88 of the field. */
 import { expect } from "chai";
 import fc from "fast-check";
-import { gradients, key, noGrad, scope, tensor } from "../../src/index.ts";
+import { concat, gradients, key, noGrad, scope, tensor } from "../../src/index.ts";
 import type { Tensor } from "../../src/index.ts";
 import * as moe from "../../src/moe/index.ts";
 import { DenseFeedForward, DecoderLanguageModel, Linear, Module, summary } from "../../src/nn/index.ts";
@@ -296,6 +296,21 @@ describe("from dense to sparse and back", () => {
     closeTo(list(sparse.forward(ids, {}, evaluation).logits), list(dense.forward(ids, {}, evaluation).logits));
   });
 
+  it("P41: a model's loss is the sum of its layers', not that of their tokens pooled", () => {
+    const on = (favourite: number) => (shape: readonly number[], _: unknown, options = {}) =>
+      tensor(Float64Array.from({ length: D * E }, (__, i) => Number(i % E === favourite)), { ...options, shape }); // prettier-ignore
+    const sparse = new DecoderLanguageModel({
+      vocabulary: 7, width: D, layers: 2, heads: 2, hidden: F, random: key(1), dtype: "float64",
+      feedForward: (layer) => new moe.MoE({ router: router({ balance: 0.5, initializer: on(layer) }), experts: experts() }),
+    }); // prettier-ignore
+    const { losses, routings } = sparse.forward(ids, {}, passOf(true, 1));
+    const each = (routings as moe.Routing[]).map((routing) => routing.losses["balance"].itemSync());
+    expect(losses["balance"].itemSync()).to.be.closeTo(each[0] + each[1], 1e-12);
+    const all = (name: "expertOfChoice" | "probs") => concat((routings as moe.Routing[]).map(({ books }) => books[name].unsqueeze(0)), 1); // prettier-ignore
+    const pooled = 0.5 * moe.loadBalance({ expertOfChoice: all("expertOfChoice"), probs: all("probs") }).itemSync();
+    expect(Math.abs(losses["balance"].itemSync() - pooled)).to.be.greaterThan(0.1);
+  });
+
   it("a student takes everything from its teacher but the experts and routers", () => {
     const [teacher, student] = [model(true), model(false, "relu", 2)];
     const own = [...student.state()].filter(([name]) => name.includes("feedForward.")).map(([name]) => name);
@@ -315,12 +330,18 @@ describe("from dense to sparse and back", () => {
 });
 
 describe("metrics", () => {
-  const route = async (count: number, factor: moe.CapacityFactor, seed: number, padding = 0) => {
+  const route = async (count: number, factor: moe.CapacityFactor, seed: number, padding = 0, choices = 1) => {
     const mask = tensor(
       Float64Array.from({ length: count }, (_, t) => Number(t < count - padding)),
       { shape: [1, count] },
     );
-    const routing = router().route({ tokens: tokensOf(count, seed), mask, capacityFactor: factor, pass: evaluation });
+    const several = new moe.TopKRouter({ ...base, initializer: wide, choices });
+    const routing = (choices > 1 ? several : router()).route({
+      tokens: tokensOf(count, seed),
+      mask,
+      capacityFactor: factor,
+      pass: evaluation,
+    });
     return { routing, host: await moe.readBooks(routing) };
   };
 
@@ -331,20 +352,22 @@ describe("metrics", () => {
         fc.constantFrom<moe.CapacityFactor>(0.5, 1, 2, "dropless"),
         fc.nat(50),
         fc.nat(3),
-        async (count, factor, seed, padding) => {
-          const { routing, host } = await route(count, factor, seed, Math.min(padding, count));
+        fc.integer({ min: 1, max: E }),
+        async (count, factor, seed, padding, choices) => {
+          const { routing, host } = await route(count, factor, seed, Math.min(padding, count), choices);
           const { expert, slot, gate } = booksOf(routing);
           const m = moe.measure(host);
           const made = expert.flat().filter((e) => e >= 0);
           const kept = slot.flat().filter((s) => s >= 0).length;
           expect(m.load).to.deep.equal([0, 1, 2].map((e) => made.filter((x) => x === e).length));
-          expect(m.tokens)
-            .to.equal(made.length)
-            .and.to.equal(count - Math.min(padding, count));
-          expect(m.dropped).to.be.closeTo(made.length ? 1 - kept / made.length : 0, 1e-12);
+          const tokens = count - Math.min(padding, count);
+          expect([m.tokens, made.length]).to.deep.equal([tokens, tokens * choices]);
+          expect(m.droppedChoices).to.be.closeTo(tokens ? 1 - kept / made.length : 0, 1e-12);
+          const left = expert.filter((row, t) => row[0] >= 0 && slot[t].every((s) => s < 0)).length;
+          expect(m.dropped).to.be.closeTo(tokens ? left / tokens : 0, 1e-12);
           expect(m.maxViolation).to.be.within(0, E - 1 + 1e-12);
           expect(m.loadEntropy).to.be.within(0, 1 + 1e-12);
-          const rows = factor === "dropless" ? kept : E * moe.capacityOf(count, E, factor);
+          const rows = factor === "dropless" ? kept : E * moe.capacityOf(count, E, factor, choices);
           expect(m.utilisation).to.be.closeTo(rows ? kept / rows : 0, 1e-12);
           const gates = gate.flatMap((row, t) => row.filter((_, k) => slot[t][k] >= 0));
           expect(m.confidence).to.be.closeTo(kept ? gates.reduce((a, b) => a + b, 0) / kept : 0, 1e-9);

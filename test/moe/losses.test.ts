@@ -94,15 +94,6 @@ describe("load balance", () => {
       }),
     ));
 
-  it("P41: two layers that collapse onto different experts cost twice 2, not 1", () => {
-    const layer = (e: number): number =>
-      balanceOf(
-        [e, e, e],
-        Array.from({ length: 3 }, () => [Number(e === 0), Number(e === 1)]),
-      );
-    expect(layer(0) + layer(1)).to.be.closeTo(4, 1e-12);
-  });
-
   it("P42: an even load of K choices is 1 for every K", () =>
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 6 }), (experts, k) => {

@@ -1,7 +1,7 @@
 /** What is particular to the Switch router: its gate, its gradient, its exploration, its precision. */
 import { expect } from "chai";
 import fc from "fast-check";
-import { gradients, key, random, scope, tensor } from "../../src/index.ts";
+import { gradients, key, scope, tensor } from "../../src/index.ts";
 import type { Tensor } from "../../src/index.ts";
 import { Projection, SwitchRouter } from "../../src/moe/index.ts";
 import type { SwitchOptions } from "../../src/moe/index.ts";
@@ -57,12 +57,6 @@ describe("Switch router", () => {
     });
   });
 
-  it("P13: logits times a positive number choose alike", () => {
-    const [one, ten] = [1, 10].map((scale) => router({ initializer: (shape, at, options) => { const w = random.normal(shape, at, { ...options, requiresGrad: false }).mul(scale); return tensor(w.dataSync(), { ...options, shape }); } }).route({ tokens: tokensOf(20, 2), capacityFactor: 1, pass: passOf(false, 0) })); // prettier-ignore
-    expect(booksOf(one).expert).to.deep.equal(booksOf(ten).expert);
-    expect(booksOf(one).gate).to.not.deep.equal(booksOf(ten).gate);
-  });
-
   it("P62: jitter multiplies each element by a number within 1 - e and 1 + e, of mean 1", () => {
     const count = 500;
     const ones = tensor(new Float64Array(count * D).fill(1), { shape: [1, count, D] });
@@ -96,7 +90,7 @@ describe("Switch router", () => {
   });
 
   it("P65: a bfloat16 model chooses as one in float32, where a bfloat16 router does not", () => {
-    const count = 300;
+    const count = 1000;
     const fine = tensor(Float32Array.from(normals(count * D, key(2).at("fine"))), { shape: [1, count, D] }).cast("bfloat16");
     const options = { width: D, experts: 4, random: key(3), initializer: wide, jitter: 0 } as const;
     const route = (tokens: Tensor, precision: "float32" | "tokens") =>
@@ -106,7 +100,8 @@ describe("Switch router", () => {
     expect(selective.expert).to.deep.equal(wanted.expert);
     expect(selective.gate, "gates are not rounded either").to.deep.equal(wanted.gate);
     const rounded = route(fine, "tokens");
-    expect(rounded.gate).to.not.deep.equal(wanted.gate);
+    const flips = rounded.expert.filter(([e], t) => e !== wanted.expert[t][0]).length;
+    expect(flips, "choices that bfloat16 logits change").to.be.within(1, count / 20);
     expect(
       rounded.gate.flat().every((g) => new Uint32Array(Float32Array.of(g).buffer)[0] % 65536 === 0),
       "bfloat16 numbers",

@@ -2,6 +2,7 @@
 import { expect } from "chai";
 import { cases, maskOf, world, booksOf, list } from "../cases.ts";
 import { agreesByHand } from "../routers.ts";
+import { capacityByHand } from "../oracle.ts";
 import type { Law } from "./law.ts";
 
 const hard: Law["of"] = (traits) => traits.choosing !== "mixtures";
@@ -55,7 +56,7 @@ export const seating: readonly Law[] = [
     },
   },
   {
-    name: "P16: the used slots of an expert are the first of each group",
+    name: "P16 P17: an expert keeps as many of each group as it has room for, in its first slots, in training too",
     cases: cases(),
     of: (traits) => traits.choosing === "tokens" && traits.capacity,
     meets: { drops: 0.15, padding: 0.3 },
@@ -64,9 +65,18 @@ export const seating: readonly Law[] = [
       note(routing);
       if (routing.kind !== "slots") return;
       const groups = c.group === "sequence" ? c.batch : 1;
-      const each = routing.layout.lead[1] / groups;
-      const used = new Set(booksOf(routing).slot.flat());
-      for (const s of used) if (s >= 0 && s % each > 0) expect(used.has(s - 1), `slot ${s} used, the one before it empty`).to.equal(true);
+      const size = (c.batch * c.length) / groups;
+      const { expert, slot } = booksOf(routing);
+      const capacity = capacityByHand(size, expert[0].length, c.experts, Number(c.factor));
+      expect(routing.layout.lead).to.deep.equal([c.experts, groups * capacity]);
+      for (let e = 0; e < c.experts; e++)
+        for (let g = 0; g < groups; g++) {
+          const wanted = expert.slice(g * size, (g + 1) * size).flat().filter((x) => x === e).length; // prettier-ignore
+          const first = (e * groups + g) * capacity;
+          const used = slot.flat().filter((s) => s >= first && s < first + capacity).sort((a, b) => a - b); // prettier-ignore
+          const free = Array.from({ length: Math.min(wanted, capacity) }, (_, place) => first + place);
+          expect(used, `expert ${e}, group ${g}, ${wanted} wishes`).to.deep.equal(free);
+        }
     },
   },
   {

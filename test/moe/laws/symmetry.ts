@@ -106,6 +106,18 @@ export const symmetry: readonly Law[] = [
     },
   },
   {
+    name: "P13: logits times a positive number choose alike",
+    cases: cases({ ...without, training: false }),
+    of: (traits) => traits.learns && traits.choosing === "tokens" && traits.scores === "softmax",
+    meets: { drops: 0.1, padding: 0.3 },
+    check(row, c, note) {
+      const before = world(row, c).route();
+      note(before);
+      const after = world(row, c, { router: eachColumn(row, c, (values) => values.map((w) => 3 * w)) }).route();
+      expect(booksOf(after).expert).to.deep.equal(booksOf(before).expert);
+    },
+  },
+  {
     name: "P38: losses do not depend on capacity",
     cases: cases(),
     of: (traits) => traits.capacity,

@@ -153,6 +153,25 @@ describe("functions of two numbers at their corners", () => {
   }
 });
 
+describe("running sums", () => {
+  it("have the reference's bits, along rows and along columns", async () => {
+    const shapes = [
+      [3, 1000],
+      [1000, 9],
+    ];
+    const backends = [await wasm({ threads: 1 }), new CpuBackend()];
+    for (const [axis, shape] of shapes.entries()) {
+      const type = { shape, dtype: "float32" } as const;
+      const data = Float32Array.from({ length: shape[0] * shape[1] }, (_, i) => Math.fround(0.1) * ((i % 7) + 1));
+      const [got, want] = backends.map((backend) => {
+        const x = { ...type, buffer: backend.upload(type, data), strides: [shape[1], 1], offset: 0 };
+        return backend.downloadSync(backend.cumsum(type, x, 1 - axis, false, true), type);
+      });
+      expect(Array.from(got)).to.deep.equal(Array.from(want));
+    }
+  });
+});
+
 describe("a deterministic backend", () => {
   // From one engine; the others must have the same bits.
   // prettier-ignore

@@ -87,7 +87,7 @@ describe("fixtures", () => {
   });
 });
 
-/** Operations that no fixture names, computed by NumPy and SciPy: the adapter maps families. Gradients are checked by differences. */
+/** Operations that no fixture names, computed by NumPy, SciPy and PyTorch: the adapter maps families. Gradients are checked by differences. */
 const siblings = JSON.parse(readFileSync(new URL("siblings.json", folder), "utf8")) as Fixture[];
 
 /** The scalar whose gradient `run` answers with. */

@@ -44,11 +44,16 @@ const LN2_LOW = -2.1219444e-4;
 /** (e^r - 1 - r) / r^2 for |r| <= ln(2) / 2 [2.6e-10]. */
 const EXP = [0.5, 0.166666672, 0.0416663438, 0.00833327323, 0.00139420433, 0.000199141243];
 
-/** x = n ln 2 + r, with n whole and |r| <= ln(2) / 2; `low` is added to x where x alone is too coarse. */
-function reduceByLn2(s: Scribe, x: Local<"v128">, low?: V128): { n: Local<"v128">; r: Local<"v128"> } {
-  const n = s.f.let(f32x4.nearest(mul(x, Math.LOG2E)));
+/** 1.5 * 2^23: what is added to it is rounded to a whole number, whose bits are then the lowest of the sum. */
+const ROUNDER = 12582912;
+const ROUNDER_BITS = 0x4b400000;
+
+/** x = n ln 2 + r, with n whole (here int32) and |r| <= ln(2) / 2, or a hair more; `low` is added to x where x alone is too coarse. */
+function reduceByLn2(s: Scribe, x: Local<"v128">, low?: V128): { n: V128; r: Local<"v128"> } {
+  const rounded = s.f.let(s.madd(x, f32x4.const(Math.LOG2E), f32x4.const(ROUNDER)));
+  const n = s.f.let(sub(rounded, ROUNDER));
   const high = s.madd(n, f32x4.const(-LN2_HIGH), x);
-  return { n, r: s.f.let(s.madd(n, f32x4.const(-LN2_LOW), low ? add(high, low) : high)) };
+  return { n: i32x4.sub(rounded, ROUNDER_BITS), r: s.f.let(s.madd(n, f32x4.const(-LN2_LOW), low ? add(high, low) : high)) };
 }
 
 /** 2^k for whole k in -126..127, from its bits. */
@@ -56,7 +61,7 @@ const powerOf2 = (k: V128): V128 => i32x4.shl(i32x4.add(k, 127), 23);
 
 /** p 2^n for n beyond the exponents of float32, in two steps. */
 function scaled({ f }: Scribe, p: V128, n: V128): V128 {
-  const k = f.let(i32x4.truncF32x4(n));
+  const k = f.let(n);
   const half = f.let(i32x4.shr(k, 1));
   return mul(mul(p, powerOf2(half)), powerOf2(i32x4.sub(k, half)));
 }
@@ -77,7 +82,7 @@ export function expOfNegative(s: Scribe, value: V128): V128 {
   const { n, r } = reduceByLn2(s, x);
   const p = add(s.madd(mul(r, r), polynomial(s, r, EXP), r), 1);
   // Not below, rather than above: NaN stays.
-  return v128.andnot(mul(p, powerOf2(i32x4.truncF32x4(n))), f32x4.lt(given, -87.25));
+  return v128.andnot(mul(p, powerOf2(n)), f32x4.lt(given, -87.25));
 }
 
 /** e^x - 1 = 2^n (e^r - 1) + (2^n - 1); with half of 2^n, so that 2^128 does not overflow before its time. */
@@ -85,7 +90,7 @@ export function expm1(s: Scribe, value: V128): V128 {
   const x = s.f.let(f32x4.pmax(clampExponent(value), f32x4.const(-30)));
   const { n, r } = reduceByLn2(s, x);
   const p = s.f.let(s.madd(mul(r, r), polynomial(s, r, EXP), r));
-  const half = s.f.let(powerOf2(i32x4.sub(i32x4.truncF32x4(n), 1)));
+  const half = s.f.let(powerOf2(i32x4.sub(n, 1)));
   const sum = s.f.let(s.madd(half, p, sub(half, 0.5)));
   // Adding a signed zero's own value keeps its sign, and tiny x are their own result.
   return v128.select(f32x4.lt(f32x4.abs(x), 1e-12), x, add(sum, sum));

@@ -16,12 +16,12 @@ const NONE = f32x4.const(-Infinity);
 /** Whether all lanes of the row's maximum are -Infinity: then nothing may be subtracted. */
 const isNone = (top: V128): V128 => f32x4.eq(top, NONE);
 
-/** The largest number of a row in all lanes, or 0 where that is -Infinity; NaN if there is one. */
+/** The largest number of a row in all lanes, or 0 where that is -Infinity; NaN is passed over: its own exponential is NaN anyway. */
 function shiftOf({ f }: Scribe, x: I32, bytes: I32): Local<"v128"> {
   const top = f.local("v128");
   f.set(top, NONE);
-  forVectors(f, bytes, (at, tail) => f.set(top, f32x4.max(top, within(v128.load(i32.add(x, at)), NONE, tail))));
-  const best = acrossLanes(f, top, f32x4.max);
+  forVectors(f, bytes, (at, tail) => f.set(top, f32x4.pmax(top, within(v128.load(i32.add(x, at)), NONE, tail))));
+  const best = acrossLanes(f, top, f32x4.pmax);
   return f.let(v128.andnot(best, isNone(best)));
 }
 

@@ -1,4 +1,5 @@
 /** Matrix products. M rows, K inner, N columns; E experts, D width, F hidden width. */
+import type { ArrayType } from "../backend/backend.ts";
 import { formatShape } from "../backend/shape.ts";
 import type { Primitive } from "./primitive.ts";
 import { requireFloat, requireInt, requireSameDtype } from "./primitive.ts";
@@ -24,11 +25,12 @@ export const matmul: Primitive = {
 export const groupedMatmul: Primitive = {
   name: "groupedMatmul",
   type(x, weight, offsets) {
-    checkGrouped("groupedMatmul", x.shape.length === 2 && weight.shape.length === 3 && x.shape[1] === weight.shape[1], [
-      x,
-      weight,
-      offsets,
-    ]);
+    checkGrouped(
+      "groupedMatmul",
+      "[M, D], [E, D, F]",
+      x.shape.length === 2 && weight.shape.length === 3 && x.shape[1] === weight.shape[1],
+      [x, weight, offsets],
+    );
     if (offsets.shape[0] !== weight.shape[0] + 1)
       throw new RangeError(
         `groupedMatmul: ${weight.shape[0]} experts need ${weight.shape[0] + 1} offsets, given ${formatShape(offsets.shape)}`,
@@ -43,19 +45,23 @@ export const groupedMatmul: Primitive = {
 export const groupedOuter: Primitive = {
   name: "groupedOuter",
   type(x, y, offsets) {
-    checkGrouped("groupedOuter", x.shape.length === 2 && y.shape.length === 2 && x.shape[0] === y.shape[0], [x, y, offsets]);
+    checkGrouped("groupedOuter", "[M, D], [M, F]", x.shape.length === 2 && y.shape.length === 2 && x.shape[0] === y.shape[0], [
+      x,
+      y,
+      offsets,
+    ]);
     return { shape: [offsets.shape[0] - 1, x.shape[1], y.shape[1]], dtype: x.dtype };
   },
   run: (backend, out, x, y, offsets) => backend.groupedOuter(out, x, y, offsets),
   vjp: [(g, _, _x, y, offsets) => grouped(y, g.transpose(), offsets), (g, _, x, _y, offsets) => grouped(x, g, offsets), null],
 };
 
-function checkGrouped(operation: string, fits: boolean, [x, y, offsets]: readonly Parameters<typeof requireFloat>[1][]): void {
+function checkGrouped(operation: string, wanted: string, fits: boolean, [x, y, offsets]: readonly ArrayType[]): void {
   requireFloat(operation, x);
   requireSameDtype(operation, x, y);
   requireInt(operation, "offsets", offsets);
   if (!fits || offsets.shape.length !== 1)
     throw new RangeError(
-      `${operation}: ${formatShape(x.shape)}, ${formatShape(y.shape)} with offsets ${formatShape(offsets.shape)} do not fit`,
+      `${operation}: ${formatShape(x.shape)}, ${formatShape(y.shape)}, offsets ${formatShape(offsets.shape)}: want ${wanted}, [E + 1]`,
     );
 }

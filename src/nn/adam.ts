@@ -23,7 +23,10 @@ const defaults: AdamOptions = { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weight
 
 type AdamSlot = Slot<AdamOptions>;
 
-/** Kingma & Ba 2014, arXiv:1412.6980, algorithm 1. */
+/**
+ * Kingma & Ba 2014, arXiv:1412.6980, algorithm 1. t counts the steps of the optimiser, for a parameter too that had no gradient in
+ * some of them.
+ */
 export class Adam extends Optimizer<AdamOptions> {
   /** Whether weight decay bypasses the moments. */
   readonly decoupled: boolean = false;

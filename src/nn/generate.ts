@@ -106,7 +106,8 @@ function candidatesOf(logits: ArrayLike<number>, { temperature = 1, topK = Infin
   if (order.length === 0 || logits[order[0]] === -Infinity)
     throw new RangeError(`sample: none of ${logits.length} logits is a number above -Infinity`);
   const kept = order.slice(0, temperature === 0 ? 1 : topK);
-  const weights = kept.map((id) => (temperature === 0 ? 1 : Math.exp((logits[id] - logits[kept[0]]) / temperature)));
+  const top = logits[kept[0]]; // may be Infinity: then those that are, alike, and nothing else
+  const weights = kept.map((id) => (logits[id] === top ? 1 : Math.exp((logits[id] - top) / temperature)));
   const enough = topP * weights.reduce((sum, weight) => sum + weight, 0);
   let reached = 0;
   return kept.flatMap((id, i) => {

@@ -50,6 +50,12 @@ describe("sample", () => {
     near(share({ topP: 0.9 }), [0, (1 - three) / 2, three, 0, (1 - three) / 2]);
   });
 
+  it("draws evenly among infinite logits, and nothing beside them", () => {
+    const drawnFrom = (u: number, options = {}): number => sample([5, Infinity, -Infinity, Infinity], options, u);
+    expect([0, 0.4, 0.6, 0.99].map((u) => drawnFrom(u))).to.deep.equal([1, 1, 3, 3]);
+    expect(drawnFrom(0.99, { topK: 1 })).to.equal(1);
+  });
+
   it("never draws what has no probability", () => {
     fc.assert(
       fc.property(

@@ -93,6 +93,10 @@ const bad: Record<string, [() => unknown, RegExp]> = {
     /gatherRows: x \[2, 3\], index \[1, 1\], inverse \[1, 1\]/,
   ],
 
+  "grouped rows of another width": [
+    () => groupedMatmul(x23(), zeros([2, 4, 5]), int([0, 1, 2])),
+    /groupedMatmul: \[2, 3\], \[2, 4, 5\], offsets \[3\]: want \[M, D\], \[E, D, F\], \[E \+ 1\]/,
+  ],
   "offsets that fall": [
     () => groupedMatmul(x23(), zeros([2, 3, 4]), int([0, 2, 1])),
     /groupedMatmul: offset 1 at 2: offsets begin at 0, never fall, and end at 2 rows at most/,

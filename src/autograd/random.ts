@@ -67,8 +67,15 @@ export function key(seed: number | string): Key {
   return new Key(0x243f6a88, 0x85a308d3).at(seed);
 }
 
-function fill(shape: Shape, draw: (i: number) => number, options: CreateOptions): Tensor {
+/** For JavaScript, where a seed or nothing may stand in a key's place. */
+function requireKey(at: unknown): void {
+  if (!(at instanceof Key))
+    throw new TypeError(`random: ${String(at)} is not a key; make one with key(${typeof at === "number" ? at : 0})`);
+}
+
+function fill(shape: Shape, at: Key, draw: (i: number) => number, options: CreateOptions): Tensor {
   checkShape("random", shape);
+  requireKey(at);
   return tensor(
     Float64Array.from({ length: sizeOf(shape) }, (_, i) => draw(i)),
     { dtype: "float32", ...options, shape },
@@ -78,7 +85,7 @@ function fill(shape: Shape, draw: (i: number) => number, options: CreateOptions)
 /** Uniform in [low, high). */
 export function uniform(shape: Shape, at: Key, options: CreateOptions & { readonly low?: number; readonly high?: number } = {}): Tensor {
   const { low = 0, high = 1 } = options;
-  return fill(shape, (i) => low + (high - low) * at.number(i), options);
+  return fill(shape, at, (i) => low + (high - low) * at.number(i), options);
 }
 
 /** One standard normal number per index. Box & Muller 1958. */
@@ -90,7 +97,7 @@ export function gaussian(at: Key, index: number): number {
 /** Normal with `mean` and `std`. */
 export function normal(shape: Shape, at: Key, options: CreateOptions & { readonly mean?: number; readonly std?: number } = {}): Tensor {
   const { mean = 0, std = 1 } = options;
-  return fill(shape, (i) => mean + std * gaussian(at, i), options);
+  return fill(shape, at, (i) => mean + std * gaussian(at, i), options);
 }
 
 /** Normal, with values beyond `bound` standard deviations drawn again. (The result's own deviation is 0.8796 std at 2.) */
@@ -106,11 +113,12 @@ export function truncatedNormal(
       if (Math.abs(z) <= bound) return std * z;
     }
   };
-  return fill(shape, draw, options);
+  return fill(shape, at, draw, options);
 }
 
 /** The four round constants of the 24-bit hash that every device computes alike: m odd in 2049..4095, a in 0..4095. */
 export function roundsOf(at: Key): number[] {
+  requireKey(at);
   return [0, 1, 2, 3].flatMap((round) => [2049 + 2 * (at.bits(2 * round) % 1024), at.bits(2 * round + 1) % 4096]);
 }
 

@@ -1,10 +1,11 @@
 /** Srivastava et al. 2014: zeroes a share of the elements while training and scales the rest, so that the mean stays. */
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Pass } from "./module.ts";
-import { Module } from "./module.ts";
+import { Module, requirePass } from "./module.ts";
 
 /** x in evaluation; while training, x with a share `rate` of its elements at 0 and the others times 1 / (1 - rate). */
 export function dropout(x: Tensor, rate: number, pass: Pass): Tensor {
+  requirePass(pass);
   return pass.training && rate > 0 ? x.dropout(rate, pass.random) : x;
 }
 

@@ -3,7 +3,7 @@ import type { Tensor } from "../autograd/tensor.ts";
 import type { Initializer } from "./initializers.ts";
 import { normal } from "./initializers.ts";
 import type { Cost, Init } from "./module.ts";
-import { Module, beside } from "./module.ts";
+import { Module, beside, requireInit } from "./module.ts";
 
 export interface EmbeddingOptions extends Init {
   /** Default: normal of deviation 1. */
@@ -15,8 +15,10 @@ export class Embedding extends Module {
   /** [V, D] */
   readonly weight: Tensor;
 
-  constructor(symbols: number, width: number, { initializer = normal(1), random, dtype = "float32" }: EmbeddingOptions) {
+  constructor(symbols: number, width: number, options: EmbeddingOptions) {
     super();
+    requireInit("Embedding", options);
+    const { initializer = normal(1), random, dtype = "float32" } = options;
     this.weight = initializer([symbols, width], random.at("weight"), { dtype, requiresGrad: true });
   }
 

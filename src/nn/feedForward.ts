@@ -9,7 +9,7 @@ import { dropout } from "./dropout.ts";
 import type { Initializer } from "./initializers.ts";
 import { Linear } from "./linear.ts";
 import type { Init, Pass } from "./module.ts";
-import { Module, beside } from "./module.ts";
+import { Module, beside, requireInit } from "./module.ts";
 
 /** What the sub-layers of a block may know of the tokens beyond their vectors. */
 export interface TokenInfo {
@@ -57,6 +57,7 @@ export class DenseFeedForward extends Module implements FeedForward<null> {
 
   constructor(width: number, hidden: number, options: FeedForwardOptions) {
     super();
+    requireInit("DenseFeedForward", options);
     const { kind = "relu", dropout: rate = 0, random } = options;
     this.kind = kind;
     this.dropout = rate;

@@ -5,7 +5,7 @@ import type { Tensor } from "../autograd/tensor.ts";
 import type { Initializer } from "./initializers.ts";
 import { scaledTruncatedNormal } from "./initializers.ts";
 import type { Cost, Init } from "./module.ts";
-import { Module, beside } from "./module.ts";
+import { Module, beside, requireInit } from "./module.ts";
 
 export interface LinearOptions extends Init {
   /** Default true. */
@@ -21,12 +21,10 @@ export class Linear extends Module {
   /** [F] */
   readonly bias: Tensor | null;
 
-  constructor(
-    inputs: number,
-    outputs: number,
-    { bias = true, initializer = scaledTruncatedNormal(), random, dtype = "float32" }: LinearOptions,
-  ) {
+  constructor(inputs: number, outputs: number, options: LinearOptions) {
     super();
+    requireInit("Linear", options);
+    const { bias = true, initializer = scaledTruncatedNormal(), random, dtype = "float32" } = options;
     this.weight = initializer([inputs, outputs], random.at("weight"), { dtype, requiresGrad: true });
     this.bias = bias ? zeros([outputs], { dtype, requiresGrad: true }) : null;
   }

@@ -5,7 +5,7 @@ import { noGrad } from "../autograd/context.ts";
 import { contiguous } from "../autograd/movement.ts";
 import { apply } from "../autograd/primitive.ts";
 import { scope } from "../autograd/scope.ts";
-import type { Key } from "../autograd/random.ts";
+import { Key } from "../autograd/random.ts";
 import { Tensor } from "../autograd/tensor.ts";
 
 /** What surrounds one forward pass; the last argument of every `forward` that draws or differs between training and use. */
@@ -18,7 +18,13 @@ export interface Pass {
 
 /** The pass as a part of a module sees it: a random stream of its own. Evaluation draws nothing, so its key stays. */
 export function under(pass: Pass, ...path: readonly (string | number)[]): Pass {
+  requirePass(pass);
   return pass.training ? { training: true, random: pass.random.at(...path) } : pass;
+}
+
+/** For JavaScript, where a layer may be called without its last argument. */
+export function requirePass(pass: Pass | undefined): void {
+  if (!pass) throw new TypeError("forward: there is no pass; end the call with { training: false, random: key(0) }");
 }
 
 /** What every constructor needs to make first weights. */
@@ -27,6 +33,12 @@ export interface Init {
   readonly random: Key;
   /** Of the parameters; float32 unless said otherwise. */
   readonly dtype?: DType;
+}
+
+/** The same for constructors. */
+export function requireInit(layer: string, options: Init | undefined): void {
+  if (!(options?.random instanceof Key))
+    throw new TypeError(`${layer}: there is no key for the first weights; end the call with { random: key(0) }`);
 }
 
 /** What one token costs. */

@@ -7,7 +7,7 @@ import type { AttentionOptions } from "./attention.ts";
 import type { Initializer } from "./initializers.ts";
 import { Linear } from "./linear.ts";
 import type { Cost, Init, Pass } from "./module.ts";
-import { Module, addCosts, beside, under } from "./module.ts";
+import { Module, addCosts, beside, requireInit, under } from "./module.ts";
 import type { Rotary } from "./positions.ts";
 
 export interface MultiHeadAttentionOptions extends Init {
@@ -61,8 +61,9 @@ export class MultiHeadAttention extends Module {
 
   constructor(width: number, options: MultiHeadAttentionOptions) {
     super();
+    requireInit("MultiHeadAttention", options);
     const { heads, dropout: rate = 0, rotary = null, random } = options;
-    if (width % heads) throw new RangeError(`MultiHeadAttention: width ${width} does not divide into ${heads} heads`);
+    if (width % heads !== 0) throw new RangeError(`MultiHeadAttention: width ${width} does not divide into ${heads} heads`);
     this.projection = new Linear(width, 3 * width, { ...options, random: random.at("projection") });
     this.output = new Linear(width, width, { ...options, random: random.at("output") });
     this.heads = heads;

@@ -7,6 +7,7 @@ import {
   Embedding,
   LayerNorm,
   Linear,
+  MultiHeadAttention,
   RMSNorm,
   dropout,
   initializers,
@@ -70,6 +71,26 @@ describe("Embedding", () => {
       "takeRows: index 3 at 0 is outside 0 to 2",
     );
   });
+});
+
+describe("what is called without its last argument", () => {
+  const [nothing, pass] = [undefined as never, undefined as never];
+  const unkeyed = { heads: 2, dropout: 0.5 } as never;
+  // prettier-ignore
+  const bad: Record<string, [() => unknown, string]> = {
+    "a Linear": [() => new Linear(3, 4, nothing), "Linear: there is no key for the first weights; end the call with { random: key(0) }"],
+    "an Embedding": [() => new Embedding(3, 4, nothing), "Embedding: there is no key"],
+    "a DenseFeedForward": [() => new DenseFeedForward(3, 4, nothing), "DenseFeedForward: there is no key"],
+    "a MultiHeadAttention": [() => new MultiHeadAttention(4, unkeyed), "MultiHeadAttention: there is no key"],
+    "dropout": [() => new Dropout(0.5).forward(ones([2]), pass), "forward: there is no pass; end the call with { training: false, random: key(0) }"],
+    "a forward": [() => new DenseFeedForward(2, 2, init).forward(ones([2, 2], { dtype: "float64" }), {}, pass), "forward: there is no pass"],
+    "a random tensor": [() => random.normal([2], nothing), "random: undefined is not a key; make one with key(0)"],
+    "a mask from a seed": [() => ones([2]).dropout(0.5, 7 as never), "random: 7 is not a key; make one with key(7)"],
+  };
+  for (const [what, [attempt, message]] of Object.entries(bad))
+    it(`${what} says what is missing`, () => {
+      expect(attempt).to.throw(TypeError, message);
+    });
 });
 
 describe("normalisation", () => {

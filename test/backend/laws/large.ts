@@ -211,5 +211,21 @@ export const large: Record<string, Law> = {
     bench.compare("addRows", (await bench.read(sums, x)).data, { ...added, dtype: "float32" }, 800, 10);
   },
 
+  "large: inverses and orders of one lane, and of several": async (bench) => {
+    for (const lead of [[], [1], [3]]) {
+      const lanes = range(lead[0] ?? 1).map((lane) => random([700], "float32", 170 + lane).data);
+      const orders = lanes.map((lane) => sorted(lane, false));
+      // A partial injection into 900 places: every fifth entry has none.
+      const entries = orders.map((places) => places.map((place, i) => (i % 5 === 4 ? -1 : place + 150)));
+      const inverses = entries.map((lane) => range(900).map((place) => lane.indexOf(place)));
+      const x = bench.put(plain([...lead, 700], "float32", lanes.flat()));
+      const index = bench.put(plain([...lead, 700], "int32", entries.flat()));
+      await bench.expect(`argsort ${lead}`, (out) => bench.backend.argsort(out, x, false), plain([...lead, 700], "int32", orders.flat()));
+      await bench.expect(`invert ${lead}`, (out) => bench.backend.invert(out, index), plain([...lead, 900], "int32", inverses.flat()));
+      const ranks = orders.flatMap((places) => range(700).map((i) => places.indexOf(i)));
+      await bench.expect(`rank ${lead}`, (out) => bench.backend.rank(out, x, false), plain([...lead, 700], "int32", ranks));
+    }
+  },
+
   "large: fused functions of many rows": fusedRows,
 };

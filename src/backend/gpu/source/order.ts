@@ -105,7 +105,7 @@ export function invertBySearch(shape: Shape, index: NDArray, places: Layout, lim
   const source = (p: string): string => `b[${indexOf(coordinates.with(-1, p), places)}]`;
   const value = `a[${indexOf(coordinates.with(-1, "k"), index)}]`;
   const body = `${prelude}\n  const own = ${own} * 1.0; ${lowerBound(m, "own", source("half"), value)}
-  const k = ${source(`Math.min(low, ${m - 1})`)};
+  const nearest = Math.min(low, ${m - 1}.0); const k = ${source("nearest")};
   return (low < ${m} && ${value} === own) ? k : -1.0;`;
   return { threads, source: kernelSource(2, [], body) };
 }

@@ -23,9 +23,10 @@ async function lists(): Promise<Sabotage[]> {
   return modules.flatMap((module: Readonly<Record<string, readonly Sabotage[]>>) => Object.values(module).flat());
 }
 
-/** A tree of its own, with the installed packages of this one. */
+/** A tree of its own, with the installed packages of this one; gone when the script ends. */
 function copyTree(): string {
   const tree = mkdtempSync(join(tmpdir(), "sabotage-"));
+  process.once("exit", () => rmSync(tree, { recursive: true, force: true }));
   for (const name of ["src", "test", "examples", "scripts", "package.json", "tsconfig.json", ".mocharc.json"])
     cpSync(name, join(tree, name), { recursive: true });
   symlinkSync(resolve("node_modules"), join(tree, "node_modules"));
@@ -39,16 +40,31 @@ interface Verdict {
   readonly output: string;
 }
 
+function endGroup(leader: number | undefined): void {
+  if (leader === undefined) return; // never started
+  try {
+    process.kill(-leader, "SIGKILL");
+  } catch {
+    // all gone already
+  }
+}
+
 function mocha(tree: string, file: string, titles: readonly (string | undefined)[]): Promise<Verdict> {
   const chosen = titles.includes(undefined)
     ? []
     : ["--grep", titles.map((title) => (title ?? "").replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|")];
   const args = [resolve("node_modules/mocha/bin/mocha.js"), file, "--bail", "--reporter", "dot", ...chosen];
   return new Promise((done) => {
-    const child = spawn(process.execPath, args, { cwd: tree, stdio: ["ignore", "pipe", "pipe"], timeout: PATIENCE });
+    // A group of its own: mocha runs the tests in a child, which would outlive it and hold the pipes open.
+    const child = spawn(process.execPath, args, { cwd: tree, stdio: ["ignore", "pipe", "pipe"], detached: true });
+    const end = (): void => endGroup(child.pid);
+    const limit = setTimeout(end, PATIENCE);
+    process.prependOnceListener("exit", end); // before the tree goes
     let output = "";
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => (output += text));
     child.on("close", (code) => {
+      clearTimeout(limit);
+      process.off("exit", end);
       const count = (word: string): number => Number(new RegExp(`(\\d+) ${word}`).exec(output)?.[1] ?? 0);
       done({ failing: code === null ? 1 : count("failing"), passing: count("passing"), output });
     });
@@ -99,16 +115,12 @@ async function main(word = ""): Promise<void> {
   const all = (await lists()).filter((one) => JSON.stringify(one).includes(word));
   const failures: string[] = [];
   const trees = Array.from({ length: LANES }, copyTree);
-  try {
-    failures.push(...(await control(trees, all)));
-    await share(trees, all, async (tree, one) => {
-      const wrong = await tryOne(tree, one);
-      console.log(`${wrong === undefined ? "caught" : "MISSED"}  ${one.what} (${one.file})`);
-      if (wrong !== undefined) failures.push(`${one.what}: ${one.file}: ${one.from} -> ${one.to}, to be caught by ${one.test}: ${wrong}`);
-    });
-  } finally {
-    for (const tree of trees) rmSync(tree, { recursive: true, force: true });
-  }
+  failures.push(...(await control(trees, all)));
+  await share(trees, all, async (tree, one) => {
+    const wrong = await tryOne(tree, one);
+    console.log(`${wrong === undefined ? "caught" : "MISSED"}  ${one.what} (${one.file})`);
+    if (wrong !== undefined) failures.push(`${one.what}: ${one.file}: ${one.from} -> ${one.to}, to be caught by ${one.test}: ${wrong}`);
+  });
   console.log(
     `\n${all.length - failures.length} of ${all.length} breakages caught in ${((performance.now() - started) / 1000).toFixed(0)} s`,
   );
@@ -116,4 +128,6 @@ async function main(word = ""): Promise<void> {
   process.exitCode = failures.length > 0 ? 1 : 0;
 }
 
+// Ctrl+C reaches this process only: the groups end with it.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 await main(process.argv[2]);

@@ -77,7 +77,7 @@ export class ExpertChoiceRouter extends Router {
     const slotOfChoice = choiceOfSlot.invert(probs.size).reshape([probs.size / this.experts, this.experts]); // [B T, E]
     const everyone = arange(0, this.experts, 1, { dtype: "int32", backend: tokens.backend });
     const expertOfChoice = where(slotOfChoice.greaterEqual(0), everyone, -1).reshape(probs.shape);
-    const base = booked({ experts: this.experts, expertOfChoice, gate: probs, logits, probs, losses: {} }, expertOfChoice);
+    const base = booked({ experts: this.experts, expertOfChoice, gate: probs, logits, probs, losses: {} }, expertOfChoice, mask);
     return slotRouting({ ...base, books: { ...base.books, slotOfChoice } }, this.experts, groups[0] * capacity);
   }
 

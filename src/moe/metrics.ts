@@ -4,9 +4,12 @@
  */
 import type { Routing } from "./routing.ts";
 
-/** The books of one or more routings as plain arrays; padding has only -1. */
+/** The books of a routing as plain arrays. */
 export interface HostBooks {
+  /** T, padding among them. */
   readonly tokens: number;
+  /** [T]: 0 for padding; without it, all are tokens. */
+  readonly real?: ArrayLike<number> | undefined;
   readonly experts: number;
   readonly choices: number;
   /** Rows at the experts over all groups: E G C, or as many as were used where none are left empty. */
@@ -20,10 +23,11 @@ export interface HostBooks {
 /** Reads the books of a routing. Start it before the scope of the step closes; await it whenever. */
 export async function readBooks({ kind, books, layout }: Routing): Promise<HostBooks> {
   const [tokens, choices] = books.expertOfChoice.shape;
-  const all = await Promise.all([books.expertOfChoice.data(), books.slotOfChoice.data(), books.gate.data()]);
-  const [expertOfChoice, slotOfChoice] = [Int32Array.from(all[0]), Int32Array.from(all[1])];
+  const all = [books.expertOfChoice.data(), books.slotOfChoice.data(), books.gate.data(), books.real?.data()] as const;
+  const [expert, slot, gate, real] = await Promise.all(all);
+  const [expertOfChoice, slotOfChoice] = [Int32Array.from(expert), Int32Array.from(slot)];
   const rows = kind === "slots" ? layout.lead.reduce((a, b) => a * b, 1) : count(slotOfChoice);
-  return { tokens, experts: layout.experts, choices, rows, expertOfChoice, slotOfChoice, gate: Float64Array.from(all[2]) };
+  return { tokens, experts: layout.experts, choices, rows, real, expertOfChoice, slotOfChoice, gate: Float64Array.from(gate) };
 }
 
 function count(slots: Int32Array): number {
@@ -33,7 +37,7 @@ function count(slots: Int32Array): number {
 export interface RoutingMetrics {
   /** Choices of each expert, before capacity. */
   readonly load: readonly number[];
-  /** Tokens that have a choice: all but padding. */
+  /** All but padding. */
   readonly tokens: number;
   /** Share of tokens that no expert serves. */
   readonly dropped: number;
@@ -57,7 +61,7 @@ export function measure(...all: readonly HostBooks[]): RoutingMetrics {
     sum.rows += books.rows;
     for (let token = 0; token < books.tokens; token++) {
       const seen = visit(books, token, load);
-      sum.tokens += Number(seen.made > 0);
+      sum.tokens += Number(isReal(books, token));
       sum.served += Number(seen.kept > 0);
       sum.choices += seen.made;
       sum.kept += seen.kept;
@@ -89,6 +93,10 @@ function visit(books: HostBooks, token: number, load: number[]): { made: number;
   return seen;
 }
 
+function isReal({ real }: HostBooks, token: number): boolean {
+  return !real || real[token] !== 0;
+}
+
 function ratio(part: number, whole: number): number {
   return whole > 0 ? part / whole : 0;
 }
@@ -99,8 +107,8 @@ export function droppedBy(books: HostBooks, classOfToken: ArrayLike<number>, cla
   const tokens = new Array<number>(classes).fill(0);
   const dropped = new Array<number>(classes).fill(0);
   for (let token = 0; token < books.tokens; token++) {
-    const { made, kept } = visit(books, token, []);
-    if (made === 0) continue;
+    if (!isReal(books, token)) continue;
+    const { kept } = visit(books, token, []);
     tokens[classOfToken[token]]++;
     dropped[classOfToken[token]] += Number(kept === 0);
   }

@@ -29,7 +29,7 @@ export function seatNobodyLeftBehind(
   const line = seatInTurns(grouped(wishes, groups), experts, capacity, order);
   const choice = line.expert.reshape(first.shape);
   const gate = probs.takeAlong(choice.maximum(0), 2);
-  return seated(booked({ experts, expertOfChoice: choice, gate, logits, probs, losses }, choice), line, experts, factor);
+  return seated(booked({ experts, expertOfChoice: choice, gate, logits, probs, losses }, choice, request.mask), line, experts, factor);
 }
 
 /** The experts of each token in the order it would try them, led by `first` (which may have been drawn). [B, T, attempts] */

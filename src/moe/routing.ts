@@ -16,7 +16,9 @@ import type { Tensor } from "../autograd/tensor.ts";
 
 /** What a routing decided. Token t is row t of the [B, T, D] input read in order. */
 export interface Books {
-  /** [T, K] int32: the expert of each choice, dropped or not; -1 where no choice was made (padding). */
+  /** [T]: 1 for tokens, 0 for padding; null: all are tokens. */
+  readonly real: Tensor | null;
+  /** [T, K] int32: the expert of each choice, dropped or not; -1 where no choice was made (by padding, or no expert took the token). */
   readonly expertOfChoice: Tensor;
   /** [T, K] int32: the row the choice was given at the experts; -1: it was dropped, or never made. */
   readonly slotOfChoice: Tensor;

@@ -104,5 +104,12 @@ function bookOf(logits: Tensor, combine: Tensor, open: Tensor | undefined, exper
     .reshape([groups * size, experts]);
   const served = (x: Tensor): Tensor =>
     open ? where(open.cast("int32").reshape([groups * size, 1]), x, -1) : x.broadcastTo([groups * size, experts]).contiguous();
-  return { expertOfChoice: served(everyone), slotOfChoice: served(first), gate, logits: perExpert(logits).logSumExp(2), probs: gate };
+  return {
+    real: open?.reshape([groups * size]) ?? null,
+    expertOfChoice: served(everyone),
+    slotOfChoice: served(first),
+    gate,
+    logits: perExpert(logits).logSumExp(2),
+    probs: gate,
+  };
 }

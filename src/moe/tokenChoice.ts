@@ -41,7 +41,7 @@ export interface Wishes {
 export function seat(wishes: Wishes, request: RouteRequest, { group = "batch", priority = "position" }: SeatingOptions): Routing {
   const { experts } = wishes;
   const choice = withoutPadding(wishes.expertOfChoice, request.mask);
-  const base = booked(wishes, choice);
+  const base = booked(wishes, choice, request.mask);
   if (request.capacityFactor === "dropless") return sortedRouting(base, experts);
   const groups = groupsOf(request.tokens, group);
   const order = orderOf(priority, grouped(wishes.gate, groups), request);
@@ -57,9 +57,10 @@ export function seated(base: Unseated, line: Queue, experts: number, factor: num
 }
 
 /** The books of wishes as rows of tokens. */
-export function booked({ gate, logits, probs, losses }: Wishes, choice: Tensor): Unseated {
+export function booked({ gate, logits, probs, losses }: Wishes, choice: Tensor, mask: Tensor | undefined): Unseated {
   const rows = (x: Tensor): Tensor => x.reshape([x.shape[0] * x.shape[1], x.shape[2]]);
-  return { books: { expertOfChoice: rows(choice), gate: rows(gate), logits: rows(logits), probs: rows(probs) }, losses };
+  const real = mask?.reshape([mask.size]) ?? null;
+  return { books: { real, expertOfChoice: rows(choice), gate: rows(gate), logits: rows(logits), probs: rows(probs) }, losses };
 }
 
 /** Padding chooses nothing. choice [B, T, K], mask [B, T] */

@@ -408,6 +408,18 @@ describe("metrics", () => {
     expect([moe.entropy([1, 1, 2]), moe.entropy([0, 0])]).to.deep.equal([1.5, 0]);
   });
 
+  it("P88: a token that no expert took is dropped, by all and by class; padding is not", async () => {
+    const mask = tensor(Float64Array.of(1, 1, 1, 1, 1, 1, 1, 0, 0), { shape: [1, 9] });
+    const choosing = new moe.ExpertChoiceRouter({ ...base, initializer: wide, average: 0.5 });
+    const host = await moe.readBooks(choosing.route({ tokens: tokensOf(9, 5), mask, capacityFactor: 1, pass: evaluation }));
+    const taken = Array.from({ length: 9 }, (_, t) => host.slotOfChoice.slice(t * E, (t + 1) * E).some((s) => s >= 0));
+    const left = taken.slice(0, 7).filter((served) => !served).length;
+    expect(left).to.be.within(1, 6);
+    const { tokens, dropped, droppedChoices } = moe.measure(host);
+    expect([tokens, dropped, droppedChoices]).to.deep.equal([7, left / 7, 0]);
+    expect(moe.droppedBy(host, new Array<number>(9).fill(0), 1)).to.deep.equal({ tokens: [7], dropped: [left] });
+  });
+
   it("drops by position and by class add up to all drops", async () => {
     const { host } = await route(9, 0.5, 3, 1);
     const position = Array.from({ length: 9 }, (_, t) => t);

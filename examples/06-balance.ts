@@ -6,10 +6,8 @@
  * changes is specialisation: the evener the load, the less an expert's number tells of the language; per sequence, experts may hardly
  * specialise at all, because each language alone has to use them all.
  */
-import { key } from "switchyard-moe";
-import { loadEntropy, maxViolation } from "switchyard-moe/moe";
-import { expertShares, specialisation } from "./train/information.ts";
-import { begin, keepPicture, recentBits, score, stepsOf, trainLesson } from "./train/lesson.ts";
+import { expertShares } from "./train/information.ts";
+import { begin, keepPicture, outcomeOf, recentBits, stepsOf, trainLesson } from "./train/lesson.ts";
 import { heatMap } from "./train/svg/index.ts";
 import { loadDeclaration } from "./train/text.ts";
 
@@ -25,15 +23,11 @@ const settings = [
 console.log("                    bits   dropped  entropy  MaxVio  I(expert; language), last layer");
 for (const { name, ...change } of settings) {
   const run = await trainLesson(corpus, { steps: stepsOf(150), ...change });
-  const last = run.reports.slice(-20);
-  const load = last[0].load.map((_, e) => last.reduce((sum, report) => sum + report.load[e], 0));
-  const dropped = last.reduce((sum, report) => sum + report.dropped, 0) / last.length;
-  const { observed } = await score(run, corpus);
-  const layer = observed[observed.length - 1];
-  const random = key(1).at("shuffle");
-  const { expertLanguage, shuffled } = specialisation(layer, (i) => random.number(i));
+  const { dropped, entropy, violation, information } = await outcomeOf(run, corpus);
+  if (!information) throw new TypeError("a sparse model");
+  const { known, shuffled, layer } = information;
   console.log(
-    `${name.padEnd(18)}  ${recentBits(run.reports).toFixed(3)}  ${(100 * dropped).toFixed(1).padStart(5)} %  ${loadEntropy(load).toFixed(4)}   ${maxViolation(load).toFixed(2)}    ${expertLanguage.toFixed(3)} (shuffled ${shuffled.expertLanguage.toFixed(3)})`,
+    `${name.padEnd(18)}  ${recentBits(run.reports).toFixed(3)}  ${(100 * dropped).toFixed(1).padStart(5)} %  ${entropy.toFixed(4)}   ${violation.toFixed(2)}    ${known.toFixed(3)} (shuffled ${shuffled.toFixed(3)})`,
   );
   const shares = expertShares(layer).map((row) => row.map((share) => 100 * share));
   const experts = shares[0].map((_, e) => String(e));

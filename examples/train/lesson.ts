@@ -1,9 +1,12 @@
 /** What the numbered lessons share: a short form, a place for pictures, and a model trained in one call. */
 import { join } from "node:path";
 import { key, useBackend } from "switchyard-moe";
+import { loadEntropy, maxViolation } from "switchyard-moe/moe";
 import { writeAtomically } from "./checkpoint.ts";
 import type { Evaluation } from "./evaluation.ts";
 import { evaluateModel } from "./evaluation.ts";
+import type { Observations } from "./information.ts";
+import { specialisation } from "./information.ts";
 import type { ModelConfig } from "./model.ts";
 import { buildModel } from "./model.ts";
 import { trainDefaults } from "./options.ts";
@@ -37,7 +40,12 @@ export function keepPicture(name: string, svg: string): void {
   console.log(`picture: ${path}`);
 }
 
-export type LessonOptions = Partial<ModelConfig> & { readonly steps: number; readonly seed?: number; readonly lr?: number };
+export type LessonOptions = Partial<ModelConfig> & {
+  readonly steps: number;
+  readonly seed?: number;
+  readonly lr?: number;
+  readonly batch?: number;
+};
 
 export interface LessonRun {
   readonly trainer: Trainer;
@@ -47,9 +55,9 @@ export interface LessonRun {
 }
 
 /** Trains the small model of the main job with a few things changed. */
-export async function trainLesson(corpus: Corpus, { steps, seed = 1, lr, ...change }: LessonOptions): Promise<LessonRun> {
+export async function trainLesson(corpus: Corpus, { steps, seed = 1, lr, batch, ...change }: LessonOptions): Promise<LessonRun> {
   const defaults = lessonDefaults();
-  const { model, training } = configOf({ ...defaults, steps, seed, lr: lr ?? defaults.lr });
+  const { model, training } = configOf({ ...defaults, steps, seed, lr: lr ?? defaults.lr, batch: batch ?? defaults.batch });
   const trainer = new Trainer(buildModel({ ...model, ...change }, key(seed).at("init")), corpus, training);
   const reports: StepReport[] = [];
   const seconds: number[] = [];
@@ -64,6 +72,37 @@ export async function trainLesson(corpus: Corpus, { steps, seed = 1, lr, ...chan
 /** A sample of the held-out text scored by the trained model. */
 export function score({ trainer }: LessonRun, corpus: Corpus, windows = 160): Promise<Evaluation> {
   return evaluateModel(trainer.model, sample(corpus, short ? 16 : windows), { batch: 16, languages: corpus.classes.length });
+}
+
+/** What a router did in a run: the load of its last twenty steps, and what its last layer knows of the language. */
+export interface Outcome {
+  /** Held out. */
+  readonly bits: number;
+  readonly dropped: number;
+  readonly entropy: number;
+  readonly violation: number;
+  /** I(expert; language) in bits, and of experts dealt out at random; null: nothing is routed. */
+  readonly information: { readonly known: number; readonly shuffled: number; readonly layer: Observations } | null;
+  /** Of the median step. */
+  readonly milliseconds: number;
+}
+
+export async function outcomeOf(run: LessonRun, corpus: Corpus, windows?: number): Promise<Outcome> {
+  const last = run.reports.slice(-20);
+  const load = last[0].load.map((_, e) => last.reduce((sum, report) => sum + report.load[e], 0));
+  const { bits, observed } = await score(run, corpus, windows);
+  const layer = observed[observed.length - 1]; // none in a dense model
+  const random = key(1).at("shuffle");
+  const found = layer && specialisation(layer, (i) => random.number(i));
+  const gaps = run.seconds.map((second, i) => second - (run.seconds[i - 1] ?? 0)).toSorted((a, b) => a - b);
+  return {
+    bits,
+    dropped: last.reduce((sum, { dropped }) => sum + dropped, 0) / last.length,
+    entropy: loadEntropy(load),
+    violation: maxViolation(load),
+    information: found ? { known: found.expertLanguage, shuffled: found.shuffled.expertLanguage, layer } : null,
+    milliseconds: 1000 * gaps[gaps.length >> 1],
+  };
 }
 
 export function sample(corpus: Corpus, windows: number): Sequence[] {

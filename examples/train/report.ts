@@ -34,6 +34,9 @@ export interface RunReport {
   readonly notes?: readonly string[];
 }
 
+/** Of a page that lays several runs side by side: what it has of no single one. */
+export const noSingleRun = { facts: [], training: [], validation: [], baselines: [], load: [], passages: [], samples: [] } as const;
+
 export interface Fact {
   readonly name: string;
   readonly value: string;

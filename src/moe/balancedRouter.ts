@@ -1,7 +1,10 @@
 /**
  * Balanced assignment: while training, logits are first evened out by Sinkhorn's algorithm, so that choosing the best loads all
  * experts nearly alike; the raw logits make the gates, and in evaluation the choice too. No loss is needed.
- * Clark et al. 2022, arXiv:2202.01169 (S-BASE), after Lewis et al. 2021, arXiv:2103.16716 (BASE, which solves the assignment exactly).
+ * Clark et al. 2022, arXiv:2202.01169 (S-BASE).
+ *
+ * It departs from BASE, Lewis et al. 2021, arXiv:2103.16716, which S-BASE simplifies: there an auction assigns each expert exactly S / E
+ * tokens, as many rounds as it takes. Here rounds are fixed, so the load is nearly even; what goes beyond an expert's slots is dropped.
  *
  * While it trains, a token's expert depends on all tokens of the group: not for causal models.
  * B sequences, T tokens of each, G groups, S tokens of a group, E experts, K choices, D width.

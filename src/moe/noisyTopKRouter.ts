@@ -1,6 +1,6 @@
 /**
  * Noisy top-K gating: softmax over the K largest of noisy logits, the noise itself learnt; two losses keep importance and load even.
- * Shazeer et al. 2017, arXiv:1701.06538, section 2.1, section 4 and appendix A.
+ * Shazeer et al. 2017, arXiv:1701.06538, section 2.1, section 4 and appendix A. In evaluation there is no noise, and the load is a count.
  * B sequences, T tokens of each, E experts, K choices, D width, R scopes of L tokens.
  */
 import { where } from "../autograd/operations.ts";

@@ -288,6 +288,30 @@ export const engine: readonly Sabotage[] = [
   },
   { what: "NaN wins a max", file: "src/backend/cpu/reduce.ts", from: "if (x[i] > total[t] || total[t] !== total[t]) total[t] = x[i];", to: "if (!(x[i] <= total[t])) total[t] = x[i];", test: autograd, title: "NaN never wins" }, // prettier-ignore
   {
+    what: "einsum's dots do not stretch",
+    file: at("einsum"),
+    from: "n === 1 && axes.includes",
+    to: "n === 0 && axes.includes",
+    test: autograd,
+    title: "dots stand for",
+  },
+  {
+    what: "einsum's dots are counted from the first axis",
+    file: at("einsum"),
+    from: "axes.slice(axes.length - counts[i])",
+    to: "axes.slice(0, counts[i])",
+    test: autograd,
+    title: "dots stand for",
+  },
+  {
+    what: "offsets may fall",
+    file: at("operations"),
+    from: "offset < (e ? host[e - 1] : 0) ||",
+    to: "",
+    test: autograd,
+    title: "offsets that fall",
+  },
+  {
     what: "shapes that do not fit broadcast",
     file: "src/backend/shape.ts",
     from: "if (m !== n && m !== 1 && n !== 1) return undefined;",

@@ -47,8 +47,11 @@ export function gelu(x: Tensor, approximate: "none" | "tanh"): Tensor {
   return activate(x, approximate === "none" ? "gelu" : "geluTanh");
 }
 
+const activations: readonly Activation[] = ["relu", "gelu", "geluTanh", "silu"];
+
 /** activation(x + bias): x [..., D], bias [D] or anything that broadcasts to x. */
 export function activate(x: Tensor, activation: Activation, bias?: Tensor): Tensor {
+  if (!activations.includes(activation)) throw new RangeError(`activate: "${activation}": want one of ${activations.join(", ")}`);
   requireFloat(activation, x);
   if (bias) {
     requireSameDtype(activation, x, bias);

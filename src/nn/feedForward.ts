@@ -5,6 +5,7 @@
 import { activate } from "../autograd/composed.ts";
 import type { Activation } from "../autograd/contract.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import { requireOneOf } from "./crossEntropy.ts";
 import { dropout } from "./dropout.ts";
 import type { Initializer } from "./initializers.ts";
 import { Linear } from "./linear.ts";
@@ -59,6 +60,7 @@ export class DenseFeedForward extends Module implements FeedForward<null> {
     super();
     requireInit("DenseFeedForward", options);
     const { kind = "relu", dropout: rate = 0, random } = options;
+    requireOneOf("DenseFeedForward", "kind", kind, Object.keys(activationOf));
     this.kind = kind;
     this.dropout = rate;
     this.hidden = new Linear(width, hidden, { ...options, random: random.at("hidden") });

@@ -1,5 +1,5 @@
 /** Losses between predictions and targets of one shape. Semantics of torch.nn.functional, where it has them. */
-import { formatShape, sameShape } from "../autograd/contract.ts";
+import { broadcastShapes, formatShape, sameShape } from "../autograd/contract.ts";
 import { where } from "../autograd/operations.ts";
 import { requireFloat, requireTensor } from "../autograd/primitive.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -59,6 +59,8 @@ export interface BceOptions extends LossOptions {
 /** -(w t log sigmoid(x) + (1 - t) log(1 - sigmoid(x))), stable for any x. */
 export function bceWithLogits(x: Tensor, target: Tensor, { reduction, posWeight }: BceOptions = {}): Tensor {
   const [y, t] = pair("bceWithLogits", x, target);
+  if (posWeight && !sameShape(broadcastShapes(posWeight.shape, y.shape) ?? [], y.shape))
+    throw new RangeError(`bceWithLogits: posWeight ${formatShape(posWeight.shape)} does not stretch to ${formatShape(y.shape)}`);
   const positive = t.mul(y.neg().softplus());
   const negative = t.neg().add(1).mul(y.softplus());
   return reduce("bceWithLogits", (posWeight ? positive.mul(posWeight) : positive).add(negative), reduction);
@@ -104,6 +106,8 @@ export function distillationLoss(
   if (!(share >= 0 && share <= 1)) throw new RangeError(`distillationLoss: share ${share} is not in [0, 1]`);
   const [x, t] = pair("distillationLoss", student, teacher);
   const V = x.shape[x.shape.length - 1];
+  if (!sameShape(target.shape, x.shape.slice(0, -1)))
+    throw new RangeError(`distillationLoss: target ${formatShape(target.shape)} beside logits ${formatShape(x.shape)}`);
   const counts = target.reshape([-1]).notEqual(ignoreIndex).cast(x.dtype);
   const soft = crossEntropy(x, t.detach().softmax(-1), { reduction: "none" }).reshape([-1]).mul(counts);
   const fromTeacher = soft.sum().div(counts.sum().maximum(1));

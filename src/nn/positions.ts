@@ -3,6 +3,7 @@
  * queries and keys. B batch, H heads, T queries (the last T places), S keys, D width, K width of a head.
  */
 import type { Backend, DType } from "../autograd/contract.ts";
+import { formatShape } from "../autograd/contract.ts";
 import { tensor } from "../autograd/create.ts";
 import { concat } from "../autograd/operations.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -17,6 +18,12 @@ const tables = new Tables();
 /** Adds something of its position to each token: x [B, T, D], of which `past` tokens came before. */
 export interface AbsolutePositions {
   forward(x: Tensor, past: number): Tensor;
+}
+
+/** As many axes as named, and those that are numbers of that size. */
+function requireAxes(layer: string, { shape }: Tensor, axes: readonly (string | number)[]): void {
+  if (shape.length !== axes.length || axes.some((axis, i) => typeof axis === "number" && axis !== shape[i]))
+    throw new RangeError(`${layer}: x ${formatShape(shape)}: want [${axes.join(", ")}]`);
 }
 
 /** Learned row per position. */
@@ -34,6 +41,7 @@ export class LearnedPositions extends Module implements AbsolutePositions {
   }
 
   forward(x: Tensor, past: number): Tensor {
+    requireAxes("LearnedPositions", x, ["B", "T", this.weight.shape[1]]);
     const [context] = this.weight.shape;
     const end = past + x.shape[1];
     if (end > context) throw new RangeError(`LearnedPositions: position ${end - 1} is beyond the context of ${context}`);
@@ -49,6 +57,7 @@ export class LearnedPositions extends Module implements AbsolutePositions {
 /** sin and cos of the position at wavelengths from 2 pi to 20,000 pi. Vaswani et al. 2017, arXiv:1706.03762, section 3.5. */
 export class SinusoidalPositions extends Module implements AbsolutePositions {
   forward(x: Tensor, past: number): Tensor {
+    requireAxes("SinusoidalPositions", x, ["B", "T", "D"]);
     const [, T, D] = x.shape;
     return x.add(
       tables.get(x.backend, `sinusoidal ${past} ${T} ${D} ${x.dtype}`, () => sinusoids(T, D, { past, dtype: x.dtype, backend: x.backend })),
@@ -183,6 +192,7 @@ export class Rotary extends Module {
 
   /** x [B, H, T, K], of which `past` positions came before; coordinate i is paired with i + K/2. */
   forward(x: Tensor, past: number): Tensor {
+    requireAxes("Rotary", x, ["B", "H", "T", "K"]);
     const [, , T, K] = x.shape;
     if (K % 2) throw new RangeError(`Rotary: heads of width ${K} cannot be paired; the width must be even`);
     const [cos, sin] = [Math.cos, Math.sin].map((f) =>

@@ -73,6 +73,15 @@ describe("Embedding", () => {
   });
 });
 
+describe("feed-forward kinds", () => {
+  it("are known by name", () => {
+    expect(() => new DenseFeedForward(2, 2, { ...init, kind: "swish" as never })).to.throw(
+      'DenseFeedForward: kind "swish": want one of relu, gelu, geglu, swiglu',
+    );
+    expect(() => activate(ones([2]), "swish" as never)).to.throw('activate: "swish": want one of relu, gelu, geluTanh, silu');
+  });
+});
+
 describe("what is called without its last argument", () => {
   const [nothing, pass] = [undefined as never, undefined as never];
   const unkeyed = { heads: 2, dropout: 0.5 } as never;

@@ -164,6 +164,15 @@ describe("losses between equal shapes", () => {
     expect(klDivergence(tensor([[0.5, 0.5]]).log(), tensor([[1, 0]])).itemSync()).to.be.closeTo(Math.LN2, 1e-6);
   });
 
+  it("a weight of positives does not stretch the losses", () => {
+    const x = drawn([3], 1);
+    for (const shape of [[2, 3], [2]])
+      // prettier-ignore
+      expect(() => bceWithLogits(x, x, { posWeight: drawn(shape, 1) })).to.throw(
+        `bceWithLogits: posWeight [${shape.join(", ")}] does not stretch to [3]`,
+      );
+  });
+
   const rows: [string, (x: Tensor, t: Tensor) => Tensor][] = [
     ["mseLoss", mseLoss],
     ["l1Loss", l1Loss],
@@ -203,6 +212,12 @@ describe("distillation", () => {
       .mul(1 / 4);
     expectClose(x.grad ?? x, wanted);
     expect(t.grad).to.equal(null);
+  });
+
+  it("wants a label for each row", () => {
+    expect(() => distillationLoss(student, teacher, tensor(Int32Array.of(0, 1)))).to.throw(
+      "distillationLoss: target [2] beside logits [4, 3]",
+    );
   });
 
   it("leaves out ignored rows on both sides", () => {

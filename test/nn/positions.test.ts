@@ -32,6 +32,29 @@ describe("absolute positions", () => {
   });
 });
 
+describe("positions of vectors that are no sequences", () => {
+  // Rotary angles are kept by shape: those of another rank would be taken for these.
+  const bad: Record<string, [() => unknown, string]> = {
+    "Rotary without heads": [() => new Rotary().forward(drawn([2, 3, 4], 1), 0), "Rotary: x [2, 3, 4]: want [B, H, T, K]"],
+    "sinusoids without a batch": [
+      () => new SinusoidalPositions().forward(drawn([3, 4], 1), 0),
+      "SinusoidalPositions: x [3, 4]: want [B, T, D]",
+    ],
+    "learned without a batch": [
+      () => new LearnedPositions(6, 4, init).forward(drawn([3, 4], 1), 0),
+      "LearnedPositions: x [3, 4]: want [B, T, 4]",
+    ],
+    "learned of another width": [
+      () => new LearnedPositions(6, 4, init).forward(drawn([1, 3, 5], 1), 0),
+      "LearnedPositions: x [1, 3, 5]: want [B, T, 4]",
+    ],
+  };
+  for (const [what, [attempt, message]] of Object.entries(bad))
+    it(`${what} are refused`, () => {
+      expect(attempt).to.throw(RangeError, message);
+    });
+});
+
 describe("per-distance bias", () => {
   it("starts at -slope * distance, slopes 2^(-8h/H)", () => {
     const bias = new DistanceBias(2, { maxDistance: 8, dtype: "float64" }).forward(3, 3);

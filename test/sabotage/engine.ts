@@ -327,4 +327,21 @@ export const engine: readonly Sabotage[] = [
     test: autograd,
     title: "views read in their own order",
   },
+  // Grouped products on wasm
+  {
+    what: "blocks of an expert's product all read its first rows",
+    file: "src/backend/wasm/products.ts",
+    from: "a.at + i * a.row,",
+    to: "a.at,",
+    test: "test/backend/wasmBlocks.test.ts",
+    title: "grouped products",
+  },
+  {
+    what: "an expert's piece of the packed rows begins at the first",
+    file: "src/backend/wasm/grouped.ts",
+    from: "b.at + bounds[e] * b.row",
+    to: "b.at",
+    test: "test/backend/wasmBlocks.test.ts",
+    title: "grouped products",
+  },
 ];

@@ -320,6 +320,20 @@ export const moe: readonly Sabotage[] = [
   },
   // Books
   {
+    what: "padding counts among the tokens",
+    file: "src/moe/metrics.ts",
+    from: "return !real || real[token] !== 0;",
+    to: "return token >= 0;",
+    test: layer,
+  },
+  {
+    what: "the summary has every expert run for every token",
+    file: "src/moe/moeLayer.ts",
+    from: "part === this.experts ? this.router.visits(length) : 1",
+    to: "part === this.experts ? 1 : 1",
+    test: layer,
+  },
+  {
     what: "a violation that counts from 0",
     file: "src/moe/metrics.ts",
     from: "Math.max(0, ...load) - mean, mean)",

@@ -73,8 +73,8 @@ export function maskedFill(x: Tensor, mask: Tensor, value: number): Tensor {
 }
 
 export function clamp(x: Tensor, min: number, max: number): Tensor {
-  const raised = where(x.less(min), min, x);
-  return where(raised.greater(max), max, raised);
+  const raised = min === -Infinity ? x : where(x.less(min), min, x); // integers have no infinity
+  return max === Infinity ? raised : where(raised.greater(max), max, raised);
 }
 
 export function dropout(x: Tensor, rate: number, key: Key): Tensor {

@@ -318,7 +318,7 @@ export class Tensor implements NDArray {
   silu(): Tensor { return composed.silu(this); } // prettier-ignore
   /** x Phi(x), or its tanh approximation. Hendrycks & Gimpel 2016, arXiv:1606.08415. */
   gelu(approximate: "none" | "tanh" = "none"): Tensor { return composed.gelu(this, approximate); } // prettier-ignore
-  /** Into [min, max]; gradient 1 at the bounds. Where min > max, max. */
+  /** Into [min, max], or from min on; gradient 1 at the bounds. Where min > max, max. */
   clamp(min: number, max = Infinity): Tensor { return composed.clamp(this, min, max); } // prettier-ignore
   /** `value` where mask is not 0; the mask stretches to this shape. */
   maskedFill(mask: Tensor, value: number): Tensor { return composed.maskedFill(this, mask, value); } // prettier-ignore

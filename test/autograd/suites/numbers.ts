@@ -38,6 +38,13 @@ const decided: Exact = {
   "maximum halves": [() => slope((x) => x.maximum(f64([1, 2, 3])), [1, 1, 4]), [0.5, 0, 1]],
   "minimum halves": [() => slope((x) => x.minimum(f64([1, 2, 3])), [1, 1, 4]), [0.5, 1, 0]],
   "clamp has gradient 1 at its bounds": [() => slope((x) => x.clamp(-1, 1), [-2, -1, 0, 1, 2]), [0, 1, 1, 1, 0]],
+  "clamp by one bound, of integers too": [
+    () =>
+      int([-3, 0, 5])
+        .clamp(0)
+        .add(int([-3, 0, 5]).clamp(-Infinity, 1)),
+    [-3, 0, 6],
+  ],
   "clamp with min > max gives max": [() => f64([0, 5]).clamp(2, 1), [1, 1]],
   "relu has gradient 0 at 0": [() => slope((x) => x.relu(), [-1, 0, 1]), [0, 0, 1]],
   "abs has gradient 0 at 0": [() => slope((x) => x.abs(), [-1, 0, 1]), [-1, 0, 1]],

@@ -12,23 +12,24 @@ export interface Sizes {
   readonly batch: number;
   readonly length: number;
   readonly width: number;
+  readonly layers: number;
   readonly heads: number;
   readonly hidden: number;
   readonly experts: number;
   readonly vocabulary: number;
 }
 
-const parity: Sizes = { batch: 4, length: 16, width: 16, heads: 2, hidden: 32, experts: 4, vocabulary: 32 };
+const parity: Sizes = { batch: 4, length: 16, width: 16, layers: 1, heads: 2, hidden: 32, experts: 4, vocabulary: 32 };
 /** What still has every part: for runs of many steps. */
-export const smallest: Sizes = { batch: 2, length: 4, width: 4, heads: 1, hidden: 4, experts: 2, vocabulary: 8 };
+export const smallest: Sizes = { batch: 2, length: 4, width: 4, layers: 1, heads: 1, hidden: 4, experts: 2, vocabulary: 8 };
 export const steps = 50;
 const seed = 3;
 
-export function parityModel({ vocabulary, width, heads, hidden, length, experts } = parity): DecoderLanguageModel {
+export function parityModel({ vocabulary, width, layers, heads, hidden, length, experts } = parity): DecoderLanguageModel {
   return new DecoderLanguageModel({
     vocabulary,
     width,
-    layers: 1,
+    layers,
     heads,
     hidden,
     context: length,

@@ -79,16 +79,17 @@ export class Block extends Module {
     const { tokens: info, memory, memoryMask, ...self } = input;
     const tokens = { ...info, ...(self.causal ? { causal: true } : {}) };
     const attended = this.#sublayer("attention", x, this.attentionNorm, pass, (y, p) => this.attention.extend(y, self, p));
-    const crossed = memory ? this.#cross(attended.x, memory, memoryMask, pass) : attended.x;
+    const crossed = memory || this.crossAttention ? this.#cross(attended.x, memory, memoryMask, pass) : attended.x;
     const fed = this.#sublayer("feedForward", crossed, this.feedForwardNorm, pass, (y, p) => this.feedForward.forward(y, tokens, p));
     const { losses = {}, routings = [], seen } = attended.inner;
     const { routing } = fed.inner;
     return { output: fed.x, losses: addByName(losses, fed.inner.losses), routings: routing ? [...routings, routing] : routings, seen };
   }
 
-  #cross(x: Tensor, memory: Tensor, mask: Tensor | undefined, pass: Pass): Tensor {
+  #cross(x: Tensor, memory: Tensor | undefined, mask: Tensor | undefined, pass: Pass): Tensor {
     const { crossAttention, crossAttentionNorm } = this;
     if (!crossAttention || !crossAttentionNorm) throw new TypeError("Block: given a memory, but made without crossAttention");
+    if (!memory) throw new TypeError("Block: made with crossAttention, which needs a memory [B, S, D]; none was given");
     return this.#sublayer("crossAttention", x, crossAttentionNorm, pass, (y, p) => crossAttention.extend(y, { memory, mask }, p)).x;
   }
 

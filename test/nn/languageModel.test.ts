@@ -236,5 +236,6 @@ describe("Block", () => {
       TypeError,
       "Block: given a memory, but made without crossAttention",
     );
+    expect(() => block.forward(x, { causal: true }, evaluating)).to.throw(TypeError, "Block: made with crossAttention, which needs a memory [B, S, D]; none was given"); // prettier-ignore
   });
 });

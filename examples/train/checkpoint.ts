@@ -2,7 +2,7 @@
  * Checkpoints as files. One safetensors file holds the weights, what the optimiser remembers, and, in its metadata, everything that is
  * needed to build the model again: a checkpoint generates by itself.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { key } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
@@ -43,18 +43,29 @@ export async function saveCheckpoint(path: string, { config, step, weights, opti
   writeAtomically(path, await writeSafetensors(new Map([...weights, ...remembered]), metadata));
 }
 
+/** All of it or nothing, folders included. Throws a UserError where there is no room or no permission. */
 export function writeAtomically(path: string, bytes: Uint8Array | string): void {
-  mkdirSync(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}.tmp`;
-  const file = openSync(temporary, "w");
+  attempt(path, "cannot be written", () => {
+    mkdirSync(dirname(path), { recursive: true });
+    try {
+      writeWhole(temporary, typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes);
+      renameSync(temporary, path);
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw error;
+    }
+  });
+}
+
+function writeWhole(path: string, bytes: Uint8Array): void {
+  const file = openSync(path, "w");
   try {
-    const whole = typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes;
-    for (let at = 0; at < whole.length;) at += writeSync(file, whole, at);
+    for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
     fsyncSync(file);
   } finally {
     closeSync(file);
   }
-  renameSync(temporary, path);
 }
 
 /** Reads and checks a file. Throws a UserError, in one line, for what is missing, damaged or not ours. */
@@ -82,7 +93,8 @@ export function restoreModel(path: string, { config, weights }: Checkpoint): Dec
   });
 }
 
-function attempt<T>(path: string, what: string, read: () => T): T {
+/** What `read` answers; where it fails, a UserError that says what of the path. */
+export function attempt<T>(path: string, what: string, read: () => T): T {
   try {
     return read();
   } catch (error) {

@@ -11,6 +11,8 @@ export interface Kind<T> {
   readonly placeholder: string;
   /** What a good value is: "a whole number of at least 1". */
   readonly expected: string;
+  /** All good values, where they are words. */
+  readonly words?: readonly string[];
   /** undefined: the text is no such value. */
   parse(text: string): T | undefined;
   readonly required?: boolean;
@@ -47,6 +49,7 @@ export const factor: Kind<number> = {
 export const choice = <const T extends string>(...words: readonly T[]): Kind<T> => ({
   placeholder: words.join("|"),
   expected: `one of ${words.join(", ")}`,
+  words,
   parse: (text) => words.find((word) => word === text),
 });
 
@@ -79,7 +82,7 @@ export function readOptions<T>(command: string, options: (read: Reader) => T, ar
 
 function parsed<T>(name: string, kind: Kind<T>, typed: string): T {
   const value = kind.parse(typed);
-  if (value === undefined) throw new UserError(`--${name}: "${typed}" is not ${kind.expected}`);
+  if (value === undefined) throw new UserError(`--${name}: "${typed}" is not ${kind.expected}${didYouMean(typed, kind.words ?? [])}`);
   return value;
 }
 

@@ -8,7 +8,7 @@ import type { Checkpoint } from "./checkpoint.ts";
 import { loadCheckpoint, restoreModel } from "./checkpoint.ts";
 import type { GenerateOptions } from "./options.ts";
 import { canGenerate, caution } from "./routers.ts";
-import { modelFile } from "./run.ts";
+import { lastFile, modelFile } from "./run.ts";
 import { UserError } from "./userError.ts";
 import { Utf8Stream } from "./utf8.ts";
 
@@ -22,12 +22,18 @@ export async function generateText({ from, prompt, bytes, temperature, topK, top
   process.stdout.write("\n");
 }
 
-/** A checkpoint and its model; a folder stands for the best model in it. */
+/** A checkpoint and its model; a folder stands for the best model in it, or the last one where none was validated. */
 export function openModel(from: string): { model: DecoderLanguageModel; checkpoint: Checkpoint } {
   if (!existsSync(from)) throw new UserError(`--from ${from}: there is no such file or folder`);
-  const path = statSync(from).isDirectory() ? modelFile(from) : from;
+  const path = statSync(from).isDirectory() ? kept(from) : from;
   const checkpoint = loadCheckpoint(path);
   return { model: restoreModel(path, checkpoint), checkpoint };
+}
+
+function kept(folder: string): string {
+  const path = [modelFile(folder), lastFile(folder)].find(existsSync);
+  if (path === undefined) throw new UserError(`--from ${folder}: there is no model.safetensors or last.safetensors in it`);
+  return path;
 }
 
 export interface StreamOptions extends SampleOptions {

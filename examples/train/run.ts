@@ -2,12 +2,12 @@
  * One training run and its folder: runs/NAME holds last.safetensors (to go on with), model.safetensors (the best on held-out text),
  * config.json and metrics.jsonl. Interrupting saves; a loss that is not finite stops the run and is traced to its first operation.
  */
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { debug, defaultBackend, key } from "switchyard-moe";
 import type { DecoderLanguageModel } from "switchyard-moe/nn";
 import type { Checkpoint, RunConfig } from "./checkpoint.ts";
-import { loadCheckpoint, restoreModel, saveCheckpoint, writeAtomically } from "./checkpoint.ts";
+import { attempt, loadCheckpoint, restoreModel, saveCheckpoint, writeAtomically } from "./checkpoint.ts";
 import { evaluateModel } from "./evaluation.ts";
 import { buildModel } from "./model.ts";
 import type { Screen } from "./progress.ts";
@@ -43,11 +43,13 @@ export interface Run {
 
 export const lastFile = (folder: string): string => join(folder, "last.safetensors");
 export const modelFile = (folder: string): string => join(folder, "model.safetensors");
+export const reportFile = (folder: string): string => join(folder, "report.html");
 
+/** A run in an empty folder, or in place of the one that was there: what that one left must not be taken for this one's. */
 export function newRun(folder: string, config: RunConfig, corpus: Corpus): Run {
   const model = buildModel(config.model, key(config.training.seed).at("init"));
-  mkdirSync(folder, { recursive: true });
   writeAtomically(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
+  for (const path of [lastFile(folder), modelFile(folder), reportFile(folder)]) rmSync(path, { force: true });
   writeAtomically(join(folder, "metrics.jsonl"), "");
   return { folder, config, corpus, trainer: new Trainer(model, corpus, config.training), measurements: [], best: null };
 }
@@ -109,6 +111,7 @@ export async function continueRun(run: Run, options: RunOptions): Promise<"finis
   const first = trainer.steps;
   const seconds = (): number => (performance.now() - start) / 1000;
   let outcome: "finished" | "time" | "interrupted" = "finished";
+  let unrecorded: StepReport | null = null;
   while (trainer.steps < config.training.steps) {
     if (options.interrupted?.()) outcome = "interrupted";
     else if (options.seconds > 0 && seconds() >= options.seconds) outcome = "time";
@@ -116,9 +119,13 @@ export async function continueRun(run: Run, options: RunOptions): Promise<"finis
     const report = await trainer.step()();
     if (!Number.isFinite(report.loss)) await explain(run, report);
     line.show(progressOf(report, config, trainer.steps - first, seconds()));
-    if (report.step % options.every === 0 || report.step === config.training.steps) await record(run, report, windows, before + seconds());
+    unrecorded = report;
+    if (report.step % options.every !== 0 && report.step !== config.training.steps) continue;
+    await record(run, report, windows, before + seconds());
+    unrecorded = null;
   }
   line.end();
+  if (outcome === "time" && unrecorded) await record(run, unrecorded, windows, before + seconds());
   await save(run);
   return outcome;
 }
@@ -156,7 +163,8 @@ async function record(run: Run, report: StepReport, windows: readonly Sequence[]
     layers: report.layers,
   };
   run.measurements.push(measurement);
-  appendFileSync(join(run.folder, "metrics.jsonl"), `${JSON.stringify(measurement)}\n`);
+  const path = join(run.folder, "metrics.jsonl");
+  attempt(path, "cannot be written", () => appendFileSync(path, `${JSON.stringify(measurement)}\n`));
   if (!run.best || bits < run.best.bits) {
     run.best = { step: report.step, bits };
     await saveCheckpoint(modelFile(run.folder), { ...stateOf(run), optimizer: null });

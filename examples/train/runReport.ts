@@ -1,5 +1,4 @@
 /** The page of a run: gathers what `report.ts` draws. */
-import { join } from "node:path";
 import { key } from "switchyard-moe";
 import { summary } from "switchyard-moe/nn";
 import type { DecoderLanguageModel } from "switchyard-moe/nn";
@@ -15,13 +14,14 @@ import type { LoadCourse, RunReport, Sample } from "./report.ts";
 import { reportHtml } from "./report.ts";
 import { canGenerate, caution, sparseLayers } from "./routers.ts";
 import type { Run } from "./run.ts";
+import { reportFile } from "./run.ts";
 import { validationWindows } from "./sequences.ts";
 
 const titles: Readonly<Record<string, string>> = { dense: "A dense Transformer", switch: "A Switch Transformer" };
 
 /** Writes report.html into the folder of the run. */
 export async function writeReport(run: Run, model: DecoderLanguageModel, found: Conclusion): Promise<string> {
-  const path = join(run.folder, "report.html");
+  const path = reportFile(run.folder);
   writeAtomically(path, reportHtml(await reportOf(run, model, found)));
   return path;
 }

@@ -31,6 +31,8 @@ export async function train(options: TrainOptions): Promise<void> {
 
 export async function resume({ from, steps, seconds }: ResumeOptions): Promise<void> {
   const folder = from || newestRun();
+  if (!existsSync(lastFile(folder)))
+    throw new UserError(`resume: ${lastFile(folder)} is not there: no run, or it ended before it first saved`);
   const run = restoreRun(folder, corpusOf, steps);
   console.log(`going on with ${folder} after step ${run.trainer.steps} of ${run.config.training.steps}`);
   await finish(run, { every: 100, seconds });

@@ -1,15 +1,17 @@
 /** A run is a pure function of its configuration: interrupted and resumed it is the same, bit for bit. */
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { loadCheckpoint, restoreModel } from "../../examples/train/checkpoint.ts";
 import { evaluateModel } from "../../examples/train/evaluation.ts";
+import { openModel } from "../../examples/train/generateText.ts";
 import { trainDefaults } from "../../examples/train/options.ts";
 import type { RunOptions } from "../../examples/train/run.ts";
-import { continueRun, lastFile, modelFile, newRun, restoreRun } from "../../examples/train/run.ts";
+import { bestModel, continueRun, lastFile, modelFile, newRun, restoreRun } from "../../examples/train/run.ts";
 import { validationWindows } from "../../examples/train/sequences.ts";
 import { configOf, corpusOf } from "../../examples/train/trainCommand.ts";
+import { UserError } from "../../examples/train/userError.ts";
 
 const silent = { write: (): boolean => true };
 const options: RunOptions = { every: 2, seconds: 0, screen: silent };
@@ -60,6 +62,35 @@ describe("a training run", () => {
     expect(await score(restoreModel(modelFile(folder), saved))).to.equal(
       await score(restoreModel(modelFile(folder), loadCheckpoint(modelFile(folder)))),
     );
+  });
+
+  it("starts afresh where another run has been, though it ends before its first validation", async () => {
+    await continueRun(newRun(folder, config, corpusOf(config)), options);
+    expect([lastFile, modelFile].map((file) => existsSync(file(folder)))).to.deep.equal([true, true]);
+    const other = { ...config, model: { ...config.model, width: 4 } };
+    const run = newRun(folder, other, corpusOf(other));
+    expect([lastFile, modelFile].map((file) => existsSync(file(folder)))).to.deep.equal([false, false]);
+    await continueRun(run, { ...options, interrupted: () => run.trainer.steps >= 1 });
+    expect(bestModel(run)).to.equal(run.trainer.model);
+    expect(openModel(folder).checkpoint).to.have.property("step", 1);
+  });
+
+  it("validates when its time is up, so that there is a model to use", async () => {
+    const endless = { ...config, training: { ...config.training, steps: 1e6 } };
+    const run = newRun(folder, endless, corpusOf(endless));
+    expect(await continueRun(run, { ...options, every: 1e6, seconds: 0.1 })).to.equal("time");
+    expect(run.measurements.map(({ step }) => step)).to.deep.equal([run.trainer.steps]);
+    expect(loadCheckpoint(modelFile(folder)).step).to.equal(run.trainer.steps);
+  });
+
+  it("says in one line what cannot be written, and leaves nothing half written", () => {
+    const file = join(folder, "file");
+    writeFileSync(file, "");
+    const made = (path: string) => () => newRun(path, config, corpusOf(config));
+    expect(made(file)).to.throw(UserError, /config\.json cannot be written: not a directory|file already exists/);
+    mkdirSync(join(folder, "run", "config.json"), { recursive: true });
+    expect(made(join(folder, "run"))).to.throw(UserError, /config\.json cannot be written: (illegal operation on|is) a directory/);
+    expect(readdirSync(join(folder, "run"))).to.deep.equal(["config.json"]);
   });
 
   it("says in one line what is wrong with a file", async () => {

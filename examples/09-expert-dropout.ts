@@ -2,8 +2,9 @@
  * Lesson 9: expert dropout in fine-tuning. A model trained on eight languages is tuned on one, whose text is small. Dropout of 0.4 inside the
  * experts only is the paper's remedy against over-fitting; elsewhere less. Fedus et al. 2021, section 2.4, table 4.
  *
- * Expect: tuning lowers the training loss fast; on held-out text the gain is small, and with expert dropout the gap between training and
- * held-out loss is smaller. From the start of training expert dropout only hurts.
+ * Expect: tuning gains a third of a bit or more on held-out Greek. With more expert dropout the gap between training and held-out loss is
+ * smaller, but the held-out loss is not: at 0.4 it is a few hundredths worse. A hundred steps of a model this small do not over-fit yet,
+ * and the remedy costs without the illness.
  */
 import { key } from "switchyard-moe";
 import { evaluateModel } from "./train/evaluation.ts";

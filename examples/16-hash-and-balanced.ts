@@ -3,9 +3,10 @@
  * 2021, arXiv:2106.04426. Balanced assignment: while training, Sinkhorn's algorithm evens out the logits before the best is chosen.
  * Clark et al. 2022, arXiv:2202.01169, after Lewis et al. 2021, arXiv:2103.16716.
  *
- * Expect: equal words meet at one expert under a hash. On the bytes of real text a random table is far from even, since few bytes are
- * most of the text; a table dealt from the most frequent byte down is nearer, but the space alone is more than a fair share of 32.
- * Sinkhorn loads experts evenly where the plain best would not, without a gradient; in evaluation it is off.
+ * Expect: equal words meet at one expert under a hash; a random table may leave experts without any. On the bytes of real text it is far
+ * from even, since few bytes are most of the text; a table dealt from the most frequent byte down is nearer, but the space alone is
+ * more than a fair share of 32. Sinkhorn loads experts evenly where the plain best would not, without a gradient; in evaluation it
+ * is off.
  */
 import { key, random } from "switchyard-moe";
 import { BalancedRouter, HashRouter, balancedHash, loadEntropy, maxViolation, measure, randomHash } from "switchyard-moe/moe";

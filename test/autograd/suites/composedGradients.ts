@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { einsum, key, stack } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
-import { arrays, axesOf, numbers, shapes, toTensor } from "switchyard-moe/testing";
+import { arrays, axesOf, distinctArrays, numbers, shapes, toTensor } from "switchyard-moe/testing";
 import { binary, check, indices, integer, ordered, positive, some, unary, withAxis } from "./checks.ts";
 import type { Check } from "./checks.ts";
 
@@ -33,14 +33,13 @@ export const composed: Record<string, Check> = {
   dropout: unary((x) => x.dropout(0.5, key(3))),
   mean: reducing((x, axes, keepDims) => x.square().mean(axes, { keepDims })),
   variance: reducing((x, axes, keepDims) => x.variance(axes, { keepDims })),
-  std: reducing(
-    (x, axes, keepDims) =>
-      x
-        .mul(x)
-        .add(x)
-        .std(axes?.length === 0 ? undefined : axes, { keepDims })
-        .square(),
-    2,
+  // Where all numbers are equal it has no slope.
+  std: check(
+    shapes({ minSize: 2 }).chain((shape) => fc.tuple(distinctArrays(shape), axesOf(shape), fc.boolean())),
+    ([x, axes, keepDims]) => ({
+      inputs: [toTensor(x)],
+      f: (t) => t.exp().std(axes?.length === 0 ? undefined : axes, { keepDims }),
+    }),
   ),
   norm: reducing((x, axes, keepDims) => x.norm(axes, { keepDims }), 1, positive),
   prod: reducing((x, axes, keepDims) => x.prod(axes, { keepDims }), 0, numbers({ min: -1, max: 1 })),

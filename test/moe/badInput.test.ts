@@ -5,11 +5,11 @@
 import { expect } from "chai";
 import { gradients, key, scope, tensor } from "../../src/index.ts";
 import * as moe from "../../src/moe/index.ts";
-import type { Case, World } from "./cases.ts";
-import { D, booksOf, list, normals, vectors, world } from "./cases.ts";
+import type { RouterCase, World } from "../../src/testing/cases.ts";
+import { D, booksOf, list, normals, settingOf, vectors, world } from "../../src/testing/cases.ts";
 import { routers } from "./routers.ts";
 
-const plain: Case = {
+const plain: RouterCase = {
   seed: 3,
   batch: 1,
   length: 4,
@@ -23,7 +23,7 @@ const plain: Case = {
   padding: [0],
   training: true,
 };
-const none: Case = { ...plain, length: 0, ids: [] };
+const none: RouterCase = { ...plain, length: 0, ids: [] };
 const modes = [true, false];
 const factors: readonly moe.CapacityFactor[] = [1, "dropless"];
 
@@ -44,7 +44,7 @@ const zero = (xs: readonly number[]): boolean => xs.every((x) => x === 0);
 
 for (const row of routers)
   describe(`bad input: ${row.name}`, () => {
-    const each = (c: Case, check: (w: World, c: Case) => void): void => {
+    const each = (c: RouterCase, check: (w: World, c: RouterCase) => void): void => {
       for (const training of modes) for (const factor of factors) scope(() => check(world(row, { ...c, training, factor }), { ...c, training, factor })); // prettier-ignore
     };
 
@@ -117,7 +117,7 @@ for (const row of routers)
 
     for (const experts of [0, -1, 1.5])
       it(`${experts} experts are refused`, () => {
-        expect(() => row.make({ ...plain, experts })).to.throw(RangeError, String(experts));
+        expect(() => row.make(settingOf({ ...plain, experts }))).to.throw(RangeError, String(experts));
       });
 
     it("shapes that do not fit are named", () => {

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { capacityOf } from "../../src/moe/index.ts";
 import { tensor } from "../../src/index.ts";
 import { queue, slotOfChoice } from "../../src/moe/index.ts";
-import { capacityByHand } from "./oracle.ts";
+import { capacityByHand } from "../../src/testing/oracle.ts";
 
 describe("capacity", () => {
   it("P29: a table of tokens, experts, factor, choices", () => {

@@ -8,20 +8,20 @@ import type { Backend, Tensor } from "../../src/index.ts";
 import { wasm } from "../../src/backend/wasm/index.ts";
 import type { WasmBackend } from "../../src/backend/wasm/index.ts";
 import { AsyncBackend } from "../backend/asyncBackend.ts";
-import type { Case } from "./cases.ts";
-import { world } from "./cases.ts";
+import type { RouterCase } from "../../src/testing/cases.ts";
+import { world } from "../../src/testing/cases.ts";
 import { routers } from "./routers.ts";
 import type { RouterRow } from "./routers.ts";
 
-const base: Case = { seed: 3, batch: 2, length: 7, experts: 4, choices: 2, factor: 0.75, group: "batch", ids: [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3], repeats: false, twins: false, padding: [0, 2], training: true }; // prettier-ignore
-const situations: readonly Case[] = [
+const base: RouterCase = { seed: 3, batch: 2, length: 7, experts: 4, choices: 2, factor: 0.75, group: "batch", ids: [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3], repeats: false, twins: false, padding: [0, 2], training: true }; // prettier-ignore
+const situations: readonly RouterCase[] = [
   base,
   { ...base, factor: "dropless", seed: 4, training: false },
   { ...base, group: "sequence", seed: 5, choices: 3 },
 ];
 
 /** Tokens in, everything out: what a training step of one layer computes. */
-function step(backend: Backend, row: RouterRow, c: Case): Tensor[] {
+function step(backend: Backend, row: RouterRow, c: RouterCase): Tensor[] {
   return withBackend(backend, () => {
     const w = world(row, c);
     const { output, losses, routing } = w.forward();
@@ -31,7 +31,7 @@ function step(backend: Backend, row: RouterRow, c: Case): Tensor[] {
   });
 }
 
-async function agree(backend: Backend, row: RouterRow, c: Case, tolerance: number): Promise<void> {
+async function agree(backend: Backend, row: RouterRow, c: RouterCase, tolerance: number): Promise<void> {
   const wanted = step(cpuBackend(), row, c);
   const actual = step(backend, row, c);
   for (const [i, tensor] of actual.entries()) {

@@ -6,7 +6,7 @@ import type { Tensor } from "../../src/index.ts";
 import * as moe from "../../src/moe/index.ts";
 import { DenseFeedForward, DecoderLanguageModel, Linear, Module, summary } from "../../src/nn/index.ts";
 
-import { booksOf, list, normals, passOf, wide } from "./cases.ts";
+import { booksOf, list, normals, passOf, wide } from "../../src/testing/cases.ts";
 
 const [D, F, E] = [4, 5, 3];
 const base = { width: D, experts: E, random: key(3), dtype: "float64" } as const;

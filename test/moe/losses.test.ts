@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { gradients, tensor } from "../../src/index.ts";
 import type { Tensor } from "../../src/index.ts";
 import { importanceLoss, loadBalance, squaredVariation, zLoss } from "../../src/moe/index.ts";
-import { largest, softmaxByHand } from "./oracle.ts";
+import { largest, softmaxByHand } from "../../src/testing/oracle.ts";
 
 const matrix = (rows: readonly (readonly number[])[]): Tensor =>
   tensor(Float64Array.from(rows.flat()), { shape: [1, rows.length, rows[0].length], requiresGrad: true });

@@ -5,8 +5,8 @@ import { gradients, key, scope, tensor } from "../../src/index.ts";
 import type { Tensor } from "../../src/index.ts";
 import * as moe from "../../src/moe/index.ts";
 import type { RouteRequest, Router } from "../../src/moe/index.ts";
-import { booksOf, list, maskOf, normals, passOf, wide } from "./cases.ts";
-import { largest, softmaxByHand } from "./oracle.ts";
+import { booksOf, list, maskOf, normals, passOf, wide } from "../../src/testing/cases.ts";
+import { largest, softmaxByHand } from "../../src/testing/oracle.ts";
 import { rowsOf } from "./routers.ts";
 
 const D = 4;

@@ -2,7 +2,7 @@
  * The one table of routers. Every law runs on every row whose traits it asks for; a row says what its router wishes and weighs,
  * by plain loops and by the paper's formula, so that the laws have something to compare with.
  */
-import { key, tensor } from "../../src/index.ts";
+import { tensor } from "../../src/index.ts";
 import type { Tensor } from "../../src/index.ts";
 import type { Projection, Router } from "../../src/moe/index.ts";
 import {
@@ -16,40 +16,16 @@ import {
   TopKRouter,
   randomHash,
 } from "../../src/moe/index.ts";
-import type { Case, World } from "./cases.ts";
-import { D, VOCABULARY, booksOf, maskOf, normals, wide } from "./cases.ts";
-import { capacityByHand, largest, oneHotSeats, seatByHand } from "./oracle.ts";
+import type { RouterCase, RouterSetting, Seats, Subject, World } from "../../src/testing/cases.ts";
+import { D, booksOf, maskOf, normals, settingOf } from "../../src/testing/cases.ts";
+import { capacityByHand, largest, seatByHand } from "../../src/testing/oracle.ts";
 
-/** Who sits where, and what weighs them. */
-export interface Seats {
-  /** [T][K]; -1: no choice. */
-  readonly expert: readonly (readonly number[])[];
-  /** [T][K]: row of the expert over all groups, -1: dropped. */
-  readonly slot: readonly (readonly number[])[];
-  /** [T, E, C] */
-  readonly oneHot: Tensor;
-  /** [T, E], differentiable; only chosen experts' entries matter. */
-  readonly gates: Tensor;
-}
-
-export interface RouterRow {
-  readonly name: string;
-  make(c: Case): Router;
-  /** In evaluation, from the tokens alone; undefined where one-hot seats cannot say what it does (soft mixtures). */
-  readonly seats?: (c: Case, world: World) => Seats;
+/** `seats` are missing where one-hot seats cannot say what it does (soft mixtures). */
+export interface RouterRow extends Subject {
   /** Laws that this router breaks although its traits would select them, by how their names begin, each with the reason. */
   readonly exceptions?: Readonly<Record<string, string>>;
 }
 
-const common = (c: Case) =>
-  ({
-    width: D,
-    experts: c.experts,
-    random: key(c.seed).at("router"),
-    dtype: c.dtype ?? "float64",
-    initializer: wide,
-    group: c.group,
-  }) as const;
 export const losses = { balance: 0.01, zLoss: 0.001 } as const;
 
 /** x W of a router with one projection, flat [T, E]. */
@@ -70,7 +46,7 @@ export function rowsOf(x: Tensor): number[][] {
 }
 
 /** Seats of a router in which tokens choose: the wishes of real tokens, seated by hand. */
-export function seatsOfWishes(c: Case, wishes: readonly (readonly number[])[], gates: Tensor, urgency?: readonly number[]): Seats {
+export function seatsOfWishes(c: RouterCase, wishes: readonly (readonly number[])[], gates: Tensor, urgency?: readonly number[]): Seats {
   const real = maskOf(c);
   const expert = wishes.map((row, t) => (real[t] ? row : row.map(() => -1)));
   const tokens = c.batch * c.length;
@@ -79,10 +55,10 @@ export function seatsOfWishes(c: Case, wishes: readonly (readonly number[])[], g
   const capacity = c.factor === "dropless" ? groupSize : capacityByHand(groupSize, choices, c.experts, c.factor);
   const places = seatByHand({ wishes: expert, experts: c.experts, groupSize, capacity, ...(urgency && { urgency }) });
   const slot = places.map((row, t) => row.map((place) => (place < 0 ? -1 : Math.floor(t / groupSize) * capacity + place)));
-  return { expert, slot, gates, oneHot: oneHotSeats(expert, slot, c.experts, (tokens / groupSize) * capacity) };
+  return { expert, slot, gates };
 }
 
-function switchSeats(c: Case, { router, tokens }: World, byGate: boolean): Seats {
+function switchSeats(c: RouterCase, { router, tokens }: World, byGate: boolean): Seats {
   if (!(router instanceof SwitchRouter)) throw new TypeError("a Switch router");
   const logits = logitsOf(router, tokens);
   const wishes = rowsOf(logits).map((row) => largest(row, 1));
@@ -92,7 +68,7 @@ function switchSeats(c: Case, { router, tokens }: World, byGate: boolean): Seats
 }
 
 /** Of a router that takes the `choices` best by `worth`, with gates [T, E] of all experts. */
-function bestSeats(c: Case, worth: readonly (readonly number[])[], choices: number, gates: Tensor, byGate = false): Seats {
+function bestSeats(c: RouterCase, worth: readonly (readonly number[])[], choices: number, gates: Tensor, byGate = false): Seats {
   const wishes = worth.map((row) => largest(row, choices));
   const numbers = rowsOf(gates);
   return seatsOfWishes(c, wishes, gates, byGate ? wishes.map((row, t) => Math.max(...row.map((e) => numbers[t][e]))) : undefined);
@@ -110,7 +86,8 @@ function amongBest(logits: Tensor, choices: number): Tensor {
   return e.div(e.sum(1, { keepDims: true }));
 }
 
-const choicesOf = (c: Case): number => Math.min(c.choices, c.experts);
+type Sizes = Pick<RouterSetting, "experts" | "choices">;
+const choicesOf = (c: RouterCase): number => Math.min(c.choices, c.experts);
 
 function as<R extends Router>(router: Router, kind: abstract new (...args: never[]) => R): R {
   if (!(router instanceof kind)) throw new TypeError(`not a ${kind.name}`);
@@ -118,16 +95,16 @@ function as<R extends Router>(router: Router, kind: abstract new (...args: never
 }
 
 /** What the books say: for routers whose choice is proved elsewhere, so that only transport is compared. */
-function seatsOfBooks(c: Case, world: World, gates: Tensor): Seats {
+function seatsOfBooks(world: World, gates: Tensor): Seats {
   const routing = world.route();
   const { expert, slot } = booksOf(routing);
   const [, rows] = routing.layout.lead;
   const own = slot.map((row, t) => row.map((s, k) => (s < 0 ? -1 : s - expert[t][k] * rows)));
-  return { expert, slot: own, gates, oneHot: oneHotSeats(expert, own, c.experts, rows) };
+  return { expert, slot: own, gates };
 }
 
 /** Expert by expert, the C tokens of the group with the largest probability; padding last, and then not at all. */
-function expertSeats(c: Case, { router, tokens }: World): Seats {
+function expertSeats(c: RouterCase, { router, tokens }: World): Seats {
   const gates = softmaxOf(logitsOf(as(router, ExpertChoiceRouter), tokens));
   const probs = rowsOf(gates);
   const real = maskOf(c);
@@ -144,11 +121,11 @@ function expertSeats(c: Case, { router, tokens }: World): Seats {
         slot[from + i][e] = (from / size) * capacity + place;
       });
     }
-  return { expert, slot, gates, oneHot: oneHotSeats(expert, slot, c.experts, (probs.length / size) * capacity) };
+  return { expert, slot, gates };
 }
 
 /** Round by round, each token that has no seat yet asks its next expert. */
-function reroutedSeats(c: Case, { router, tokens }: World, attempts: number): Seats {
+function reroutedSeats(c: RouterCase, { router, tokens }: World, attempts: number): Seats {
   const logits = logitsOf(as(router, SwitchRouter), tokens);
   const gates = softmaxOf(logits);
   const wishes = rowsOf(logits).map((row) => largest(row, attempts));
@@ -173,43 +150,44 @@ function reroutedSeats(c: Case, { router, tokens }: World, attempts: number): Se
         slot[t] = [(from / size) * capacity + taken[e]++];
       }
   }
-  return { expert, slot, gates, oneHot: oneHotSeats(expert, slot, c.experts, (wishes.length / size) * capacity) };
+  return { expert, slot, gates };
 }
 
 const AVERAGE = 1.5;
-const attemptsOf = (c: Case): number => Math.min(3, c.experts);
+const attemptsOf = ({ experts }: Sizes): number => Math.min(3, experts);
 /** As many groups of neighbours as divide the experts, half of them kept, if they hold the choices. */
-function groupsFor(c: Case): { count: number; keep: number } {
-  const count = c.experts % 2 === 0 ? c.experts / 2 : c.experts;
-  const keep = Math.min(count, Math.max(Math.ceil(count / 2), Math.ceil(choicesOf(c) / (c.experts / count))));
+function groupsFor({ experts, choices }: Sizes): { count: number; keep: number } {
+  const count = experts % 2 === 0 ? experts / 2 : experts;
+  const keep = Math.min(count, Math.max(Math.ceil(count / 2), Math.ceil(Math.min(choices, experts) / (experts / count))));
   return { count, keep };
 }
-const biases = (c: Case): number[] => normals(c.experts, key(c.seed).at("biases"));
+const biases = ({ experts, random }: RouterSetting): number[] => normals(experts, random.at("biases"));
+const hashTable = ({ vocabulary, experts, random }: RouterSetting): number[] => randomHash(vocabulary, experts, random.at("hash"));
 
 export const routers: readonly RouterRow[] = [
   {
     name: "switch",
-    make: (c) => new SwitchRouter({ ...common(c), ...losses, jitter: 0.1 }),
+    make: (setting) => new SwitchRouter({ ...setting, ...losses, jitter: 0.1 }),
     seats: (c, world) => switchSeats(c, world, false),
   },
   {
     name: "switch, batch-prioritised",
-    make: (c) => new SwitchRouter({ ...common(c), ...losses, priority: "gate", jitter: 0 }),
+    make: (setting) => new SwitchRouter({ ...setting, ...losses, priority: "gate", jitter: 0 }),
     seats: (c, world) => switchSeats(c, world, true),
   },
   {
     name: "switch, seats by lot, drawn experts",
-    make: (c) => new SwitchRouter({ ...common(c), ...losses, priority: "random", temperature: 1, inputDropout: 0.1 }),
+    make: (setting) => new SwitchRouter({ ...setting, ...losses, priority: "random", temperature: 1, inputDropout: 0.1 }),
     seats: (c, world) => switchSeats(c, world, false),
   },
   {
     name: "switch, no token left behind",
-    make: (c) => new SwitchRouter({ ...common(c), ...losses, attempts: attemptsOf(c), jitter: 0.1 }),
+    make: (setting) => new SwitchRouter({ ...setting, ...losses, attempts: attemptsOf(setting), jitter: 0.1 }),
     seats: (c, world) => reroutedSeats(c, world, attemptsOf(c)),
   },
   {
     name: "dense softmax",
-    make: (c) => new DenseRouter({ ...common(c), ...losses }),
+    make: (setting) => new DenseRouter({ ...setting, ...losses }),
     seats(c, { router, tokens }) {
       const gates = softmaxOf(logitsOf(as(router, DenseRouter), tokens));
       const everyone = rowsOf(gates).map((row) => row.map((_, e) => e));
@@ -218,7 +196,7 @@ export const routers: readonly RouterRow[] = [
   },
   {
     name: "noisy top-k",
-    make: (c) => new NoisyTopKRouter({ ...common(c), choices: choicesOf(c) }),
+    make: (setting) => new NoisyTopKRouter(setting),
     seats(c, { router, tokens }) {
       const logits = logitsOf(as(router, NoisyTopKRouter), tokens);
       return bestSeats(c, rowsOf(logits), choicesOf(c), amongBest(logits, choicesOf(c)));
@@ -226,7 +204,7 @@ export const routers: readonly RouterRow[] = [
   },
   {
     name: "top-k, V-MoE",
-    make: (c) => new TopKRouter({ ...common(c), ...losses, choices: choicesOf(c), priority: "gate" }),
+    make: (setting) => new TopKRouter({ ...setting, ...losses, priority: "gate" }),
     seats(c, { router, tokens }) {
       const logits = logitsOf(as(router, TopKRouter), tokens);
       return bestSeats(c, rowsOf(logits), choicesOf(c), softmaxOf(logits), true);
@@ -234,11 +212,11 @@ export const routers: readonly RouterRow[] = [
   },
   {
     name: "top-2, GShard",
-    make: (c) =>
+    make: (setting) =>
       new TopKRouter({
-        ...common(c),
+        ...setting,
         ...losses,
-        choices: Math.min(2, c.experts),
+        choices: Math.min(2, setting.experts),
         normalise: "after",
         randomBeyondFirst: 0.5,
         balanceCounts: "first",
@@ -252,7 +230,7 @@ export const routers: readonly RouterRow[] = [
   },
   {
     name: "top-k, Mixtral",
-    make: (c) => new TopKRouter({ ...common(c), ...losses, choices: choicesOf(c), normalise: "after" }),
+    make: (setting) => new TopKRouter({ ...setting, ...losses, normalise: "after" }),
     seats(c, { router, tokens }) {
       const logits = logitsOf(as(router, TopKRouter), tokens);
       return bestSeats(c, rowsOf(logits), choicesOf(c), amongBest(logits, choicesOf(c)));
@@ -260,19 +238,19 @@ export const routers: readonly RouterRow[] = [
   },
   {
     name: "top-k, DeepSeek-V3",
-    make(c) {
+    make(setting) {
       const router = new TopKRouter({
-        ...common(c),
+        ...setting,
         ...losses,
-        choices: choicesOf(c),
+
         scores: "sigmoid",
         normalise: "after",
         gateScale: 2.5,
         biasRate: 0.001,
-        expertGroups: groupsFor(c),
+        expertGroups: groupsFor(setting),
         balanceScope: "sequence",
       });
-      router.bias?.assign(tensor(Float64Array.from(biases(c)), { dtype: c.dtype ?? "float64" }));
+      router.bias?.assign(tensor(Float64Array.from(biases(setting)), { dtype: setting.dtype }));
       return router;
     },
     seats(c, { router, tokens }) {
@@ -301,9 +279,9 @@ export const routers: readonly RouterRow[] = [
   },
   {
     name: "hash",
-    make: (c) => new HashRouter({ experts: c.experts, table: randomHash(VOCABULARY, c.experts, key(c.seed).at("hash")), group: c.group }),
+    make: (setting) => new HashRouter({ ...setting, table: hashTable(setting) }),
     seats(c, { tokens }) {
-      const table = randomHash(VOCABULARY, c.experts, key(c.seed).at("hash"));
+      const table = hashTable(settingOf(c));
       const gates = tensor(new Float64Array(c.ids.length * c.experts).fill(1), {
         shape: [c.ids.length, c.experts],
         backend: tokens.backend,
@@ -317,7 +295,7 @@ export const routers: readonly RouterRow[] = [
   },
   {
     name: "balanced assignment",
-    make: (c) => new BalancedRouter({ ...common(c), choices: choicesOf(c) }),
+    make: (setting) => new BalancedRouter(setting),
     seats(c, { router, tokens }) {
       const logits = logitsOf(as(router, BalancedRouter), tokens);
       const gates = choicesOf(c) === 1 ? logits.neg().exp().add(1).reciprocal() : softmaxOf(logits);
@@ -326,25 +304,18 @@ export const routers: readonly RouterRow[] = [
   },
   {
     name: "expert choice",
-    make: (c) => new ExpertChoiceRouter({ ...common(c), average: AVERAGE }),
+    make: (setting) => new ExpertChoiceRouter({ ...setting, average: AVERAGE }),
     seats: expertSeats,
     exceptions: { "P39: padding": "an expert has a share of all places as slots, and padding has places" },
   },
   {
     name: "expert choice, capped",
-    make: (c) => new ExpertChoiceRouter({ ...common(c), average: AVERAGE, cap: 2, assignment: { temperature: 0.05, rounds: 8 } }),
-    seats: (c, world) => seatsOfBooks(c, world, softmaxOf(logitsOf(as(world.router, ExpertChoiceRouter), world.tokens))),
+    make: (setting) => new ExpertChoiceRouter({ ...setting, average: AVERAGE, cap: 2, assignment: { temperature: 0.05, rounds: 8 } }),
+    seats: (_, world) => seatsOfBooks(world, softmaxOf(logitsOf(as(world.router, ExpertChoiceRouter), world.tokens))),
     exceptions: { "P39: padding": "an expert has a share of all places as slots, and padding has places" },
   },
   {
     name: "soft mixtures",
-    make: (c) => new SoftRouter({ ...common(c), slots: 2 }),
+    make: (setting) => new SoftRouter({ ...setting, slots: 2 }),
   },
 ];
-
-/** Where the books agree with what a row says by hand, slot for slot. */
-export function agreesByHand(seats: Seats, routing: Parameters<typeof booksOf>[0]): boolean {
-  const { expert, slot } = booksOf(routing);
-  const kept = (rows: readonly (readonly number[])[]): string => JSON.stringify(rows.map((row) => row.map((s) => s >= 0)));
-  return JSON.stringify(expert) === JSON.stringify(seats.expert) && kept(slot) === kept(seats.slot);
-}

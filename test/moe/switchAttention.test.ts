@@ -4,7 +4,7 @@ import { gradients, key, tensor } from "../../src/index.ts";
 import type { Tensor } from "../../src/index.ts";
 import * as moe from "../../src/moe/index.ts";
 import { DecoderLanguageModel, MultiHeadAttention } from "../../src/nn/index.ts";
-import { booksOf, list, normals, passOf } from "./cases.ts";
+import { booksOf, list, normals, passOf } from "../../src/testing/cases.ts";
 
 const D = 8;
 const evaluation = passOf(false, 0);

@@ -5,8 +5,8 @@ import { gradients, key, scope, tensor } from "../../src/index.ts";
 import type { Tensor } from "../../src/index.ts";
 import { Projection, SwitchRouter } from "../../src/moe/index.ts";
 import type { SwitchOptions } from "../../src/moe/index.ts";
-import { booksOf, list, normals, passOf, wide } from "./cases.ts";
-import { softmaxByHand } from "./oracle.ts";
+import { booksOf, list, normals, passOf, wide } from "../../src/testing/cases.ts";
+import { softmaxByHand } from "../../src/testing/oracle.ts";
 
 const D = 4;
 const tokensOf = (count: number, seed: number): Tensor =>

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { gradients, key, random, tensor } from "../../../src/index.ts";
 import type { Tensor } from "../../../src/index.ts";
 import * as moe from "../../../src/moe/index.ts";
-import { largest, softmaxByHand } from "../oracle.ts";
+import { largest, softmaxByHand } from "../../../src/testing/oracle.ts";
 import type { Bug } from "./bug.ts";
 import { bug, experts, ints, list, near, rows, sum, table } from "./bug.ts";
 

@@ -5,7 +5,7 @@ import * as moe from "../../../src/moe/index.ts";
 import { roundBfloat16 } from "./bfloat16.ts";
 import type { Bug } from "./bug.ts";
 import { bug, experts, ints, list, rows, sum, table } from "./bug.ts";
-import { largest } from "../oracle.ts";
+import { largest } from "../../../src/testing/oracle.ts";
 
 type Seat = (expert: readonly number[], capacity: number) => boolean[];
 const E = 3;

@@ -1,14 +1,8 @@
-/**
- * `switchyard-moe/testing`: the gradient check, and fast-check arbitraries for shapes, arrays and axes. It runs under any test
- * runner. Arbitraries make plain data, the property makes tensors of it: a counterexample is then one line, not a tape.
- */
+/** Arbitraries for shapes, arrays and axes: plain data, of which the property makes tensors. */
 import fc from "fast-check";
-import { tensor } from "./autograd/create.ts";
-import type { CreateOptions } from "./autograd/create.ts";
-import type { Tensor } from "./autograd/tensor.ts";
-
-export { checkGradients } from "./autograd/gradientCheck.ts";
-export type { GradientCheckOptions } from "./autograd/gradientCheck.ts";
+import { tensor } from "../autograd/create.ts";
+import type { CreateOptions } from "../autograd/create.ts";
+import type { Tensor } from "../autograd/tensor.ts";
 
 /** An array as data: what a counterexample prints. */
 export interface PlainArray {

@@ -3,16 +3,18 @@
  * B sequences, T tokens of each, E experts, K choices, D width.
  */
 import fc from "fast-check";
-import { key, random, tensor } from "../../src/index.ts";
-import type { Key, Tensor } from "../../src/index.ts";
-import type { CapacityFactor, Group, Router, Routing } from "../../src/moe/index.ts";
-import { FeedForwardExperts, MoE } from "../../src/moe/index.ts";
-import type { RouterRow } from "./routers.ts";
+import { key, random, tensor } from "../index.ts";
+import type { Key, Tensor } from "../index.ts";
+import type { CapacityFactor, Router, Routing } from "../moe/index.ts";
+import { FeedForwardExperts, MoE } from "../moe/index.ts";
+import type { Initializer } from "../nn/index.ts";
 
 export const D = 3;
 export const VOCABULARY = 5;
 
-export interface Case {
+/** One situation of a router, as plain data: what a counterexample prints. */
+export interface RouterCase {
+  /** Of router, experts and tokens. */
   readonly seed: number;
   readonly batch: number;
   readonly length: number;
@@ -20,7 +22,7 @@ export interface Case {
   /** Wished for; a router never takes more than E. */
   readonly choices: number;
   readonly factor: CapacityFactor;
-  readonly group: Group;
+  readonly group: "batch" | "sequence";
   /** Token ids, B T of them. */
   readonly ids: readonly number[];
   /** Tokens of one id are equal vectors: exact ties between tokens. */
@@ -34,6 +36,46 @@ export interface Case {
   readonly dtype?: "float32" | "float64";
 }
 
+/** What a router is made of: everything it needs to be one of a case. The names are those of the package's own options. */
+export interface RouterSetting {
+  /** D, the width of a token. */
+  readonly width: number;
+  /** E */
+  readonly experts: number;
+  /** K that a router of free K should take: 1 to 3, at most E. Others may overlook it. */
+  readonly choices: number;
+  /** Token ids are below this: for routers that hash. */
+  readonly vocabulary: number;
+  /** Among which tokens slots are shared out. */
+  readonly group: "batch" | "sequence";
+  /** Where its initial values come from: two routers of one key must be equal. */
+  readonly random: Key;
+  /** Of its parameters: "float64", for comparisons to nine digits. */
+  readonly dtype: "float32" | "float64";
+  /** Weights of deviation 1: gates far from uniform, choices far from ties. */
+  readonly initializer: Initializer;
+}
+
+/** Who is held to the laws. */
+export interface Subject {
+  readonly name: string;
+  make(setting: RouterSetting): Router;
+  readonly seats?: SeatsByHand | undefined;
+}
+
+/** Who sits where, and what weighs them. */
+export interface Seats {
+  /** [T][K]; -1: no choice. */
+  readonly expert: readonly (readonly number[])[];
+  /** [T][K]: row of the expert over all groups, -1: dropped. */
+  readonly slot: readonly (readonly number[])[];
+  /** [T, E], differentiable; only chosen experts' entries matter. */
+  readonly gates: Tensor;
+}
+
+/** What a router should decide in evaluation, by another road than its own: from the tokens and its parameters. */
+export type SeatsByHand = (c: RouterCase, world: World) => Seats;
+
 const sizes = fc.record({
   batch: fc.integer({ min: 1, max: 3 }),
   length: fc.integer({ min: 1, max: 7 }),
@@ -46,7 +88,7 @@ const factors: fc.Arbitrary<CapacityFactor> = fc.oneof(
 );
 
 /** Any case; `fixed` overrides what a law needs otherwise. */
-export function cases(fixed: Partial<Case> = {}): fc.Arbitrary<Case> {
+export function cases(fixed: Partial<RouterCase> = {}): fc.Arbitrary<RouterCase> {
   return sizes.chain((drawn) => {
     const size = { batch: fixed.batch ?? drawn.batch, length: fixed.length ?? drawn.length, experts: fixed.experts ?? drawn.experts };
     const tokens = size.batch * size.length;
@@ -55,7 +97,7 @@ export function cases(fixed: Partial<Case> = {}): fc.Arbitrary<Case> {
         seed: fc.integer({ min: 0, max: 999 }),
         choices: fc.integer({ min: 1, max: 3 }),
         factor: factors,
-        group: fc.constantFrom<Group>("batch", "sequence"),
+        group: fc.constantFrom("batch" as const, "sequence" as const),
         ids: fc.array(fc.integer({ min: 0, max: VOCABULARY - 1 }), { minLength: tokens, maxLength: tokens }),
         repeats: fc.boolean(),
         twins: fc.boolean(),
@@ -70,7 +112,7 @@ export function cases(fixed: Partial<Case> = {}): fc.Arbitrary<Case> {
 }
 
 export const without = { repeats: false, twins: false } as const;
-export const unpadded = (batch: number): Partial<Case> => ({ batch, padding: new Array<number>(batch).fill(0) });
+export const unpadded = (batch: number): Partial<RouterCase> => ({ batch, padding: new Array<number>(batch).fill(0) });
 
 /** Standard normal numbers of a key. */
 export function normals(count: number, at: Key): number[] {
@@ -78,11 +120,11 @@ export function normals(count: number, at: Key): number[] {
 }
 
 /** The vectors of a case's tokens, row-major [B, T, D]. */
-export function vectors({ seed, ids, repeats }: Case): number[] {
+export function vectors({ seed, ids, repeats }: RouterCase): number[] {
   return ids.flatMap((id, i) => normals(D, key(seed).at("token", repeats ? id : i)));
 }
 
-export function maskOf({ batch, length, padding }: Pick<Case, "batch" | "length" | "padding">): number[] {
+export function maskOf({ batch, length, padding }: Pick<RouterCase, "batch" | "length" | "padding">): number[] {
   return Array.from({ length: batch * length }, (_, i) => Number(i % length < length - padding[Math.floor(i / length)]));
 }
 
@@ -111,9 +153,9 @@ export interface Change {
   readonly pass?: { training: boolean; random: Key };
 }
 
-export function world(row: RouterRow, c: Case, change: Change = {}): World {
+export function world(subject: Subject, c: RouterCase, change: Change = {}): World {
   const { dtype = "float64" } = c;
-  const router = change.router ?? made(row, c);
+  const router = change.router ?? made(subject, c);
   const experts = new FeedForwardExperts({
     experts: c.experts,
     width: D,
@@ -140,8 +182,14 @@ export function world(row: RouterRow, c: Case, change: Change = {}): World {
 /** Weights of deviation 1: routing decisions far from ties, gates far from uniform. */
 export const wide = (shape: readonly number[], at: Key, options = {}): Tensor => random.normal(shape, at, options);
 
-function made(row: RouterRow, c: Case): Router {
-  const router = row.make(c);
+/** What `make` receives in a case. */
+export function settingOf({ seed, experts, choices, group, dtype = "float64" }: RouterCase): RouterSetting {
+  const random = key(seed).at("router");
+  return { width: D, experts, choices: Math.min(choices, experts), vocabulary: VOCABULARY, group, random, dtype, initializer: wide };
+}
+
+function made(subject: Subject, c: RouterCase): Router {
+  const router = subject.make(settingOf(c));
   if (c.twins && c.experts > 1)
     for (const parameter of router.parameters()) {
       if (parameter.shape[parameter.shape.length - 1] !== c.experts) continue;

@@ -1,14 +1,13 @@
 /** Laws of dispatch and combine: values, first and second derivatives. Properties P7, P9, P18 to P20, P25 to P28, P54 to P57 of the field. */
-import { expect } from "chai";
-import { gradients, key, tensor } from "../../../src/index.ts";
-import type { Tensor } from "../../../src/index.ts";
-import { FeedForwardExperts } from "../../../src/moe/index.ts";
-import { Adam } from "../../../src/nn/index.ts";
+import { gradients, key, tensor } from "../../index.ts";
+import type { Tensor } from "../../index.ts";
+import { FeedForwardExperts } from "../../moe/index.ts";
+import { Adam } from "../../nn/index.ts";
 import type { World } from "../cases.ts";
 import { D, booksOf, cases, list, maskOf, normals, vectors, without, world } from "../cases.ts";
-import { moeByOneHot } from "../oracle.ts";
+import { close, holds, near, same } from "../check.ts";
+import { moeByOneHot, oneHotSeats } from "../oracle.ts";
 import type { Law } from "./law.ts";
-import { close } from "./law.ts";
 
 /** A fixed random number for each element. */
 function direction(like: Tensor, name: string): Tensor {
@@ -52,6 +51,7 @@ function compareDerivatives(a: Tensor, b: Tensor, xs: readonly Tensor[], toleran
 
 /** A direction of finite differences that stays clear of ties: the smallest gap between logits of one token, or of one expert. */
 function clearOfTies(w: World, real: readonly number[]): boolean {
+  if (w.router.traits.scores === "none") return true; // nothing is chosen by logits
   const logits = booksOf(w.route()).logits.filter((_, t) => real[t]); // padding has none of its own
   const gaps = (row: readonly number[]): number[] =>
     [...row]
@@ -66,16 +66,18 @@ export const transport: readonly Law[] = [
   {
     name: "P18 P25 P27: one-hot products and a loop over experts give the same values, gradients and Hessian-vector products",
     cases: cases({ training: false }),
-    of: (_, row) => row.seats !== undefined,
+    of: (_, subject) => subject.seats !== undefined,
     runs: 10,
     meets: { drops: 0.15, padding: 0.3, emptyExperts: 0.2 },
-    check(row, c, note) {
-      const w = world(row, c);
+    check(subject, c, note) {
+      const w = world(subject, c);
       const { output, routing } = w.forward();
       note(routing);
-      const seats = row.seats?.(c, w);
+      const seats = subject.seats?.(c, w);
       if (!seats) return;
-      const oracle = moeByOneHot(flatten(w.tokens), seats.oneHot, seats.gates, expertsOf(w));
+      const rows = 1 + Math.max(0, ...seats.slot.flat());
+      const oneHot = oneHotSeats(seats.expert, seats.slot, c.experts, rows);
+      const oracle = moeByOneHot(flatten(w.tokens), oneHot, seats.gates, expertsOf(w));
       close(list(output), list(oracle), "output");
       compareDerivatives(objective(output), objective(oracle), leaves(w));
     },
@@ -86,34 +88,33 @@ export const transport: readonly Law[] = [
     of: (traits) => traits.capacity,
     runs: 8,
     meets: { padding: 0.3, emptyExperts: 0.2 },
-    check(row, c, note) {
-      const slots = world(row, c).forward();
-      const w = world(row, { ...c, factor: "dropless" });
+    check(subject, c, note) {
+      const slots = world(subject, c).forward();
+      const w = world(subject, { ...c, factor: "dropless" });
       const sorted = w.forward();
       note(sorted.routing);
-      expect([slots.routing.kind, sorted.routing.kind]).to.deep.equal(["slots", "sorted"]);
+      same([slots.routing.kind, sorted.routing.kind], ["slots", "sorted"], "kinds of routing at factors Infinity and dropless");
       close(list(sorted.output), list(slots.output), "output");
-      const w2 = world(row, c);
+      const w2 = world(subject, c);
       const [a, b] = [derivatives(objective(sorted.output), leaves(w)), derivatives(objective(w2.forward().output), leaves(w2))];
       a.first.forEach((g, i) => close(g, b.first[i], `gradient ${i}`, 1e-8));
       a.second.forEach((g, i) => close(g, b.second[i], `Hessian-vector product ${i}`, 1e-8));
-      booksOf(slots.routing).slot.forEach((row_, t) =>
-        row_.forEach((s, k) => expect(s >= 0).to.equal(booksOf(slots.routing).expert[t][k] >= 0)),
-      );
+      const { expert, slot } = booksOf(slots.routing);
+      slot.forEach((own, t) => own.forEach((s, k) => same(s >= 0, expert[t][k] >= 0, `whether choice ${k} of token ${t} has a slot`)));
     },
   },
   {
     name: "P25: who has no slot gets exactly 0, and so does padding",
     cases: cases(),
     meets: { drops: 0.1, padding: 0.3 },
-    check(row, c, note) {
-      const { output, routing } = world(row, c).forward();
+    check(subject, c, note) {
+      const { output, routing } = world(subject, c).forward();
       note(routing);
       const real = maskOf(c);
       const y = list(output);
       booksOf(routing).slot.forEach((slots, t) => {
         if (real[t] && slots.some((s) => s >= 0)) return;
-        for (let d = 0; d < D; d++) expect(Math.abs(y[t * D + d]), `token ${t}`).to.equal(0);
+        for (let d = 0; d < D; d++) holds(y[t * D + d] === 0, `output of token ${t}: ${y[t * D + d]}, wanted 0`);
       });
     },
   },
@@ -122,10 +123,10 @@ export const transport: readonly Law[] = [
     cases: cases({ ...without }),
     runs: 10,
     meets: { drops: 0.1, padding: 0.3 },
-    check(row, c, note) {
+    check(subject, c, note) {
       const real = maskOf(c);
       const seen = (junk: number): { values: number[]; gradients: number[][]; padded: number[] } => {
-        const w = world(row, c, { vectors: vectors(c).map((x, i) => (real[Math.floor(i / D)] ? x : junk)) });
+        const w = world(subject, c, { vectors: vectors(c).map((x, i) => (real[Math.floor(i / D)] ? x : junk)) });
         const { output, losses, routing } = w.forward();
         note(routing);
         const total = Object.values(losses).reduce((sum, loss) => sum.add(loss), objective(output));
@@ -139,10 +140,10 @@ export const transport: readonly Law[] = [
       const [clean, dirty] = [seen(0), seen(NaN)];
       close(dirty.values, clean.values, "outputs and losses", 1e-12);
       dirty.gradients.forEach((g, i) => close(g, clean.gradients[i], `gradient of leaf ${i}`, 1e-12));
-      expect(
+      holds(
         dirty.padded.every((g) => g === 0),
-        "gradients of padding",
-      ).to.equal(true);
+        "padding has a gradient that is not 0",
+      );
     },
   },
   {
@@ -150,15 +151,15 @@ export const transport: readonly Law[] = [
     cases: cases(),
     of: (traits) => traits.choosing !== "mixtures",
     meets: { drops: 0.1, padding: 0.2 },
-    check(row, c, note) {
-      const w = world(row, c);
+    check(subject, c, note) {
+      const w = world(subject, c);
       const routing = w.route();
       note(routing);
       const rows = routing.dispatch(flatten(w.tokens));
       const flat = rows.reshape([rows.size / D, D]);
       const used = new Set(booksOf(routing).slot.flat());
       const empty = Float64Array.from({ length: flat.size }, (_, i) => (used.has(Math.floor(i / D)) ? 0 : NaN));
-      list(flat).forEach((x, i) => !used.has(Math.floor(i / D)) && expect(Math.abs(x), `empty slot ${Math.floor(i / D)}`).to.equal(0));
+      list(flat).forEach((x, i) => holds(used.has(Math.floor(i / D)) || x === 0, `empty slot ${Math.floor(i / D)} holds ${x}, wanted 0`));
       const [clean, dirty] = [rows, rows.add(tensor(empty, { shape: rows.shape }))].map((x) => routing.combine(x));
       close(list(dirty), list(clean), "output", 0);
       const xs = [w.tokens, ...w.router.parameters()];
@@ -171,8 +172,8 @@ export const transport: readonly Law[] = [
     cases: cases(),
     of: (traits) => traits.choosing !== "mixtures",
     meets: { drops: 0.1, padding: 0.3 },
-    check(row, c, note) {
-      const w = world(row, c);
+    check(subject, c, note) {
+      const w = world(subject, c);
       const routing = w.route();
       note(routing);
       const y = list(routing.combine(routing.dispatch(flatten(w.tokens))));
@@ -181,9 +182,11 @@ export const transport: readonly Law[] = [
       gate.forEach((gates, t) => {
         const served = gates.reduce((sum, g, k) => (slot[t][k] >= 0 ? sum + g : sum), 0);
         const complete = expert[t].every((e, k) => e >= 0 && slot[t][k] >= 0);
-        for (let d = 0; d < D; d++) expect(y[t * D + d]).to.be.closeTo(served * x[t * D + d], 1e-9);
-        if (w.router.traits.scores !== "sigmoid") expect(served, `gates of token ${t}`).to.be.at.most(1 + 1e-9);
-        if (w.router.traits.gatesSumToOne && complete) expect(served, `gates of token ${t}`).to.be.closeTo(1, 1e-9);
+        for (let d = 0; d < D; d++)
+          near(y[t * D + d], served * x[t * D + d], `output ${d} of token ${t}, whose served gates are ${served}`);
+        const { scores, gatesSumToOne } = w.router.traits;
+        holds(scores === "sigmoid" || served <= 1 + 1e-9, `gates of token ${t} add up to ${served}, wanted 1 at most`);
+        if (gatesSumToOne && complete) near(served, 1, `sum of the gates of token ${t}`);
       });
     },
   },
@@ -192,8 +195,8 @@ export const transport: readonly Law[] = [
     cases: cases({ ...without }),
     runs: 8,
     meets: { drops: 0.1, padding: 0.2 },
-    check(row, c, note) {
-      const w = world(row, c);
+    check(subject, c, note) {
+      const w = world(subject, c);
       if (!clearOfTies(w, maskOf(c))) return;
       note(w.route()); // those that are not compared do not count
       const value = ({ output, losses }: ReturnType<World["forward"]>): Tensor =>
@@ -218,7 +221,7 @@ export const transport: readonly Law[] = [
             .itemSync(),
         0,
       );
-      expect(along).to.be.closeTo(slope, 2e-5 * Math.max(1, Math.abs(slope)));
+      near(along, slope, "derivative along a direction, against finite differences", 2e-5);
     },
   },
   {
@@ -226,8 +229,8 @@ export const transport: readonly Law[] = [
     cases: cases(),
     of: (traits) => traits.choosing !== "mixtures",
     meets: { emptyExperts: 0.2 },
-    check(row, c, note) {
-      const w = world(row, c);
+    check(subject, c, note) {
+      const w = world(subject, c);
       const { output, routing } = w.forward();
       note(routing);
       const { expert, slot } = booksOf(routing);
@@ -235,18 +238,18 @@ export const transport: readonly Law[] = [
       const parameters = w.layer.experts.parameters();
       objective(output).backward();
       for (const { grad } of parameters) {
-        if (!grad) return expect.fail("no gradient");
-        const flat = list(grad);
+        holds(grad !== null, "an expert's parameter has no gradient");
+        const flat = grad ? list(grad) : [];
         const each = flat.length / c.experts;
         for (let e = 0; e < c.experts; e++)
           if (!used.has(e))
-            expect(
+            holds(
               flat.slice(e * each, (e + 1) * each).every((x) => x === 0),
-              `expert ${e}`,
-            ).to.equal(true);
+              `expert ${e}, which nobody uses, has a gradient that is not 0`,
+            );
       }
       new Adam(w.layer, { lr: 1e-3 }).step();
-      for (const parameter of parameters) expect(list(parameter).every(Number.isFinite), "after a step").to.equal(true);
+      for (const parameter of parameters) holds(list(parameter).every(Number.isFinite), "a parameter is not finite after a step");
     },
   },
   {
@@ -254,12 +257,12 @@ export const transport: readonly Law[] = [
     cases: cases({ ...without, training: false, choices: 2, batch: 2, length: 6, experts: 4, padding: [0, 1], factor: 2 }),
     of: (traits) => traits.learns,
     runs: 5,
-    check(row, c, note) {
-      const w = world(row, c);
+    check(subject, c, note) {
+      const w = world(subject, c);
       const { output, routing } = w.forward();
       note(routing);
       const total = gradients(objective(output), w.router.parameters()).reduce((sum, g) => sum + g.abs().sum().itemSync(), 0);
-      expect(total).to.be.greaterThan(1e-6);
+      holds(total > 1e-6, `gradients of the router's parameters add up to ${total} in size, wanted more than 0`);
     },
   },
 ];

@@ -1,16 +1,18 @@
 /** What the cases of a law were like. A law that never meets a dropped token proves nothing about dropping. */
-import type { Routing } from "../../src/moe/index.ts";
-import type { Case } from "./cases.ts";
+import type { Routing } from "../moe/index.ts";
+import type { RouterCase } from "./cases.ts";
 import { booksOf, maskOf } from "./cases.ts";
 
-const kinds = ["drops", "emptyExperts", "padding", "tiedTokens", "tiedExperts", "oneExpert", "fewTokens", "dropless"] as const;
+export const kinds = ["drops", "emptyExperts", "padding", "tiedTokens", "tiedExperts", "oneExpert", "fewTokens", "dropless"] as const;
+/** What a case can be like: the names that `Coverage` counts by. */
 export type Kind = (typeof kinds)[number];
 
+/** How many cases a law saw, and how many of each kind. */
 export class Coverage {
   #cases = 0;
   readonly #met = new Map<Kind, number>();
 
-  note(c: Case, routing: Routing): void {
+  note(c: RouterCase, routing: Routing): void {
     const { expert, slot } = booksOf(routing);
     const used = new Set(expert.flat().filter((e) => e >= 0));
     const tokens = c.batch * c.length;
@@ -28,6 +30,17 @@ export class Coverage {
     for (const kind of kinds) if (met[kind]) this.#met.set(kind, (this.#met.get(kind) ?? 0) + 1);
   }
 
+  add(other: Coverage): void {
+    this.#cases += other.#cases;
+    for (const [kind, times] of other.#met) this.#met.set(kind, (this.#met.get(kind) ?? 0) + times);
+  }
+
+  clear(): void {
+    this.#cases = 0;
+    this.#met.clear();
+  }
+
+  /** The share of cases of a kind, 0 to 1. */
   share(kind: Kind): number {
     return this.#cases ? (this.#met.get(kind) ?? 0) / this.#cases : 0;
   }

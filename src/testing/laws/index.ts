@@ -5,4 +5,5 @@ import { symmetry } from "./symmetry.ts";
 import { time } from "./time.ts";
 import { transport } from "./transport.ts";
 
+export { claims } from "./claims.ts";
 export const laws: readonly Law[] = [...seating, ...transport, ...symmetry, ...time];

@@ -3,9 +3,9 @@
  * arrays [T, E, C]. Nothing here is shared with src/moe but the experts' parameters.
  * T tokens of all groups, E experts, C slots of an expert over all groups, K choices, D width.
  */
-import { einsum, stack, tensor } from "../../src/index.ts";
-import type { Tensor } from "../../src/index.ts";
-import type { FeedForwardExperts } from "../../src/moe/index.ts";
+import { einsum, stack, tensor } from "../index.ts";
+import type { Tensor } from "../index.ts";
+import type { FeedForwardExperts } from "../moe/index.ts";
 
 export interface Hall {
   /** For each token its choices in order; -1 is none. */

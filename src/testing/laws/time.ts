@@ -1,19 +1,17 @@
 /** Laws of time and chance: what later tokens, other sequences and random numbers may touch. P60, P64, P68, P74, P87 of the field. */
-import { expect } from "chai";
-import { gradients, tensor } from "../../../src/index.ts";
-import type { Case } from "../cases.ts";
-import { D, booksOf, cases, list, normals, passOf, vectors, without, world } from "../cases.ts";
-import { key } from "../../../src/index.ts";
-import type { RouterRow } from "../routers.ts";
+import { gradients, key, tensor } from "../../index.ts";
+import type { RouterCase, Subject } from "../cases.ts";
+import { D, VOCABULARY, booksOf, cases, list, normals, passOf, settingOf, vectors, without, world } from "../cases.ts";
+import { holds, near, same } from "../check.ts";
 import type { Law } from "./law.ts";
 
 /** Replaces the tokens from `from` on in every sequence, and says whether an earlier output changed. */
-export function futureReaches(row: RouterRow, c: Case, from: number): boolean {
-  const before = list(world(row, c).forward().output);
+export function futureReaches(subject: Subject, c: RouterCase, from: number): boolean {
+  const before = list(world(subject, c).forward().output);
   const later = normals(c.ids.length * D, key(c.seed).at("another future"));
   const changed = vectors(c).map((x, i) => (Math.floor(i / D) % c.length < from ? x : later[i]));
-  const ids = c.ids.map((id, i) => (i % c.length < from ? id : (id + 1) % 5));
-  const after = list(world(row, c, { vectors: changed, ids }).forward().output);
+  const ids = c.ids.map((id, i) => (i % c.length < from ? id : (id + 1) % VOCABULARY));
+  const after = list(world(subject, c, { vectors: changed, ids }).forward().output);
   return before.some((x, i) => Math.floor(i / D) % c.length < from && Math.abs(x - after[i]) > 1e-9);
 }
 
@@ -25,39 +23,41 @@ export const time: readonly Law[] = [
     cases: sequences,
     of: (traits) => traits.time === "causal",
     meets: { drops: 0.2 },
-    check(row, c, note) {
-      note(world(row, c).route());
-      for (let from = 1; from < c.length; from++) expect(futureReaches(row, c, from), `tokens before ${from}`).to.equal(false);
+    check(subject, c, note) {
+      note(world(subject, c).route());
+      for (let from = 1; from < c.length; from++)
+        holds(!futureReaches(subject, c, from), `tokens from ${from} on changed the output of one before ${from}`);
     },
   },
   {
     name: "P74: without drops, what is later changes nothing earlier",
     cases: sequences.map((c) => ({ ...c, factor: c.factor === "dropless" ? c.factor : Infinity })),
     of: (traits) => traits.time === "dropless",
-    check(row, c, note) {
-      note(world(row, c).route());
-      for (let from = 1; from < c.length; from++) expect(futureReaches(row, c, from), `tokens before ${from}`).to.equal(false);
+    check(subject, c, note) {
+      note(world(subject, c).route());
+      for (let from = 1; from < c.length; from++)
+        holds(!futureReaches(subject, c, from), `tokens from ${from} on changed the output of one before ${from}`);
     },
   },
   {
     name: "P60: evaluation draws nothing",
     cases: cases({ training: false }),
     meets: { drops: 0.1, padding: 0.3 },
-    check(row, c, note) {
-      const [a, b] = [1, 2].map((draw) => world(row, c, { pass: passOf(false, draw) }).forward());
+    check(subject, c, note) {
+      const [a, b] = [1, 2].map((draw) => world(subject, c, { pass: passOf(false, draw) }).forward());
       note(a.routing);
-      expect(list(a.output)).to.deep.equal(list(b.output));
-      expect(booksOf(a.routing)).to.deep.equal(booksOf(b.routing));
+      same(list(b.output), list(a.output), "output under another key");
+      same(booksOf(b.routing), booksOf(a.routing), "books under another key");
     },
   },
   {
     name: "P64: the same key, the same routing",
     cases: cases({ training: true }),
     meets: { drops: 0.1 },
-    check(row, c, note) {
-      const [a, b] = [world(row, c).route(), world(row, c).route()];
+    check(subject, c, note) {
+      const [a, b] = [world(subject, c).route(), world(subject, c).route()];
       note(a);
-      expect(booksOf(a)).to.deep.equal(booksOf(b));
+      same(booksOf(b), booksOf(a), "books of the second time");
     },
   },
   {
@@ -65,30 +65,30 @@ export const time: readonly Law[] = [
     cases: cases({ training: true }),
     of: (traits) => traits.choosing !== "mixtures",
     meets: { drops: 0.1, padding: 0.2 },
-    check(row, c, note) {
-      const w = world(row, c);
+    check(subject, c, note) {
+      const w = world(subject, c);
       const routing = w.route();
       note(routing);
       const rows = list(routing.dispatch(w.tokens.reshape([c.batch * c.length, D])));
       const x = vectors(c);
       booksOf(routing).slot.forEach((slots, t) =>
-        slots.forEach((s) => s >= 0 && expect(rows.slice(s * D, (s + 1) * D)).to.deep.equal(x.slice(t * D, (t + 1) * D))),
+        slots.forEach((s) => s >= 0 && same(rows.slice(s * D, (s + 1) * D), x.slice(t * D, (t + 1) * D), `row ${s}, of token ${t}`)),
       );
-      expect(list(w.tokens), "the caller's tokens").to.deep.equal(x);
+      same(list(w.tokens), x, "the caller's tokens");
     },
   },
   {
     name: "P68: logits of ten thousand stay finite, forward and backward",
     cases: cases({ training: false }),
     meets: { drops: 0.1, padding: 0.3 },
-    check(row, c, note) {
-      const w = world(row, c, { vectors: vectors(c).map((x) => Math.sign(x) * 1e4 * (1 + Math.abs(x))) });
+    check(subject, c, note) {
+      const w = world(subject, c, { vectors: vectors(c).map((x) => Math.sign(x) * 1e4 * (1 + Math.abs(x))) });
       const { output, losses, routing } = w.forward();
       note(routing);
       const total = Object.values(losses).reduce((sum, loss) => sum.add(loss), output.mul(1e-6).sum());
-      expect(list(output).every(Number.isFinite) && Number.isFinite(total.itemSync()), "values").to.equal(true);
+      holds([...list(output), total.itemSync()].every(Number.isFinite), "an output or a loss is not finite");
       for (const g of gradients(total, [w.tokens, ...w.layer.parameters()]))
-        expect(list(g).every(Number.isFinite), "gradients").to.equal(true);
+        holds(list(g).every(Number.isFinite), `a gradient [${g.shape.join()}] is not finite`);
     },
   },
   {
@@ -96,16 +96,16 @@ export const time: readonly Law[] = [
     cases: cases(),
     runs: 6,
     meets: { drops: 0.1 },
-    check(row, c, note) {
-      const here = world(row, c);
+    check(subject, c, note) {
+      const here = world(subject, c);
       const routing = here.route();
       note(routing);
       const saved = new Map([...here.router.state()].map(([name, x]) => [name, tensor(x.dataSync(), { shape: x.shape, dtype: x.dtype })]));
-      const other = row.make({ ...c, seed: c.seed + 1, twins: false });
+      const other = subject.make(settingOf({ ...c, seed: c.seed + 1 }));
       other.load(saved);
-      const again = world(row, c, { router: other }).route();
-      expect(booksOf(again)).to.deep.equal(booksOf(routing));
-      for (const [name, loss] of Object.entries(routing.losses)) expect(again.losses[name].itemSync(), name).to.equal(loss.itemSync());
+      const again = world(subject, c, { router: other }).route();
+      same(booksOf(again), booksOf(routing), "books of the loaded router");
+      for (const [name, loss] of Object.entries(routing.losses)) near(again.losses[name].itemSync(), loss.itemSync(), `loss "${name}"`, 0);
     },
   },
 ];

@@ -6,7 +6,7 @@
  * at all, because routing has its price. Both comparisons are printed whichever way they fall; one seed proves nothing.
  */
 import { summary } from "switchyard-moe/nn";
-import { begin, keepPicture, meanBits, recentBits, score, stepsOf, trainLesson } from "./train/lesson.ts";
+import { begin, keepPicture, meanBits, recentBits, score, short, stepsOf, trainLesson } from "./train/lesson.ts";
 import type { LessonRun } from "./train/lesson.ts";
 import { curve } from "./train/svg/index.ts";
 import { loadDeclaration } from "./train/text.ts";
@@ -40,7 +40,9 @@ console.log(
 const { load, dropped } = sparse.reports[sparse.reports.length - 1];
 console.log(`last step: bytes per expert ${load.join(" ")}, dropped ${(100 * dropped).toFixed(1)} %\n`);
 
-/** Means of ten steps. */
+/** Means of ten steps, from the fiftieth on: before, both fall so far that nothing else could be seen. */
 const smooth = ({ reports }: LessonRun): [number, number][] =>
-  reports.filter((_, i) => i % 10 === 9).map(({ step }) => [step, meanBits(reports.slice(step - 10, step))]);
+  reports
+    .filter(({ step }) => step % 10 === 0 && (step >= 50 || short))
+    .map(({ step }) => [step, meanBits(reports.slice(step - 10, step))]);
 keepPicture("04-switch", curve({ title: "Dense against Switch at equal compute per byte", description: "Training loss by step, means of ten steps", series: [{ name: "dense", points: smooth(dense) }, { name: "switch", points: smooth(sparse) }], x: "step", y: "bits per byte" })); // prettier-ignore

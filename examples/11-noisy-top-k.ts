@@ -11,7 +11,9 @@ import { key, noGrad, random, scope, tensor } from "switchyard-moe";
 import { NoisyTopKRouter, importanceLoss, loadProbability, measure, squaredVariation } from "switchyard-moe/moe";
 import { AdamW, initializers } from "switchyard-moe/nn";
 import { begin, keepPicture, short } from "./train/lesson.ts";
-import { WIDTH, printSeats, seats, send } from "./train/words.ts";
+import { bars } from "./train/svg/index.ts";
+import type { Bar } from "./train/svg/index.ts";
+import { WIDTH, send } from "./train/words.ts";
 
 await begin("Noisy top-k gating");
 const [experts, choices] = [4, 2];
@@ -44,28 +46,24 @@ const loads = tensor([[3, 1]]);
 const [importance, load] = await Promise.all([importanceLoss(gates).item(), squaredVariation(loads).item()]);
 console.log(`\nthree tokens with a gate of 1/3 against one of 1: CV^2 of importance ${importance.toFixed(2)}, of load ${load.toFixed(2)}`);
 
-// A collapsed router, led back by its losses.
-const collapsed = new NoisyTopKRouter({ ...base, importance: 1, load: 1, initializer: initializers.normal(1.5) });
-const tokens = random.normal([8, 16, WIDTH], key(5)).add(1); // a common part, so that one expert wins nearly all
-const before = await send(collapsed);
+// A router that prefers two experts, led back by its losses.
+const uneven = new NoisyTopKRouter({ ...base, importance: 1, load: 1, initializer: initializers.normal(1.5) });
+const tokens = random.normal([8, 16, WIDTH], key(5)).add(1); // a common part, so that the same experts win most
+const rows: Bar[] = [];
 const show = async (when: string): Promise<void> => {
-  const { load: counts, maxViolation } = measure(await send(collapsed, { tokens, capacityFactor: "dropless" }));
-  console.log(`  ${when}: choices per expert ${counts.join(" ")}, MaxVio ${maxViolation.toFixed(2)}`);
+  const { load: counts, maxViolation } = measure(await send(uneven, { tokens, capacityFactor: "dropless" }));
+  console.log(`  ${when.padEnd(6)}: choices per expert ${counts.join(" ")}, MaxVio ${maxViolation.toFixed(2)}`);
+  rows.push(...Array.from(counts, (value, e) => ({ name: `${when}, expert ${e}`, value, plain: when === "before" })));
 };
-const optimizer = new AdamW(collapsed, { lr: 3e-2, weightDecay: 0 });
+const optimizer = new AdamW(uneven, { lr: 3e-2, weightDecay: 0 });
 console.log("\na router with large weights on tokens that are alike");
 await show("before");
 for (let step = 0; step < (short ? 2 : 60); step++)
   scope(() => {
-    const { losses } = collapsed.route({ tokens, capacityFactor: "dropless", pass: { training: true, random: key(6).at(step) } });
+    const { losses } = uneven.route({ tokens, capacityFactor: "dropless", pass: { training: true, random: key(6).at(step) } });
     losses["importance"].add(losses["load"]).backward();
     noGrad(() => optimizer.step());
     optimizer.zeroGrad();
   });
-await show("after ");
-
-const after = await send(collapsed);
-printSeats(after);
-const captions = { description: "Two choices of each word, first choices seated before second ones" };
-keepPicture("11-noisy-top-k-before", seats(before, { title: "Noisy top-2 before balancing", ...captions }));
-keepPicture("11-noisy-top-k-after", seats(after, { title: "Noisy top-2 after its losses", ...captions }));
+await show("after");
+keepPicture("11-noisy-top-k", bars({ title: "Noisy top-2, before and after its two losses", description: "Choices per expert, two of each of 128 tokens; even would be 64", bars: rows, x: "choices", format: String })); // prettier-ignore

@@ -62,7 +62,7 @@ export function choicesOf({ expertOfChoice, slotOfChoice, gate, choices, experts
 /** Experts as columns, slots as cells, the words in them. */
 export function seats(books: HostBooks, captions: Captions, { text = words, sorted = false } = {}): string {
   const choices = choicesOf(books, sorted);
-  const capacity = sorted ? Math.max(...choices.map(({ slot }) => slot + 1)) : books.rows / books.experts;
+  const capacity = sorted ? null : books.rows / books.experts;
   return dispatch({ ...captions, tokens: text, experts: books.experts, capacity, choices });
 }
 

@@ -17,7 +17,8 @@ export interface Choice {
 export interface DispatchOptions extends Captions {
   readonly tokens: readonly string[]; // [T]
   readonly experts: number;
-  readonly capacity: number;
+  /** null: no slots, each expert has as many rows as tokens came. */
+  readonly capacity: number | null;
   readonly choices: readonly Choice[];
 }
 
@@ -30,7 +31,8 @@ export function dispatch({ tokens, experts, capacity, choices, ...captions }: Di
   const width = Math.max(46, Math.min(90, (WIDTH + GAP) / experts - GAP));
   const overflow = Array.from({ length: experts }, (_, e) => choices.filter(({ expert, slot }) => expert === e && slot < 0));
   const deepest = Math.max(0, ...overflow.map((dropped) => dropped.length));
-  const brim = 22 + capacity * CELL_HEIGHT;
+  const rows = capacity ?? Math.max(0, ...choices.map(({ slot }) => slot + 1));
+  const brim = 22 + rows * CELL_HEIGHT;
   const bottom = brim + 8 + deepest * CELL_HEIGHT;
   const across = experts * (width + GAP) - GAP;
   return drawing("dispatch", captions, (id) => {
@@ -43,14 +45,15 @@ export function dispatch({ tokens, experts, capacity, choices, ...captions }: Di
         ...columnMarks(x, width, { expert, capacity, seated, overflow: overflow[expert], tokens, hatch: `url(#${id}-hatch)`, brim }),
       );
     };
-    const edge = line(0, brim + 3.5, across, brim + 3.5, { class: "axis", "stroke-width": 1.5 });
+    const edge = capacity === null ? "" : line(0, brim + 3.5, across, brim + 3.5, { class: "axis", "stroke-width": 1.5 });
     const note = label(noteText(capacity, choices), 0, bottom + 16, { class: "muted small" });
     const marks = [...Array.from({ length: experts }, (_, expert) => column(expert)), edge, note];
     return { width: Math.max(WIDTH, Math.ceil(across)), height: bottom + 24, marks, definitions: [hatching(`${id}-hatch`)] };
   });
 }
 
-function noteText(capacity: number, choices: readonly Choice[]): string {
+function noteText(capacity: number | null, choices: readonly Choice[]): string {
+  if (capacity === null) return "no slots: as many rows as tokens came, nothing dropped";
   const dropped = choices.filter(({ slot }) => slot < 0).length;
   const line = `line: capacity ${capacity}; dotted: empty slot`;
   return dropped === 0 ? `${line}; nothing dropped` : `${line}; hatched, below: ${dropped} of ${choices.length} choices dropped`;
@@ -58,7 +61,7 @@ function noteText(capacity: number, choices: readonly Choice[]): string {
 
 interface Column {
   readonly expert: number;
-  readonly capacity: number;
+  readonly capacity: number | null;
   readonly seated: readonly Choice[];
   readonly overflow: readonly Choice[];
   readonly tokens: readonly string[];
@@ -72,7 +75,7 @@ function columnMarks(x: number, width: number, { expert, capacity, seated, overf
     class: "strong",
     "font-size": 11,
   });
-  const slots = Array.from({ length: capacity }, (_, slot) => {
+  const slots = Array.from({ length: capacity ?? seated.length }, (_, slot) => {
     const choice = seated.find((one) => one.slot === slot);
     const at = { x, y: 22 + slot * CELL_HEIGHT, width, height: CELL_HEIGHT - 3 };
     return choice === undefined ? emptySlot(at) : tokenMark(at, tokens[choice.token], hint(choice, tokens), {});
@@ -106,10 +109,12 @@ function tokenMark(at: Place, token: string, title: string, look: Readonly<Recor
   return element("g", {}, element("title", {}, escape(title)), tint, box, name);
 }
 
-function check(tokens: number, experts: number, capacity: number, choices: readonly Choice[]): void {
+function check(tokens: number, experts: number, capacity: number | null, choices: readonly Choice[]): void {
   for (const { token, expert, slot } of choices) {
     if (!(token >= 0 && token < tokens)) throw new RangeError(`dispatch: token ${token} is not one of ${tokens}`);
     if (!(expert >= 0 && expert < experts)) throw new RangeError(`dispatch: expert ${expert} is not one of ${experts}`);
-    if (slot >= capacity) throw new RangeError(`dispatch: slot ${slot} of expert ${expert} lies beyond the capacity of ${capacity}`);
+    if (capacity === null && slot < 0) throw new RangeError(`dispatch: token ${token} is dropped, but no capacity is given`);
+    if (capacity !== null && slot >= capacity)
+      throw new RangeError(`dispatch: slot ${slot} of expert ${expert} lies beyond the capacity of ${capacity}`);
   }
 }

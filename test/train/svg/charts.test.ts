@@ -203,6 +203,20 @@ describe("a drawn dispatch", () => {
     );
   });
 
+  it("without slots shows every choice, no empty seat and no line", () => {
+    fc.assert(
+      fc.property(captions, situation, (told, { tokens, experts, wanted }) => {
+        const svg = dispatch({ ...told, tokens, experts, capacity: null, choices: seat(wanted, Infinity) });
+        const found = checkDrawing(svg, told);
+        const classes = found.attributes.filter(({ element }) => element === "rect" || element === "line").map(({ value }) => value);
+        expect(classes.filter((value) => value === "outline")).to.have.length(wanted.length);
+        expect(classes.filter((value) => value === "grid" || value === "axis")).to.deep.equal([]);
+        expect(found.text).to.include("as many rows as tokens came");
+      }),
+      RUNS,
+    );
+  });
+
   it("tells of each token where it went", () => {
     const choices = [{ token: 0, expert: 1, slot: 0, gate: 0.734 }, { token: 1, expert: 1, slot: -1 }]; // prettier-ignore
     const svg = dispatch({ title: "", description: "", tokens: ["a", "b"], experts: 2, capacity: 1, choices });
@@ -215,6 +229,8 @@ describe("a drawn dispatch", () => {
     expect(draw({ token: 1, expert: 0, slot: 0 })).to.throw(RangeError, "token 1 is not one of 1");
     expect(draw({ token: 0, expert: 2, slot: 0 })).to.throw(RangeError, "expert 2 is not one of 2");
     expect(draw({ token: 0, expert: 0, slot: 1 })).to.throw(RangeError, "slot 1 of expert 0 lies beyond the capacity of 1");
+    const dropped = () => dispatch({ ...base, capacity: null, choices: [{ token: 0, expert: 0, slot: -1 }] });
+    expect(dropped).to.throw(RangeError, "token 0 is dropped, but no capacity is given");
   });
 });
 

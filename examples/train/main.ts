@@ -27,6 +27,10 @@ async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error; // nobody reads any more: no fault of ours
+});
+
 try {
   await main(process.argv.slice(2));
 } catch (error) {

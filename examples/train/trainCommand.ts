@@ -47,7 +47,10 @@ async function finish(run: Run, { every, seconds }: { readonly every: number; re
   await conclude(run);
 }
 
-/** The first Ctrl-C asks to stop after the step; a second one ends the program as usual. */
+/**
+ * The first Ctrl-C asks to stop after the step; a second one ends the program as usual. So does a reader that leaves: in
+ * `npm start | tee log` Ctrl-C ends tee as well, and a run is to be saved all the same.
+ */
 function interruptible(): { asked: () => boolean; end: () => void } {
   let asked = false;
   const stop = (): void => {
@@ -55,6 +58,7 @@ function interruptible(): { asked: () => boolean; end: () => void } {
     process.off("SIGINT", stop);
   };
   process.on("SIGINT", stop);
+  process.stdout.on("error", stop);
   return { asked: () => asked, end: () => process.off("SIGINT", stop) };
 }
 

@@ -1,6 +1,6 @@
 /** Uses the packed tarball (in the folder given) as its users will: installs, imports, type-checks, bundles and weighs it. */
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
@@ -41,18 +41,22 @@ function importAll(): void {
   sh("node", "oneCore.mjs", ...entries.map(({ specifier }) => specifier));
 }
 
-/** Declarations must compile for a user who checks libraries too: as Node resolves, and as bundlers do. */
+/** Declarations, and what the README shows, must compile for a user who checks libraries too: as Node resolves, and as bundlers do. */
 function typeCheck(): void {
   copyFileSync("scripts/consumer/types.ts", join(consumer, "types.ts"));
   const imports = entries.map(({ specifier }, index) => `import * as entry${index} from "${specifier}";\nvoid entry${index};\n`);
   writeFileSync(join(consumer, "entries.ts"), imports.join(""));
+  const blocks = [...readFileSync("README.md", "utf8").matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code = ""], index) => {
+    writeFileSync(join(consumer, `readme${index}.ts`), code); // as someone who pastes it
+    return `readme${index}.ts`;
+  });
   const tsc = resolve("node_modules/.bin/tsc");
   for (const [module, resolution] of [
     ["nodenext", "nodenext"],
     ["esnext", "bundler"],
   ] as const) {
     const options = `--ignoreConfig --noEmit --strict --exactOptionalPropertyTypes --target es2022 --module ${module} --moduleResolution ${resolution}`;
-    sh(tsc, ...options.split(" "), "entries.ts", "types.ts");
+    sh(tsc, ...options.split(" "), "entries.ts", "types.ts", ...blocks);
   }
 }
 

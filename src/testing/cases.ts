@@ -9,7 +9,8 @@ import type { CapacityFactor, Router, Routing } from "../moe/index.ts";
 import { FeedForwardExperts, MoE } from "../moe/index.ts";
 import type { Initializer } from "../nn/index.ts";
 
-export const D = 3;
+/** More than the experts ever are, so that laws can tell weights of experts by their last axis. */
+export const D = 6;
 export const VOCABULARY = 5;
 
 /** One situation of a router, as plain data: what a counterexample prints. */
@@ -195,7 +196,7 @@ function made(subject: Subject, c: RouterCase): Router {
       if (parameter.shape[parameter.shape.length - 1] !== c.experts) continue;
       const flat = parameter.dataSync();
       for (let i = 0; i < flat.length; i += c.experts) flat[i + c.experts - 1] = flat[i];
-      parameter.assign(tensor(flat, { shape: parameter.shape, dtype: "float64" }));
+      parameter.assign(tensor(flat, { shape: parameter.shape, dtype: parameter.dtype }));
     }
   return router;
 }

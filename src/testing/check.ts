@@ -1,8 +1,13 @@
-/** Checks that throw plain Errors, so that laws run under any test runner or none. Messages say what came, then what was wanted. */
+/** Checks that throw errors of our own, so that laws run under any test runner or none. Messages say what came, then what was wanted. */
 
-/** An error unless the condition holds. */
+/** Something is not as a law wants it; whatever else is thrown comes from the router. */
+export class Breach extends Error {
+  override readonly name = "Breach";
+}
+
+/** A breach unless the condition holds. */
 export function holds(condition: boolean, what: string): void {
-  if (!condition) throw new Error(what);
+  if (!condition) throw new Breach(what);
 }
 
 /** Equal plain data: numbers, strings, and arrays and objects of them. NaN equals NaN. */

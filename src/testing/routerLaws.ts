@@ -7,7 +7,7 @@ import { cpuBackend, scope, withBackend } from "../index.ts";
 import type { RouterTraits, Routing } from "../moe/index.ts";
 import type { RouterCase, RouterSetting, SeatsByHand, Subject } from "./cases.ts";
 import { booksOf, settingOf } from "./cases.ts";
-import { text } from "./check.ts";
+import { Breach, text } from "./check.ts";
 import type { Kind } from "./coverage.ts";
 import { Coverage, kinds } from "./coverage.ts";
 import { claims, laws } from "./laws/index.ts";
@@ -67,12 +67,12 @@ export class BrokenLaw extends Error {
  * equal settings. Parameters whose last axis has E elements are taken for weights of experts: laws rename, shift and scale them.
  *
  * - every router: P11, P25, P30, P39, P54, P60, P64, P68, P75, P87
- * - `choosing` "tokens": P16, P17, P21, P31; "tokens" or "experts", not "mixtures": P2, P9, P14, P15, P19, P28, P33, P40, P55, P56, P61
- * - `capacity`: P16, P17, P20, P38
- * - `time`: "causal" P74; "dropless" P74 without drops; all but "causal" must show a later token that reaches an earlier one
- * - `gatesSumToOne`: P19; false, where tokens choose: must show gates that do not
- * - `learns`: P53, and P10; with `scores` "softmax" P12, and P13 where tokens choose
- * - `seats` given: P18, P22, P23, P24, P25, P27, P29
+ * - `choosing` "tokens": P21, P31, and with `capacity` P16, P17; all but "mixtures": P2, P9, P14, P15, P19, P28, P33, P40, P55, P56, P61
+ * - `capacity`: P20, P38
+ * - `time`: "causal" P74, "dropless" P74 while nothing is dropped; all but "causal" must show a later token that reaches an earlier one
+ * - `gatesSumToOne`: in P9 and P19; where it is false and tokens choose, some gates must not add up to 1
+ * - `learns`: P53; if not "mixtures", P10, with `scores` "softmax" P12, and where tokens choose P13
+ * - `options.seats` given: P18, P22, P23, P24, P25, P27, P29
  *
  * What each says: docs/properties.md. An error where `except` names no law of this router.
  */
@@ -201,8 +201,8 @@ function broken(trial: Trial, c: RouterCase, cause: unknown): BrokenLaw {
     // It is the error that we have.
   }
   const { subject, law } = trial;
-  const wanted = cause instanceof Error ? cause.message : String(cause);
-  const lines = [`${subject.name} breaks the law "${law.name}"`, `case: ${text(c)}`, ...did.slice(0, 1), `law: ${wanted}`];
+  const why = cause instanceof Breach ? `law: ${cause.message}` : `it threw ${String(cause)}`;
+  const lines = [`${subject.name} breaks the law "${law.name}"`, `case: ${text(c)}`, ...did.slice(0, 1), why];
   return new BrokenLaw(lines.join("\n  "), c, cause);
 }
 

@@ -35,7 +35,7 @@ function eachColumn(
   holds(columns.length > 0, `no parameter of the router has its ${c.experts} experts as last axis`);
   for (const parameter of columns) {
     const rows = parameter.size / c.experts;
-    parameter.assign(tensor(Float64Array.from(change(list(parameter), rows)), { shape: parameter.shape }));
+    parameter.assign(tensor(Float64Array.from(change(list(parameter), rows)), { shape: parameter.shape, dtype: parameter.dtype }));
   }
   return router;
 }

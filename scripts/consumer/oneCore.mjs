@@ -17,7 +17,7 @@ for (const [specifier, exported] of modules) {
 const { Tensor, defaultBackend, key, tensor, useBackend } = modules.get("switchyard-moe");
 const { Linear } = modules.get("switchyard-moe/nn");
 const { FeedForwardExperts, MoE, SwitchRouter } = modules.get("switchyard-moe/moe");
-const { checkGradients } = modules.get("switchyard-moe/testing");
+const { checkGradients, routerLaws } = modules.get("switchyard-moe/testing");
 const { cpu } = modules.get("switchyard-moe/backend");
 
 // A backend chosen through "." is where ./nn and ./moe put their parameters, made by a class that "." knows.
@@ -38,5 +38,9 @@ const { output } = layer.forward(linear.forward(tensor([[[1, 2, 3]]])), {}, { tr
 output.sum().backward();
 assert.deepEqual(linear.weight.grad.shape, [3, 2]);
 await checkGradients((x) => linear.forward(x), [tensor([[1, 2, 3]])]);
+
+// The laws judge a router of the packed classes, on a backend that is not the one chosen above.
+for (const law of routerLaws("packed", (setting) => new SwitchRouter(setting), { runs: 5 })) law.check();
+assert.equal(defaultBackend(), mine);
 
 console.log(`${modules.size} entries, ${owners.size} names, one core`);

@@ -6,6 +6,8 @@ import { FeedForwardExperts, MoE, SwitchRouter } from "switchyard-moe/moe";
 import type { Routing } from "switchyard-moe/moe";
 import { AdamW, Linear, Module } from "switchyard-moe/nn";
 import type { Pass } from "switchyard-moe/nn";
+import { routerLaws } from "switchyard-moe/testing";
+import type { RouterLaw } from "switchyard-moe/testing";
 
 class Model extends Module {
   readonly linear = new Linear(4, 4, { random: key(0).at("linear") });
@@ -25,4 +27,5 @@ const model = new Model();
 const { output } = model.forward(x, { training: true, random: key(1) });
 export const loss: number = await output.square().mean().item();
 export const noise: Tensor = scope(() => random.normal([2, 2], key(2)));
+export const laws: RouterLaw[] = routerLaws("mine", (setting) => new SwitchRouter(setting), { runs: 5, except: { P31: "a reason" } });
 export { AdamW };

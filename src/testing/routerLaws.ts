@@ -154,7 +154,7 @@ function hold(trial: Trial, coverage: Coverage): void {
     if (missing(trial, coverage).length === 0) return;
   }
   throw new Error(
-    `${subject.name}: ${law.name}: proves nothing, for its cases hardly met ${missing(trial, coverage).join(", ")}. ${coverage}. ` +
+    `${subject.name}: the law "${law.name}" proves nothing\n  its cases hardly met ${missing(trial, coverage).join(", ")}. ${coverage}. ` +
       `More runs may meet them; else the traits promise what the router does not do`,
   );
 }
@@ -175,7 +175,7 @@ function canMeet(kind: Kind, { choosing, capacity, choices }: RouterTraits): boo
 function requireBroken(trial: Trial): void {
   const { subject, law, options } = trial;
   const { failed } = fc.check(property(trial, new Coverage()), { seed: options.seed ?? 7, numRuns: 300 });
-  if (!failed) throw new Error(`${subject.name}: ${law.name}: the router keeps this law after all; strike the exception`);
+  if (!failed) throw new Error(`${subject.name} keeps the law "${law.name}" after all; strike the exception`);
 }
 
 function property(trial: Trial, coverage: Coverage): fc.IProperty<[RouterCase]> {
@@ -227,8 +227,8 @@ function claimOf(subject: Subject, claim: Claim, { seed = 7, except = {} }: LawO
       if (found !== (exception === undefined))
         throw new Error(
           found
-            ? `${subject.name}: ${claim.name}: the router does after all; strike the exception`
-            : `${subject.name}: ${claim.name}: none of 200 cases shows it. ${claim.otherwise}`,
+            ? `${subject.name} keeps the law "${claim.name}" after all; strike the exception`
+            : `${subject.name} breaks the law "${claim.name}"\n  law: none of 200 cases shows it. ${claim.otherwise}`,
         );
     },
   };

@@ -109,7 +109,9 @@ describe("laws for anybody's router", () => {
       const law = named(lawsOf(wrong[0].Kind, undefined, { except }), "P16 P17:");
       expect(law?.name).to.match(/^own: P16 P17: .*: except that it likes company$/);
       law?.check();
-      expect(fault(named(lawsOf(OwnRouter, undefined, { except }), "P16 P17:")).message).to.match(/keeps this law after all; strike/);
+      expect(fault(named(lawsOf(OwnRouter, undefined, { except }), "P16 P17:")).message).to.match(
+        /^own keeps the law "P16 P17: .*" after all; strike/,
+      );
     });
 
     it("of what a trait does not promise must be real too", () => {

@@ -46,8 +46,13 @@ const { values: options } = parseArgs({
     only: { type: "string", default: "matmul,tiny,small,profile" },
     node24: { type: "string" },
     json: { type: "string" },
+    help: { type: "boolean", default: false },
   },
 });
+if (options.help) {
+  console.log("npm run bench -- [--peers] [--rounds 3] [--runs 15] [--only matmul,tiny,small,profile] [--node24 PATH] [--json FILE]");
+  process.exit();
+}
 const rounds = Number(options.rounds);
 const runs = Number(options.runs);
 const parts = new Set(options.only.split(","));

@@ -55,7 +55,7 @@ export const choice = <const T extends string>(...words: readonly T[]): Kind<T> 
 
 export const text = (placeholder: string): Kind<string> => ({
   placeholder,
-  expected: "a text that is not empty",
+  expected: "a text of at least one character",
   parse: (value) => (value === "" ? undefined : value),
 });
 

@@ -15,6 +15,7 @@ import { bestModel } from "./run.ts";
 import { writeReport } from "./runReport.ts";
 import type { Sequence } from "./sequences.ts";
 import { validationWindows } from "./sequences.ts";
+import type { Corpus } from "./text.ts";
 
 export interface LayerFinding {
   readonly trained: Specialisation;
@@ -90,17 +91,17 @@ function interleaved<T>(values: readonly T[], batch: number): T[] {
   return Array.from({ length: stride }, (_, first) => values.filter((__, i) => i % stride === first)).flat();
 }
 
-function describeExperts({ layers, capacities: found }: Conclusion, { trainer }: Run): void {
+function describeExperts({ layers, capacities: found }: Conclusion, { trainer, corpus: { unit } }: Run): void {
   const own = sparseLayers(trainer.model)[0].trainingCapacity;
-  console.log("\nwhat an expert's number tells, in bits: I(expert; language), I(expert; byte), I(expert; language | byte)");
+  console.log(`\nwhat an expert's number tells, in bits: I(expert; ${unit}), I(expert; byte), I(expert; ${unit} | byte)`);
   const line = (name: string, { expertLanguage, expertByte, expertLanguageGivenByte }: Specialisation["shuffled"]): void =>
-    console.log(`  ${name.padEnd(28)} ${[expertLanguage, expertByte, expertLanguageGivenByte].map((bits) => bits.toFixed(3)).join("  ")}`);
+    console.log(`  ${name.padEnd(32)} ${[expertLanguage, expertByte, expertLanguageGivenByte].map((bits) => bits.toFixed(3)).join("  ")}`);
   layers.forEach(({ trained, untrained }, layer) => {
     line(`sparse layer ${layer}, trained`, trained);
     line(`sparse layer ${layer}, before training`, untrained);
     line(`sparse layer ${layer}, experts shuffled`, trained.shuffled);
   });
-  console.log(`  ${sentence(layers)}`);
+  console.log(`  ${sentence(layers, unit)}`);
   if (found.length > 0) console.log(`\ncapacity in evaluation (trained ${own === "dropless" ? "without drops" : `with ${own}`})`);
   for (const { factor, bits, dropped } of found)
     console.log(
@@ -109,10 +110,13 @@ function describeExperts({ layers, capacities: found }: Conclusion, { trainer }:
 }
 
 /** What the numbers show, in words. */
-export function sentence(layers: readonly LayerFinding[]): string {
+export function sentence(layers: readonly LayerFinding[], unit: Corpus["unit"]): string {
   const mean = (of: (layer: LayerFinding) => number): number => layers.reduce((sum, layer) => sum + of(layer), 0) / layers.length;
   const byte = mean(({ trained }) => trained.expertByte);
   const given = mean(({ trained }) => trained.expertLanguageGivenByte - trained.shuffled.expertLanguageGivenByte);
   const before = mean(({ untrained }) => untrained.expertLanguage);
-  return `Experts part bytes (${byte.toFixed(2)} bits) more than languages: a byte tells the script, so an untrained router already has ${before.toFixed(2)} bits of the language, and beyond the byte an expert tells ${given.toFixed(2)}.`;
+  const after = mean(({ trained }) => trained.expertLanguage);
+  const untrained = `an untrained router already has ${before.toFixed(2)} bits of the ${unit}`;
+  const why = unit === "language" ? `a byte tells the script, so ${untrained}` : untrained;
+  return `An expert tells ${byte.toFixed(2)} bits of the byte and ${after.toFixed(2)} of the ${unit}: ${why}, and beyond the byte an expert tells ${given.toFixed(2)}.`;
 }

@@ -60,6 +60,8 @@ export interface LoadCourse {
 export interface SpecialisationReport {
   /** What these numbers show, in one sentence. */
   readonly sentence: string;
+  /** What a row is: "language", or "class" of one's own text. */
+  readonly unit: string;
   readonly languages: readonly string[]; // [L]
   readonly layers: readonly {
     readonly layer: string;
@@ -224,11 +226,11 @@ function load({ load: courses }: RunReport): Section | undefined {
 
 function specialised({ specialisation }: RunReport): Section | undefined {
   if (specialisation === undefined) return undefined;
-  const { sentence, languages, layers } = specialisation;
+  const { sentence, layers } = specialisation;
   const most = 100 * Math.max(...layers.flatMap(({ before, after }) => [...before, ...after].flat()));
   const drawings = layers.flatMap(
     ({ layer, before, after }) =>
-    ([["before training", before], ["after training", after]] as const).map(([when, shares]) => heat(`${layer}, ${when}`, languages, shares, most)), // prettier-ignore
+    ([["before training", before], ["after training", after]] as const).map(([when, shares]) => heat(`${layer}, ${when}`, specialisation, shares, most)), // prettier-ignore
   );
   return {
     id: "specialisation",
@@ -237,33 +239,32 @@ function specialised({ specialisation }: RunReport): Section | undefined {
   };
 }
 
-function heat(title: string, languages: readonly string[], shares: readonly (readonly number[])[], most: number): string {
+function heat(title: string, { languages, unit }: SpecialisationReport, shares: readonly (readonly number[])[], most: number): string {
   const values = shares.map((row) => row.map((share) => 100 * share));
   const columns = (shares[0] ?? []).map((_, expert) => String(expert));
   const favourites = languages.map((language, l) => `${language} ${shares[l].indexOf(Math.max(...shares[l]))}`);
-  const description = `Expert that takes most of each language: ${favourites.join(", ")}.`;
+  const description = `Expert that takes most of each ${unit}: ${favourites.join(", ")}.`;
   return heatMap({
     title,
     description,
     rows: languages,
     columns,
     values,
-    row: "language",
+    row: unit,
     column: "expert",
-    unit: "% of the language's bytes",
+    unit: `% of the ${unit}'s bytes`,
     most,
   });
 }
 
-const QUANTITIES = [
-  ["I(expert; language)", "expertLanguage"],
-  ["I(expert; byte)", "expertByte"],
-  ["I(expert; language | byte)", "expertLanguageGivenByte"],
-] as const;
-
-function informationTable({ layers }: SpecialisationReport): ReportTable {
+function informationTable({ layers, unit }: SpecialisationReport): ReportTable {
+  const quantities = [
+    [`I(expert; ${unit})`, "expertLanguage"],
+    ["I(expert; byte)", "expertByte"],
+    [`I(expert; ${unit} | byte)`, "expertLanguageGivenByte"],
+  ] as const;
   const rows = layers.flatMap(({ layer, informationBefore, informationAfter }) =>
-    QUANTITIES.map(([name, key]) => [
+    quantities.map(([name, key]) => [
       `${name}, ${layer}`,
       informationBefore[key].toFixed(3),
       informationAfter[key].toFixed(3),

@@ -16,6 +16,7 @@ import { canGenerate, caution, sparseLayers } from "./routers.ts";
 import type { Run } from "./run.ts";
 import { reportFile } from "./run.ts";
 import { validationWindows } from "./sequences.ts";
+import type { Corpus } from "./text.ts";
 
 const titles: Readonly<Record<string, string>> = { dense: "A dense Transformer", switch: "A Switch Transformer" };
 
@@ -32,7 +33,7 @@ async function reportOf(run: Run, model: DecoderLanguageModel, found: Conclusion
   const warning = caution(model);
   const [beaten] = found.baselines.filter(({ bits }) => bits > found.trained.bits).toSorted((a, b) => a.bits - b.bits);
   return {
-    title: `${titles[config.model.router] ?? `A Transformer with ${config.model.router} layers`} on ${corpus.classes.length} languages`,
+    title: `${titles[config.model.router] ?? `A Transformer with ${config.model.router} layers`} on ${corpus.classes.length} ${plural(corpus)}`,
     lead: `${found.trained.bits.toFixed(3)} bits per byte on held-out text${beaten ? `, below the ${beaten.name} table's ${beaten.bits.toFixed(3)}` : ""}.`,
     facts: factsOf(run, found),
     command: ["npm start --", ...process.argv.slice(2)].join(" "),
@@ -49,10 +50,12 @@ async function reportOf(run: Run, model: DecoderLanguageModel, found: Conclusion
     notes: [
       ...(warning ? [`${warning}.`] : []),
       "A byte-level causal language model with sparse layers as in their papers; it does not reproduce the papers' experiments.",
-      "Every fifth article is held out, the same in all languages. One split carries about 0.12 bits of chance: compare models in pairs, over seeds.",
+      `${corpus.split} Compare models in pairs, over seeds.`,
     ],
   };
 }
+
+const plural = ({ unit, classes }: Corpus): string => (classes.length === 1 ? unit : { language: "languages", class: "classes" }[unit]);
 
 function factsOf({ best, trainer, measurements }: Run, found: Conclusion): RunReport["facts"] {
   const last = measurements.at(-1);
@@ -80,7 +83,8 @@ function loadOf({ measurements }: Run): LoadCourse[] {
 
 function specialisationOf({ corpus }: Run, { layers, trained, untrained }: Conclusion): NonNullable<RunReport["specialisation"]> {
   return {
-    sentence: sentence(layers),
+    sentence: sentence(layers, corpus.unit),
+    unit: corpus.unit,
     languages: corpus.classes.map(({ name }) => name),
     layers: layers.map((layer, l) => ({
       layer: `layer ${l}`,
@@ -95,7 +99,7 @@ function specialisationOf({ corpus }: Run, { layers, trained, untrained }: Concl
 /** Bytes of a passage that are shown. */
 const SHOWN = 220;
 
-/** The first held-out article in every language, routed together at the capacity of training: what finds no slot is a gap. */
+/** The first held-out part of every class, routed together at the capacity of training: what finds no slot is a gap. */
 async function passagesOf({ corpus, config }: Run, model: DecoderLanguageModel): Promise<Passage[]> {
   const { length } = config.training;
   const factor = sparseLayers(model)[0].trainingCapacity;
@@ -127,7 +131,7 @@ async function passagesOf({ corpus, config }: Run, model: DecoderLanguageModel):
   );
 }
 
-/** What the model writes in each of a few languages, from the first words of its text. */
+/** What the model writes in each of a few classes, from the first words of its text. */
 async function samplesOf({ corpus, config }: Run, model: DecoderLanguageModel): Promise<Sample[]> {
   const { length, seed } = config.training;
   const samples: Sample[] = [];

@@ -35,6 +35,10 @@ export interface TextClass {
 
 export interface Corpus {
   readonly source: string;
+  /** What a class is: "language" of the declaration, "class" of one's own text. */
+  readonly unit: "language" | "class";
+  /** What is held out, in a sentence. */
+  readonly split: string;
   readonly classes: readonly TextClass[];
 }
 
@@ -71,7 +75,12 @@ export function loadDeclaration(languages: string): Corpus {
   const codes = languageSets[languages] ?? languages.split(",").map((code) => code.trim());
   const repeated = codes.find((code, i) => codes.indexOf(code) !== i);
   if (repeated !== undefined) throw new UserError(`--languages: ${repeated} is named twice`);
-  return { source: "Universal Declaration of Human Rights", classes: codes.map(loadLanguage) };
+  return {
+    source: "Universal Declaration of Human Rights",
+    unit: "language",
+    split: "Every fifth article is held out, the same in all languages. One split carries about 0.12 bits of chance.",
+    classes: codes.map(loadLanguage),
+  };
 }
 
 function loadLanguage(code: string): TextClass {
@@ -136,7 +145,8 @@ const LEAST_BYTES = 1000;
 export function loadFiles(path: string): Corpus {
   const entries = isFolder(path) ? visible(path).map((name) => join(path, name)) : [path];
   if (entries.length === 0) throw new UserError(`--data: ${path} is an empty folder`);
-  return { source: path, classes: entries.map(loadClass) };
+  const split = "The last tenth of each class is held out, in eight parts.";
+  return { source: path, unit: "class", split, classes: entries.map(loadClass) };
 }
 
 function loadClass(path: string): TextClass {

@@ -24,6 +24,7 @@ function reportWith(label: string): RunReport {
     load: [{ layer: label, steps: [1, 2], shares }],
     specialisation: {
       sentence: label,
+      unit: "language",
       languages: [label, "b"],
       layers: [{ layer: label, before: shares, after: shares, informationBefore: information, informationAfter: information }],
     },

@@ -11,7 +11,12 @@ import { UserError } from "../../examples/train/userError.ts";
 function ramp(n: number, heldOut: readonly Span[]): Corpus {
   const document = Uint8Array.from({ length: n }, (_, i) => i);
   const training = document.filter((i) => !heldOut.some((span) => span.start <= i && i < span.end));
-  return { source: "ramp", classes: [{ code: "ramp", name: "ramp", lang: "", dir: "ltr", document, heldOut, training }] };
+  return {
+    source: "ramp",
+    unit: "class",
+    split: "",
+    classes: [{ code: "ramp", name: "ramp", lang: "", dir: "ltr", document, heldOut, training }],
+  };
 }
 
 const layouts = fc

@@ -99,6 +99,7 @@ describe("one's own text", () => {
     write(".hidden", "not text");
     const corpus = loadFiles(folder);
     expect(corpus.classes.map((text) => text.code)).to.deep.equal(["a.txt", "b"]);
+    expect([corpus.unit, loadDeclaration("eng").unit]).to.deep.equal(["class", "language"]);
     expect(decode(corpus.classes[1].document)).to.equal("b".repeat(600) + "c".repeat(600));
   });
 

@@ -35,7 +35,7 @@ function sizesOf(model: string): Sizes {
   return sizes;
 }
 
-export function switchModel({ vocabulary, width, layers, heads, hidden, experts, length }: Sizes): DecoderLanguageModel {
+function switchModel({ vocabulary, width, layers, heads, hidden, experts, length }: Sizes): DecoderLanguageModel {
   const initializer = initializers.scaledTruncatedNormal(1);
   return new DecoderLanguageModel({
     vocabulary, width, layers, heads, hidden, context: length, positions: "learned", norm: "layer", bias: true, random: key(0),

@@ -10,13 +10,23 @@ import * as movement from "./movement.ts";
 import { concat, where } from "./operations.ts";
 import * as products from "./products.ts";
 import type { Fused, Primitive } from "./primitive.ts";
-import { apply, applyFused, axesOf, axisOf, requireFloat, requireInt, requireSameDtype, requireTensor, widened } from "./primitive.ts";
+import {
+  apply,
+  applyFused,
+  axesOf,
+  axisOf,
+  requireFloat,
+  requireInt,
+  requireOneOf,
+  requireSameDtype,
+  requireTensor,
+  widened,
+} from "./primitive.ts";
 import { uniformMask } from "./random.ts";
 import type { Key } from "./random.ts";
 import { argReduce, extremum, keeping, requireSome } from "./reductions.ts";
 import type { ReduceOptions, Tensor } from "./tensor.ts";
 
-export type MaskKey = Key;
 type Axes = number | readonly number[] | undefined;
 
 // Activations
@@ -51,7 +61,7 @@ const activations: readonly Activation[] = ["relu", "gelu", "geluTanh", "silu"];
 
 /** activation(x + bias): x [..., D], bias [D] or anything that broadcasts to x. */
 export function activate(x: Tensor, activation: Activation, bias?: Tensor): Tensor {
-  if (!activations.includes(activation)) throw new RangeError(`activate: "${activation}": want one of ${activations.join(", ")}`);
+  requireOneOf("activate", "activation", activation, activations);
   requireFloat(activation, x);
   if (bias) {
     requireSameDtype(activation, x, bias);

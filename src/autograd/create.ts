@@ -21,14 +21,15 @@ export interface CreateOptions {
 }
 
 export type Nested = number | readonly Nested[];
-export type Numbers = Float32Array | Float64Array | Int32Array | Uint8Array | Uint16Array | Int16Array | readonly number[];
+/** What a tensor may be made from beside nested arrays; what it reads back as is `Numbers` of read.ts. */
+type FlatNumbers = Float32Array | Float64Array | Int32Array | Uint8Array | Uint16Array | Int16Array | readonly number[];
 
 /**
  * A tensor from a number, from nested arrays, or from flat numbers with a `shape`: `tensor([[1, 2], [3, 4]])`,
  * `tensor(new Float32Array(6), { shape: [2, 3] })`. Float64Array and Int32Array keep their dtype. Ragged arrays, a size that does
  * not fit and non-integers for int32 are errors.
  */
-export function tensor(data: Nested | Numbers, options: CreateOptions & { readonly shape?: Shape } = {}): Tensor {
+export function tensor(data: Nested | FlatNumbers, options: CreateOptions & { readonly shape?: Shape } = {}): Tensor {
   const shape = options.shape ?? shapeOf(data);
   const flat = ArrayBuffer.isView(data) ? data : flatten(data, options.shape ? shapeOf(data) : shape);
   checkShape("tensor", shape);
@@ -38,9 +39,9 @@ export function tensor(data: Nested | Numbers, options: CreateOptions & { readon
   return fromNumbers({ shape, dtype }, flat, options);
 }
 
-function shapeOf(data: Nested | Numbers): number[] {
+function shapeOf(data: Nested | FlatNumbers): number[] {
   const shape: number[] = [];
-  for (let part: Nested | Numbers = data; typeof part !== "number"; part = part[0]) {
+  for (let part: Nested | FlatNumbers = data; typeof part !== "number"; part = part[0]) {
     if (!Array.isArray(part) && !ArrayBuffer.isView(part)) break; // not numbers: flatten says where
     shape.push(part.length);
     if (part.length === 0) break;

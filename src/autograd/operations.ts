@@ -64,13 +64,6 @@ export function groupedOuter(x: Tensor, y: Tensor, offsets: Tensor): Tensor {
   return widened("groupedOuter", [x, y, offsets], (...all) => apply(products.groupedOuter, ...all));
 }
 
-/** The same of the offsets of sorted rows. */
-function checkHostOffsets(operation: string, { host }: Tensor, rows: number): void {
-  const at = host?.findIndex((offset, e) => offset < (e ? host[e - 1] : 0) || offset > rows || (e === 0 && offset > 0)) ?? -1;
-  if (host && at >= 0)
-    throw new RangeError(`${operation}: offset ${host[at]} at ${at}: offsets begin at 0, never fall, and end at ${rows} rows at most`);
-}
-
 /** Indices that were made on the host are checked where they are used. */
 export function checkHostIndex(operation: string, index: Tensor, from: number, to: number): void {
   requireTensor(operation, index);
@@ -78,4 +71,11 @@ export function checkHostIndex(operation: string, index: Tensor, from: number, t
   if (!host) return;
   for (let i = 0; i < host.length; i++)
     if (host[i] < from || host[i] >= to) throw new RangeError(`${operation}: index ${host[i]} at ${i} is outside ${from} to ${to - 1}`);
+}
+
+/** The same of the offsets of sorted rows. */
+function checkHostOffsets(operation: string, { host }: Tensor, rows: number): void {
+  const at = host?.findIndex((offset, e) => offset < (e ? host[e - 1] : 0) || offset > rows || (e === 0 && offset > 0)) ?? -1;
+  if (host && at >= 0)
+    throw new RangeError(`${operation}: offset ${host[at]} at ${at}: offsets begin at 0, never fall, and end at ${rows} rows at most`);
 }

@@ -95,7 +95,7 @@ function pullFused<N extends FusedName>(fused: Fused<N>, kernel: FusedKernel<Fus
 }
 
 /** The one device all inputs live on. */
-export function backendOf(operation: string, inputs: readonly Tensor[]): Backend {
+function backendOf(operation: string, inputs: readonly Tensor[]): Backend {
   const backend = inputs[0].backend;
   for (const input of inputs)
     if (input.backend !== backend)
@@ -114,17 +114,18 @@ export function widened(operation: string, inputs: readonly Tensor[], compute: (
   return out.dtype === "float32" ? out.cast("bfloat16") : out;
 }
 
-// Type rules that primitives share. They are called as methods of the primitive, whose name opens every message.
-
-interface Named {
-  readonly name: string;
-}
+// What operations demand of what they are given: the name of the operation opens every message.
 
 /** For JavaScript, where types do not say it. */
 export function requireTensor(operation: string, x: unknown): void {
   if (x instanceof Tensor) return;
   const given = Array.isArray(x) ? "an array" : x === null ? "null" : `${typeof x} ${String(x)}`;
   throw new TypeError(`${operation}: ${given} is not a tensor; make one with tensor(…)`);
+}
+
+/** For JavaScript: a name that nobody knows would be taken for another one. */
+export function requireOneOf(operation: string, what: string, given: string, known: readonly string[]): void {
+  if (!known.includes(given)) throw new RangeError(`${operation}: ${what} "${given}": want one of ${known.join(", ")}`);
 }
 
 export function requireFloat(operation: string, x: ArrayType): void {
@@ -139,6 +140,12 @@ export function requireInt(operation: string, what: string, x: ArrayType): void 
 export function requireSameDtype(operation: string, x: ArrayType, y: ArrayType): void {
   if (x.dtype !== y.dtype)
     throw new TypeError(`${operation}: dtypes ${x.dtype} and ${y.dtype} differ; use cast("${x.dtype}") or cast("${y.dtype}")`);
+}
+
+// Type rules that primitives share, called as methods of the primitive.
+
+interface Named {
+  readonly name: string;
 }
 
 /** Elementwise, any number type. */

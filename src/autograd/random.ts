@@ -117,7 +117,7 @@ export function truncatedNormal(
 }
 
 /** The four round constants of the 24-bit hash that every device computes alike: m odd in 2049..4095, a in 0..4095. */
-export function roundsOf(at: Key): number[] {
+function roundsOf(at: Key): number[] {
   requireKey(at);
   return [0, 1, 2, 3].flatMap((round) => [2049 + 2 * (at.bits(2 * round) % 1024), at.bits(2 * round + 1) % 4096]);
 }

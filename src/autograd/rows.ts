@@ -87,14 +87,14 @@ function requireAlong(operation: string, x: ArrayType, index: ArrayType, axis: n
 
 // Order. int32 results without gradient; NaN ranks below every number, ties keep their order.
 
-const lastAxis = (operation: string, x: ArrayType): void => {
+function requireAxis(operation: string, x: ArrayType): void {
   if (x.shape.length === 0) throw new RangeError(`${operation}: a scalar has no order`);
-};
+}
 
 export const argsort = (descending: boolean): Primitive => ({
   name: "argsort",
   type(x) {
-    lastAxis("argsort", x);
+    requireAxis("argsort", x);
     return { shape: x.shape, dtype: "int32" };
   },
   run: (backend, out, x) => backend.argsort(out, x, descending),
@@ -104,7 +104,7 @@ export const argsort = (descending: boolean): Primitive => ({
 export const rank = (descending: boolean): Primitive => ({
   name: "rank",
   type(x) {
-    lastAxis("rank", x);
+    requireAxis("rank", x);
     return { shape: x.shape, dtype: "int32" };
   },
   run: (backend, out, x) => backend.rank(out, x, descending),
@@ -114,7 +114,7 @@ export const rank = (descending: boolean): Primitive => ({
 export const topK = (k: number): Primitive => ({
   name: "topK",
   type(x) {
-    lastAxis("topK", x);
+    requireAxis("topK", x);
     const n = x.shape[x.shape.length - 1];
     if (!Number.isInteger(k) || k < 0 || k > n) throw new RangeError(`topK: k = ${k} of an axis of ${n} in ${formatShape(x.shape)}`);
     return { shape: [...x.shape.slice(0, -1), k], dtype: "int32" };

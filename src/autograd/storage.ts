@@ -22,7 +22,7 @@ export class Storage {
 }
 
 /** What a tensor gives back: its storage, and what a fused operation kept for the walk. */
-export type Holdings = readonly Storage[];
+type Holdings = readonly Storage[];
 
 export function releaseAll(holdings: Holdings): void {
   for (const storage of holdings) storage.release();

@@ -5,13 +5,12 @@
  * Derivative rules are written in the differentiable operations themselves, so a walk that records can be walked again:
  * derivatives of any order are a consequence, not a feature.
  */
-import { context, noGrad, within } from "./context.ts";
 import { formatShape, sameShape } from "../backend/shape.ts";
+import { context, noGrad, within } from "./context.ts";
+import { fullLike, requireList, zerosLike } from "./create.ts";
 import { Scope, scope } from "./scope.ts";
 import type { Storage } from "./storage.ts";
-
 import type { Tensor } from "./tensor.ts";
-import { fullLike, requireList, zerosLike } from "./create.ts";
 
 /** How a line sends a cotangent back: one for each input, null where `needed` is false or there is no gradient. */
 export type Pull = (g: Tensor, line: Line, needed: readonly boolean[]) => readonly (Tensor | null)[];

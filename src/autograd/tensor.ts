@@ -7,6 +7,7 @@ import type { Shape } from "../backend/shape.ts";
 import { formatShape, isContiguous, sameShape, sizeOf, stridesOf } from "../backend/shape.ts";
 import * as composed from "./composed.ts";
 import { context, within } from "./context.ts";
+import type { Nested } from "./create.ts";
 import { checkShape, constant, requireList } from "./create.ts";
 import * as elementwise from "./elementwise.ts";
 import * as movement from "./movement.ts";
@@ -14,7 +15,7 @@ import { checkHostIndex } from "./operations.ts";
 import type { Primitive } from "./primitive.ts";
 import { apply, axesOf, axisOf, requireTensor, widened } from "./primitive.ts";
 import { print } from "./print.ts";
-import type { Nested } from "./create.ts";
+import type { Key } from "./random.ts";
 import type { Numbers } from "./read.ts";
 import * as read from "./read.ts";
 import * as reductions from "./reductions.ts";
@@ -323,7 +324,7 @@ export class Tensor implements NDArray {
   /** `value` where mask is not 0; the mask stretches to this shape. */
   maskedFill(mask: Tensor, value: number): Tensor { return composed.maskedFill(this, mask, value); } // prettier-ignore
   /** Zeroes a share `rate` of the elements and scales the rest by 1 / (1 - rate); `key` decides which. */
-  dropout(rate: number, key: composed.MaskKey): Tensor { return composed.dropout(this, rate, key); } // prettier-ignore
+  dropout(rate: number, key: Key): Tensor { return composed.dropout(this, rate, key); } // prettier-ignore
 
   // Reductions. Without axes: over all.
 

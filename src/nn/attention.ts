@@ -1,6 +1,6 @@
 /**
  * Scaled dot-product attention. Vaswani et al. 2017, arXiv:1706.03762, eq. 1.
- * B batch, H heads, T queries, S keys, K width of a head.
+ * B batch, H heads, T queries, S keys, K width of a query and a key, V width of a value.
  */
 import type { Backend, DType, FusedKernel, NDArray, Shape } from "../autograd/contract.ts";
 import { broadcastShapes, formatShape, sameShape } from "../autograd/contract.ts";
@@ -51,7 +51,7 @@ export const attentionFused: Fused<"attention"> = {
 };
 
 /** The same of one array that holds all three, [B, T, 3, H, K]: their cotangents are then laid side by side in one piece. */
-export const packedAttentionFused: Fused<"attention"> = {
+const packedAttentionFused: Fused<"attention"> = {
   name: "attention",
   type: (_, { shape: [B, T, , H, K], dtype }) => ({ shape: [B, H, T, K], dtype }),
   compose(attributes, packed, bias) {

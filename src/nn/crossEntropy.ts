@@ -2,16 +2,11 @@
 import { formatShape, sameShape } from "../autograd/contract.ts";
 import { where } from "../autograd/operations.ts";
 import type { Fused } from "../autograd/primitive.ts";
-import { applyFused, axisOf, requireFloat } from "../autograd/primitive.ts";
+import { applyFused, axisOf, requireFloat, requireOneOf } from "../autograd/primitive.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 
 export type Reduction = "mean" | "sum" | "none";
 export const reductions: readonly Reduction[] = ["mean", "sum", "none"];
-
-/** For JavaScript: a name that nobody knows would be taken for another one. */
-export function requireOneOf(operation: string, what: string, given: string, known: readonly string[]): void {
-  if (!known.includes(given)) throw new RangeError(`${operation}: ${what} "${given}": want one of ${known.join(", ")}`);
-}
 
 export interface CrossEntropyOptions {
   /** Where the classes lie; default the last axis. */
@@ -26,7 +21,7 @@ export interface CrossEntropyOptions {
   readonly reduction?: Reduction;
 }
 
-export const crossEntropyFused: Fused<"crossEntropy"> = {
+const crossEntropyFused: Fused<"crossEntropy"> = {
   name: "crossEntropy",
   type: (_, logits) => ({ shape: logits.shape.slice(0, 1), dtype: logits.dtype }),
   compose: ({ ignoreIndex }, logits, target) => pickTarget(logits.logSoftmax(-1), target, ignoreIndex).neg(),

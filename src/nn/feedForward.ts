@@ -4,8 +4,8 @@
  */
 import { activate } from "../autograd/composed.ts";
 import type { Activation } from "../autograd/contract.ts";
+import { requireOneOf } from "../autograd/primitive.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { requireOneOf } from "./crossEntropy.ts";
 import { dropout } from "./dropout.ts";
 import type { Initializer } from "./initializers.ts";
 import { Linear } from "./linear.ts";

@@ -35,7 +35,7 @@ export interface Init {
   readonly dtype?: DType;
 }
 
-/** The same for constructors. */
+/** For JavaScript, where a layer may be made without a key. */
 export function requireInit(layer: string, options: Init | undefined): void {
   if (!(options?.random instanceof Key))
     throw new TypeError(`${layer}: there is no key for the first weights; end the call with { random: key(0) }`);

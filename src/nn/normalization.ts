@@ -8,13 +8,13 @@ import type { Tensor } from "../autograd/tensor.ts";
 import type { Init } from "./module.ts";
 import { Module, beside } from "./module.ts";
 
-export const layerNormFused: Fused<"layerNorm"> = {
+const layerNormFused: Fused<"layerNorm"> = {
   name: "layerNorm",
   type: (_, x) => ({ shape: x.shape, dtype: x.dtype }),
   compose: ({ eps }, x, weight, bias) => standardize(x, eps).mul(weight).add(bias),
 };
 
-export const rmsNormFused: Fused<"rmsNorm"> = {
+const rmsNormFused: Fused<"rmsNorm"> = {
   name: "rmsNorm",
   type: (_, x) => ({ shape: x.shape, dtype: x.dtype }),
   compose: ({ eps }, x, weight) => x.mul(x.square().mean(-1, { keepDims: true }).add(eps).rsqrt()).mul(weight),

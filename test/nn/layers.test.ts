@@ -78,7 +78,7 @@ describe("feed-forward kinds", () => {
     expect(() => new DenseFeedForward(2, 2, { ...init, kind: "swish" as never })).to.throw(
       'DenseFeedForward: kind "swish": want one of relu, gelu, geglu, swiglu',
     );
-    expect(() => activate(ones([2]), "swish" as never)).to.throw('activate: "swish": want one of relu, gelu, geluTanh, silu');
+    expect(() => activate(ones([2]), "swish" as never)).to.throw('activate: activation "swish": want one of relu, gelu, geluTanh, silu');
   });
 });
 

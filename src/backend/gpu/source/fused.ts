@@ -17,7 +17,7 @@ function exp(x: string): string {
 const largest = "3.4028234663852886e38";
 
 /** Whether x is -Infinity. Why so: shader languages have no literal for it. */
-export function isMinusInfinity(x: string): string {
+function isMinusInfinity(x: string): string {
   return `(${x} < -${largest})`;
 }
 

@@ -47,7 +47,7 @@ export function matmul(shape: Shape, x: NDArray, y: NDArray, limits: GridLimits,
  * The same, four neighbouring columns per thread, for shader languages: each x is read once for four products, and subscripts of thread
  * and loop numbers stay whole numbers. N divides by 4.
  */
-export function matmulOfColumns(shape: Shape, x: NDArray, y: NDArray, limits: GridLimits, finish: Finish = asItIs): Program {
+function matmulOfColumns(shape: Shape, x: NDArray, y: NDArray, limits: GridLimits, finish: Finish = asItIs): Program {
   const last = shape.length - 1;
   const { threads, coordinates, prelude } = gridOf(shape.with(last, shape[last] / 4), limits);
   const [K, dn] = [x.shape[last], y.strides[last]];
@@ -75,7 +75,7 @@ function plainSum(name: string, more: number): string {
  * The same, four rows per thread, for gpu.js's WebAssembly: its vectors run along columns, so that every y it fetches, element by
  * element, serves four products, and an x is one number for all columns. Rows beyond M are computed and left away.
  */
-export function matmulOfRows(shape: Shape, x: NDArray, y: NDArray, limits: GridLimits, finish: Finish = asItIs): Program {
+function matmulOfRows(shape: Shape, x: NDArray, y: NDArray, limits: GridLimits, finish: Finish = asItIs): Program {
   const last = shape.length - 1;
   const [M, K] = [shape[last - 1], x.shape[last]];
   const { threads, coordinates, prelude } = gridOf(shape.with(last - 1, Math.ceil(M / 4)), limits);

@@ -37,7 +37,7 @@ const BACKWARD = {
 const padded = (n: I32): I32 => i32.and(i32.add(n, NR - 1), -NR);
 
 /** Bytes of a row of scores: whole vectors. */
-export const scoreRowBytes = (keys: number): number => 4 * (Math.ceil(keys / NR) * NR);
+const scoreRowBytes = (keys: number): number => 4 * (Math.ceil(keys / NR) * NR);
 
 /** Scratch bytes of one thread. Panels of keys and values, and blocks of scores. */
 export function attentionScratch(keys: number, width: number, block: number, backward: boolean): number {

@@ -17,7 +17,7 @@ import * as viaFloat64 from "./viaFloat64.ts";
 
 const ONE = f32x4.const(1);
 
-export const unaryFunctions: Record<UnaryOp, Unary> = {
+const unaryFunctions: Record<UnaryOp, Unary> = {
   neg: (_, x) => f32x4.neg(x),
   abs: (_, x) => f32x4.abs(x),
   sign: math.sign,
@@ -53,7 +53,7 @@ const holds =
   (_, x, y) =>
     v128.and(compare(x, y), ONE);
 
-export const binaryFunctions: Record<BinaryOp, Binary> = {
+const binaryFunctions: Record<BinaryOp, Binary> = {
   add: (_, x, y) => f32x4.add(x, y),
   sub: (_, x, y) => f32x4.sub(x, y),
   mul: (_, x, y) => f32x4.mul(x, y),

@@ -22,6 +22,7 @@ export const time: readonly Law[] = [
     name: "P74: what is later changes nothing earlier",
     cases: sequences,
     of: (traits) => traits.time === "causal",
+    runs: 25,
     meets: { drops: 0.2 },
     check(subject, c, note) {
       note(world(subject, c).route());

@@ -1,7 +1,8 @@
 /** Launching fused attention. B batch, H heads, T queries, S keys, D width of a head. */
-import { broadcastStrides, sizeOf } from "../shape.ts";
+import { sizeOf } from "../shape.ts";
 import type { Buffer, FusedKernel, NDArray } from "../backend.ts";
 import { attentionScratch } from "./kernels/attention.ts";
+import { stretched } from "./views.ts";
 import type { WasmBackend } from "./wasmBackend.ts";
 
 /** Queries to a block; where they cannot see the keys behind them, smaller blocks leave out more of those. */
@@ -62,15 +63,10 @@ export function attention(backend: WasmBackend): FusedKernel<Attributes> {
           }),
         ),
       );
-      const kept = [dq, dk, dv].map((buffer, i) => (needed[i] ? buffer : release(backend, buffer)));
+      const kept = [dq, dk, dv].map((buffer, i) => backend.keep(buffer, needed[i]));
       return bias ? [...kept, dBias && summed(backend, dBias, plan.shape, bias)] : kept;
     },
   };
-}
-
-function release(backend: WasmBackend, buffer: Buffer): null {
-  backend.free(buffer);
-  return null;
 }
 
 function served([q, k, v, bias]: readonly NDArray[], { D, S }: Sizes): boolean {
@@ -97,10 +93,7 @@ function operands<R>(
     withRows(backend, k, (ks) =>
       withRows(backend, v, (vs) => {
         if (!bias) return use([...qs, ...ks, ...vs, 0, 0, 0, 0]);
-        const shape = [B, H, T, S];
-        const strides = broadcastStrides(bias.shape, bias.strides, shape);
-        const { dtype, buffer, offset } = bias;
-        return withRows(backend, { shape, dtype, buffer, strides, offset }, (bs) => use([...qs, ...ks, ...vs, ...bs]));
+        return withRows(backend, stretched(bias, [B, H, T, S]), (bs) => use([...qs, ...ks, ...vs, ...bs]));
       }),
     ),
   );

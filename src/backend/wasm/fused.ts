@@ -105,15 +105,10 @@ function norm(backend: WasmBackend, name: string): FusedKernel<{ eps: number }> 
         const db = backend.make(weight, () => {});
         const [toWeight, toBias] = [backend.addressOf(dw), backend.addressOf(db)];
         backend.start(`${name}WeightCotangent`, Math.ceil(columns / 8), 2 * n, toWeight, toBias, slope, from, kept, n / columns, columns);
-        const both = [dw, db].map((buffer, i) => (needed[i + 1] ? buffer : release(backend, buffer)));
+        const both = [dw, db].map((buffer, i) => backend.keep(buffer, needed[i + 1]));
         return [dx, both[0], ...(bias ? [both[1]] : [])];
       }),
   };
-}
-
-function release(backend: WasmBackend, buffer: Buffer): null {
-  backend.free(buffer);
-  return null;
 }
 
 /** Rough nanoseconds for a number on one thread. */
@@ -135,8 +130,7 @@ function activation(backend: WasmBackend): FusedKernel<{ activation: Activation 
     backward: (g, _out, _saved, [x, bias], needed, attributes) => {
       const dx = launch(x, bias, g, attributes.activation, "Cotangent");
       const db = bias && needed[1] ? sumToBias(backend, dx, x, bias) : null;
-      if (!needed[0]) backend.free(dx);
-      return [needed[0] ? dx : null, ...(bias ? [db] : [])];
+      return [backend.keep(dx, needed[0]), ...(bias ? [db] : [])];
     },
   };
 }

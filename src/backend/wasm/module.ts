@@ -1,6 +1,8 @@
 /** The one module that holds every kernel. */
 import { Module } from "./assembler.ts";
 import type { MemoryLimits } from "./assembler.ts";
+import { activationKernels } from "./kernels/activation.ts";
+import { adamKernel } from "./kernels/adam.ts";
 import { alongKernels } from "./kernels/along.ts";
 import { argReduceKernels } from "./kernels/argReduce.ts";
 import { arithmeticOf } from "./kernels/arithmetic.ts";
@@ -8,13 +10,12 @@ import { attentionKernels } from "./kernels/attention.ts";
 import { copyKernels } from "./kernels/copy.ts";
 import { cumsumKernels } from "./kernels/cumsum.ts";
 import { elementwiseKernels } from "./kernels/elementwise.ts";
-import { indexKernels } from "./kernels/index.ts";
 import { matmulKernels } from "./kernels/matmul.ts";
-import { trainingKernels } from "./kernels/activation.ts";
 import { orderKernels } from "./kernels/order.ts";
 import { randomKernels } from "./kernels/random.ts";
 import { reduceKernels } from "./kernels/reduce.ts";
 import { rowKernels } from "./kernels/rows.ts";
+import { rowsByIndexKernels } from "./kernels/rowsByIndex.ts";
 import { f32x4, v128 } from "./instructions.ts";
 import type { V128 } from "./instructions.ts";
 import { engine } from "./platform.ts";
@@ -48,7 +49,7 @@ export function kernelModule({ memory, modern, relaxed }: ModuleOptions): Uint8A
   const arithmetic = arithmeticOf({ modern, relaxed }, module.global("thread"));
   elementwiseKernels(module, arithmetic);
   copyKernels(module);
-  indexKernels(module);
+  rowsByIndexKernels(module);
   alongKernels(module);
   orderKernels(module, arithmetic);
   randomKernels(module);
@@ -58,6 +59,7 @@ export function kernelModule({ memory, modern, relaxed }: ModuleOptions): Uint8A
   const products = matmulKernels(module, arithmetic);
   attentionKernels(module, arithmetic, products);
   rowKernels(module, arithmetic);
-  trainingKernels(module, arithmetic);
+  activationKernels(module, arithmetic);
+  adamKernel(module);
   return module.bytes();
 }

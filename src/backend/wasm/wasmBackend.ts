@@ -132,6 +132,13 @@ export class WasmBackend extends CpuBackend {
     return buffer;
   }
 
+  /** A cotangent, if it is needed; else null, and its memory is free. */
+  keep(buffer: Buffer, needed: boolean | undefined): Buffer | null {
+    if (needed) return buffer;
+    this.free(buffer);
+    return null;
+  }
+
   /** Sets `n` float32 at `address` to 0. */
   zero(address: number, n: number): void {
     new Float32Array(this.#heap.memory.buffer, address, n).fill(0);

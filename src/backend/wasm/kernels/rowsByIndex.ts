@@ -6,13 +6,21 @@ import { ZERO, forVectors, store } from "./loops.ts";
 import { kernelName } from "./names.ts";
 import type { Word } from "./names.ts";
 
-export function indexKernels(m: Module): void {
-  rowsByIndex(m, "float32", f32x4.add);
-  rowsByIndex(m, "int32", i32x4.add);
+type Plus = (x: V128, y: V128) => V128;
+
+export function rowsByIndexKernels(m: Module): void {
+  const sums: readonly (readonly [Word, Plus])[] = [
+    ["float32", f32x4.add],
+    ["int32", i32x4.add],
+  ];
+  for (const [dtype, plus] of sums) {
+    gatherRows(m, dtype, plus);
+    addRows(m, dtype, plus);
+  }
 }
 
-function rowsByIndex(m: Module, dtype: Word, plus: (x: V128, y: V128) => V128): void {
-  // out[m] = the sum over j of x[index[m, j]]
+/** out[m] = the sum over j of x[index[m, j]] */
+function gatherRows(m: Module, dtype: Word, plus: Plus): void {
   m.export(
     kernelName("gatherRows", dtype),
     { out: "i32", x: "i32", index: "i32", n: "i32", sources: "i32", columns: "i32", begin: "i32", end: "i32" },
@@ -34,7 +42,10 @@ function rowsByIndex(m: Module, dtype: Word, plus: (x: V128, y: V128) => V128): 
       });
     },
   );
-  // out[index[i]] += g[i]. Item: one row of the result; each thread reads all indices and takes those of its own rows, in order.
+}
+
+/** out[index[i]] += g[i]. Item: one row of the result; each thread reads all indices and takes those of its own rows, in order. */
+function addRows(m: Module, dtype: Word, plus: Plus): void {
   m.export(
     kernelName("addRows", dtype),
     { out: "i32", g: "i32", index: "i32", count: "i32", columns: "i32", begin: "i32", end: "i32" },

@@ -86,6 +86,8 @@ async function loadText(): Promise<Corpus> {
   const bytes = (text: string): Uint8Array => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   return {
     source,
+    unit: "language",
+    split: "Nothing is held out.",
     classes: classes.map(({ name, code, training: text }) => {
       const document = bytes(text);
       return { name, code, lang: code, dir: "ltr", document, heldOut: [], training: document };

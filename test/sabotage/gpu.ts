@@ -128,6 +128,14 @@ export const gpu: readonly Sabotage[] = [
     title: "attention",
   },
   {
+    what: "layer norm's weight is pulled back as if x were not centred",
+    file: at("rowwise"),
+    from: 'weight: "return dy * (x - mean) * scale;"',
+    to: 'weight: "return dy * x * scale;"',
+    test: laws,
+    title: "layerNorm",
+  },
+  {
     what: "log-sum-exp is not shifted",
     file: at("source/fused"),
     from: "return top + Math.log(total);",

@@ -7,7 +7,7 @@
  */
 import { broadcastStrides, sizeOf } from "../shape.ts";
 import { sumTo } from "./reductions.ts";
-import { softmaxRows } from "./fused.ts";
+import { softmaxRows } from "./rowwise.ts";
 import { literal } from "./source/functions.ts";
 import { indexOf } from "./source/grid.ts";
 import * as products from "./source/products.ts";

@@ -20,7 +20,7 @@ import * as products from "./source/products.ts";
 import { uniform } from "./source/random.ts";
 import * as reductions from "./source/reduce.ts";
 import * as rows from "./source/rows.ts";
-import { whole } from "./views.ts";
+import { inGroups, whole } from "./views.ts";
 import type {
   ArgReduceOp,
   ArrayType,
@@ -168,8 +168,7 @@ export class GpuBackend implements Backend {
   }
 
   private concatInGroups(out: ArrayType, xs: readonly NDArray[], axis: number, most: number): Buffer {
-    const groups = Array.from({ length: Math.ceil(xs.length / most) }, (_, i) => xs.slice(i * most, (i + 1) * most));
-    const joined = groups.map((group) => {
+    const joined = inGroups(xs, most).map((group) => {
       const shape = out.shape.with(
         axis,
         group.reduce((sum, x) => sum + x.shape[axis], 0),

@@ -1,7 +1,8 @@
 /** Reductions as one launch or several. A long axis is first reduced in pieces: parallel, and closer to the exact sum. */
-import { sizeOf, stridesOf } from "../shape.ts";
+import { sizeOf } from "../shape.ts";
 import { merge } from "./source/grid.ts";
 import { cumsumStep, reduce } from "./source/reduce.ts";
+import { whole } from "./views.ts";
 import type { ArrayType, Buffer, NDArray, ReduceOp } from "../backend.ts";
 import type { Launcher } from "./launcher.ts";
 import type { Lane } from "./source/reduce.ts";
@@ -27,16 +28,16 @@ export function reduceAll(launcher: Launcher, op: ReduceOp, out: ArrayType, x: N
   const [n, stride] = gone.shape.length > 0 ? [gone.shape[gone.shape.length - 1], gone.strides[gone.strides.length - 1]] : [1, 0];
   const shape = [...kept.shape, ...gone.shape.slice(0, -1)];
   const layout = { strides: [...kept.strides, ...gone.strides.slice(0, -1)], offset: x.offset };
-  const whole: Lane = { kept: shape, layout, n, stride };
+  const lane: Lane = { kept: shape, layout, n, stride };
   const piece = n <= 2 * longest ? n : Math.min(longest, Math.ceil(Math.sqrt(n)));
   const pieces = Math.ceil(n / piece);
   const last = gone.shape.length <= 1 && pieces === 1;
   const type = last ? out : { dtype: out.dtype, shape: pieces > 1 ? [...shape, pieces] : shape };
-  const program = () => reduce(op, whole, piece, launcher.device.limits);
+  const program = () => reduce(op, lane, piece, launcher.device.limits);
   const partial = launcher.launch({ name: op, out: type, inputs: [x], variant: String(axes), program });
   if (last) return partial;
   const rest = type.shape.map((_, axis) => axis).slice(kept.shape.length);
-  const result = reduceAll(launcher, op, out, { ...type, buffer: partial, strides: stridesOf(type.shape), offset: 0 }, rest);
+  const result = reduceAll(launcher, op, out, whole(partial, type), rest);
   launcher.free(partial);
   return result;
 }
@@ -62,7 +63,7 @@ export function runningSums(launcher: Launcher, out: ArrayType, x: NDArray, axis
   };
   let sums = step(x, 1, exclusive ? 1 : 0);
   for (let distance = 2; distance < n; distance *= 2) {
-    const next = step({ ...out, buffer: sums, strides: stridesOf(out.shape), offset: 0 }, distance, 0);
+    const next = step(whole(sums, out), distance, 0);
     launcher.free(sums);
     sums = next;
   }

@@ -1,7 +1,7 @@
 /** The sum of squares of many arrays, for the norm of all gradients: a few launches for all of them, not a few for each. */
 import { isContiguous, sizeOf } from "../shape.ts";
 import { sumsOf } from "./source/reduce.ts";
-import { whole, withFlat } from "./views.ts";
+import { inGroups, whole, withFlat } from "./views.ts";
 import type { Buffer, NDArray } from "../backend.ts";
 import type { Launcher } from "./launcher.ts";
 
@@ -27,8 +27,7 @@ function withContiguous(launcher: Launcher, [x, ...rest]: readonly NDArray[], ne
 function total(launcher: Launcher, xs: readonly NDArray[], squared: boolean): Buffer {
   const most = launcher.device.limits.arrays;
   if (xs.length <= most && xs.reduce((sum, x) => sum + sizeOf(x.shape), 0) <= few) return sums(launcher, xs, squared, true).buffer;
-  const groups = Array.from({ length: Math.ceil(xs.length / most) }, (_, i) => xs.slice(i * most, (i + 1) * most));
-  const partial = groups.map((group) => sums(launcher, group, squared, false));
+  const partial = inGroups(xs, most).map((group) => sums(launcher, group, squared, false));
   const result = total(launcher, partial, false);
   for (const { buffer } of partial) launcher.free(buffer);
   return result;

@@ -30,6 +30,11 @@ export function withFlat<T>(launcher: Launcher, x: NDArray, shape: Shape, next: 
   return consume(launcher, launcher.launch({ name: "copy", out: x, inputs: [x], program }), (buffer) => next(whole(buffer, type)));
 }
 
+/** Groups of at most `most`, in order: a kernel takes only so many arrays. */
+export function inGroups<T>(list: readonly T[], most: number): T[][] {
+  return Array.from({ length: Math.ceil(list.length / most) }, (_, i) => list.slice(i * most, (i + 1) * most));
+}
+
 /** [R, D]: the rows along the last axis. */
 export function rowsOf(shape: Shape): [number, number] {
   const width = shape[shape.length - 1];

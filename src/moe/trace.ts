@@ -60,19 +60,28 @@ export async function trace(model: TraceableModel, ids: Tensor, pass: Pass = { t
   );
 }
 
-/** One line per token; `labels` name the tokens of a sequence. A dropped choice is marked with an x, no choice with a dash. */
+/** One line per token, in columns; `labels` name the tokens of a sequence. A dropped choice is marked with an x, no choice with a dash. */
 export function formatTrace(tokens: readonly TracedToken[], labels?: (sequence: number, position: number) => string): string {
+  const named = columnOf(tokens, ({ sequence, position }) => (labels ? `  ${JSON.stringify(labels(sequence, position))}` : ""));
+  const chosen = columnOf(tokens, choicesText);
   const lines = tokens.map((token, i) => {
-    const head =
-      token.layer !== tokens[i - 1]?.layer || token.sequence !== tokens[i - 1]?.sequence
-        ? `layer ${token.layer}, sequence ${token.sequence}\n`
-        : "";
-    const label = labels ? `  ${JSON.stringify(labels(token.sequence, token.position))}` : "";
-    const choices = token.choices.map(
-      ({ expert, gate, kept, slot }) => `expert ${expert} gate ${gate.toFixed(3)} ${kept ? `slot ${slot}` : "x dropped"}`,
-    );
-    const probs = token.probs.map((p) => p.toFixed(2).replace(/^0/, "")).join(" ");
-    return `${head}${String(token.position).padStart(5)}${label}  ${choices.join(" | ") || "-"}  [${probs}]`;
+    const { layer, sequence, position, probs } = token;
+    const first = layer !== tokens[i - 1]?.layer || sequence !== tokens[i - 1]?.sequence;
+    const shares = probs.map((p) => p.toFixed(2).replace(/^0/, "")).join(" ");
+    return `${first ? `layer ${layer}, sequence ${sequence}\n` : ""}${String(position).padStart(5)}${named[i]}  ${chosen[i]}  [${shares}]`;
   });
   return lines.join("\n");
+}
+
+function choicesText({ choices, probs }: TracedToken): string {
+  const digits = String(Math.max(0, probs.length - 1)).length;
+  const one = ({ expert, gate, kept, slot }: TracedToken["choices"][number]): string =>
+    `expert ${String(expert).padStart(digits)} gate ${gate.toFixed(3)} ${kept ? `slot ${slot}` : "x dropped"}`;
+  return choices.map(one).join(" | ") || "-";
+}
+
+function columnOf(tokens: readonly TracedToken[], text: (token: TracedToken) => string): string[] {
+  const cells = tokens.map(text);
+  const width = Math.max(0, ...cells.map((cell) => cell.length));
+  return cells.map((cell) => cell.padEnd(width));
 }

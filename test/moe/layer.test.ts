@@ -462,5 +462,7 @@ describe("trace", () => {
     expect(text)
       .to.match(/layer 1, sequence 1\n    0 {2}"d" {2}expert [01] gate 0\.\d{3} /)
       .and.to.include("x dropped");
+    const columns = text.split("\n").filter((line) => line.includes("["));
+    expect(new Set(columns.map((line) => line.indexOf("["))).size, "one column").to.equal(1);
   });
 });

@@ -54,6 +54,7 @@ export function silu(x: Tensor): Tensor {
 }
 
 export function gelu(x: Tensor, approximate: "none" | "tanh"): Tensor {
+  requireOneOf("gelu", "approximation", approximate, ["none", "tanh"]);
   return activate(x, approximate === "none" ? "gelu" : "geluTanh");
 }
 

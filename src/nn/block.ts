@@ -1,4 +1,5 @@
 /** One layer of a Transformer. B batch, T tokens, S memory, D width. */
+import { requireOneOf } from "../autograd/primitive.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { dropout } from "./dropout.ts";
 import type { FeedForward, TokenInfo } from "./feedForward.ts";
@@ -65,6 +66,7 @@ export class Block extends Module {
 
   constructor({ attention, feedForward, crossAttention, norm, order = "pre", dropout: rate = 0 }: BlockParts) {
     super();
+    requireOneOf("Block", "order", order, ["pre", "post"]);
     this.attentionNorm = norm();
     this.attention = attention;
     this.crossAttentionNorm = crossAttention ? norm() : null;

@@ -1,5 +1,6 @@
 /** A decoder-only language model. B batch, T tokens, V vocabulary, D width, F hidden width, H heads. */
 import { formatShape } from "../autograd/contract.ts";
+import { requireOneOf } from "../autograd/primitive.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { Block, addByName } from "./block.ts";
 import type { Attention, BlockOutput, Norm } from "./block.ts";
@@ -10,14 +11,16 @@ import { DenseFeedForward } from "./feedForward.ts";
 import { normal, scaledTruncatedNormal } from "./initializers.ts";
 import { Linear } from "./linear.ts";
 import type { Init, Pass } from "./module.ts";
-import { Module, under } from "./module.ts";
+import { Module, requireInit, under } from "./module.ts";
 import type { KeyValues } from "./multiHeadAttention.ts";
 import { MultiHeadAttention } from "./multiHeadAttention.ts";
 import { LayerNorm, RMSNorm } from "./normalization.ts";
 import type { AbsolutePositions, PositionBias } from "./positions.ts";
 import { BucketBias, DistanceBias, LearnedPositions, Rotary, SinusoidalPositions } from "./positions.ts";
 
+/** A bias by distance or by T5's buckets, turned queries and keys, learned rows, sines, or nothing: see positions.ts. */
 export type PositionKind = "distance" | "buckets" | "rotary" | "learned" | "sinusoidal" | "none";
+const positionKinds: readonly PositionKind[] = ["distance", "buckets", "rotary", "learned", "sinusoidal", "none"];
 
 export interface LanguageModelOptions extends Init {
   /** V: ids are 0 to V - 1. 256 for bytes. */
@@ -79,6 +82,7 @@ export class DecoderLanguageModel extends Module {
 
   constructor(options: LanguageModelOptions) {
     super();
+    checkOptions(options);
     const { vocabulary, width, layers, tied = false, random } = options;
     this.options = options;
     this.embedding = new Embedding(vocabulary, width, {
@@ -122,6 +126,14 @@ export class DecoderLanguageModel extends Module {
     const normed = this.norm.forward(x);
     return (this.head ? this.head.forward(normed) : this.embedding.logits(normed)).atLeast("float32");
   }
+}
+
+function checkOptions(options: LanguageModelOptions): void {
+  const { positions = "distance", norm = "rms", compute = "float32" } = options;
+  requireInit("DecoderLanguageModel", options);
+  requireOneOf("DecoderLanguageModel", "positions", positions, positionKinds);
+  requireOneOf("DecoderLanguageModel", "norm", norm, ["rms", "layer"]);
+  requireOneOf("DecoderLanguageModel", "compute", compute, ["float32", "bfloat16"]);
 }
 
 function gathered(outputs: readonly BlockOutput[]): Omit<LanguageModelOutput, "logits"> {

@@ -10,7 +10,7 @@ import type { Tensor } from "../autograd/tensor.ts";
 import type { Initializer } from "./initializers.ts";
 import { truncatedNormal } from "./initializers.ts";
 import type { Init } from "./module.ts";
-import { Module } from "./module.ts";
+import { Module, requireInit } from "./module.ts";
 import { Tables } from "./tables.ts";
 
 const tables = new Tables();
@@ -31,12 +31,10 @@ export class LearnedPositions extends Module implements AbsolutePositions {
   /** [context, D] */
   readonly weight: Tensor;
 
-  constructor(
-    context: number,
-    width: number,
-    { random, dtype = "float32", initializer = truncatedNormal(0.02) }: Init & { readonly initializer?: Initializer },
-  ) {
+  constructor(context: number, width: number, options: Init & { readonly initializer?: Initializer }) {
     super();
+    requireInit("LearnedPositions", options);
+    const { random, dtype = "float32", initializer = truncatedNormal(0.02) } = options;
     this.weight = initializer([context, width], random.at("weight"), { dtype, requiresGrad: true });
   }
 
@@ -145,17 +143,10 @@ export class BucketBias extends PositionBias {
   readonly bidirectional: boolean;
   readonly maxDistance: number;
 
-  constructor(
-    heads: number,
-    {
-      buckets = 32,
-      maxDistance = 128,
-      bidirectional = false,
-      dtype = "float32",
-      random,
-    }: PositionBiasOptions & { readonly buckets?: number },
-  ) {
+  constructor(heads: number, options: PositionBiasOptions & { readonly buckets?: number }) {
     super();
+    requireInit("BucketBias", options);
+    const { buckets = 32, maxDistance = 128, bidirectional = false, dtype = "float32", random } = options;
     this.bidirectional = bidirectional;
     this.maxDistance = maxDistance;
     this.weight = truncatedNormal(0.02)([buckets, heads], random.at("weight"), { dtype, requiresGrad: true });

@@ -2,10 +2,14 @@ import { expect } from "chai";
 import { activate, key, ones, random, tensor, zeros } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
 import {
+  Block,
+  BucketBias,
+  DecoderLanguageModel,
   DenseFeedForward,
   Dropout,
   Embedding,
   LayerNorm,
+  LearnedPositions,
   Linear,
   MultiHeadAttention,
   RMSNorm,
@@ -73,6 +77,32 @@ describe("Embedding", () => {
   });
 });
 
+describe("a name that nobody knows", () => {
+  const sizes = { vocabulary: 4, width: 4, layers: 1, heads: 2, ...init };
+  const model = (wrong: object) => () => new DecoderLanguageModel({ ...sizes, ...wrong });
+  const parts = { attention: new MultiHeadAttention(4, { heads: 2, ...init }), feedForward: new DenseFeedForward(4, 8, init) };
+  const bad: Record<string, [() => unknown, string]> = {
+    "of positions": [
+      model({ positions: "alibi" }),
+      'DecoderLanguageModel: positions "alibi": want one of distance, buckets, rotary, learned, sinusoidal, none',
+    ],
+    "of a model's norm": [model({ norm: "batch" }), 'DecoderLanguageModel: norm "batch": want one of rms, layer'],
+    "of what a model computes in": [
+      model({ compute: "float16" }),
+      'DecoderLanguageModel: compute "float16": want one of float32, bfloat16',
+    ],
+    "of a block's order": [
+      () => new Block({ ...parts, norm: () => new RMSNorm(4), order: "first" as never }),
+      'Block: order "first": want one of pre, post',
+    ],
+    "of GELU's approximation": [() => ones([2]).gelu("sigmoid" as never), 'gelu: approximation "sigmoid": want one of none, tanh'],
+  };
+  for (const [what, [attempt, message]] of Object.entries(bad))
+    it(`${what} is not taken for another`, () => {
+      expect(attempt).to.throw(RangeError, message);
+    });
+});
+
 describe("feed-forward kinds", () => {
   it("are known by name", () => {
     expect(() => new DenseFeedForward(2, 2, { ...init, kind: "swish" as never })).to.throw(
@@ -91,6 +121,9 @@ describe("what is called without its last argument", () => {
     "an Embedding": [() => new Embedding(3, 4, nothing), "Embedding: there is no key"],
     "a DenseFeedForward": [() => new DenseFeedForward(3, 4, nothing), "DenseFeedForward: there is no key"],
     "a MultiHeadAttention": [() => new MultiHeadAttention(4, unkeyed), "MultiHeadAttention: there is no key"],
+    "learned positions": [() => new LearnedPositions(8, 4, nothing), "LearnedPositions: there is no key"],
+    "a bias of buckets": [() => new BucketBias(2, nothing), "BucketBias: there is no key"],
+    "a language model": [() => new DecoderLanguageModel({ ...unkeyed as object, vocabulary: 4, width: 4, layers: 1 } as never), "DecoderLanguageModel: there is no key"],
     "dropout": [() => new Dropout(0.5).forward(ones([2]), pass), "forward: there is no pass; end the call with { training: false, random: key(0) }"],
     "a forward": [() => new DenseFeedForward(2, 2, init).forward(ones([2, 2], { dtype: "float64" }), {}, pass), "forward: there is no pass"],
     "a random tensor": [() => random.normal([2], nothing), "random: undefined is not a key; make one with key(0)"],

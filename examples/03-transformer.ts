@@ -2,7 +2,8 @@
  * Lesson 3: a small dense Transformer learns to write, byte by byte. Attention reads what came before, the feed-forward layer thinks
  * about each byte alone, a residual connection carries the rest. Vaswani et al. 2017, arXiv:1706.03762.
  *
- * Expect: bits per byte fall from 8 (knowing nothing) below the bigram table in a hundred steps, and the sample begins to look like words.
+ * Expect: bits per byte fall from above 8 (8 is knowing nothing) below the 3-gram table in a hundred steps, and the sample begins to look
+ * like words.
  */
 import { key } from "switchyard-moe";
 import { summary } from "switchyard-moe/nn";

@@ -1,12 +1,17 @@
 /**
  * Switchyard: tensors, a tape, and derivatives of any order. Layers are in "switchyard-moe/nn", routing in "switchyard-moe/moe".
+ *
+ * What is done to one tensor is a method of it (`x.add(y)`, `x.takeRows(index)`, `loss.backward()`). A function is what makes tensors, what
+ * takes several of equal standing (`where`, `concat`, `einsum`, gathers with two tables, grouped products) or an option of its own
+ * (`activate`), and what surrounds a computation (`scope`, `noGrad`, `debug`). `backward` and `gradients` are both.
  */
 export { BackendError } from "./autograd/contract.ts";
 export type { Activation, ArrayType, Backend, BackendStats, DType, Shape } from "./autograd/contract.ts";
 export { activate } from "./autograd/composed.ts";
+export type { VarianceOptions } from "./autograd/composed.ts";
 export { noGrad } from "./autograd/context.ts";
 export { arange, eye, full, fullLike, linspace, ones, tensor, zeros, zerosLike } from "./autograd/create.ts";
-export type { CreateOptions, Nested } from "./autograd/create.ts";
+export type { CreateOptions, FlatNumbers, Nested } from "./autograd/create.ts";
 export { debug } from "./autograd/debug.ts";
 export { cpuBackend, defaultBackend, useBackend, withBackend } from "./autograd/devices.ts";
 export type { BackendName } from "./autograd/devices.ts";
@@ -17,5 +22,6 @@ export { Key, key } from "./autograd/random.ts";
 export type { Numbers } from "./autograd/read.ts";
 export { scope } from "./autograd/scope.ts";
 export { Line, Tape, backward, gradients } from "./autograd/tape.ts";
+export type { WalkOptions } from "./autograd/tape.ts";
 export { Tensor } from "./autograd/tensor.ts";
 export type { Operand, ReduceOptions } from "./autograd/tensor.ts";

@@ -20,9 +20,10 @@ export interface CreateOptions {
   readonly name?: string;
 }
 
+/** Rows of rows of numbers, all of one length at each depth. */
 export type Nested = number | readonly Nested[];
 /** What a tensor may be made from beside nested arrays; what it reads back as is `Numbers` of read.ts. */
-type FlatNumbers = Float32Array | Float64Array | Int32Array | Uint8Array | Uint16Array | Int16Array | readonly number[];
+export type FlatNumbers = Float32Array | Float64Array | Int32Array | Uint8Array | Uint16Array | Int16Array | readonly number[];
 
 /**
  * A tensor from a number, from nested arrays, or from flat numbers with a `shape`: `tensor([[1, 2], [3, 4]])`,
@@ -125,10 +126,12 @@ function filled(operation: string, shape: Shape, value: number, options: CreateO
   return finish(new Tensor(type, new Storage(backend, backend.full(type, value))), options);
 }
 
+/** 0 everywhere. */
 export function zeros(shape: Shape, options: CreateOptions = {}): Tensor {
   return filled("zeros", shape, 0, options);
 }
 
+/** 1 everywhere. */
 export function ones(shape: Shape, options: CreateOptions = {}): Tensor {
   return filled("ones", shape, 1, options);
 }
@@ -139,6 +142,7 @@ export function fullLike(like: Tensor, value: number): Tensor {
   return like.shape.length > 0 ? number.broadcastTo(like.shape) : number.alias();
 }
 
+/** 0 in the shape, dtype and place of `like`. */
 export function zerosLike(like: Tensor): Tensor {
   return fullLike(like, 0);
 }

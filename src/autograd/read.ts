@@ -12,6 +12,7 @@ import { apply } from "./primitive.ts";
 import { Storage } from "./storage.ts";
 import { Tensor } from "./tensor.ts";
 
+/** What tensors read back as: bfloat16 as float32. */
 export type Numbers = Float32Array | Float64Array | Int32Array;
 
 /** Elements in order from the start of a buffer: what `download` takes. */

@@ -34,6 +34,10 @@ export interface ReduceOptions {
   readonly keepDims?: boolean;
 }
 
+/**
+ * An array of numbers on a device, and how it came about. Operations make new tensors; only `assign` changes one. Bad shapes and dtypes
+ * are errors that name the operation and what it was given.
+ */
 export class Tensor implements NDArray {
   readonly shape: Shape;
   readonly dtype: DType;
@@ -338,6 +342,7 @@ export class Tensor implements NDArray {
   max(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
     return composed.extreme("max", this, axes, options);
   }
+  /** The smallest; equals as in `max`. */
   min(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
     return composed.extreme("min", this, axes, options);
   }
@@ -345,6 +350,7 @@ export class Tensor implements NDArray {
   argmax(axis = -1): Tensor {
     return this.#unary(reductions.argReduce("argmax", axisOf("argmax", axis, this)));
   }
+  /** int32 place of the smallest, as `argmax`. */
   argmin(axis = -1): Tensor {
     return this.#unary(reductions.argReduce("argmin", axisOf("argmin", axis, this)));
   }
@@ -352,6 +358,7 @@ export class Tensor implements NDArray {
   prod(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
     return composed.prod(this, axes, options);
   }
+  /** An error where there is nothing to take the mean of. */
   mean(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
     return composed.mean(this, axes, options);
   }
@@ -359,6 +366,7 @@ export class Tensor implements NDArray {
   variance(axes?: number | readonly number[], options?: composed.VarianceOptions): Tensor {
     return composed.variance(this, axes, options);
   }
+  /** The root of the variance; its gradient at 0 is 0. */
   std(axes?: number | readonly number[], options?: composed.VarianceOptions): Tensor {
     return composed.std(this, axes, options);
   }
@@ -366,10 +374,11 @@ export class Tensor implements NDArray {
   norm(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
     return composed.norm(this, axes, options);
   }
+  /** log(sum(e^x)) without overflow; -Infinity, with zero gradient, where there is nothing above it. */
   logSumExp(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
     return composed.logSumExp(this, axes, options);
   }
-  /** exclusive: starts at 0; reverse: sums from the end. */
+  /** Running sums along an axis. exclusive: they start at 0; reverse: from the end. */
   cumsum(axis: number, { exclusive = false, reverse = false } = {}): Tensor {
     return this.#unary(reductions.cumsum(axisOf("cumsum", axis, this), exclusive, reverse));
   }
@@ -377,6 +386,7 @@ export class Tensor implements NDArray {
   softmax(axis = -1): Tensor {
     return composed.softmax(this, axis);
   }
+  /** Rows of -Infinity stay so, with zero gradient. */
   logSoftmax(axis = -1): Tensor {
     return composed.logSoftmax(this, axis);
   }
@@ -432,6 +442,7 @@ export class Tensor implements NDArray {
   pad(widths: readonly (readonly [number, number])[], value = 0): Tensor {
     return apply(movement.pad(composed.padWidths(this, widths), value), this);
   }
+  /** Reads axes backwards: all of them unless named. */
   flip(axes?: number | readonly number[]): Tensor {
     return apply(movement.flip(axesOf("flip", axes, this)), this);
   }
@@ -439,10 +450,12 @@ export class Tensor implements NDArray {
   tile(repeats: readonly number[]): Tensor {
     return composed.tile(this, repeats);
   }
+  /** A new axis of size 1, which will be axis `axis`. */
   unsqueeze(axis: number): Tensor {
     const at = axisOf("unsqueeze", axis, { shape: [1, ...this.shape] });
     return this.reshape([...this.shape.slice(0, at), 1, ...this.shape.slice(at)]);
   }
+  /** Without that axis, whose size must be 1. */
   squeeze(axis: number): Tensor {
     const at = axisOf("squeeze", axis, this);
     if (this.shape[at] !== 1) throw new RangeError(`squeeze: axis ${axis} of ${formatShape(this.shape)} has size ${this.shape[at]}, not 1`);
@@ -460,6 +473,7 @@ export class Tensor implements NDArray {
   contiguous(): Tensor {
     return isContiguous(this.shape, this.strides) ? this : apply(movement.contiguous, this);
   }
+  /** In another dtype. To int32: towards zero. Gradients are cast back; through int32 none flows. */
   cast(dtype: DType): Tensor {
     return dtype === this.dtype ? this : composed.cast(this, dtype);
   }
@@ -509,9 +523,11 @@ export class Tensor implements NDArray {
 
   // Order. NaN ranks below every number; equals keep their order.
 
+  /** int32 places in ascending order: x.takeAlong(x.argsort(axis), axis) is sorted. */
   argsort(axis = -1, { descending = false } = {}): Tensor {
     return composed.alongLast(this, "argsort", axis, rows.argsort(descending));
   }
+  /** The sorted values, through which gradient flows, and where they stood. */
   sort(axis = -1, { descending = false } = {}): { values: Tensor; indices: Tensor } {
     const indices = this.argsort(axis, { descending });
     return { values: this.takeAlong(indices, axis), indices };

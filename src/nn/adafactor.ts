@@ -39,6 +39,7 @@ const defaults: AdafactorOptions = {
   weightDecay: 0,
 };
 
+/** A parameter of fewer than two axes keeps its whole mean square. */
 export class Adafactor extends Optimizer<AdafactorOptions> {
   constructor(parameters: Parameters, options: Partial<AdafactorOptions> = {}, groups?: Groups<AdafactorOptions>) {
     super(parameters, { ...defaults, ...options }, groups);

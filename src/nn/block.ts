@@ -54,6 +54,7 @@ export interface BlockOutput {
   readonly seen: KeyValues;
 }
 
+/** x [B, T, D] -> [B, T, D]: attention, a memory where there is one, then the feed-forward layer, each added to what it read. */
 export class Block extends Module {
   readonly attentionNorm: Norm & Module;
   readonly attention: Attention & Module;

@@ -5,6 +5,7 @@ import type { Fused } from "../autograd/primitive.ts";
 import { applyFused, axisOf, requireFloat, requireOneOf } from "../autograd/primitive.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 
+/** Of the losses of all rows; "none" leaves them. */
 export type Reduction = "mean" | "sum" | "none";
 export const reductions: readonly Reduction[] = ["mean", "sum", "none"];
 

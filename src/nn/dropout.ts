@@ -9,6 +9,7 @@ export function dropout(x: Tensor, rate: number, pass: Pass): Tensor {
   return pass.training && rate > 0 ? x.dropout(rate, pass.random) : x;
 }
 
+/** `dropout` at a fixed rate in [0, 1). */
 export class Dropout extends Module {
   readonly rate: number;
 

@@ -1,50 +1,62 @@
 /** Layers, losses, optimisers and checkpoints: what a model is made of and trained with. */
-export { attention, attentionWeights, paddingBias } from "./attention.ts";
-export type { AttentionOptions } from "./attention.ts";
-export { Block } from "./block.ts";
-export type { Attention, BlockInput, BlockOutput, BlockParts, Norm } from "./block.ts";
-export { clipGradNorm, clipGradValue, clipScale, gradNorm } from "./clip.ts";
-export type { NormType } from "./clip.ts";
-export { crossEntropy } from "./crossEntropy.ts";
-export type { CrossEntropyOptions, Reduction } from "./crossEntropy.ts";
-export { Adam, AdamW } from "./adam.ts";
-export type { AdamOptions } from "./adam.ts";
-export { Dropout, dropout } from "./dropout.ts";
-export { Embedding } from "./embedding.ts";
-export type { EmbeddingOptions } from "./embedding.ts";
-export { DenseFeedForward } from "./feedForward.ts";
-export type { FeedForward, FeedForwardKind, FeedForwardOptions, TokenInfo } from "./feedForward.ts";
-export * as initializers from "./initializers.ts";
-export type { Initializer } from "./initializers.ts";
-export { DecoderLanguageModel } from "./languageModel.ts";
-export type { LanguageModelInput, LanguageModelOptions, LanguageModelOutput, PositionKind } from "./languageModel.ts";
-export { Linear } from "./linear.ts";
-export type { LinearOptions } from "./linear.ts";
+
+// What every layer is, and the plain ones
 export { Module, under } from "./module.ts";
 export type { Cost, Init, Pass } from "./module.ts";
-export { MultiHeadAttention } from "./multiHeadAttention.ts";
-export type { AttentionInput, KeyValues, MultiHeadAttentionOptions } from "./multiHeadAttention.ts";
+export * as initializers from "./initializers.ts";
+export type { Initializer } from "./initializers.ts";
+export { Linear } from "./linear.ts";
+export type { LinearOptions } from "./linear.ts";
+export { Embedding } from "./embedding.ts";
+export type { EmbeddingOptions } from "./embedding.ts";
 export { LayerNorm, RMSNorm, layerNorm, rmsNorm } from "./normalization.ts";
 export type { NormOptions } from "./normalization.ts";
-export { Optimizer } from "./optimizer.ts";
-export type { Groups, OptimizerState, Parameters, StepOptions } from "./optimizer.ts";
+export { Dropout, dropout } from "./dropout.ts";
+export { DenseFeedForward } from "./feedForward.ts";
+export type { FeedForward, FeedForwardKind, FeedForwardOptions, TokenInfo } from "./feedForward.ts";
+
+// Attention, and where a token stands
+export { attention, attentionWeights, paddingBias } from "./attention.ts";
+export type { AttentionOptions } from "./attention.ts";
+export { MultiHeadAttention } from "./multiHeadAttention.ts";
+export type { AttentionInput, KeyValues, MultiHeadAttentionOptions } from "./multiHeadAttention.ts";
 export { BucketBias, DistanceBias, LearnedPositions, PositionBias, Rotary, SinusoidalPositions, sinusoids } from "./positions.ts";
 export type { AbsolutePositions, PositionBiasOptions } from "./positions.ts";
+
+// Models
+export { Block } from "./block.ts";
+export type { Attention, BlockInput, BlockOutput, BlockParts, Norm } from "./block.ts";
+export { DecoderLanguageModel } from "./languageModel.ts";
+export type { LanguageModelInput, LanguageModelOptions, LanguageModelOutput, PositionKind } from "./languageModel.ts";
+export { summary } from "./summary.ts";
+export type { Summary, SummaryRow } from "./summary.ts";
+
+// Losses
+export { crossEntropy } from "./crossEntropy.ts";
+export type { CrossEntropyOptions, Reduction } from "./crossEntropy.ts";
+export { bceWithLogits, distillationLoss, huberLoss, klDivergence, l1Loss, mseLoss } from "./losses.ts";
+export type { BceOptions, DistillationOptions, KlOptions, LossOptions } from "./losses.ts";
+
+// Training
+export { Optimizer } from "./optimizer.ts";
+export type { Groups, OptimizerState, Parameters, Slot, StepOptions } from "./optimizer.ts";
+export { Sgd } from "./sgd.ts";
+export type { SgdOptions } from "./sgd.ts";
+export { Rmsprop } from "./rmsprop.ts";
+export type { RmspropOptions } from "./rmsprop.ts";
+export { Adam, AdamW } from "./adam.ts";
+export type { AdamOptions } from "./adam.ts";
 export { Adafactor } from "./adafactor.ts";
 export type { AdafactorOptions } from "./adafactor.ts";
+export { clipGradNorm, clipGradValue, clipScale, gradNorm } from "./clip.ts";
+export type { NormType } from "./clip.ts";
+export * as schedules from "./schedules.ts";
+export type { Schedule } from "./schedules.ts";
+
+// Use, and files
 export { evaluate, evaluation } from "./evaluate.ts";
 export type { Batch, Evaluation, LanguageModel } from "./evaluate.ts";
 export { generate, sample } from "./generate.ts";
 export type { GenerateOptions, SampleOptions } from "./generate.ts";
-export { bceWithLogits, distillationLoss, huberLoss, klDivergence, l1Loss, mseLoss } from "./losses.ts";
-export type { BceOptions, DistillationOptions, KlOptions, LossOptions } from "./losses.ts";
-export { Rmsprop } from "./rmsprop.ts";
-export type { RmspropOptions } from "./rmsprop.ts";
 export { readSafetensors, writeSafetensors } from "./safetensors.ts";
 export type { Metadata, Safetensors } from "./safetensors.ts";
-export * as schedules from "./schedules.ts";
-export type { Schedule } from "./schedules.ts";
-export { Sgd } from "./sgd.ts";
-export type { SgdOptions } from "./sgd.ts";
-export { summary } from "./summary.ts";
-export type { Summary, SummaryRow } from "./summary.ts";

@@ -10,18 +10,22 @@ import type { Key } from "../autograd/random.ts";
 import * as random from "../autograd/random.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 
+/** Makes the weight of a shape from a key: the same key, the same numbers. */
 export type Initializer = (shape: Shape, at: Key, options?: CreateOptions) => Tensor;
 
+/** [..., fanIn, fanOut]; an error for fewer than two axes. */
 export function fans(shape: Shape): { fanIn: number; fanOut: number } {
   if (shape.length < 2) throw new RangeError(`fan-in of ${formatShape(shape)}: a weight has the axes [..., fanIn, fanOut]`);
   return { fanIn: shape[shape.length - 2], fanOut: shape[shape.length - 1] };
 }
 
+/** `value` everywhere. */
 export const constantInitializer =
   (value: number): Initializer =>
   (shape, _, options) =>
     full(shape, value, options);
 
+/** Normal of mean 0. */
 export const normal =
   (std: number): Initializer =>
   (shape, at, options) =>

@@ -69,6 +69,7 @@ export interface LanguageModelOutput {
   readonly seen: KeyValues[];
 }
 
+/** ids [B, T] -> logits [B, T, V]: each token is predicted from those before it. */
 export class DecoderLanguageModel extends Module {
   readonly embedding: Embedding;
   readonly positions: (AbsolutePositions & Module) | null;

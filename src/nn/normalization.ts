@@ -72,6 +72,7 @@ export interface NormOptions extends Omit<Init, "random"> {
   readonly eps?: number;
 }
 
+/** `layerNorm` with a weight and a bias to learn; `width` may be several axes. */
 export class LayerNorm extends Module {
   /** [D], 1 at the start. */
   readonly weight: Tensor;

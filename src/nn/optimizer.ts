@@ -37,6 +37,7 @@ export interface Slot<O> {
   readonly state: Record<string, Tensor>;
 }
 
+/** Extend it with `initial`, the state of one parameter, and `update`, one step; state is saved and loaded by parameter name. */
 export abstract class Optimizer<O extends { readonly lr: number } = { readonly lr: number }> {
   protected readonly slots: readonly Slot<O>[];
   #steps = 0;
@@ -71,10 +72,12 @@ export abstract class Optimizer<O extends { readonly lr: number } = { readonly l
     noGrad(() => scope(() => this.update(ready, this.#steps, { factor, gradScale })));
   }
 
+  /** Lets go of all gradients. */
   zeroGrad(): void {
     for (const { parameter } of this.slots) parameter.zeroGrad();
   }
 
+  /** What `load` takes; the tensors are the optimiser's own, not copies. */
   state(): OptimizerState {
     const entries = this.slots.flatMap(({ name, state }) =>
       Object.entries(state).map(([kind, tensor]): [string, Tensor] => [`${name}/${kind}`, tensor]),

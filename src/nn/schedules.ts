@@ -1,5 +1,6 @@
 /** Learning-rate schedules: functions from the number of steps taken (0 before the first) to a factor of the learning rate. */
 
+/** Steps taken -> factor: what `step({ factor })` multiplies the learning rate with. */
 export type Schedule = (step: number) => number;
 
 export interface WarmupOptions {

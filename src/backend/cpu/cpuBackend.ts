@@ -68,6 +68,7 @@ function own(buffer: Buffer): CpuBuffer {
   throw new BackendError(`cpu: a buffer of ${buffer.bytes} bytes belongs to another backend`);
 }
 
+/** float32, float64, int32 and bfloat16; every kernel of the contract. A buffer of another backend, or a freed one, is a BackendError. */
 export class CpuBackend implements Backend {
   readonly name: string = "cpu";
   readonly description: string = "plain TypeScript, one thread";

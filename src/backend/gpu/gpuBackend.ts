@@ -38,6 +38,7 @@ import type {
 import type { Device } from "./device.ts";
 import type { GpuMode } from "./library.ts";
 
+/** float32; int32 exact up to 2^24; bfloat16 as rounded float32. WebGPU is read by waiting, the other modes at once. */
 export class GpuBackend implements Backend {
   readonly name = "gpu";
   readonly description: string;

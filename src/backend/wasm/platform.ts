@@ -57,12 +57,15 @@ export async function processorCount(): Promise<number> {
   return host.navigator?.hardwareConcurrency ?? 1;
 }
 
-/** A thread that runs `source`; `onDeath` hears why it ended, unless it was stopped. */
+/** A running thread. */
 export interface Thread {
   stop(): void;
 }
 
-/** Resolves when the worker has sent its first message, which says that it is ready; rejects if that takes `patience` milliseconds. */
+/**
+ * A thread that runs `source`; `onDeath` hears why it ended, unless it was stopped. Resolves when the worker has sent its first message,
+ * which says that it is ready; rejects if that takes `patience` milliseconds.
+ */
 export async function startThread(source: string, data: object, onDeath: (reason: string) => void, patience: number): Promise<Thread> {
   return host.process?.versions?.node ? nodeThread(source, data, onDeath, patience) : browserThread(source, data, onDeath, patience);
 }

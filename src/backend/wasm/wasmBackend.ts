@@ -36,6 +36,7 @@ class WasmBuffer implements Buffer {
 /** Below this much work, in units of about a nanosecond, waking other threads costs more than they save. */
 const PARALLEL_FROM = 20_000;
 
+/** float32 and int32 on assembled kernels, the other dtypes on the reference loops. `close()` ends its threads. */
 export class WasmBackend extends CpuBackend {
   override readonly name: string = "wasm";
   /** The collector does not see the linear memory; so much of it, it shall feel. */

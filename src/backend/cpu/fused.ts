@@ -82,7 +82,7 @@ function activation(device: Launcher): FusedKernel<{ activation: Activation }> {
       const kernel = (o: TypedArray, gv: Strided, x: Strided, bias?: Strided) =>
         biasActivationCotangent(o, gv, x, bias, attributes.activation);
       const toInput = device.launch("biasActivation cotangent", inputs[0], [g, ...inputs], kernel);
-      const whole = { ...g, shape: inputs[0].shape, buffer: toInput, strides: stridesOf(inputs[0].shape), offset: 0 };
+      const whole = { shape: inputs[0].shape, dtype: g.dtype, buffer: toInput, strides: stridesOf(inputs[0].shape), offset: 0 };
       const toBias = needed[1] ? sumTo(device, inputs[1], whole) : null;
       if (!needed[0]) device.free(toInput);
       return [needed[0] ? toInput : null, toBias].slice(0, inputs.length);

@@ -4,10 +4,10 @@
  */
 import { join } from "node:path";
 import { key } from "switchyard-moe";
+import { pairedBootstrap } from "./bootstrap.ts";
+import type { PairedScore } from "./bootstrap.ts";
 import type { Evaluation } from "./evaluation.ts";
 import { evaluateModel } from "./evaluation.ts";
-import { pairedBootstrap } from "./information.ts";
-import type { PairedScore } from "./information.ts";
 import type { ModelConfig } from "./model.ts";
 import type { TrainOptions } from "./options.ts";
 import { caution } from "./routers.ts";

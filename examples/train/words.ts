@@ -19,7 +19,7 @@ export function vectorsOf(text: readonly string[] = words, seed = 7): Tensor {
 }
 
 /** Each word's number in order of first appearance, [1, T]. */
-export function idsOf(text: readonly string[]): Tensor {
+function idsOf(text: readonly string[]): Tensor {
   const known = [...new Set(text)];
   return tensor(
     Int32Array.from(text, (word) => known.indexOf(word)),

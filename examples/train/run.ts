@@ -131,7 +131,7 @@ export async function continueRun(run: Run, options: RunOptions): Promise<"finis
 }
 
 /** Windows that a validation during training looks at; the last one looks at all. */
-const QUICK_WINDOWS = 64;
+const QUICK_WINDOWS = 256;
 
 function progressOf(report: StepReport, { training }: RunConfig, taken: number, seconds: number) {
   const bytes = training.batch * training.length * training.accumulate;

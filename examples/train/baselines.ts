@@ -19,7 +19,7 @@ interface Followers {
 export class NgramModel {
   readonly order: number;
   readonly discount: number;
-  private readonly followers: readonly Map<number, Followers>[];
+  readonly #followers: readonly Map<number, Followers>[];
 
   /** order 1..6: bytes that a prediction spans, its own included. */
   constructor(order: number, discount = 0.75) {
@@ -27,13 +27,13 @@ export class NgramModel {
     if (!(discount > 0 && discount < 1)) throw new RangeError(`NgramModel: discount ${discount} is not between 0 and 1`);
     this.order = order;
     this.discount = discount;
-    this.followers = Array.from({ length: order }, () => new Map<number, Followers>());
+    this.#followers = Array.from({ length: order }, () => new Map<number, Followers>());
   }
 
   /** Counts a piece of text. The first bytes of a piece have shorter histories; histories do not reach across pieces. */
   add(text: Uint8Array): this {
     for (let i = 0; i < text.length; i++) {
-      for (let n = 0; n < this.order && n <= i; n++) count(this.followers[n], history(text, i, n), text[i]);
+      for (let n = 0; n < this.order && n <= i; n++) count(this.#followers[n], history(text, i, n), text[i]);
     }
     return this;
   }
@@ -43,14 +43,14 @@ export class NgramModel {
     const probabilities: number[] = [];
     let lower = 1 / BYTES;
     for (let n = 0; n < this.order; n++) {
-      const seen = n <= i ? this.followers[n].get(history(text, i, n)) : undefined;
-      lower = seen === undefined ? lower : this.interpolate(seen, text[i], lower);
+      const seen = n <= i ? this.#followers[n].get(history(text, i, n)) : undefined;
+      lower = seen === undefined ? lower : this.#interpolate(seen, text[i], lower);
       probabilities.push(lower);
     }
     return probabilities;
   }
 
-  private interpolate(seen: Followers, byte: number, lower: number): number {
+  #interpolate(seen: Followers, byte: number, lower: number): number {
     const kept = Math.max((seen.counts.get(byte) ?? 0) - this.discount, 0);
     return (kept + this.discount * seen.counts.size * lower) / seen.total;
   }

@@ -64,33 +64,33 @@ export interface Screen {
 
 /** On a terminal one line that is written over; elsewhere a plain line every `plainEvery` steps and after the last. */
 export class ProgressLine {
-  private readonly screen: Screen;
-  private readonly plainEvery: number;
-  private open = false;
+  readonly #screen: Screen;
+  readonly #plainEvery: number;
+  #open = false;
 
   constructor(screen: Screen, plainEvery = 20) {
-    this.screen = screen;
-    this.plainEvery = plainEvery;
+    this.#screen = screen;
+    this.#plainEvery = plainEvery;
   }
 
   show(state: ProgressState): void {
-    if (this.screen.isTTY) {
-      this.screen.write(`\r${formatProgress(state, this.screen.columns)}\x1b[K`);
-      this.open = true;
-    } else if (state.step % this.plainEvery === 0 || state.step === state.steps) {
-      this.screen.write(`${formatProgress(state)}\n`);
+    if (this.#screen.isTTY) {
+      this.#screen.write(`\r${formatProgress(state, this.#screen.columns)}\x1b[K`);
+      this.#open = true;
+    } else if (state.step % this.#plainEvery === 0 || state.step === state.steps) {
+      this.#screen.write(`${formatProgress(state)}\n`);
     }
   }
 
   /** A line that stays, above the progress line. */
   note(text: string): void {
-    this.screen.write(this.open ? `\r${text}\x1b[K\n` : `${text}\n`);
-    this.open = false;
+    this.#screen.write(this.#open ? `\r${text}\x1b[K\n` : `${text}\n`);
+    this.#open = false;
   }
 
   /** Leaves the last state standing and starts a new line. */
   end(): void {
-    if (this.open) this.screen.write("\n");
-    this.open = false;
+    if (this.#open) this.#screen.write("\n");
+    this.#open = false;
   }
 }

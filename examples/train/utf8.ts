@@ -2,16 +2,16 @@
 
 /** Decodes a stream, holding back the bytes of an unfinished character; what can never become one is shown as U+FFFD. */
 export class Utf8Stream {
-  private readonly decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
   /** The text that these bytes complete. */
   push(bytes: Iterable<number>): string {
-    return this.decoder.decode(Uint8Array.from(bytes), { stream: true });
+    return this.#decoder.decode(Uint8Array.from(bytes), { stream: true });
   }
 
   /** What is left at the end of the stream: U+FFFD if a character stayed unfinished. */
   end(): string {
-    return this.decoder.decode();
+    return this.#decoder.decode();
   }
 }
 

@@ -7,6 +7,7 @@
  */
 import { BackendError } from "../backend.ts";
 import { toBfloat16Bits } from "../bfloat16.ts";
+import { Books } from "../books.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import * as elementwise from "./elementwise.ts";
 import { fusedKernels } from "./fused.ts";
@@ -42,23 +43,23 @@ export type Kernel = (out: TypedArray, ...inputs: Strided[]) => void;
 class CpuBuffer implements Buffer {
   readonly bytes: number;
   readonly dtype: DType;
-  private data: TypedArray | undefined;
+  #data: TypedArray | undefined;
 
   constructor(dtype: DType, data: TypedArray) {
     this.dtype = dtype;
-    this.data = data;
+    this.#data = data;
     this.bytes = data.byteLength;
   }
 
   open(): TypedArray {
-    if (this.data === undefined) throw new BackendError(`cpu: a buffer of ${this.bytes} bytes was freed before`);
-    return this.data;
+    if (this.#data === undefined) throw new BackendError(`cpu: a buffer of ${this.bytes} bytes was freed before`);
+    return this.#data;
   }
 
   /** The memory, which is no longer the buffer's. */
   close(): TypedArray {
     const data = this.open();
-    this.data = undefined;
+    this.#data = undefined;
     return data;
   }
 }
@@ -79,17 +80,14 @@ export class CpuBackend implements Backend {
     free: (buffer) => this.free(buffer),
   });
 
-  private readonly pool = new Pool();
-  private liveBuffers = 0;
-  private liveBytes = 0;
-  private peakBytes = 0;
-  private launches = 0;
+  readonly #pool = new Pool();
+  readonly #books = new Books();
 
   // Memory: what a subclass replaces.
 
   /** Room for an array of `type`; its contents are undefined. */
   protected allocate({ shape, dtype }: ArrayType): Buffer {
-    return new CpuBuffer(dtype, this.pool.take(dtype, sizeOf(shape)));
+    return new CpuBuffer(dtype, this.#pool.take(dtype, sizeOf(shape)));
   }
 
   /** The memory of `buffer`, from its first element on. Opened anew by each kernel, because memory may move when it grows. */
@@ -100,7 +98,7 @@ export class CpuBackend implements Backend {
   /** Takes the memory of `buffer` back. */
   protected release(buffer: Buffer): void {
     const memory = own(buffer).close();
-    this.pool.give(own(buffer).dtype, memory, this.peakBytes - this.liveBytes + memory.byteLength);
+    this.#pool.give(own(buffer).dtype, memory, this.#books.belowPeak + memory.byteLength);
   }
 
   // Launching
@@ -108,9 +106,7 @@ export class CpuBackend implements Backend {
   /** `allocate` with the books kept. */
   protected newBuffer(type: ArrayType): Buffer {
     const buffer = this.allocate(type);
-    this.liveBuffers++;
-    this.liveBytes += buffer.bytes;
-    this.peakBytes = Math.max(this.peakBytes, this.liveBytes);
+    this.#books.took(buffer.bytes);
     return buffer;
   }
 
@@ -128,7 +124,7 @@ export class CpuBackend implements Backend {
 
   /** Runs one launched kernel: here at once. `_name` is for those who run it later. */
   protected run(_name: string, kernel: () => void): void {
-    this.launches++;
+    this.#books.launched();
     kernel();
   }
 
@@ -164,13 +160,11 @@ export class CpuBackend implements Backend {
 
   free(buffer: Buffer): void {
     this.release(buffer);
-    this.liveBuffers--;
-    this.liveBytes -= buffer.bytes;
+    this.#books.gave(buffer.bytes);
   }
 
   stats(): BackendStats {
-    const { liveBuffers, liveBytes, peakBytes, launches } = this;
-    return { liveBuffers, liveBytes, peakBytes, launches };
+    return this.#books.stats();
   }
 
   // Elementwise

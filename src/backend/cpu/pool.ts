@@ -5,30 +5,30 @@
 import type { DType, TypedArray } from "../backend.ts";
 
 export class Pool {
-  private readonly waiting = new Map<string, TypedArray[]>();
-  private bytes = 0;
+  readonly #waiting = new Map<string, TypedArray[]>();
+  #bytes = 0;
 
   /** An array of `n` elements whose contents are undefined. */
   take(dtype: DType, n: number): TypedArray {
-    const array = this.waiting.get(dtype + n)?.pop();
+    const array = this.#waiting.get(dtype + n)?.pop();
     if (array === undefined) return newArray(dtype, n);
-    this.bytes -= array.byteLength;
+    this.#bytes -= array.byteLength;
     return array;
   }
 
   /** Takes `array` back. More than `room` bytes are not held: then sizes of the past are forgotten. */
   give(dtype: DType, array: TypedArray, room: number): void {
-    if (this.bytes + array.byteLength > room) this.clear();
+    if (this.#bytes + array.byteLength > room) this.#clear();
     const key = dtype + array.length;
-    const others = this.waiting.get(key);
+    const others = this.#waiting.get(key);
     if (others) others.push(array);
-    else this.waiting.set(key, [array]);
-    this.bytes += array.byteLength;
+    else this.#waiting.set(key, [array]);
+    this.#bytes += array.byteLength;
   }
 
-  private clear(): void {
-    this.waiting.clear();
-    this.bytes = 0;
+  #clear(): void {
+    this.#waiting.clear();
+    this.#bytes = 0;
   }
 }
 

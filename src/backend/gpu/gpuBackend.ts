@@ -48,17 +48,17 @@ export class GpuBackend implements Backend {
   readonly ballast?: number;
   readonly downloadSync?: (buffer: Buffer, type: ArrayType) => TypedArray;
   readonly fused: FusedKernels;
-  private readonly launcher: Launcher;
-  private readonly device: Device;
+  readonly #launcher: Launcher;
+  readonly #device: Device;
 
   constructor(device: Device) {
-    this.device = device;
-    this.launcher = new Launcher(device);
+    this.#device = device;
+    this.#launcher = new Launcher(device);
     this.mode = device.mode;
     this.description = device.description;
-    this.fused = fusedKernels(this.launcher);
+    this.fused = fusedKernels(this.#launcher);
     if (device.synchronous)
-      this.downloadSync = (buffer, type) => fromFloats(this.launcher.readSync(buffer, sizeOf(type.shape)), type.dtype);
+      this.downloadSync = (buffer, type) => fromFloats(this.#launcher.readSync(buffer, sizeOf(type.shape)), type.dtype);
     if (device.mode !== "webasm") this.ballast = 1 / 8;
   }
 
@@ -70,61 +70,61 @@ export class GpuBackend implements Backend {
     }
     const host = type.dtype === "int32" ? Int32Array.from(data) : undefined;
     if (host) checkWhole(host);
-    return this.launcher.upload(type, type.dtype === "bfloat16" ? unpackBfloat16(data as Uint16Array) : Float32Array.from(data), host);
+    return this.#launcher.upload(type, type.dtype === "bfloat16" ? unpackBfloat16(data as Uint16Array) : Float32Array.from(data), host);
   }
 
   full(out: ArrayType, value: number): Buffer {
     const n = sizeOf(out.shape);
     if (n <= smallest && this.mode !== "webgl2" && this.mode !== "headlessgl") {
-      return this.launcher.upload(out, new Float32Array(n).fill(stored(out.dtype, value)));
+      return this.#launcher.upload(out, new Float32Array(n).fill(stored(out.dtype, value)));
     }
     const program = () => ({ source: kernelSource(0, ["value"], "return value;"), threads: [n] });
-    return this.launcher.launch({ name: "full", out: { ...out, shape: [n] }, inputs: [], scalars: [stored(out.dtype, value)], program });
+    return this.#launcher.launch({ name: "full", out: { ...out, shape: [n] }, inputs: [], scalars: [stored(out.dtype, value)], program });
   }
 
   async download(buffer: Buffer, type: ArrayType): Promise<TypedArray> {
-    return fromFloats(await this.launcher.read(buffer, sizeOf(type.shape)), type.dtype);
+    return fromFloats(await this.#launcher.read(buffer, sizeOf(type.shape)), type.dtype);
   }
 
   free(buffer: Buffer): void {
-    this.launcher.free(buffer);
+    this.#launcher.free(buffer);
   }
 
   stats(): BackendStats {
-    return this.launcher.stats();
+    return this.#launcher.stats();
   }
 
   /** What each compiled kernel became on the device: WGSL or GLSL. */
   shaders(): ReadonlyMap<string, string> {
-    return this.launcher.shaders();
+    return this.#launcher.shaders();
   }
 
   /** Ends the device; buffers are lost. */
   destroy(): Promise<void> {
-    return this.launcher.destroy();
+    return this.#launcher.destroy();
   }
 
   // Elementwise
 
-  private elementwise(name: string, out: ArrayType, inputs: readonly NDArray[], statements: () => string): Buffer {
-    const program = () => elementwise(out.shape, inputs, statements(), this.device.limits);
-    return this.launcher.launch({ name, out, inputs, program });
+  #elementwise(name: string, out: ArrayType, inputs: readonly NDArray[], statements: () => string): Buffer {
+    const program = () => elementwise(out.shape, inputs, statements(), this.#device.limits);
+    return this.#launcher.launch({ name, out, inputs, program });
   }
 
   unary(op: UnaryOp, out: ArrayType, x: NDArray): Buffer {
-    return this.elementwise(op, out, [x], () => unaryStatements(op, this.device.hostMath));
+    return this.#elementwise(op, out, [x], () => unaryStatements(op, this.#device.hostMath));
   }
 
   binary(op: BinaryOp, out: ArrayType, x: NDArray, y: NDArray): Buffer {
-    return this.elementwise(op, out, [x, y], () => binaryStatements(op, out.dtype === "int32", this.device.hostMath));
+    return this.#elementwise(op, out, [x, y], () => binaryStatements(op, out.dtype === "int32", this.#device.hostMath));
   }
 
   select(out: ArrayType, condition: NDArray, x: NDArray, y: NDArray): Buffer {
-    return this.elementwise("select", out, [condition, x, y], () => "return x === 0.0 ? z : y;");
+    return this.#elementwise("select", out, [condition, x, y], () => "return x === 0.0 ? z : y;");
   }
 
   cast(out: ArrayType, x: NDArray): Buffer {
-    if (out.dtype === "bfloat16" && x.dtype !== "bfloat16") return this.elementwise("round", out, [x], () => roundToBfloat16);
+    if (out.dtype === "bfloat16" && x.dtype !== "bfloat16") return this.#elementwise("round", out, [x], () => roundToBfloat16);
     if (out.dtype === "int32" && x.dtype !== "int32") return this.unary("trunc", out, x);
     return this.copy(out, x);
   }
@@ -132,43 +132,43 @@ export class GpuBackend implements Backend {
   // Reductions
 
   reduce(op: ReduceOp, out: ArrayType, x: NDArray, axes: readonly number[]): Buffer {
-    return reduceAll(this.launcher, op, out, x, axes);
+    return reduceAll(this.#launcher, op, out, x, axes);
   }
 
   argReduce(op: ArgReduceOp, out: ArrayType, x: NDArray, axis: number): Buffer {
-    const program = () => reductions.argReduce(op, lane(x, axis), this.device.limits);
-    return this.launcher.launch({ name: op, out, inputs: [x], variant: String(axis), program });
+    const program = () => reductions.argReduce(op, lane(x, axis), this.#device.limits);
+    return this.#launcher.launch({ name: op, out, inputs: [x], variant: String(axis), program });
   }
 
   cumsum(out: ArrayType, x: NDArray, axis: number, exclusive: boolean, reverse: boolean): Buffer {
-    return runningSums(this.launcher, out, x, axis, exclusive, reverse);
+    return runningSums(this.#launcher, out, x, axis, exclusive, reverse);
   }
 
   matmul(out: ArrayType, x: NDArray, y: NDArray): Buffer {
-    const generator = products.bestMatmul(out.shape, this.device.lanes);
-    const program = () => generator(out.shape, x, y, this.device.limits);
-    return this.launcher.launch({ name: "matmul", out, inputs: [x, y], program });
+    const generator = products.bestMatmul(out.shape, this.#device.lanes);
+    const program = () => generator(out.shape, x, y, this.#device.limits);
+    return this.#launcher.launch({ name: "matmul", out, inputs: [x, y], program });
   }
 
   // Movement
 
   copy(out: ArrayType, x: NDArray): Buffer {
-    return this.elementwise("copy", out, [x], () => "return x;");
+    return this.#elementwise("copy", out, [x], () => "return x;");
   }
 
   pad(out: ArrayType, x: NDArray, before: readonly number[], value: number): Buffer {
-    const program = () => movement.pad(out.shape, x, before, this.device.limits);
-    return this.launcher.launch({ name: "pad", out, inputs: [x], variant: String(before), scalars: [stored(out.dtype, value)], program });
+    const program = () => movement.pad(out.shape, x, before, this.#device.limits);
+    return this.#launcher.launch({ name: "pad", out, inputs: [x], variant: String(before), scalars: [stored(out.dtype, value)], program });
   }
 
   concat(out: ArrayType, xs: readonly NDArray[], axis: number): Buffer {
-    const most = this.device.limits.arrays;
-    if (xs.length > most) return this.concatInGroups(out, xs, axis, most);
-    const program = () => movement.concat(out.shape, xs, axis, this.device.limits);
-    return this.launcher.launch({ name: "concat", out, inputs: xs, variant: String(axis), program });
+    const most = this.#device.limits.arrays;
+    if (xs.length > most) return this.#concatInGroups(out, xs, axis, most);
+    const program = () => movement.concat(out.shape, xs, axis, this.#device.limits);
+    return this.#launcher.launch({ name: "concat", out, inputs: xs, variant: String(axis), program });
   }
 
-  private concatInGroups(out: ArrayType, xs: readonly NDArray[], axis: number, most: number): Buffer {
+  #concatInGroups(out: ArrayType, xs: readonly NDArray[], axis: number, most: number): Buffer {
     const joined = inGroups(xs, most).map((group) => {
       const shape = out.shape.with(
         axis,
@@ -184,70 +184,70 @@ export class GpuBackend implements Backend {
   // Order
 
   argsort(out: ArrayType, x: NDArray, descending: boolean): Buffer {
-    return order.argsort(this.launcher, out, x, descending);
+    return order.argsort(this.#launcher, out, x, descending);
   }
 
   rank(out: ArrayType, x: NDArray, descending: boolean): Buffer {
-    return order.rank(this.launcher, out, x, descending);
+    return order.rank(this.#launcher, out, x, descending);
   }
 
   topK(out: ArrayType, x: NDArray): Buffer {
-    return order.topK(this.launcher, out, x);
+    return order.topK(this.#launcher, out, x);
   }
 
   // Rows by index
 
   gatherRows(out: ArrayType, x: NDArray, index: NDArray): Buffer {
-    const program = () => rows.gatherRows(out.shape, x, index, this.device.limits);
-    return this.launcher.launch({ name: "gatherRows", out, inputs: [x, index], program });
+    const program = () => rows.gatherRows(out.shape, x, index, this.#device.limits);
+    return this.#launcher.launch({ name: "gatherRows", out, inputs: [x, index], program });
   }
 
   takeRows(out: ArrayType, x: NDArray, index: NDArray): Buffer {
-    const program = () => rows.takeRows(out.shape, x, index, this.device.limits);
-    return this.launcher.launch({ name: "takeRows", out, inputs: [x, index], program });
+    const program = () => rows.takeRows(out.shape, x, index, this.#device.limits);
+    return this.#launcher.launch({ name: "takeRows", out, inputs: [x, index], program });
   }
 
   addRows(out: ArrayType, g: NDArray, index: NDArray): Buffer {
-    return addRows(this.launcher, out, g, index);
+    return addRows(this.#launcher, out, g, index);
   }
 
   takeAlong(out: ArrayType, x: NDArray, index: NDArray, axis: number): Buffer {
-    const program = () => rows.takeAlong(out.shape, x, index, axis, this.device.limits);
-    return this.launcher.launch({ name: "takeAlong", out, inputs: [x, index], variant: String(axis), program });
+    const program = () => rows.takeAlong(out.shape, x, index, axis, this.#device.limits);
+    return this.#launcher.launch({ name: "takeAlong", out, inputs: [x, index], variant: String(axis), program });
   }
 
   addAlong(out: ArrayType, g: NDArray, index: NDArray, axis: number): Buffer {
-    const program = () => rows.addAlong(out.shape, g, index, axis, this.device.limits);
-    return this.launcher.launch({ name: "addAlong", out, inputs: [g, index], variant: String(axis), program });
+    const program = () => rows.addAlong(out.shape, g, index, axis, this.#device.limits);
+    return this.#launcher.launch({ name: "addAlong", out, inputs: [g, index], variant: String(axis), program });
   }
 
   invert(out: ArrayType, index: NDArray): Buffer {
-    return order.invert(this.launcher, out, index);
+    return order.invert(this.#launcher, out, index);
   }
 
   countEarlier(out: ArrayType, key: NDArray): Buffer {
-    return order.countEarlier(this.launcher, out, key);
+    return order.countEarlier(this.#launcher, out, key);
   }
 
   bincount(out: ArrayType, key: NDArray): Buffer {
-    return order.bincount(this.launcher, out, key);
+    return order.bincount(this.#launcher, out, key);
   }
 
   // Rows sorted by expert
 
   groupedMatmul(out: ArrayType, x: NDArray, weight: NDArray, offsets: NDArray): Buffer {
-    const program = () => products.groupedMatmul(out.shape, x, weight, offsets, this.device.limits);
-    return this.launcher.launch({ name: "groupedMatmul", out, inputs: [x, weight, offsets], program });
+    const program = () => products.groupedMatmul(out.shape, x, weight, offsets, this.#device.limits);
+    return this.#launcher.launch({ name: "groupedMatmul", out, inputs: [x, weight, offsets], program });
   }
 
   groupedOuter(out: ArrayType, x: NDArray, y: NDArray, offsets: NDArray): Buffer {
-    const program = () => products.groupedOuter(out.shape, x, y, offsets, this.device.limits);
-    return this.launcher.launch({ name: "groupedOuter", out, inputs: [x, y, offsets], program });
+    const program = () => products.groupedOuter(out.shape, x, y, offsets, this.#device.limits);
+    return this.#launcher.launch({ name: "groupedOuter", out, inputs: [x, y, offsets], program });
   }
 
   uniform(out: ArrayType, rounds: readonly number[]): Buffer {
     const n = sizeOf(out.shape);
-    return this.launcher.launch({ name: "uniform", out: { ...out, shape: [n] }, inputs: [], scalars: rounds, program: () => uniform(n) });
+    return this.#launcher.launch({ name: "uniform", out: { ...out, shape: [n] }, inputs: [], scalars: rounds, program: () => uniform(n) });
   }
 }
 

@@ -1,5 +1,6 @@
 /** Compiles each kernel once, launches in order, keeps the books, and carries errors along the graph to the next read. */
 import { BackendError } from "../backend.ts";
+import { Books } from "../books.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import { GpuBuffer } from "./gpuBuffer.ts";
 import { Queue } from "./queue.ts";
@@ -24,26 +25,22 @@ export interface Launch {
 
 export class Launcher {
   readonly device: Device;
-  private readonly kernels = new Map<string, CompiledKernel>();
-  private readonly queue = new Queue();
-  private liveBuffers = 0;
-  private liveBytes = 0;
-  private peakBytes = 0;
-  private launches = 0;
-  private bytesSinceSettled = 0;
+  readonly #kernels = new Map<string, CompiledKernel>();
+  readonly #queue = new Queue();
+  readonly #books = new Books();
+  #bytesSinceSettled = 0;
 
   constructor(device: Device) {
     this.device = device;
   }
 
   stats(): BackendStats {
-    const { liveBuffers, liveBytes, peakBytes, launches } = this;
-    return { liveBuffers, liveBytes, peakBytes, launches };
+    return this.#books.stats();
   }
 
   /** The shader of every compiled kernel, by the key it is kept under. For readers of the documentation. */
   shaders(): ReadonlyMap<string, string> {
-    return new Map([...this.kernels].map(([key, kernel]) => [key, kernel.shader() ?? ""]));
+    return new Map([...this.#kernels].map(([key, kernel]) => [key, kernel.shader() ?? ""]));
   }
 
   launch({ name, out, inputs, variant = "", scalars = [], program }: Launch): Buffer {
@@ -54,12 +51,12 @@ export class Launcher {
     if (memories.length > this.device.limits.arrays) {
       throw new BackendError(`${what}: ${memories.length} arrays, a ${this.device.mode} kernel takes at most ${this.device.limits.arrays}`);
     }
-    const result = this.newBuffer(out, what);
-    this.launches++;
+    const result = this.#newBuffer(out, what);
+    this.#books.launched();
     // Why before the queue: the inputs may be gone, or lie elsewhere, when their turn comes.
     const key = `${name} ${variant} [${out.shape}] ${inputs.map((x, k) => keyOf(x, buffers[k], places[k])).join(" ")}`;
-    const kernel = sizeOf(out.shape) === 0 ? undefined : this.kernel(key, () => readingAt(program(), places));
-    this.run(what, result.memory, () => {
+    const kernel = sizeOf(out.shape) === 0 ? undefined : this.#kernel(key, () => readingAt(program(), places));
+    this.#run(what, result.memory, () => {
       const handles = memories.map(({ filled }) => filled);
       return kernel ? kernel.run(handles, scalars) : this.device.upload(new Float32Array(1));
     });
@@ -74,7 +71,7 @@ export class Launcher {
     const made = open(source, "replace");
     let start = made.start;
     for (const target of targets.map((buffer) => open(buffer, "replace"))) {
-      this.leave(target.memory);
+      this.#leave(target.memory);
       target.memory = made.memory;
       target.start = start;
       made.memory.owners++;
@@ -85,9 +82,9 @@ export class Launcher {
 
   upload(type: ArrayType, data: Float32Array, host?: Int32Array): Buffer {
     const what = `upload: ${formatShape(type.shape)}`;
-    const result = this.newBuffer(type, what, host);
+    const result = this.#newBuffer(type, what, host);
     const whole = data.length > 0 ? data : new Float32Array(1);
-    this.run(what, result.memory, () => this.device.upload(whole));
+    this.#run(what, result.memory, () => this.device.upload(whole));
     return result;
   }
 
@@ -96,7 +93,7 @@ export class Launcher {
     const { memory, start } = open(buffer, "download");
     return new Promise((resolve, reject) => {
       const fail = (error: unknown): void => reject(describe("download", error));
-      this.queue.push(() => {
+      this.#queue.push(() => {
         try {
           void Promise.resolve(this.device.read(memory.filled, start + n)).then((data) => resolve(from(data, start)), fail);
         } catch (error) {
@@ -114,81 +111,78 @@ export class Launcher {
   free(buffer: Buffer): void {
     const own = open(buffer, "free");
     own.freed = true;
-    this.liveBuffers--;
-    this.liveBytes -= own.bytes;
+    this.#books.gave(own.bytes);
     for (const derived of own.derived.values()) derived.forEach((b) => this.free(b));
-    this.leave(own.memory);
+    this.#leave(own.memory);
   }
 
   async destroy(): Promise<void> {
-    for (const kernel of this.kernels.values()) kernel.destroy();
-    this.kernels.clear();
+    for (const kernel of this.#kernels.values()) kernel.destroy();
+    this.#kernels.clear();
     await this.device.destroy();
   }
 
   /** One buffer fewer lies in `memory`; the last gives it back. */
-  private leave(memory: Memory): void {
+  #leave(memory: Memory): void {
     if (--memory.owners > 0) return;
-    this.queue.push(() => {
+    this.#queue.push(() => {
       if (memory.handle) this.device.free(memory.handle);
       memory.handle = undefined;
     });
   }
 
-  private newBuffer(type: ArrayType, what: string, host?: Int32Array): GpuBuffer {
+  #newBuffer(type: ArrayType, what: string, host?: Int32Array): GpuBuffer {
     const n = sizeOf(type.shape);
     const { elements } = this.device.limits;
     if (n > elements) throw new BackendError(`${what}: ${n} elements, an array in mode ${this.device.mode} holds at most ${elements}`);
     const buffer = new GpuBuffer(n, host);
-    this.liveBuffers++;
-    this.liveBytes += buffer.bytes;
-    this.peakBytes = Math.max(this.peakBytes, this.liveBytes);
+    this.#books.took(buffer.bytes);
     return buffer;
   }
 
   /** Fills memory now or in its turn. A synchronous device throws at once; the others keep the error for whoever reads. */
-  private run(what: string, result: Memory, work: () => Handle | Promise<Handle>): void {
+  #run(what: string, result: Memory, work: () => Handle | Promise<Handle>): void {
     if (this.device.synchronous) {
       try {
         result.handle = work() as Handle;
       } catch (error) {
         throw describe(what, error);
       }
-      this.throttle(result);
+      this.#throttle(result);
       return;
     }
-    this.queue.push(() => this.fill(what, result, work));
+    this.#queue.push(() => this.#fill(what, result, work));
   }
 
-  private async fill(what: string, result: Memory, work: () => Handle | Promise<Handle>): Promise<void> {
+  async #fill(what: string, result: Memory, work: () => Handle | Promise<Handle>): Promise<void> {
     try {
       result.handle = await work();
-      await this.throttle(result);
+      await this.#throttle(result);
     } catch (error) {
       result.failure = describe(what, error);
     }
   }
 
-  private throttle({ length }: Memory): void | Promise<void> {
-    this.bytesSinceSettled += 4 * length;
-    if (this.bytesSinceSettled < throttleBytes) return;
-    this.bytesSinceSettled = 0;
+  #throttle({ length }: Memory): void | Promise<void> {
+    this.#bytesSinceSettled += 4 * length;
+    if (this.#bytesSinceSettled < throttleBytes) return;
+    this.#bytesSinceSettled = 0;
     return this.device.settle();
   }
 
   /** The compiled kernel; the map is in order of last use, and the one unused for longest makes room. */
-  private kernel(key: string, program: () => Program): CompiledKernel {
-    const kernel = this.kernels.get(key) ?? this.device.compile(program());
-    this.kernels.delete(key);
-    this.kernels.set(key, kernel);
-    if (this.kernels.size > this.device.limits.kernels) this.forgetOldest();
+  #kernel(key: string, program: () => Program): CompiledKernel {
+    const kernel = this.#kernels.get(key) ?? this.device.compile(program());
+    this.#kernels.delete(key);
+    this.#kernels.set(key, kernel);
+    if (this.#kernels.size > this.device.limits.kernels) this.#forgetOldest();
     return kernel;
   }
 
-  private forgetOldest(): void {
-    for (const [key, kernel] of this.kernels) {
-      this.kernels.delete(key);
-      return this.queue.push(() => kernel.destroy());
+  #forgetOldest(): void {
+    for (const [key, kernel] of this.#kernels) {
+      this.#kernels.delete(key);
+      return this.#queue.push(() => kernel.destroy());
     }
   }
 }

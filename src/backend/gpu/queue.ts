@@ -3,33 +3,33 @@
 export type Job = () => void | Promise<void>;
 
 export class Queue {
-  private jobs: Job[] = [];
-  private next = 0;
-  private draining: Promise<void> | undefined;
+  #jobs: Job[] = [];
+  #next = 0;
+  #draining: Promise<void> | undefined;
 
   /** Runs `job` now if nothing waits, else after everything pushed before. Jobs report their own failures: they never throw. */
   push(job: Job): void {
-    if (this.draining) {
-      this.jobs.push(job);
+    if (this.#draining) {
+      this.#jobs.push(job);
       return;
     }
     const pending = job();
-    if (pending) this.draining = this.drain(pending);
+    if (pending) this.#draining = this.#drain(pending);
   }
 
-  private async drain(pending: Promise<void>): Promise<void> {
+  async #drain(pending: Promise<void>): Promise<void> {
     await pending;
-    while (this.next < this.jobs.length) {
-      const more = this.jobs[this.next++]();
+    while (this.#next < this.#jobs.length) {
+      const more = this.#jobs[this.#next++]();
       if (more) await more;
-      if (this.next === 1024) this.forget();
+      if (this.#next === 1024) this.#forget();
     }
-    this.forget();
-    this.draining = undefined;
+    this.#forget();
+    this.#draining = undefined;
   }
 
-  private forget(): void {
-    this.jobs = this.jobs.slice(this.next);
-    this.next = 0;
+  #forget(): void {
+    this.#jobs = this.#jobs.slice(this.#next);
+    this.#next = 0;
   }
 }

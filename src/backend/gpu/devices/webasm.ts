@@ -10,23 +10,23 @@ export class WebasmMode implements Device {
   readonly hostMath = true;
   readonly lanes = "rows";
   readonly limits: Limits = { arrays: 7, elements: maxElements, side: Infinity, kernels: 4000, together: 2 ** 13 };
-  private readonly memories = new SharedMemories();
-  private readonly library: GpuLibrary;
-  private readonly gpu: GpuInstance;
+  readonly #memories = new SharedMemories();
+  readonly #library: GpuLibrary;
+  readonly #gpu: GpuInstance;
 
   constructor(library: GpuLibrary) {
-    this.library = library;
-    this.gpu = new library.GPU({ mode: "webasm" });
+    this.#library = library;
+    this.#gpu = new library.GPU({ mode: "webasm" });
   }
 
   compile(program: Program): CompiledKernel {
-    const kernel = createKernel(this.gpu, program);
+    const kernel = createKernel(this.#gpu, program);
     kernel.kernel._shapeOutput = (data) => data;
     let checked = false;
     return {
       run: (inputs, scalars) => {
-        const call = () => kernel(...inputs.map((x) => this.input(x)), ...scalars);
-        const result = checked ? call() : this.memories.during(call);
+        const call = () => kernel(...inputs.map((x) => this.#input(x)), ...scalars);
+        const result = checked ? call() : this.#memories.during(call);
         if (!checked) assertMode(kernel, this.mode);
         checked = true;
         return program.rows === undefined ? result : rowMajor(result as Float32Array, program.threads, program.rows);
@@ -36,9 +36,9 @@ export class WebasmMode implements Device {
     };
   }
 
-  private input(handle: Handle): object {
+  #input(handle: Handle): object {
     const data = handle as Float32Array;
-    return new this.library.Input(data, [data.length]);
+    return new this.#library.Input(data, [data.length]);
   }
 
   upload(data: Float32Array): Handle {
@@ -54,7 +54,7 @@ export class WebasmMode implements Device {
   settle(): void {}
 
   async destroy(): Promise<void> {
-    await this.gpu.destroy();
+    await this.#gpu.destroy();
   }
 }
 
@@ -81,12 +81,12 @@ interface MemoryClass {
  * kernels may take turns in one memory. A memory is asked for on a kernel's first run, which is when this class answers.
  */
 class SharedMemories {
-  private readonly byPages = new Map<number, object>();
+  readonly #byPages = new Map<number, object>();
 
   during<T>(firstRun: () => T): T {
     const { WebAssembly: scope } = globalThis as unknown as { WebAssembly: { Memory: MemoryClass } };
     const Memory = scope.Memory;
-    const shared = (descriptor: { initial: number; maximum: number }): object => this.withRoom(Memory, descriptor);
+    const shared = (descriptor: { initial: number; maximum: number }): object => this.#withRoom(Memory, descriptor);
     scope.Memory = function (this: unknown, descriptor: { initial: number; maximum: number }) {
       return shared(descriptor);
     } as unknown as MemoryClass;
@@ -98,12 +98,12 @@ class SharedMemories {
   }
 
   // A memory never grows, because growing takes it from the views that kernels hold: there is one for each power of four.
-  private withRoom(Memory: MemoryClass, { initial, maximum }: { initial: number; maximum: number }): object {
+  #withRoom(Memory: MemoryClass, { initial, maximum }: { initial: number; maximum: number }): object {
     let pages = 64;
     while (pages < initial) pages *= 4;
     if (pages > maximum) return new Memory({ initial, maximum });
-    const memory = this.byPages.get(pages) ?? new Memory({ initial: pages, maximum: pages });
-    this.byPages.set(pages, memory);
+    const memory = this.#byPages.get(pages) ?? new Memory({ initial: pages, maximum: pages });
+    this.#byPages.set(pages, memory);
     return memory;
   }
 }

@@ -43,25 +43,25 @@ export class WebglMode implements Device {
   readonly hostMath = false;
   readonly lanes = "columns";
   readonly limits: Limits;
-  private readonly gpu: GpuInstance;
-  private readonly gl: Gl;
+  readonly #gpu: GpuInstance;
+  readonly #gl: Gl;
   /** Classes of textures with one element in a texel, and with four. */
-  private readonly flat: TextureClass;
-  private readonly packed: TextureClass;
-  private readonly library: GpuLibrary;
-  private readonly uploads = new Map<number, GpuKernel>();
+  readonly #flat: TextureClass;
+  readonly #packed: TextureClass;
+  readonly #library: GpuLibrary;
+  readonly #uploads = new Map<number, GpuKernel>();
 
   private constructor(library: GpuLibrary, gpu: GpuInstance, mode: "webgl2" | "headlessgl", flat: Texture, packed: Texture) {
-    this.library = library;
-    this.gpu = gpu;
+    this.#library = library;
+    this.#gpu = gpu;
     this.mode = mode;
-    this.gl = flat.context;
-    this.flat = flat.constructor;
-    this.packed = packed.constructor;
+    this.#gl = flat.context;
+    this.#flat = flat.constructor;
+    this.#packed = packed.constructor;
     // Kernels are kept for good: their textures call back into them.
-    const side = Number(this.gl.getParameter(this.gl.MAX_TEXTURE_SIZE));
+    const side = Number(this.#gl.getParameter(this.#gl.MAX_TEXTURE_SIZE));
     this.limits = { arrays: 7, elements: Math.min(side * side, maxElements), side, kernels: Infinity, together: maxElements };
-    this.description = `${mode === "webgl2" ? "WebGL2" : "headless-gl"} of gpu.js on ${rendererOf(this.gl)}`;
+    this.description = `${mode === "webgl2" ? "WebGL2" : "headless-gl"} of gpu.js on ${rendererOf(this.#gl)}`;
   }
 
   static open(library: GpuLibrary, mode: "webgl2" | "headlessgl"): WebglMode {
@@ -80,30 +80,30 @@ export class WebglMode implements Device {
     const variants = new Map<string, GpuKernel>();
     const n = program.threads.reduce((a, b) => a * b, lanesOf(program));
     const variantFor = (inputs: readonly Handle[]): GpuKernel => {
-      const key = inputs.map((x) => this.kindOf(x as Texture)).join(" ");
-      const kernel = variants.get(key) ?? createKernel(this.gpu, program);
+      const key = inputs.map((x) => this.#kindOf(x as Texture)).join(" ");
+      const kernel = variants.get(key) ?? createKernel(this.#gpu, program);
       variants.set(key, kernel);
       return kernel;
     };
     return {
       run: (inputs, scalars) => {
-        this.assertAlive();
+        this.#assertAlive();
         const kernel = variantFor(inputs);
         const result = kernel(...inputs, ...scalars) as Texture;
         assertMode(kernel, "gpu");
-        return this.relabelled(result, n, program.lanes ? this.packed : this.flat);
+        return this.#relabelled(result, n, program.lanes ? this.#packed : this.#flat);
       },
       shader: () => [...variants.values()].at(-1)?.kernel.compiledFragmentShader,
       destroy: () => variants.forEach((kernel) => kernel.destroy()),
     };
   }
 
-  private kindOf(x: Texture): string {
-    return `${x.constructor === this.packed ? "packed" : "flat"}${Array.from(x.size)}`;
+  #kindOf(x: Texture): string {
+    return `${x.constructor === this.#packed ? "packed" : "flat"}${Array.from(x.size)}`;
   }
 
   /** The same texture, as the flat array it is, whatever the kernel's threads were. It holds a reference of its own. */
-  private relabelled(result: Texture, n: number, Class: TextureClass): Texture {
+  #relabelled(result: Texture, n: number, Class: TextureClass): Texture {
     const { texture, size, context, kernel, internalFormat, textureFormat } = result;
     const flat = new Class({ texture, size, dimensions: [n, 1, 1], output: [n], context, kernel, internalFormat, textureFormat });
     result.delete();
@@ -111,17 +111,17 @@ export class WebglMode implements Device {
   }
 
   upload(data: Float32Array): Handle {
-    this.assertAlive();
-    const known = this.uploads.get(data.length);
-    const kernel = known ?? createKernel(this.gpu, { source: "function(a) { return a[this.thread.x]; }", threads: [data.length] });
-    this.uploads.set(data.length, kernel);
-    return kernel(new this.library.Input(data, [data.length]));
+    this.#assertAlive();
+    const known = this.#uploads.get(data.length);
+    const kernel = known ?? createKernel(this.#gpu, { source: "function(a) { return a[this.thread.x]; }", threads: [data.length] });
+    this.#uploads.set(data.length, kernel);
+    return kernel(new this.#library.Input(data, [data.length]));
   }
 
   read(handle: Handle, n: number): Float32Array {
     const data = (handle as Texture).toArray();
     // Why after: a lost context reads as zeros, without an error.
-    this.assertAlive();
+    this.#assertAlive();
     return data.slice(0, n);
   }
 
@@ -130,15 +130,15 @@ export class WebglMode implements Device {
   }
 
   settle(): void {
-    this.gl.finish();
+    this.#gl.finish();
   }
 
   async destroy(): Promise<void> {
-    await this.gpu.destroy();
+    await this.#gpu.destroy();
   }
 
-  private assertAlive(): void {
-    if (this.gl.isContextLost()) throw new BackendError(advice);
+  #assertAlive(): void {
+    if (this.#gl.isContextLost()) throw new BackendError(advice);
   }
 }
 

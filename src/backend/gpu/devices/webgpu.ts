@@ -45,14 +45,14 @@ export class WebgpuMode implements Device {
   readonly lanes = "columns";
   // WebGPU guarantees 8 storage buffers for one kernel; gpu.js asks for no more, and one holds the result.
   readonly limits: Limits = { arrays: 7, elements: maxElements, side: 65535, kernels: 4000, together: maxElements };
-  private readonly library: GpuLibrary;
-  private readonly gpu: GpuInstance;
-  private readonly probe: Stored;
+  readonly #library: GpuLibrary;
+  readonly #gpu: GpuInstance;
+  readonly #probe: Stored;
 
   private constructor(library: GpuLibrary, gpu: GpuInstance, probe: Stored) {
-    this.library = library;
-    this.gpu = gpu;
-    this.probe = probe;
+    this.#library = library;
+    this.#gpu = gpu;
+    this.#probe = probe;
     this.description = `WebGPU of gpu.js on ${adapterName(probe.context.adapter.info)}`;
   }
 
@@ -69,7 +69,7 @@ export class WebgpuMode implements Device {
   }
 
   compile(program: Program): CompiledKernel {
-    const kernel = createKernel(this.gpu, program);
+    const kernel = createKernel(this.#gpu, program);
     const n = program.threads.reduce((a, b) => a * b, lanesOf(program));
     let checked = false;
     return {
@@ -88,15 +88,15 @@ export class WebgpuMode implements Device {
   }
 
   upload(data: Float32Array): Handle {
-    const { context, kernel } = this.probe;
-    this.assertAlive();
+    const { context, kernel } = this.#probe;
+    this.#assertAlive();
     const buffer = context.device.createBuffer({ size: data.byteLength, usage: usage.copySource | usage.copyTarget | usage.storage });
     context.device.queue.writeBuffer(buffer, 0, data);
-    return new this.library.WebGPUBufferResult({ buffer, output: [data.length], context, kernel });
+    return new this.#library.WebGPUBufferResult({ buffer, output: [data.length], context, kernel });
   }
 
   async read(handle: Handle, n: number): Promise<Float32Array> {
-    this.assertAlive();
+    this.#assertAlive();
     const data = await (handle as Stored).toArray();
     return data.length === n ? data : data.slice(0, n);
   }
@@ -107,17 +107,17 @@ export class WebgpuMode implements Device {
 
   // Why: freed buffers keep their memory until the device has been waited for.
   settle(): Promise<void> {
-    this.assertAlive();
-    return this.probe.context.device.queue.onSubmittedWorkDone();
+    this.#assertAlive();
+    return this.#probe.context.device.queue.onSubmittedWorkDone();
   }
 
   async destroy(): Promise<void> {
-    this.probe.delete();
-    await this.gpu.destroy();
+    this.#probe.delete();
+    await this.#gpu.destroy();
   }
 
-  private assertAlive(): void {
-    if (this.probe.context.isLost) throw new BackendError(advice);
+  #assertAlive(): void {
+    if (this.#probe.context.isLost) throw new BackendError(advice);
   }
 }
 

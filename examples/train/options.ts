@@ -13,7 +13,7 @@ const backend = choice("auto", "cpu", "wasm", "gpu");
 const router = { ...choice(...routerNames), placeholder: "NAME" };
 
 const trainOptions = (read: Reader) => ({
-  steps: read("steps", integer(1), 1600, "optimiser steps"),
+  steps: read("steps", integer(1), 1400, "optimiser steps"),
   seconds: read("seconds", real(0), 0, "stop after this time; 0: only --steps counts"),
   seed: read("seed", integer(0), 1, "of the initial values, the batches and the noise"),
   languages: read(

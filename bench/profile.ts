@@ -16,7 +16,9 @@ export function stopwatch<B extends Backend>(backend: B): { backend: B; times: (
         const value: unknown = Reflect.get(inner, name, inner);
         const label = `${lead}${String(name)}`;
         if (label === "fused" || lead !== "") if (typeof value === "object" && value !== null) return watch(value, `${label} `);
-        if (typeof value !== "function" || NOT_KERNELS.has(String(name))) return value;
+        if (typeof value !== "function" || name === "constructor") return value;
+        // Bound: private members are not the proxy's.
+        if (NOT_KERNELS.has(String(name))) return (...inputs: unknown[]): unknown => Reflect.apply(value, inner, inputs);
         return (...inputs: unknown[]): unknown => {
           const start = performance.now();
           const result: unknown = Reflect.apply(value, inner, inputs);
@@ -33,7 +35,7 @@ export function stopwatch<B extends Backend>(backend: B): { backend: B; times: (
   };
 }
 
-const NOT_KERNELS = new Set(["free", "stats", "download", "downloadSync", "constructor"]);
+const NOT_KERNELS = new Set(["free", "stats", "download", "downloadSync"]);
 
 /** Whether a kernel's work is matrix products. */
 export function isProduct(kernel: string): boolean {

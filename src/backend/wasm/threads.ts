@@ -33,8 +33,8 @@ const CHUNK_BITS = 12;
 const CHUNK_MASK = (1 << CHUNK_BITS) - 1;
 /** Chunks for each thread: enough that a late one does not hold up the rest. */
 const CHUNKS_PER_THREAD = 3;
-/** Turns of waiting before sleep, some 20 microseconds: the next kernel of a step is mostly there by then. */
-const SPINS = 10_000;
+/** Turns of waiting before sleep, some 100 microseconds: the next kernel of a step is there by then, and waking takes as long. */
+const SPINS = 50_000;
 /** Milliseconds until a worker that does not answer is given up. A chunk takes a few. */
 const PATIENCE = 60_000;
 

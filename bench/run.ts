@@ -77,10 +77,11 @@ function peersFor(kind: string, what: string): Contender[] {
     ...(kind === "matmul"
       ? [{ label: "TensorFlow.js wasm", command: [process.execPath, here("peers/tfjs.mjs"), "wasm", what, String(runs)] }]
       : []),
-    ...[1, 2].map((threads) => ({
-      label: `PyTorch, ${threads} thread${threads > 1 ? "s" : ""}`,
-      command: ["/usr/bin/python3", python, kind, what, String(threads), String(runs)],
-    })),
+    // Its own threads and OpenBLAS's are set apart; 2 of BLAS under 1 of its own is often its best form.
+    ...[[1, 1], [1, 2], [2, 2]].map(([own, blas]) => ({
+      label: `PyTorch, threads: ${own}, BLAS ${blas}`,
+      command: ["/usr/bin/python3", python, kind, what, String(own), String(blas), String(runs)],
+    })), // prettier-ignore
   ];
   return all;
 }

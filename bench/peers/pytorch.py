@@ -1,6 +1,6 @@
 """PyTorch's side of the benchmark: one training step of the Switch language model, and matrix products.
 
-Usage: python3 pytorch.py step MODEL THREADS ROUNDS | python3 pytorch.py matmul SIZE THREADS ROUNDS
+Usage: python3 pytorch.py step MODEL THREADS BLAS_THREADS ROUNDS | python3 pytorch.py matmul SIZE THREADS BLAS_THREADS ROUNDS
 Prints one JSON line. The model is the one in models.json: learned positions, pre-norm LayerNorm, every feed-forward a Switch
 layer (top-1, ReLU, no bias in experts), capacity ceil(1.25 tokens / experts) over the whole batch, balance loss 0.01, clipping at 1, Adam.
 Tokens reach their slots by index (no one-hot dispatch), the experts are one batched product: its best form on a CPU.
@@ -11,6 +11,9 @@ import os
 import resource
 import sys
 import time
+
+# OpenBLAS reads it when it is loaded; torch.set_num_threads does not reach it.
+os.environ["OPENBLAS_NUM_THREADS"] = sys.argv[4]
 
 import torch
 from torch import nn
@@ -122,7 +125,8 @@ def resident():
 
 
 def main():
-    kind, what, threads, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    kind, what = sys.argv[1:3]
+    threads, rounds = int(sys.argv[3]), int(sys.argv[5])
     torch.set_num_threads(threads)
     before = resident()
     run = step_runner(what) if kind == "step" else matmul_runner(int(what))

@@ -6,12 +6,13 @@
  * FlashAttention, Dao et al. 2022, arXiv:2205.14135, appendix B.2.
  */
 import { broadcastStrides, sizeOf } from "../shape.ts";
+import { reread } from "../views.ts";
 import { sumTo } from "./reductions.ts";
 import { softmaxRows } from "./rowwise.ts";
 import { literal } from "./source/functions.ts";
 import { indexOf } from "./source/grid.ts";
 import * as products from "./source/products.ts";
-import { consume, reread, whole } from "./views.ts";
+import { consume, whole } from "./views.ts";
 import type { ArrayType, Buffer, FusedKernel, NDArray } from "../backend.ts";
 import type { Launcher } from "./launcher.ts";
 import type { Finish } from "./source/products.ts";

@@ -10,11 +10,6 @@ export function whole(buffer: Buffer, { shape, dtype }: ArrayType): NDArray {
   return { shape, dtype, buffer, strides: stridesOf(shape), offset: 0 };
 }
 
-/** The same memory in another order. */
-export function reread({ dtype, buffer, offset }: NDArray, shape: Shape, strides: readonly number[]): NDArray {
-  return { shape, dtype, buffer, strides, offset };
-}
-
 /** `next` of a buffer that nobody needs afterwards. */
 export function consume<T>(launcher: Launcher, buffer: Buffer, next: (buffer: Buffer) => T): T {
   const result = next(buffer);

@@ -1,10 +1,11 @@
 /** Launching elementwise kernels. Undefined: not served, the reference loop runs. */
 import { mergeAxes } from "../cpu/strided.ts";
 import { isContiguous, sizeOf, stridesOf } from "../shape.ts";
+import { reread } from "../views.ts";
 import type { ArrayType, BinaryOp, Buffer, NDArray, UnaryOp } from "../backend.ts";
 import { integerBinary, integerUnary } from "./kernels/integer.ts";
 import { isWord, kernelName } from "./kernels/names.ts";
-import { reread, stretched, vectors } from "./views.ts";
+import { stretched, vectors } from "./views.ts";
 import type { WasmBackend } from "./wasmBackend.ts";
 
 /** Every function has a kernel in float32, and some have one in int32. */

@@ -1,15 +1,11 @@
 /** From strided views to the plain layouts that kernels know. */
 import { broadcastStrides, sameShape } from "../shape.ts";
+import { reread } from "../views.ts";
 import type { NDArray } from "../backend.ts";
 import type { Shape } from "../shape.ts";
 
 /** Vectors of four in `n` elements. */
 export const vectors = (n: number): number => Math.ceil(n / 4);
-
-/** `x` in another shape. Field by field, because x may be a class whose fields are getters. */
-export function reread({ dtype, buffer, offset }: NDArray, shape: Shape, strides: readonly number[]): NDArray {
-  return { shape, dtype, buffer, strides, offset };
-}
 
 /** `x` as if it had the larger `shape`. */
 export function stretched(x: NDArray, shape: Shape): NDArray {

@@ -7,6 +7,7 @@
  */
 export { BackendError } from "./autograd/contract.ts";
 export type { Activation, ArrayType, Backend, BackendStats, DType, Shape } from "./autograd/contract.ts";
+export { didYouMean } from "./autograd/contract.ts";
 export { activate } from "./autograd/composed.ts";
 export type { VarianceOptions } from "./autograd/composed.ts";
 export { noGrad } from "./autograd/context.ts";

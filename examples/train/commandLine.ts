@@ -3,7 +3,7 @@
  * notes it gives `--help`; so an option, its default and its help cannot part.
  */
 import { parseArgs } from "node:util";
-import { didYouMean } from "./nearest.ts";
+import { didYouMean } from "switchyard-moe";
 import { UserError } from "./userError.ts";
 
 /** How the text of an option becomes a value. */

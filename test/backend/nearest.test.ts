@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
-import { didYouMean, editDistance, nearest } from "../../examples/train/nearest.ts";
+import { didYouMean, editDistance, nearest } from "../../src/backend/nearest.ts";
 
 describe("the nearest word", () => {
   const words = fc.string({ unit: fc.constantFrom("a", "b", "c"), maxLength: 6 });

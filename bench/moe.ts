@@ -67,11 +67,11 @@ function table(title: string, head: readonly string[], rows: readonly (readonly 
 
 const fixed = (x: number, digits = 1): string => x.toFixed(digits);
 
-function layerOf(experts: number, trainingCapacity: CapacityFactor): MoE {
+function layerOf(experts: number, trainingCapacityFactor: CapacityFactor): MoE {
   return new MoE({
     router: new SwitchRouter({ width: D, experts, random: root }),
     experts: new FeedForwardExperts({ experts, width: D, hidden: F, bias: false, random: root }),
-    trainingCapacity,
+    trainingCapacityFactor,
   });
 }
 

@@ -43,7 +43,7 @@ function switchModel({ vocabulary, width, layers, heads, hidden, experts, length
       new MoE({
         router: new SwitchRouter({ width, experts, random: init.random.at("router"), balance: 0.01, jitter: 0 }),
         experts: new FeedForwardExperts({ experts, width, hidden, random: init.random.at("experts"), initializer }),
-        trainingCapacity: 1.25,
+        trainingCapacityFactor: 1.25,
       }),
   }); // prettier-ignore
 }

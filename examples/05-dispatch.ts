@@ -19,7 +19,7 @@ for (const factor of [1, 1.5]) {
   const layer = new MoE({
     router: new SwitchRouter({ width, experts, random: key(2).at("router"), jitter: 0, initializer: initializers.normal(0.5) }),
     experts: new FeedForwardExperts({ experts, width, hidden: 16, random: key(2).at("experts") }),
-    trainingCapacity: factor,
+    trainingCapacityFactor: factor,
   });
   const { books, output } = scope(() => {
     const { routing, output } = layer.forward(x, {}, { training: true, random: key(3) });

@@ -29,7 +29,7 @@ const layerOf = (factor: CapacityFactor) =>
   new MoE({
     router: new SwitchRouter({ width, experts, random: key(2).at("router"), jitter: 0, initializer: initializers.normal(0.3) }),
     experts: new FeedForwardExperts({ experts, width, hidden, random: key(4) }),
-    trainingCapacity: factor,
+    trainingCapacityFactor: factor,
   });
 
 /** One forward and backward pass: milliseconds, the least of a few. */

@@ -92,7 +92,7 @@ function interleaved<T>(values: readonly T[], batch: number): T[] {
 }
 
 function describeExperts({ layers, capacities: found }: Conclusion, { trainer, corpus: { unit } }: Run): void {
-  const own = sparseLayers(trainer.model)[0].trainingCapacity;
+  const own = sparseLayers(trainer.model)[0].trainingCapacityFactor;
   console.log(`\nwhat an expert's number tells, in bits: I(expert; ${unit}), I(expert; byte), I(expert; ${unit} | byte)`);
   const line = (name: string, { expertLanguage, expertByte, expertLanguageGivenByte }: Specialisation["shuffled"]): void =>
     console.log(`  ${name.padEnd(32)} ${[expertLanguage, expertByte, expertLanguageGivenByte].map((bits) => bits.toFixed(3)).join("  ")}`);

@@ -1,7 +1,7 @@
 /** The models of the main job: a small byte-level language model whose feed-forward places hold sparse layers, and its dense twin. */
 import type { Key } from "switchyard-moe";
 import { FeedForwardExperts, MoE } from "switchyard-moe/moe";
-import type { CapacityFactor, Priority, Scope } from "switchyard-moe/moe";
+import type { CapacityFactor, Priority, BalanceScope } from "switchyard-moe/moe";
 import { DecoderLanguageModel, DenseFeedForward, initializers } from "switchyard-moe/nn";
 import type { FeedForward, Init, Module } from "switchyard-moe/nn";
 import type { RouterName } from "./routers.ts";
@@ -28,7 +28,7 @@ export interface ModelConfig {
   readonly zLoss: number;
   readonly jitter: number;
   readonly group: "batch" | "sequence";
-  readonly balanceScope: Scope;
+  readonly balanceScope: BalanceScope;
   readonly priority: Priority;
   readonly expertDropout: number;
   /** s of the first weights' deviation sqrt(s / fan-in). */
@@ -81,18 +81,18 @@ function sparseLayer(config: ModelConfig, router: RouterName, { random }: Init):
       dropout: expertDropout,
     }),
     ...(parts.shared && { shared: new DenseFeedForward(width, hidden, { random: random.at("shared"), bias: false, initializer }) }),
-    trainingCapacity: parts.dropless || capacityFactor === Infinity ? "dropless" : capacityFactor,
+    trainingCapacityFactor: parts.dropless || capacityFactor === Infinity ? "dropless" : capacityFactor,
   });
 }
 
 /** Evaluates with another capacity factor than the layers' own, which drop nothing. */
 export async function withCapacity<T>(model: DecoderLanguageModel, factor: CapacityFactor, use: () => Promise<T>): Promise<T> {
   const layers = sparseLayers(model);
-  const own = layers.map((layer) => layer.evaluationCapacity);
-  for (const layer of layers) layer.evaluationCapacity = factor;
+  const own = layers.map((layer) => layer.evaluationCapacityFactor);
+  for (const layer of layers) layer.evaluationCapacityFactor = factor;
   try {
     return await use();
   } finally {
-    layers.forEach((layer, i) => (layer.evaluationCapacity = own[i]));
+    layers.forEach((layer, i) => (layer.evaluationCapacityFactor = own[i]));
   }
 }

@@ -102,7 +102,7 @@ const SHOWN = 220;
 /** The first held-out part of every class, routed together at the capacity of training: what finds no slot is a gap. */
 async function passagesOf({ corpus, config }: Run, model: DecoderLanguageModel): Promise<Passage[]> {
   const { length } = config.training;
-  const factor = sparseLayers(model)[0].trainingCapacity;
+  const factor = sparseLayers(model)[0].trainingCapacityFactor;
   const windows = corpus.classes.flatMap((text, classIndex) =>
     validationWindows(corpus, { length })
       .filter((window) => window.classIndex === classIndex && window.label === text.heldOut[0].label)

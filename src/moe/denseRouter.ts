@@ -9,10 +9,10 @@ import { Projection } from "./projection.ts";
 import type { RouteRequest, RouterTraits } from "./router.ts";
 import { Router, checkRequest } from "./router.ts";
 import type { Routing } from "./routing.ts";
-import type { LossOptions } from "./tokenChoice.ts";
+import type { RouterLossOptions } from "./tokenChoice.ts";
 import { seat, tokenLosses } from "./tokenChoice.ts";
 
-export interface DenseOptions extends ProjectionOptions, LossOptions {}
+export interface DenseOptions extends ProjectionOptions, RouterLossOptions {}
 
 export class DenseRouter extends Router {
   readonly experts: number;

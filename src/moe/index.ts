@@ -30,12 +30,12 @@ export type { SoftOptions } from "./softRouter.ts";
 
 // What routers are made of
 export { Router } from "./router.ts";
-export type { Group, RouteRequest, RouterTraits, Scope } from "./router.ts";
+export type { Group, RouteRequest, RouterTraits, BalanceScope } from "./router.ts";
 export { Projection } from "./projection.ts";
 export type { ProjectionOptions } from "./projection.ts";
 export { capacityOf } from "./capacity.ts";
 export type { CapacityFactor } from "./capacity.ts";
-export type { LossOptions, Priority, SeatingOptions } from "./tokenChoice.ts";
+export type { RouterLossOptions, Priority, SeatingOptions } from "./tokenChoice.ts";
 export { queue, slotOfChoice, slotRouting, softRouting, sortedRouting } from "./routing.ts";
 export type { Books, Mixing, Queue, RowLayout, Routing } from "./routing.ts";
 export { cappedAssignment, sinkhorn } from "./assignment.ts";

@@ -19,33 +19,33 @@ export interface MoEOptions {
   /** Always on, beside the routed experts. Dai et al. 2024, arXiv:2401.06066, section 3.2. */
   readonly shared?: FeedForward & Module;
   /** 1.25 while training. */
-  readonly trainingCapacity?: CapacityFactor;
+  readonly trainingCapacityFactor?: CapacityFactor;
   /** "dropless" in evaluation: else what a sequence is answered depends on its companions in the batch. */
-  readonly evaluationCapacity?: CapacityFactor;
+  readonly evaluationCapacityFactor?: CapacityFactor;
 }
 
 export class MoE extends Module implements FeedForward<Routing> {
   readonly router: Router;
   readonly experts: Experts;
   readonly shared: (FeedForward & Module) | null;
-  trainingCapacity: CapacityFactor;
-  evaluationCapacity: CapacityFactor;
+  trainingCapacityFactor: CapacityFactor;
+  evaluationCapacityFactor: CapacityFactor;
 
-  constructor({ router, experts, shared, trainingCapacity = 1.25, evaluationCapacity = "dropless" }: MoEOptions) {
+  constructor({ router, experts, shared, trainingCapacityFactor = 1.25, evaluationCapacityFactor = "dropless" }: MoEOptions) {
     super();
     if (router.experts !== experts.count)
       throw new RangeError(`MoE: the router knows ${router.experts} experts, there are ${experts.count}`);
-    for (const factor of [trainingCapacity, evaluationCapacity]) requireCapacityFactor(factor);
+    for (const factor of [trainingCapacityFactor, evaluationCapacityFactor]) requireCapacityFactor(factor);
     this.router = router;
     this.experts = experts;
     this.shared = shared ?? null;
-    this.trainingCapacity = trainingCapacity;
-    this.evaluationCapacity = evaluationCapacity;
+    this.trainingCapacityFactor = trainingCapacityFactor;
+    this.evaluationCapacityFactor = evaluationCapacityFactor;
   }
 
   /** x [B, T, D] -> output [B, T, D]. The routed part of it is exactly 0 for dropped tokens and for padding. */
   forward(x: Tensor, tokens: TokenInfo, pass: Pass): { output: Tensor; losses: Record<string, Tensor>; routing: Routing } {
-    const capacityFactor = pass.training ? this.trainingCapacity : this.evaluationCapacity;
+    const capacityFactor = pass.training ? this.trainingCapacityFactor : this.evaluationCapacityFactor;
     const routing = this.router.route({ ...tokens, tokens: x, capacityFactor, pass: under(pass, "router") });
     const rows = routing.dispatch(x.reshape([x.shape[0] * x.shape[1], x.shape[2]]));
     const combined = routing.combine(this.experts.forward(rows, routing.layout, under(pass, "experts"))); // [B T, F]

@@ -11,7 +11,7 @@ import type { Pass } from "../nn/module.ts";
 import { importanceLoss, loadLoss } from "./losses.ts";
 import type { ProjectionOptions } from "./projection.ts";
 import { Projection } from "./projection.ts";
-import type { RouteRequest, RouterTraits, Scope } from "./router.ts";
+import type { RouteRequest, RouterTraits, BalanceScope } from "./router.ts";
 import { Router, checkRequest, grouped, groupsOf } from "./router.ts";
 import type { Routing } from "./routing.ts";
 import type { SeatingOptions } from "./tokenChoice.ts";
@@ -24,7 +24,7 @@ export interface NoisyTopKOptions extends ProjectionOptions, SeatingOptions {
   readonly importance?: number;
   /** Coefficient of CV^2 of the expected loads. Default 0.1. */
   readonly load?: number;
-  readonly balanceScope?: Scope;
+  readonly balanceScope?: BalanceScope;
 }
 
 /** Least deviation of the noise while training: the released code adds it to the paper's softplus. */

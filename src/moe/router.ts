@@ -63,7 +63,7 @@ export abstract class Router extends Module {
 /** The tokens among which slots are shared out: all of the batch, each sequence for itself, or so many consecutive tokens. */
 export type Group = "batch" | "sequence" | number;
 /** The tokens over which f and P of a balance loss are taken. */
-export type Scope = "batch" | "sequence";
+export type BalanceScope = "batch" | "sequence";
 
 /** [groups, tokens of a group]. An error where a group's size does not divide the tokens. */
 export function groupsOf(tokens: Tensor, group: Group): [number, number] {

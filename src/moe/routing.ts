@@ -91,15 +91,15 @@ export function sortedLayout(experts: number, rows: number, offsets: Tensor): Ro
 
 // Slots and sorted rows
 
-/** The expert of each choice by group, [G, S, K] int32 with -1 for none, and the choice's place in that expert's queue. */
+/** The expert of each choice by group, [G, S, K] int32 with -1 for none, and the choice's position in that expert's queue ("position in expert"). */
 export interface Queue {
   readonly expert: Tensor;
-  readonly place: Tensor;
+  readonly position: Tensor;
 }
 
 /**
- * Places in each expert's queue: all first choices before all second ones (GShard), among equals by `order` [G, S] (the token
- * in each place of the line; by position without it). A choice of -1 waits in no queue.
+ * Positions in each expert's queue: all first choices before all second ones (GShard); among choices of one rank by `order` [G, S] (which token
+ * is first, second, ...; without it, by position in the sequence). A choice of -1 is in no queue.
  */
 export function queue(expert: Tensor, order?: Tensor): Queue {
   const [groups, size, choices] = expert.shape;
@@ -108,20 +108,20 @@ export function queue(expert: Tensor, order?: Tensor): Queue {
     .transpose(1, 2)
     .reshape([groups, choices * size])
     .countEarlier();
-  const places = counted.reshape([groups, choices, size]).transpose(1, 2);
-  if (!order) return { expert, place: places };
-  return { expert, place: places.takeAlong(order.invert(size).unsqueeze(2).broadcastTo(expert.shape), 1) };
+  const positions = counted.reshape([groups, choices, size]).transpose(1, 2);
+  if (!order) return { expert, position: positions };
+  return { expert, position: positions.takeAlong(order.invert(size).unsqueeze(2).broadcastTo(expert.shape), 1) };
 }
 
-/** Slot e G C + g C + place for those who find room among `capacity` places (C >= 0), -1 for the others. [T, K] */
-export function slotOfChoice({ expert, place }: Queue, experts: number, capacity: number): Tensor {
+/** Slot e G C + g C + position where the position is below `capacity` (C >= 0), -1 elsewhere. [T, K] */
+export function slotOfChoice({ expert, position }: Queue, experts: number, capacity: number): Tensor {
   const [groups, size, choices] = expert.shape;
   if (experts * groups * capacity >= 2 ** 31)
     throw new RangeError(`slots: ${experts} experts x ${groups} groups x ${capacity} slots are too many for int32`);
   const group = arange(0, groups, 1, { dtype: "int32", backend: expert.backend }).reshape([groups, 1, 1]);
   const queues = groups === 1 ? expert : expert.mul(groups).add(group); // one for each expert and group
-  const seated = place.greaterEqual(0).mul(place.less(capacity));
-  return where(seated, queues.mul(capacity).add(place), -1).reshape([groups * size, choices]);
+  const seated = position.greaterEqual(0).mul(position.less(capacity));
+  return where(seated, queues.mul(capacity).add(position), -1).reshape([groups * size, choices]);
 }
 
 /** The slots kind from each choice's slot: `rows` = G C slots for each of E experts, laid out one expert after the other. */
@@ -132,7 +132,7 @@ export function slotRouting(base: Booked, experts: number, rows: number): Routin
   return { ...base, kind: "slots", layout, ...gathers(base.books, layout, choiceOfSlot) };
 }
 
-/** The sorted kind: row offsets[e] + place for each choice that was made. Any order within an expert will do. */
+/** The sorted kind: row offsets[e] + position for each choice that was made. Any order within an expert will do. */
 export function sortedRouting(base: Unseated, experts: number): Routing {
   const { expertOfChoice } = base.books;
   const rows = expertOfChoice.size;

@@ -14,7 +14,7 @@ import { seatNobodyLeftBehind } from "./rerouting.ts";
 import type { RouteRequest, RouterTraits } from "./router.ts";
 import { Router, checkRequest } from "./router.ts";
 import type { Routing } from "./routing.ts";
-import type { LossOptions, SeatingOptions } from "./tokenChoice.ts";
+import type { RouterLossOptions, SeatingOptions } from "./tokenChoice.ts";
 import { seat, tokenLosses } from "./tokenChoice.ts";
 
 /** How the router explores while it trains (the paper's appendix C); in evaluation it never does. */
@@ -27,7 +27,7 @@ export interface Exploration {
   readonly temperature?: number;
 }
 
-export interface SwitchOptions extends ProjectionOptions, SeatingOptions, LossOptions, Exploration {
+export interface SwitchOptions extends ProjectionOptions, SeatingOptions, RouterLossOptions, Exploration {
   /** How many of its choices a token without a slot may try: No-Token-Left-Behind, appendix B. 1: only its best. */
   readonly attempts?: number;
 }

@@ -7,7 +7,7 @@ import { uniformLike } from "../autograd/random.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { capacityOf } from "./capacity.ts";
 import { loadBalance, zLoss } from "./losses.ts";
-import type { Group, RouteRequest, Scope } from "./router.ts";
+import type { Group, RouteRequest, BalanceScope } from "./router.ts";
 import { grouped, groupsOf } from "./router.ts";
 import type { Queue, Routing, Unseated } from "./routing.ts";
 import { queue, slotOfChoice, slotRouting, sortedRouting } from "./routing.ts";
@@ -25,7 +25,7 @@ export interface SeatingOptions {
 }
 
 /** What the tokens want, before anyone is seated. */
-export interface Wishes {
+export interface RouterChoices {
   readonly experts: number;
   /** [B, T, K] int32; -1 for no choice. */
   readonly expertOfChoice: Tensor;
@@ -37,14 +37,14 @@ export interface Wishes {
   readonly losses: Readonly<Record<string, Tensor>>;
 }
 
-/** Seats the wishes in slots, or, dropless, all of them in sorted rows. */
-export function seat(wishes: Wishes, request: RouteRequest, { group = "batch", priority = "position" }: SeatingOptions): Routing {
-  const { experts } = wishes;
-  const choice = withoutPadding(wishes.expertOfChoice, request.mask);
-  const base = booked(wishes, choice, request.mask);
+/** Seats the choices in slots, or, dropless, all of them in sorted rows. */
+export function seat(choices: RouterChoices, request: RouteRequest, { group = "batch", priority = "position" }: SeatingOptions): Routing {
+  const { experts } = choices;
+  const choice = withoutPadding(choices.expertOfChoice, request.mask);
+  const base = booked(choices, choice, request.mask);
   if (request.capacityFactor === "dropless") return sortedRouting(base, experts);
   const groups = groupsOf(request.tokens, group);
-  const order = orderOf(priority, grouped(wishes.gate, groups), request);
+  const order = orderOf(priority, grouped(choices.gate, groups), request);
   return seated(base, queue(grouped(choice, groups), order), experts, request.capacityFactor);
 }
 
@@ -56,8 +56,8 @@ export function seated(base: Unseated, line: Queue, experts: number, factor: num
   return slotRouting({ ...base, books }, experts, groups * capacity);
 }
 
-/** The books of wishes as rows of tokens. */
-export function booked({ gate, logits, probs, losses }: Wishes, choice: Tensor, mask: Tensor | undefined): Unseated {
+/** The books of choices as rows of tokens. */
+export function booked({ gate, logits, probs, losses }: RouterChoices, choice: Tensor, mask: Tensor | undefined): Unseated {
   const rows = (x: Tensor): Tensor => x.reshape([x.shape[0] * x.shape[1], x.shape[2]]);
   const real = mask?.reshape([mask.size]) ?? null;
   return { books: { real, expertOfChoice: rows(choice), gate: rows(gate), logits: rows(logits), probs: rows(probs) }, losses };
@@ -76,29 +76,29 @@ export function orderOf(priority: Priority, gate: Tensor, { pass }: RouteRequest
   return undefined;
 }
 
-export interface LossOptions {
+export interface RouterLossOptions {
   /** Coefficient of the load-balancing loss; 0: none. */
   readonly balance?: number;
   /** Over which tokens f and P of that loss are taken. */
-  readonly balanceScope?: Scope;
+  readonly balanceScope?: BalanceScope;
   /** Coefficient of the router z-loss; 0: none. */
   readonly zLoss?: number;
 }
 
 /** The named losses whose coefficients are not 0. */
 export function tokenLosses(
-  wish: Pick<Wishes, "expertOfChoice" | "logits" | "probs">,
+  choice: Pick<RouterChoices, "expertOfChoice" | "logits" | "probs">,
   { mask }: RouteRequest,
-  options: LossOptions,
+  options: RouterLossOptions,
 ): Record<string, Tensor> {
   const { balance = 0, balanceScope = "batch", zLoss: z = 0 } = options;
   const losses: Record<string, Tensor> = {};
-  const scopes = groupsOf(wish.probs, balanceScope);
+  const scopes = groupsOf(choice.probs, balanceScope);
   const inScopes = (x: Tensor): Tensor => grouped(x, scopes);
-  const chosen = withoutPadding(wish.expertOfChoice, mask);
+  const chosen = withoutPadding(choice.expertOfChoice, mask);
   const scopedMask = mask && inScopes(mask);
   if (balance !== 0)
-    losses["balance"] = loadBalance({ expertOfChoice: inScopes(chosen), probs: inScopes(wish.probs), mask: scopedMask }).mul(balance);
-  if (z !== 0) losses["z"] = zLoss(inScopes(wish.logits), scopedMask).mul(z);
+    losses["balance"] = loadBalance({ expertOfChoice: inScopes(chosen), probs: inScopes(choice.probs), mask: scopedMask }).mul(balance);
+  if (z !== 0) losses["z"] = zLoss(inScopes(choice.logits), scopedMask).mul(z);
   return losses;
 }

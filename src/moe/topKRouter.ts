@@ -22,10 +22,10 @@ import { Projection } from "./projection.ts";
 import type { RouteRequest, RouterTraits } from "./router.ts";
 import { Router, checkRequest } from "./router.ts";
 import type { Routing } from "./routing.ts";
-import type { LossOptions, SeatingOptions } from "./tokenChoice.ts";
+import type { RouterLossOptions, SeatingOptions } from "./tokenChoice.ts";
 import { seat, tokenLosses } from "./tokenChoice.ts";
 
-export interface TopKOptions extends ProjectionOptions, SeatingOptions, LossOptions {
+export interface TopKOptions extends ProjectionOptions, SeatingOptions, RouterLossOptions {
   /** K */
   readonly choices: number;
   /** How logits become scores. Default "softmax". */

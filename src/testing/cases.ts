@@ -169,7 +169,7 @@ export function world(subject: Subject, c: RouterCase, change: Change = {}): Wor
     dtype,
     initializer: wide,
   });
-  const layer = new MoE({ router, experts, trainingCapacity: c.factor, evaluationCapacity: c.factor });
+  const layer = new MoE({ router, experts, trainingCapacityFactor: c.factor, evaluationCapacityFactor: c.factor });
   const tokens = tensor(Float64Array.from(change.vectors ?? vectors(c)), { dtype, shape: [c.batch, c.length, D], requiresGrad: true });
   const ids = tensor(Int32Array.from(change.ids ?? c.ids), { shape: [c.batch, c.length] });
   const bits = change.mask ?? maskOf(c);

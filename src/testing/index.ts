@@ -14,4 +14,4 @@ export type { LawOptions, RouterLaw } from "./routerLaws.ts";
 export type { RouterCase, RouterSetting, Seats, SeatsByHand, World } from "./cases.ts";
 export type { Coverage, Kind as CoverageKind } from "./coverage.ts";
 export { capacityByHand, largest, seatByHand } from "./oracle.ts";
-export type { Hall } from "./oracle.ts";
+export type { SeatingByHand } from "./oracle.ts";

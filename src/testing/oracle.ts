@@ -7,28 +7,28 @@ import { einsum, stack, tensor } from "../index.ts";
 import type { Tensor } from "../index.ts";
 import type { FeedForwardExperts } from "../moe/index.ts";
 
-export interface Hall {
+export interface SeatingByHand {
   /** For each token its choices in order; -1 is none. */
-  readonly wishes: readonly (readonly number[])[];
+  readonly choices: readonly (readonly number[])[];
   readonly experts: number;
   /** Tokens of a group: consecutive. */
   readonly groupSize: number;
   /** Slots of an expert in a group; Infinity seats everyone. */
   readonly capacity: number;
   /** Larger is seated first; equal: who stands first. */
-  readonly urgency?: readonly number[];
+  readonly priority?: readonly number[];
 }
 
 /** For each token and choice the place in the expert's queue of its group, or -1: group by group, choice by choice, token by token. */
-export function seatByHand({ wishes, experts, groupSize, capacity, urgency }: Hall): number[][] {
-  const places = wishes.map((row) => row.map(() => -1));
-  for (let from = 0; from < wishes.length; from += groupSize) {
+export function seatByHand({ choices, experts, groupSize, capacity, priority }: SeatingByHand): number[][] {
+  const places = choices.map((row) => row.map(() => -1));
+  for (let from = 0; from < choices.length; from += groupSize) {
     const taken = new Array<number>(experts).fill(0);
-    const line = wishes.slice(from, from + groupSize).map((_, i) => from + i);
-    if (urgency) line.sort((a, b) => urgency[b] - urgency[a] || a - b);
-    for (let choice = 0; choice < (wishes[0]?.length ?? 0); choice++)
+    const line = choices.slice(from, from + groupSize).map((_, i) => from + i);
+    if (priority) line.sort((a, b) => priority[b] - priority[a] || a - b);
+    for (let choice = 0; choice < (choices[0]?.length ?? 0); choice++)
       for (const token of line) {
-        const expert = wishes[token][choice];
+        const expert = choices[token][choice];
         if (expert < 0) continue;
         if (taken[expert] < capacity) places[token][choice] = taken[expert];
         taken[expert]++;
@@ -58,14 +58,14 @@ export function softmaxByHand(row: readonly number[]): number[] {
 
 /** [T, E, C]: 1 where token t has slot c of expert e. */
 export function oneHotSeats(
-  wishes: readonly (readonly number[])[],
+  choices: readonly (readonly number[])[],
   slots: readonly (readonly number[])[],
   experts: number,
   capacity: number,
 ): Tensor {
-  const data = new Float64Array(wishes.length * experts * capacity);
-  wishes.forEach((row, t) => row.forEach((e, k) => slots[t][k] >= 0 && (data[(t * experts + e) * capacity + slots[t][k]] = 1)));
-  return tensor(data, { shape: [wishes.length, experts, capacity] });
+  const data = new Float64Array(choices.length * experts * capacity);
+  choices.forEach((row, t) => row.forEach((e, k) => slots[t][k] >= 0 && (data[(t * experts + e) * capacity + slots[t][k]] = 1)));
+  return tensor(data, { shape: [choices.length, experts, capacity] });
 }
 
 /** One expert after the other, each with its own slice of the weights: gelu(x W + b) V + c. x [E, C, D] */

@@ -84,10 +84,10 @@ export function routerLaws(
   const { seats, except = {} } = options;
   const subject: Subject = { name, make, seats };
   const traits = withBackend(cpuBackend(), () => make(settingOf(sample)).traits);
-  const spoken = ({ of }: Law | Claim): boolean => !of || of(traits, subject);
+  const applies = ({ of }: Law | Claim): boolean => !of || of(traits, subject);
   const held = [
-    ...laws.filter(spoken).map((law) => lawOf({ subject, law, traits, options })),
-    ...claims.filter(spoken).map((claim) => claimOf(subject, claim, options)),
+    ...laws.filter(applies).map((law) => lawOf({ subject, law, traits, options })),
+    ...claims.filter(applies).map((claim) => claimOf(subject, claim, options)),
   ];
   for (const given of Object.keys(except))
     if (!held.some(({ statement }) => names(given, statement)))
@@ -196,7 +196,7 @@ function tried({ subject, law }: Trial, c: RouterCase, note: (routing: Routing) 
 function broken(trial: Trial, c: RouterCase, cause: unknown): BrokenLaw {
   const did: string[] = [];
   try {
-    tried(trial, c, (routing) => did.push(deeds(routing)));
+    tried(trial, c, (routing) => did.push(describeRouting(routing)));
   } catch {
     // It is the error that we have.
   }
@@ -207,7 +207,7 @@ function broken(trial: Trial, c: RouterCase, cause: unknown): BrokenLaw {
 }
 
 /** The books on one line. */
-function deeds(routing: Routing): string {
+function describeRouting(routing: Routing): string {
   const { expert, slot, gate } = booksOf(routing);
   const short = gate.map((row) => row.map((g) => Number(g.toPrecision(4))));
   return `router: by token, experts ${text(expert)}, slots ${text(slot)}, gates ${text(short)}`;

@@ -33,7 +33,7 @@ describe("experts", () => {
           this.feedForward = feedForward;
         }
       }
-      const layer = new moe.MoE({ router: router(), experts: experts({ kind }), trainingCapacity: Infinity });
+      const layer = new moe.MoE({ router: router(), experts: experts({ kind }), trainingCapacityFactor: Infinity });
       const renormalised = new moe.MoE({
         router: new moe.TopKRouter({ ...base, initializer: wide, choices: 2, normalise: "after" }),
         experts: experts({ kind }),
@@ -76,10 +76,10 @@ describe("experts", () => {
     for (const bias of [batched.hiddenBias, batched.outputBias])
       bias?.assign(tensor(Float64Array.from(normals(bias.size, key(9))), { shape: bias.shape }));
     const single = new moe.ModuleExperts([0, 1, 2].map((e) => new Expert(batched, e)));
-    for (const evaluationCapacity of [1, "dropless"] as const) {
+    for (const evaluationCapacityFactor of [1, "dropless"] as const) {
       const run = (which: moe.Experts): number[] => {
         const x = tokensOf(7);
-        const { output } = new moe.MoE({ router: router(), experts: which, evaluationCapacity }).forward(x, {}, evaluation);
+        const { output } = new moe.MoE({ router: router(), experts: which, evaluationCapacityFactor }).forward(x, {}, evaluation);
         return [...list(output), ...list(gradients(output.square().sum(), [x])[0])];
       };
       closeTo(run(single), run(batched));
@@ -163,8 +163,8 @@ describe("summary", () => {
 describe("layer", () => {
   it("adds shared experts to every token, dropped or not", () => {
     const shared = new DenseFeedForward(D, F, { random: key(4), dtype: "float64", initializer: wide });
-    const alone = new moe.MoE({ router: router(), experts: experts(), evaluationCapacity: 0.01 });
-    const both = new moe.MoE({ router: router(), experts: experts(), evaluationCapacity: 0.01, shared });
+    const alone = new moe.MoE({ router: router(), experts: experts(), evaluationCapacityFactor: 0.01 });
+    const both = new moe.MoE({ router: router(), experts: experts(), evaluationCapacityFactor: 0.01, shared });
     const x = tokensOf(6);
     closeTo(list(both.forward(x, {}, evaluation).output), list(alone.forward(x, {}, evaluation).output.add(shared.apply(x, evaluation))));
   });
@@ -192,7 +192,10 @@ describe("layer", () => {
       RangeError,
       "the router knows 2 experts, there are 3",
     );
-    expect(() => new moe.MoE({ router: router(), experts: experts(), trainingCapacity: -1 })).to.throw(RangeError, "capacity factor -1");
+    expect(() => new moe.MoE({ router: router(), experts: experts(), trainingCapacityFactor: -1 })).to.throw(
+      RangeError,
+      "capacity factor -1",
+    );
   });
 });
 
@@ -271,7 +274,7 @@ describe("paths", () => {
     const second = (first: Float64Array, group: moe.Group): number[] => {
       const tokens = tensor(Float64Array.from([...first, ...x.slice(4 * D)]), { shape: [2, 4, D] });
       return list(
-        new moe.MoE({ router: router({ group }), experts: experts(), evaluationCapacity: 0.5 })
+        new moe.MoE({ router: router({ group }), experts: experts(), evaluationCapacityFactor: 0.5 })
           .forward(tokens, {}, evaluation)
           .output.narrow(0, 1, 2),
       );
@@ -443,7 +446,7 @@ describe("trace", () => {
     const model = new DecoderLanguageModel({
       vocabulary: 7, width: 8, layers: 2, heads: 2, hidden: 8, random: key(1),
       feedForward: (_layer, { random }) =>
-        new moe.MoE({ router: new moe.SwitchRouter({ width: 8, experts: 2, random }), experts: new moe.FeedForwardExperts({ experts: 2, width: 8, hidden: 8, random }), evaluationCapacity: 0.5 }),
+        new moe.MoE({ router: new moe.SwitchRouter({ width: 8, experts: 2, random }), experts: new moe.FeedForwardExperts({ experts: 2, width: 8, hidden: 8, random }), evaluationCapacityFactor: 0.5 }),
     }); // prettier-ignore
     const ids = tensor(Int32Array.of(1, 2, 3, 4, 5, 6), { shape: [2, 3] });
     const tokens = await moe.trace(model, ids);

@@ -1,5 +1,5 @@
 /**
- * The one table of routers. Every law runs on every row whose traits it asks for; a row says what its router wishes and weighs,
+ * The one table of routers. Every law runs on every row whose traits it asks for; a row says what its router chooses and how it weighs,
  * by plain loops and by the paper's formula, so that the laws have something to compare with.
  */
 import { tensor } from "../../src/index.ts";
@@ -45,39 +45,38 @@ export function rowsOf(x: Tensor): number[][] {
   return Array.from({ length: rows }, (_, i) => flat.slice(i * width, (i + 1) * width));
 }
 
-/** Seats of a router in which tokens choose: the wishes of real tokens, seated by hand. */
-export function seatsOfWishes(c: RouterCase, wishes: readonly (readonly number[])[], gates: Tensor, urgency?: readonly number[]): Seats {
+/** Seats of a router in which tokens choose: the choices of real tokens, seated by hand. */
+export function seatsOfChoices(c: RouterCase, choices: readonly (readonly number[])[], gates: Tensor, priority?: readonly number[]): Seats {
   const real = maskOf(c);
-  const expert = wishes.map((row, t) => (real[t] ? row : row.map(() => -1)));
+  const expert = choices.map((row, t) => (real[t] ? row : row.map(() => -1)));
   const tokens = c.batch * c.length;
   const groupSize = c.factor !== "dropless" && c.group === "sequence" ? c.length : tokens;
-  const choices = expert[0].length;
-  const capacity = c.factor === "dropless" ? groupSize : capacityByHand(groupSize, choices, c.experts, c.factor);
-  const places = seatByHand({ wishes: expert, experts: c.experts, groupSize, capacity, ...(urgency && { urgency }) });
-  const slot = places.map((row, t) => row.map((place) => (place < 0 ? -1 : Math.floor(t / groupSize) * capacity + place)));
+  const capacity = c.factor === "dropless" ? groupSize : capacityByHand(groupSize, expert[0].length, c.experts, c.factor);
+  const positions = seatByHand({ choices: expert, experts: c.experts, groupSize, capacity, ...(priority && { priority }) });
+  const slot = positions.map((row, t) => row.map((p) => (p < 0 ? -1 : Math.floor(t / groupSize) * capacity + p)));
   return { expert, slot, gates };
 }
 
 function switchSeats(c: RouterCase, { router, tokens }: World, byGate: boolean): Seats {
   if (!(router instanceof SwitchRouter)) throw new TypeError("a Switch router");
   const logits = logitsOf(router, tokens);
-  const wishes = rowsOf(logits).map((row) => largest(row, 1));
+  const choices = rowsOf(logits).map((row) => largest(row, 1));
   const gates = softmaxOf(logits);
-  const urgency = rowsOf(gates).map((row) => Math.max(...row));
-  return seatsOfWishes(c, wishes, gates, byGate ? urgency : undefined);
+  const priority = rowsOf(gates).map((row) => Math.max(...row));
+  return seatsOfChoices(c, choices, gates, byGate ? priority : undefined);
 }
 
-/** Of a router that takes the `choices` best by `worth`, with gates [T, E] of all experts. */
-function bestSeats(c: RouterCase, worth: readonly (readonly number[])[], choices: number, gates: Tensor, byGate = false): Seats {
-  const wishes = worth.map((row) => largest(row, choices));
+/** Of a router that takes the `choices` best by `scores`, with gates [T, E] of all experts. */
+function bestSeats(c: RouterCase, scores: readonly (readonly number[])[], choices: number, gates: Tensor, byGate = false): Seats {
+  const chosen = scores.map((row) => largest(row, choices));
   const numbers = rowsOf(gates);
-  return seatsOfWishes(c, wishes, gates, byGate ? wishes.map((row, t) => Math.max(...row.map((e) => numbers[t][e]))) : undefined);
+  return seatsOfChoices(c, chosen, gates, byGate ? chosen.map((row, t) => Math.max(...row.map((e) => numbers[t][e]))) : undefined);
 }
 
 /** 1 where an expert is among the `choices` best of its token. */
-function bestOf(worth: readonly (readonly number[])[], choices: number): Tensor {
-  const chosen = worth.flatMap((row) => row.map((_, e) => Number(largest(row, choices).includes(e))));
-  return tensor(Float64Array.from(chosen), { shape: [worth.length, worth[0].length] });
+function bestOf(scores: readonly (readonly number[])[], choices: number): Tensor {
+  const chosen = scores.flatMap((row) => row.map((_, e) => Number(largest(row, choices).includes(e))));
+  return tensor(Float64Array.from(chosen), { shape: [scores.length, scores[0].length] });
 }
 
 /** Softmax over the best alone: e^h / sum of the chosen e^h. */
@@ -114,11 +113,11 @@ function expertSeats(c: RouterCase, { router, tokens }: World): Seats {
   const slot = probs.map((row) => row.map(() => -1));
   for (let from = 0; from < probs.length; from += size)
     for (let e = 0; e < c.experts; e++) {
-      const worth = probs.slice(from, from + size).map((row, i) => (real[from + i] ? row[e] : -1));
-      largest(worth, capacity).forEach((i, place) => {
+      const scores = probs.slice(from, from + size).map((row, i) => (real[from + i] ? row[e] : -1));
+      largest(scores, capacity).forEach((i, position) => {
         if (!real[from + i]) return;
         expert[from + i][e] = e;
-        slot[from + i][e] = (from / size) * capacity + place;
+        slot[from + i][e] = (from / size) * capacity + position;
       });
     }
   return { expert, slot, gates };
@@ -128,23 +127,23 @@ function expertSeats(c: RouterCase, { router, tokens }: World): Seats {
 function reroutedSeats(c: RouterCase, { router, tokens }: World, attempts: number): Seats {
   const logits = logitsOf(as(router, SwitchRouter), tokens);
   const gates = softmaxOf(logits);
-  const wishes = rowsOf(logits).map((row) => largest(row, attempts));
+  const choices = rowsOf(logits).map((row) => largest(row, attempts));
   if (c.factor === "dropless")
-    return seatsOfWishes(
+    return seatsOfChoices(
       c,
-      wishes.map((row) => row.slice(0, 1)),
+      choices.map((row) => row.slice(0, 1)),
       gates,
     );
   const real = maskOf(c);
   const size = c.group === "sequence" ? c.length : c.batch * c.length;
   const capacity = capacityByHand(size, 1, c.experts, c.factor);
-  const expert = wishes.map((row, t) => [real[t] ? row[0] : -1]);
-  const slot = wishes.map(() => [-1]);
-  for (let from = 0; from < wishes.length; from += size) {
+  const expert = choices.map((row, t) => [real[t] ? row[0] : -1]);
+  const slot = choices.map(() => [-1]);
+  for (let from = 0; from < choices.length; from += size) {
     const taken = new Array<number>(c.experts).fill(0);
     for (let round = 0; round < attempts; round++)
       for (let t = from; t < from + size; t++) {
-        const e = wishes[t][round];
+        const e = choices[t][round];
         if (!real[t] || slot[t][0] >= 0 || taken[e] >= capacity) continue;
         expert[t] = [e];
         slot[t] = [(from / size) * capacity + taken[e]++];
@@ -191,7 +190,7 @@ export const routers: readonly RouterRow[] = [
     seats(c, { router, tokens }) {
       const gates = softmaxOf(logitsOf(as(router, DenseRouter), tokens));
       const everyone = rowsOf(gates).map((row) => row.map((_, e) => e));
-      return seatsOfWishes({ ...c, factor: Infinity, group: "batch" }, everyone, gates);
+      return seatsOfChoices({ ...c, factor: Infinity, group: "batch" }, everyone, gates);
     },
   },
   {
@@ -257,7 +256,7 @@ export const routers: readonly RouterRow[] = [
       const scores = logitsOf(as(router, TopKRouter), tokens).neg().exp().add(1).reciprocal();
       const { bias } = as(router, TopKRouter);
       const { count, keep } = groupsFor(c);
-      const worth = rowsOf(scores).map((row) => {
+      const selection = rowsOf(scores).map((row) => {
         const biased = row.map((s, e) => s + (bias ? bias.dataSync()[e] : 0));
         const each = c.experts / count;
         const groups = Array.from({ length: count }, (_, g) =>
@@ -270,8 +269,8 @@ export const routers: readonly RouterRow[] = [
         const open = largest(groups, keep);
         return biased.map((s, e) => (open.includes(Math.floor(e / each)) ? s : -Infinity));
       });
-      const chosen = scores.mul(bestOf(worth, choicesOf(c)));
-      return bestSeats(c, worth, choicesOf(c), chosen.div(chosen.sum(1, { keepDims: true })).mul(2.5));
+      const chosen = scores.mul(bestOf(selection, choicesOf(c)));
+      return bestSeats(c, selection, choicesOf(c), chosen.div(chosen.sum(1, { keepDims: true })).mul(2.5));
     },
     exceptions: {
       P10: "groups of neighbours are part of what it chooses by, so experts may not change places freely",
@@ -286,7 +285,7 @@ export const routers: readonly RouterRow[] = [
         shape: [c.ids.length, c.experts],
         backend: tokens.backend,
       });
-      return seatsOfWishes(
+      return seatsOfChoices(
         c,
         c.ids.map((id) => [table[id]]),
         gates,

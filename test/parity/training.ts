@@ -38,7 +38,7 @@ export function parityModel({ vocabulary, width, layers, heads, hidden, length, 
       new MoE({
         router: new SwitchRouter({ random: init.random.at("router"), width, experts, balance: 0.01, zLoss: 1e-3, jitter: 0.01 }),
         experts: new FeedForwardExperts({ experts, width, hidden, random: init.random.at("experts") }),
-        trainingCapacity: 1.25,
+        trainingCapacityFactor: 1.25,
       }),
   });
 }

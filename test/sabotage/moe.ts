@@ -28,15 +28,15 @@ export const moe: readonly Sabotage[] = [
   {
     what: "one token too many has a slot",
     file: "src/moe/routing.ts",
-    from: "place.less(capacity)",
-    to: "place.lessEqual(capacity)",
+    from: "position.less(capacity)",
+    to: "position.lessEqual(capacity)",
     test: capacity,
   },
   {
     what: "capacity is not enforced",
     file: "src/moe/routing.ts",
-    from: "place.greaterEqual(0).mul(place.less(capacity))",
-    to: "place.greaterEqual(0)",
+    from: "position.greaterEqual(0).mul(position.less(capacity))",
+    to: "position.greaterEqual(0)",
     test: capacity,
   },
   {
@@ -50,8 +50,8 @@ export const moe: readonly Sabotage[] = [
   {
     what: "second choices push in",
     file: "src/moe/routing.ts",
-    from: ".transpose(1, 2)\n    .reshape([groups, choices * size])\n    .countEarlier();\n  const places = counted.reshape([groups, choices, size]).transpose(1, 2);",
-    to: ".reshape([groups, choices * size])\n    .countEarlier();\n  const places = counted.reshape([groups, size, choices]);",
+    from: ".transpose(1, 2)\n    .reshape([groups, choices * size])\n    .countEarlier();\n  const positions = counted.reshape([groups, choices, size]).transpose(1, 2);",
+    to: ".reshape([groups, choices * size])\n    .countEarlier();\n  const positions = counted.reshape([groups, size, choices]);",
     test: "test/moe/gallery.test.ts",
     title: "Second choices that push in",
   },
@@ -73,8 +73,8 @@ export const moe: readonly Sabotage[] = [
   {
     what: "a re-routed token sits on another's lap",
     file: "src/moe/rerouting.ts",
-    from: "where(behind.less(0), -1, behind.add(before))",
-    to: "where(behind.less(0), -1, behind.add(before.mul(0)))",
+    from: "where(among.less(0), -1, among.add(before))",
+    to: "where(among.less(0), -1, among.add(before.mul(0)))",
     test: switched,
   },
   // Transport
@@ -95,8 +95,8 @@ export const moe: readonly Sabotage[] = [
   {
     what: "evaluation has the capacity of training",
     file: "src/moe/moeLayer.ts",
-    from: "pass.training ? this.trainingCapacity : this.evaluationCapacity",
-    to: "this.trainingCapacity",
+    from: "pass.training ? this.trainingCapacityFactor : this.evaluationCapacityFactor",
+    to: "this.trainingCapacityFactor",
     test: layer,
   },
   {

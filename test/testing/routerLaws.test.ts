@@ -39,8 +39,8 @@ const byHand: SeatsByHand = (c, { router, tokens }) => {
   });
   const groupSize = c.factor === "dropless" || c.group === "batch" ? all : c.length;
   const capacity = c.factor === "dropless" ? all : capacityByHand(groupSize, choices, c.experts, c.factor);
-  const places = seatByHand({ wishes: expert, experts: c.experts, groupSize, capacity });
-  const slot = places.map((row, t) => row.map((place) => (place < 0 ? -1 : Math.floor(t / groupSize) * capacity + place)));
+  const positions = seatByHand({ choices: expert, experts: c.experts, groupSize, capacity });
+  const slot = positions.map((row, t) => row.map((p) => (p < 0 ? -1 : Math.floor(t / groupSize) * capacity + p)));
   return { expert, slot, gates: probs };
 };
 

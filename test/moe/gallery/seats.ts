@@ -17,7 +17,7 @@ const seat: Seat = (expert, slots) => list(moe.slotOfChoice(moe.queue(ints(exper
 /** The places of choices [T][K] in their experts' queues. */
 type Places = (choice: readonly (readonly number[])[]) => number[][];
 const places: Places = (choice) => {
-  const flat = list(moe.queue(ints(choice)).place);
+  const flat = list(moe.queue(ints(choice)).position);
   return choice.map((row, t) => row.map((_, k) => flat[t * row.length + k]));
 };
 
@@ -147,7 +147,7 @@ export const seats: readonly Bug[] = [
       "Places were counted in bfloat16, whose 8 significant bits end at 256: 256 + 1 is 256 again, and from there on everybody has the same place.",
     unseen: "Tests have short sequences. In training it looks like a strange taste of experts for early tokens.",
     law: "P66: places are exact for a hundred thousand tokens",
-    right: (tokens) => list(moe.queue(ints(Array.from({ length: tokens }, () => [0]))).place),
+    right: (tokens) => list(moe.queue(ints(Array.from({ length: tokens }, () => [0]))).position),
     broken(tokens) {
       let place = 0;
       return Array.from({ length: tokens }, () => {

@@ -8,10 +8,11 @@
 export { BackendError } from "./autograd/contract.ts";
 export type { Activation, ArrayType, Backend, BackendStats, DType, Shape } from "./autograd/contract.ts";
 export { didYouMean } from "./autograd/contract.ts";
-export { activate } from "./autograd/composed.ts";
-export type { VarianceOptions } from "./autograd/composed.ts";
+export { activate } from "./autograd/activations.ts";
+export type { VarianceOptions } from "./autograd/statistics.ts";
 export { noGrad } from "./autograd/context.ts";
-export { arange, eye, full, fullLike, linspace, ones, tensor, zeros, zerosLike } from "./autograd/create.ts";
+export { fullLike, zerosLike } from "./autograd/constants.ts";
+export { arange, eye, full, linspace, ones, tensor, zeros } from "./autograd/create.ts";
 export type { CreateOptions, FlatNumbers, Nested } from "./autograd/create.ts";
 export { debug } from "./autograd/debug.ts";
 export { cpuBackend, defaultBackend, useBackend, withBackend } from "./autograd/devices.ts";

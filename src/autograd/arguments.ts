@@ -1,6 +1,11 @@
 /** Kinds of arguments that know of tensors and keys, beside those of plain values; the checks that every chapter uses. */
 import { having, listOf, oneOf, whole } from "../backend/arguments.ts";
 import type { Kind } from "../backend/arguments.ts";
+import type { ArrayType, Backend } from "../backend/backend.ts";
+import { BackendError } from "../backend/backend.ts";
+import type { Shape } from "../backend/shape.ts";
+import { formatShape } from "../backend/shape.ts";
+import type { Tensor } from "./tensor.ts";
 
 export {
   callable,
@@ -36,3 +41,71 @@ export const aDtype: Kind = oneOf("float32", "float64", "bfloat16", "int32");
 export const aFloatDtype: Kind = oneOf("float32", "float64", "bfloat16");
 
 export const aShape: Kind = { ...listOf(whole(0)), wanted: "a shape: an array of whole numbers of 0 or more" };
+
+// What operations demand of what they are given: the name of the operation opens every message.
+
+/** For JavaScript, where types do not say it. */
+export function requireTensor(operation: string, x: unknown): void {
+  if (aTensor.accepts(x)) return;
+  const given = Array.isArray(x) ? "an array" : x === null ? "null" : `${typeof x} ${String(x)}`;
+  throw new TypeError(`${operation}: ${given} is not a tensor; make one with tensor(…)`);
+}
+
+/** For JavaScript: a name that nobody knows would be taken for another one. */
+export function requireOneOf(operation: string, what: string, given: string, known: readonly string[]): void {
+  if (!known.includes(given)) throw new RangeError(`${operation}: ${what} "${given}": want one of ${known.join(", ")}`);
+}
+
+export function requireFloat(operation: string, x: ArrayType): void {
+  if (x.dtype === "int32") throw new TypeError(`${operation}: int32 ${formatShape(x.shape)}: needs a float dtype; use cast("float32")`);
+}
+
+export function requireInt(operation: string, what: string, x: ArrayType): void {
+  if (x.dtype !== "int32")
+    throw new TypeError(`${operation}: ${what} is ${x.dtype} ${formatShape(x.shape)}, indices are int32; use cast("int32")`);
+}
+
+export function requireSameDtype(operation: string, x: ArrayType, y: ArrayType): void {
+  if (x.dtype !== y.dtype)
+    throw new TypeError(`${operation}: dtypes ${x.dtype} and ${y.dtype} differ; use cast("${x.dtype}") or cast("${y.dtype}")`);
+}
+
+/** For JavaScript: reshape(2, 3) where reshape([2, 3]) is meant. */
+export function requireList(operation: string, given: unknown): void {
+  if (!Array.isArray(given)) throw new TypeError(`${operation}: ${String(given)} is not a list; write [${String(given)}]`);
+}
+
+export function checkShape(operation: string, shape: Shape): void {
+  requireList(operation, shape);
+  for (const n of shape)
+    if (!Number.isInteger(n) || n < 0) throw new RangeError(`${operation}: shape ${formatShape(shape)}: sizes are integers of 0 or more`);
+}
+
+export function checkDtype(backend: Backend, type: ArrayType): void {
+  if (!backend.dtypes.has(type.dtype))
+    throw new BackendError(
+      `${backend.name}: has no ${type.dtype} (it has ${[...backend.dtypes].join(", ")})${backend.name === "cpu" ? "" : '; use the "cpu" backend or cast'}`,
+    );
+}
+
+export function requireSome(operation: string, x: ArrayType, axes: readonly number[]): void {
+  const empty = axes.find((axis) => x.shape[axis] === 0);
+  if (empty !== undefined)
+    throw new RangeError(`${operation}: axis ${empty} of ${formatShape(x.shape)} is empty, and nothing has no ${operation}`);
+}
+
+/** Indices that were made on the host are checked where they are used. */
+export function checkHostIndex(operation: string, index: Tensor, from: number, to: number): void {
+  requireTensor(operation, index);
+  const { host } = index;
+  if (!host) return;
+  for (let i = 0; i < host.length; i++)
+    if (host[i] < from || host[i] >= to) throw new RangeError(`${operation}: index ${host[i]} at ${i} is outside ${from} to ${to - 1}`);
+}
+
+/** The same of the offsets of sorted rows. */
+export function checkHostOffsets(operation: string, { host }: Tensor, rows: number): void {
+  const at = host?.findIndex((offset, e) => offset < (e ? host[e - 1] : 0) || offset > rows || (e === 0 && offset > 0)) ?? -1;
+  if (host && at >= 0)
+    throw new RangeError(`${operation}: offset ${host[at]} at ${at}: offsets begin at 0, never fall, and end at ${rows} rows at most`);
+}

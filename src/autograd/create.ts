@@ -1,10 +1,9 @@
 /** Making tensors: from numbers, from nested and typed arrays, filled, and counted. */
 import type { ArrayType, Backend, DType, TypedArray } from "../backend/backend.ts";
-import { BackendError } from "../backend/backend.ts";
 import { packBfloat16 } from "../backend/bfloat16.ts";
 import type { Shape } from "../backend/shape.ts";
 import { formatShape, sizeOf } from "../backend/shape.ts";
-import { noGrad, within } from "./context.ts";
+import { checkDtype, checkShape } from "./arguments.ts";
 import { defaultBackend } from "./devices.ts";
 import { Storage } from "./storage.ts";
 import { Tensor } from "./tensor.ts";
@@ -69,17 +68,6 @@ function flatten(data: Nested, shape: Shape): number[] {
   return flat;
 }
 
-/** For JavaScript: reshape(2, 3) where reshape([2, 3]) is meant. */
-export function requireList(operation: string, given: unknown): void {
-  if (!Array.isArray(given)) throw new TypeError(`${operation}: ${String(given)} is not a list; write [${String(given)}]`);
-}
-
-export function checkShape(operation: string, shape: Shape): void {
-  requireList(operation, shape);
-  for (const n of shape)
-    if (!Number.isInteger(n) || n < 0) throw new RangeError(`${operation}: shape ${formatShape(shape)}: sizes are integers of 0 or more`);
-}
-
 function fromNumbers(type: ArrayType, flat: ArrayLike<number>, options: CreateOptions): Tensor {
   const data = encode(type.dtype, flat);
   const backend = options.backend ?? defaultBackend();
@@ -98,13 +86,6 @@ function encode(dtype: DType, flat: ArrayLike<number>): TypedArray {
     if ((flat[i] | 0) !== flat[i])
       throw new RangeError(`tensor: element ${i} is ${flat[i]}, which is not a 32-bit integer; int32 holds indices`);
   return Int32Array.from(flat);
-}
-
-export function checkDtype(backend: Backend, type: ArrayType): void {
-  if (!backend.dtypes.has(type.dtype))
-    throw new BackendError(
-      `${backend.name}: has no ${type.dtype} (it has ${[...backend.dtypes].join(", ")})${backend.name === "cpu" ? "" : '; use the "cpu" backend or cast'}`,
-    );
 }
 
 function finish(made: Tensor, { requiresGrad, name }: CreateOptions): Tensor {
@@ -136,17 +117,6 @@ export function ones(shape: Shape, options: CreateOptions = {}): Tensor {
   return filled("ones", shape, 1, options);
 }
 
-/** `value` in the shape, dtype and place of `like`. It reads as one stretched number. */
-export function fullLike(like: Tensor, value: number): Tensor {
-  const number = constant(value, like);
-  return like.shape.length > 0 ? number.broadcastTo(like.shape) : number.alias();
-}
-
-/** 0 in the shape, dtype and place of `like`. */
-export function zerosLike(like: Tensor): Tensor {
-  return fullLike(like, 0);
-}
-
 /** The identity matrix [n, n], or [n, m]. */
 export function eye(n: number, m = n, options: CreateOptions = {}): Tensor {
   checkShape("eye", [n, m]);
@@ -176,23 +146,3 @@ export function linspace(start: number, stop: number, count: number, options: Cr
     { dtype: "float32", ...options },
   );
 }
-
-/** A JavaScript number as a scalar beside a tensor: its dtype, its device. Often the same few, so they are kept. */
-export function constant(value: number, beside: Tensor): Tensor {
-  const { backend, dtype } = beside;
-  if (dtype === "int32" && (value | 0) !== value)
-    throw new RangeError(`${value} beside an int32 tensor is not a 32-bit integer; use cast("float32") first`);
-  let kept = constants.get(backend);
-  if (!kept) constants.set(backend, (kept = new Map()));
-  if (kept.size >= KEPT) kept.clear();
-  const key = `${dtype} ${Object.is(value, -0) ? "-0" : value}`;
-  let made = kept.get(key);
-  if (!made || made.disposed) {
-    made = within({ scope: null }, () => noGrad(() => full([], value, { dtype, backend, name: String(value) })));
-    kept.set(key, made);
-  }
-  return made;
-}
-
-const constants = new WeakMap<Backend, Map<string, Tensor>>();
-const KEPT = 256;

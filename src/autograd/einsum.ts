@@ -1,6 +1,7 @@
 /** Einstein summation, parsed into permutations, one batched matmul per operand, and sums. */
 import { formatShape } from "../backend/shape.ts";
-import { requireTensor, widened } from "./primitive.ts";
+import { widened } from "./apply.ts";
+import { requireTensor } from "./arguments.ts";
 import type { Tensor } from "./tensor.ts";
 
 /**

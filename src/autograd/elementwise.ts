@@ -1,9 +1,12 @@
 /** Elementwise primitives: one number in, one number out, the same for each element. Operands broadcast. */
 import type { ArrayType, BinaryOp, UnaryOp } from "../backend/backend.ts";
 import { broadcastShapes, formatShape } from "../backend/shape.ts";
+import { apply } from "./apply.ts";
+import { requireFloat, requireSameDtype } from "./arguments.ts";
+import { constant } from "./constants.ts";
 import type { Primitive, Vjp } from "./primitive.ts";
-import { requireFloat, requireSameDtype, same, sameFloat } from "./primitive.ts";
-import { where } from "./operations.ts";
+import { same, sameFloat } from "./primitive.ts";
+import type { Tensor } from "./tensor.ts";
 
 /** Result shape of operands that stretch against each other; dtypes must agree. */
 function broadcast(this: { readonly name: string }, x: ArrayType, y: ArrayType): ArrayType {
@@ -17,6 +20,10 @@ function broadcastFloat(this: { readonly name: string }, x: ArrayType, y: ArrayT
   requireFloat(this.name, x);
   return broadcast.call(this, x, y);
 }
+
+/** condition ? x : y, of which one may be a number. */
+const choose = (condition: Tensor, x: Tensor | number, y: Tensor): Tensor =>
+  apply(select, condition, typeof x === "number" ? constant(x, y) : x, y);
 
 const unary = (op: UnaryOp, type: Primitive["type"], vjp: Vjp | null): Primitive => ({
   name: op,
@@ -46,11 +53,11 @@ export const reciprocal = unary("reciprocal", sameFloat, (g, out) => g.mul(out.s
 export const pow = binary("pow", broadcastFloat, [
   (g, _, x, y) => {
     const flat = x.equal(0).mul(y.equal(0));
-    return g.mul(y).mul(where(flat, 1, x).pow(y.sub(1)));
+    return g.mul(y).mul(choose(flat, 1, x).pow(y.sub(1)));
   },
   (g, _, x, y) => {
     const flat = x.equal(0).mul(y.greaterEqual(0));
-    const base = where(flat, 1, x);
+    const base = choose(flat, 1, x);
     return g.mul(base.pow(y)).mul(base.log());
   },
 ]);
@@ -114,5 +121,5 @@ export const select: Primitive = {
     return { shape, dtype: x.dtype };
   },
   run: (backend, out, condition, x, y) => backend.select(out, condition, x, y),
-  vjp: [null, (g, _, condition) => where(condition, g, 0), (g, _, condition) => where(condition, 0, g)],
+  vjp: [null, (g, _, condition) => apply(select, condition, g, constant(0, g)), (g, _, condition) => choose(condition, 0, g)],
 };

@@ -1,8 +1,9 @@
 /** Primitives that move elements and change none. Most are views: another reading of the same buffer. */
 import type { DType } from "../backend/backend.ts";
 import { broadcastStrides, formatShape, reshapedStrides, sizeOf } from "../backend/shape.ts";
+import { requireSameDtype } from "./arguments.ts";
 import type { Primitive } from "./primitive.ts";
-import { requireSameDtype, same } from "./primitive.ts";
+import { same } from "./primitive.ts";
 
 type Movement = Pick<Primitive, "run">;
 const copying: Movement = { run: (backend, out, x) => backend.copy(out, x) };

@@ -1,9 +1,11 @@
 /** Operations on several tensors, as functions: where, concat, stack, gatherRows, grouped products. Operations on one are methods of Tensor. */
 import { formatShape, sameShape } from "../backend/shape.ts";
-import { constant, requireList } from "./create.ts";
+import { apply, widened } from "./apply.ts";
+import { checkHostIndex, checkHostOffsets, requireList, requireTensor } from "./arguments.ts";
+import { axisOf } from "./axes.ts";
+import { constant } from "./constants.ts";
 import { select } from "./elementwise.ts";
 import { concatenation } from "./movement.ts";
-import { apply, axisOf, requireTensor, widened } from "./primitive.ts";
 import * as products from "./products.ts";
 import * as rows from "./rows.ts";
 import type { Operand, Tensor } from "./tensor.ts";
@@ -62,20 +64,4 @@ export function groupedMatmul(x: Tensor, weight: Tensor, offsets: Tensor): Tenso
 export function groupedOuter(x: Tensor, y: Tensor, offsets: Tensor): Tensor {
   checkHostOffsets("groupedOuter", offsets, x.shape[0]);
   return widened("groupedOuter", [x, y, offsets], (...all) => apply(products.groupedOuter, ...all));
-}
-
-/** Indices that were made on the host are checked where they are used. */
-export function checkHostIndex(operation: string, index: Tensor, from: number, to: number): void {
-  requireTensor(operation, index);
-  const { host } = index;
-  if (!host) return;
-  for (let i = 0; i < host.length; i++)
-    if (host[i] < from || host[i] >= to) throw new RangeError(`${operation}: index ${host[i]} at ${i} is outside ${from} to ${to - 1}`);
-}
-
-/** The same of the offsets of sorted rows. */
-function checkHostOffsets(operation: string, { host }: Tensor, rows: number): void {
-  const at = host?.findIndex((offset, e) => offset < (e ? host[e - 1] : 0) || offset > rows || (e === 0 && offset > 0)) ?? -1;
-  if (host && at >= 0)
-    throw new RangeError(`${operation}: offset ${host[at]} at ${at}: offsets begin at 0, never fall, and end at ${rows} rows at most`);
 }

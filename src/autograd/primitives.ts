@@ -5,6 +5,4 @@ import * as products from "./products.ts";
 import * as reductions from "./reductions.ts";
 import * as rows from "./rows.ts";
 
-const { keeping: _keeping, requireSome: _requireSome, ...reducing } = reductions;
-
-export const primitives = { ...elementwise, ...movement, ...products, ...reducing, ...rows };
+export const primitives = { ...elementwise, ...movement, ...products, ...reductions, ...rows };

@@ -1,9 +1,9 @@
 /** Matrix products. M rows, K inner, N columns; E experts, D width, F hidden width. */
 import type { ArrayType } from "../backend/backend.ts";
 import { formatShape } from "../backend/shape.ts";
+import { apply } from "./apply.ts";
+import { requireFloat, requireInt, requireSameDtype } from "./arguments.ts";
 import type { Primitive } from "./primitive.ts";
-import { requireFloat, requireInt, requireSameDtype } from "./primitive.ts";
-import { groupedMatmul as grouped, groupedOuter as outer } from "./operations.ts";
 
 /** x [..., M, K] times y [..., K, N]; leading axes agree. Transposes in the rules are views: no gradient copies one. */
 export const matmul: Primitive = {
@@ -38,7 +38,11 @@ export const groupedMatmul: Primitive = {
     return { shape: [x.shape[0], weight.shape[2]], dtype: x.dtype };
   },
   run: (backend, out, x, weight, offsets) => backend.groupedMatmul(out, x, weight, offsets),
-  vjp: [(g, _, _x, weight, offsets) => grouped(g, weight.transpose(), offsets), (g, _, x, _w, offsets) => outer(x, g, offsets), null],
+  vjp: [
+    (g, _, _x, weight, offsets) => apply(groupedMatmul, g, weight.transpose(), offsets),
+    (g, _, x, _w, offsets) => apply(groupedOuter, x, g, offsets),
+    null,
+  ],
 };
 
 /** x [M, D], y [M, F] -> [E, D, F]: the sum over the rows of each expert of x^T y. The adjoint of groupedMatmul in its weight. */
@@ -53,7 +57,11 @@ export const groupedOuter: Primitive = {
     return { shape: [offsets.shape[0] - 1, x.shape[1], y.shape[1]], dtype: x.dtype };
   },
   run: (backend, out, x, y, offsets) => backend.groupedOuter(out, x, y, offsets),
-  vjp: [(g, _, _x, y, offsets) => grouped(y, g.transpose(), offsets), (g, _, x, _y, offsets) => grouped(x, g, offsets), null],
+  vjp: [
+    (g, _, _x, y, offsets) => apply(groupedMatmul, y, g.transpose(), offsets),
+    (g, _, x, _y, offsets) => apply(groupedMatmul, x, g, offsets),
+    null,
+  ],
 };
 
 function checkGrouped(operation: string, wanted: string, fits: boolean, [x, y, offsets]: readonly ArrayType[]): void {

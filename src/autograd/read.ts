@@ -4,13 +4,13 @@ import { BackendError } from "../backend/backend.ts";
 import { unpackBfloat16 } from "../backend/bfloat16.ts";
 import type { Shape } from "../backend/shape.ts";
 import { formatShape, isContiguous } from "../backend/shape.ts";
+import { apply } from "./apply.ts";
+import { checkDtype } from "./arguments.ts";
 import { noGrad } from "./context.ts";
 import type { Nested } from "./create.ts";
-import { checkDtype } from "./create.ts";
 import { contiguous } from "./movement.ts";
-import { apply } from "./primitive.ts";
 import { Storage } from "./storage.ts";
-import { Tensor } from "./tensor.ts";
+import type { Tensor } from "./tensor.ts";
 
 /** What tensors read back as: bfloat16 as float32. */
 export type Numbers = Float32Array | Float64Array | Int32Array;
@@ -113,7 +113,7 @@ export function moveTo(x: Tensor, backend: Backend): Tensor {
     );
   const [storage, type] = hold(x);
   try {
-    const moved = new Tensor(x, new Storage(backend, backend.upload(type, from.downloadSync(storage.buffer, type))));
+    const moved = x.wrap(x, new Storage(backend, backend.upload(type, from.downloadSync(storage.buffer, type))));
     moved.host = x.host;
     return moved;
   } finally {

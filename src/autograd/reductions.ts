@@ -1,18 +1,9 @@
 /** Primitives that gather an axis: sums, extremes and running sums. */
-import type { ArrayType, ArgReduceOp } from "../backend/backend.ts";
-import { formatShape } from "../backend/shape.ts";
+import type { ArgReduceOp } from "../backend/backend.ts";
+import { requireSome } from "./arguments.ts";
+import { keeping, without } from "./axes.ts";
 import type { Primitive } from "./primitive.ts";
 import { same } from "./primitive.ts";
-
-/** `shape` with the axes gone. */
-function without(shape: readonly number[], axes: readonly number[]): number[] {
-  return shape.filter((_, axis) => !axes.includes(axis));
-}
-
-/** `shape` with the axes of size 1: the form in which a reduction broadcasts back. */
-export function keeping(shape: readonly number[], axes: readonly number[]): number[] {
-  return shape.map((n, axis) => (axes.includes(axis) ? 1 : n));
-}
 
 export const sum = (axes: readonly number[]): Primitive => ({
   name: "sum",
@@ -50,12 +41,6 @@ export const argReduce = (op: ArgReduceOp, axis: number): Primitive => ({
   run: (backend, out, x) => backend.argReduce(op, out, x, axis),
   vjp: [null],
 });
-
-export function requireSome(operation: string, x: ArrayType, axes: readonly number[]): void {
-  const empty = axes.find((axis) => x.shape[axis] === 0);
-  if (empty !== undefined)
-    throw new RangeError(`${operation}: axis ${empty} of ${formatShape(x.shape)} is empty, and nothing has no ${operation}`);
-}
 
 export const cumsum = (axis: number, exclusive: boolean, reverse: boolean): Primitive => ({
   name: "cumsum",

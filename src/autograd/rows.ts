@@ -4,9 +4,10 @@
  */
 import type { ArrayType } from "../backend/backend.ts";
 import { formatShape, sameShape } from "../backend/shape.ts";
-import { gatherRows as gather } from "./operations.ts";
+import { apply } from "./apply.ts";
+import { requireFloat, requireInt } from "./arguments.ts";
 import type { Primitive } from "./primitive.ts";
-import { requireFloat, requireInt, same } from "./primitive.ts";
+import { same } from "./primitive.ts";
 
 /**
  * x [N, ...D], index [M, J], inverse [N, I] -> [M, ...D]: out[m] = sum over j of x[index[m, j]]; -1 contributes nothing.
@@ -26,7 +27,7 @@ export const gatherRows: Primitive = {
     return { shape: [index.shape[0], ...x.shape.slice(1)], dtype: x.dtype };
   },
   run: (backend, out, x, index) => backend.gatherRows(out, x, index),
-  vjp: [(g, _, _x, index, inverse) => gather(g, inverse, index), null, null],
+  vjp: [(g, _, _x, index, inverse) => apply(gatherRows, g, inverse, index), null, null],
 };
 
 /** x [N, ...D], index [...I] -> [...I, ...D]. */

@@ -2,23 +2,23 @@
  * Memory without bookkeeping: `scope(fn)` frees what was made inside, except what it returns and what hangs on a leaf.
  */
 import { context, within } from "./context.ts";
-import { Tensor } from "./tensor.ts";
+import { Holder } from "./life.ts";
 
 /** The tensors made since a scope opened. */
 export class Scope {
   readonly parent: Scope | null;
-  #tensors: Tensor[] = [];
+  #tensors: Holder[] = [];
 
   constructor(parent: Scope | null) {
     this.parent = parent;
   }
 
-  add(tensor: Tensor): void {
+  add(tensor: Holder): void {
     this.#tensors.push(tensor);
   }
 
   /** Frees everything but `kept`, which move to the parent. */
-  close(kept: ReadonlySet<Tensor>): void {
+  close(kept: ReadonlySet<Holder>): void {
     for (const tensor of this.#tensors) {
       if (tensor.owner !== this) continue; // persistent by now
       if (kept.has(tensor)) tensor.adoptBy(this.parent);
@@ -34,7 +34,7 @@ export class Scope {
  */
 export function scope<T>(fn: () => T): T {
   const inner = new Scope(context().scope);
-  const kept = new Set<Tensor>();
+  const kept = new Set<Holder>();
   try {
     const result = within({ scope: inner }, fn, "scope");
     collect(result, kept);
@@ -45,8 +45,8 @@ export function scope<T>(fn: () => T): T {
 }
 
 /** The tensors reachable from a result through arrays and plain objects. */
-function collect(value: unknown, into: Set<Tensor>, seen = new Set<unknown>()): void {
-  if (value instanceof Tensor) into.add(value);
+function collect(value: unknown, into: Set<Holder>, seen = new Set<unknown>()): void {
+  if (value instanceof Holder) into.add(value);
   if (seen.has(value) || !(Array.isArray(value) || isPlain(value))) return;
   seen.add(value);
   for (const item of Object.values(value)) collect(item, into, seen);

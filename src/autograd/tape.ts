@@ -7,7 +7,8 @@
  */
 import { formatShape, sameShape } from "../backend/shape.ts";
 import { context, noGrad, within } from "./context.ts";
-import { fullLike, requireList, zerosLike } from "./create.ts";
+import { requireList } from "./arguments.ts";
+import { fullLike, zerosLike } from "./constants.ts";
 import { Scope, scope } from "./scope.ts";
 import type { Storage } from "./storage.ts";
 import type { Tensor } from "./tensor.ts";

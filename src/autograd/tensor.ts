@@ -5,24 +5,29 @@
 import type { ArrayType, Backend, Buffer, DType, NDArray } from "../backend/backend.ts";
 import type { Shape } from "../backend/shape.ts";
 import { formatShape, isContiguous, sameShape, sizeOf, stridesOf } from "../backend/shape.ts";
-import * as composed from "./composed.ts";
-import { context, within } from "./context.ts";
+import * as activations from "./activations.ts";
+import { apply, widened } from "./apply.ts";
+import { checkHostIndex, checkShape, requireList, requireTensor } from "./arguments.ts";
+import { axesOf, axisOf, keeping } from "./axes.ts";
+import { constant } from "./constants.ts";
+import { within } from "./context.ts";
 import type { Nested } from "./create.ts";
-import { checkShape, constant, requireList } from "./create.ts";
 import * as elementwise from "./elementwise.ts";
+import * as indexing from "./indexing.ts";
+import type { Key } from "./key.ts";
+import { Holder } from "./life.ts";
+import { matmul } from "./matmul.ts";
 import * as movement from "./movement.ts";
-import { checkHostIndex } from "./operations.ts";
 import type { Primitive } from "./primitive.ts";
-import { apply, axesOf, axisOf, requireTensor, widened } from "./primitive.ts";
 import { print } from "./print.ts";
-import type { Key } from "./random.ts";
 import type { Numbers } from "./read.ts";
 import * as read from "./read.ts";
 import * as reductions from "./reductions.ts";
 import * as rows from "./rows.ts";
-import type { Scope } from "./scope.ts";
+import * as shaping from "./shaping.ts";
+import * as softmax from "./softmax.ts";
+import * as statistics from "./statistics.ts";
 import type { Storage } from "./storage.ts";
-import { collector, releaseAll } from "./storage.ts";
 import type { Line, WalkOptions } from "./tape.ts";
 import { backward, gradients } from "./tape.ts";
 
@@ -38,7 +43,7 @@ export interface ReduceOptions {
  * An array of numbers on a device, and how it came about. Operations make new tensors; only `assign` changes one. Bad shapes and dtypes
  * are errors that name the operation and what it was given.
  */
-export class Tensor implements NDArray {
+export class Tensor extends Holder implements NDArray {
   readonly shape: Shape;
   readonly dtype: DType;
   /** The gradient that `backward` adds up; leaves only. */
@@ -51,33 +56,25 @@ export class Tensor implements NDArray {
   name: string | undefined = undefined;
   /** The numbers of an int32 tensor that was made on the host. */
   host: Int32Array | null = null;
-  /** The scope that will free it; null: the garbage collector, or nobody any more. */
-  owner: Scope | null = null;
   #strides: readonly number[];
   #offset: number;
   #leaf = false;
-  /** What it gives back when it dies, its storage first; null once it has. */
-  #holdings: Storage[] | null;
-  #collected = false;
 
   constructor(type: ArrayType, storage: Storage, strides: readonly number[] = stridesOf(type.shape), offset = 0) {
+    super(storage);
     this.shape = type.shape;
     this.dtype = type.dtype;
     this.#strides = strides;
     this.#offset = offset;
-    this.#holdings = [storage.retain()];
-    this.adoptBy(context().scope);
+  }
+
+  /** A tensor on a storage, such as the result of an operation: so operations need not import this class. */
+  wrap(type: ArrayType, storage: Storage, strides?: readonly number[], offset?: number): Tensor {
+    return new Tensor(type, storage, strides, offset);
   }
 
   // Where and what
 
-  get storage(): Storage {
-    if (!this.#holdings)
-      throw new ReferenceError(
-        `${this.label} was freed: its scope has closed, or backward({ release: true }) has passed it; return it from the scope to keep it`,
-      );
-    return this.#holdings[0];
-  }
   get buffer(): Buffer {
     return this.storage.buffer;
   }
@@ -89,9 +86,6 @@ export class Tensor implements NDArray {
   }
   get backend(): Backend {
     return this.storage.backend;
-  }
-  get disposed(): boolean {
-    return this.#holdings === null;
   }
   /** Number of elements. */
   get size(): number {
@@ -117,38 +111,6 @@ export class Tensor implements NDArray {
       );
     this.#leaf = true;
     return this.persist();
-  }
-
-  /** Takes it out of its scope: the garbage collector frees it. */
-  persist(): this {
-    this.adoptBy(null);
-    return this;
-  }
-
-  adoptBy(scope: Scope | null): void {
-    this.owner = scope;
-    if (scope) scope.add(this);
-    else if (!this.#collected && this.#holdings) {
-      this.#collected = true;
-      const { backend, buffer } = this.#holdings[0];
-      if (backend.ballast) ballast.set(this, new ArrayBuffer(Math.ceil(backend.ballast * buffer.bytes)));
-      collector.register(this, this.#holdings, this);
-    }
-  }
-
-  /** Storages that shall die with this tensor. */
-  holdAlso(storages: readonly Storage[]): void {
-    this.#holdings?.push(...storages);
-  }
-
-  /** Frees it now. Users need not: scopes and the garbage collector do. */
-  dispose(): void {
-    if (!this.#holdings) return;
-    if (this.#collected) collector.unregister(this);
-    releaseAll(this.#holdings);
-    this.#holdings = null;
-    ballast.delete(this);
-    this.owner = null;
   }
 
   /** Another tensor on the same storage, without history. */
@@ -181,10 +143,7 @@ export class Tensor implements NDArray {
   }
 
   #replace(storage: Storage, offset: number): void {
-    const old = this.storage;
-    storage.retain();
-    this.#holdings?.splice(0, 1, storage);
-    old.release();
+    this.exchange(storage);
     this.#strides = stridesOf(this.shape);
     this.#offset = offset;
     this.version++;
@@ -231,7 +190,7 @@ export class Tensor implements NDArray {
   arraySync(): Nested {
     return read.nest(this.dataSync(), this.shape);
   }
-  toString(): string {
+  override toString(): string {
     return print(this);
   }
   toJSON(): never {
@@ -320,15 +279,15 @@ export class Tensor implements NDArray {
   /** 1 where finite, 0 at NaN and infinities. */
   isFinite(): Tensor { return this.#unary(elementwise.isFinite); } // prettier-ignore
   /** x sigmoid(x). */
-  silu(): Tensor { return composed.silu(this); } // prettier-ignore
+  silu(): Tensor { return activations.silu(this); } // prettier-ignore
   /** x Phi(x), or its tanh approximation. Hendrycks & Gimpel 2016, arXiv:1606.08415. */
-  gelu(approximate: "none" | "tanh" = "none"): Tensor { return composed.gelu(this, approximate); } // prettier-ignore
+  gelu(approximate: "none" | "tanh" = "none"): Tensor { return activations.gelu(this, approximate); } // prettier-ignore
   /** Into [min, max], or from min on; gradient 1 at the bounds. Where min > max, max. */
-  clamp(min: number, max = Infinity): Tensor { return composed.clamp(this, min, max); } // prettier-ignore
+  clamp(min: number, max = Infinity): Tensor { return activations.clamp(this, min, max); } // prettier-ignore
   /** `value` where mask is not 0; the mask stretches to this shape. */
-  maskedFill(mask: Tensor, value: number): Tensor { return composed.maskedFill(this, mask, value); } // prettier-ignore
+  maskedFill(mask: Tensor, value: number): Tensor { return activations.maskedFill(this, mask, value); } // prettier-ignore
   /** Zeroes a share `rate` of the elements and scales the rest by 1 / (1 - rate); `key` decides which. */
-  dropout(rate: number, key: Key): Tensor { return composed.dropout(this, rate, key); } // prettier-ignore
+  dropout(rate: number, key: Key): Tensor { return activations.dropout(this, rate, key); } // prettier-ignore
 
   // Reductions. Without axes: over all.
 
@@ -336,15 +295,15 @@ export class Tensor implements NDArray {
   sum(axes?: number | readonly number[], { keepDims = false }: ReduceOptions = {}): Tensor {
     const list = axesOf("sum", axes, this);
     const out = widened("sum", [this], (x) => apply(reductions.sum(list), x));
-    return keepDims ? out.reshape(reductions.keeping(this.shape, list)) : out;
+    return keepDims ? out.reshape(keeping(this.shape, list)) : out;
   }
   /** The largest. Along one axis the first of equals takes the gradient; over several they share it. */
   max(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
-    return composed.extreme("max", this, axes, options);
+    return statistics.extreme("max", this, axes, options);
   }
   /** The smallest; equals as in `max`. */
   min(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
-    return composed.extreme("min", this, axes, options);
+    return statistics.extreme("min", this, axes, options);
   }
   /** int32 place of the largest, the first of equals, along one axis: the last unless said otherwise. */
   argmax(axis = -1): Tensor {
@@ -356,27 +315,27 @@ export class Tensor implements NDArray {
   }
   /** An empty product is 1. */
   prod(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
-    return composed.prod(this, axes, options);
+    return statistics.prod(this, axes, options);
   }
   /** An error where there is nothing to take the mean of. */
   mean(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
-    return composed.mean(this, axes, options);
+    return statistics.mean(this, axes, options);
   }
   /** Mean squared distance from the mean, over n - correction: population by default, 1 for the sample's. */
-  variance(axes?: number | readonly number[], options?: composed.VarianceOptions): Tensor {
-    return composed.variance(this, axes, options);
+  variance(axes?: number | readonly number[], options?: statistics.VarianceOptions): Tensor {
+    return statistics.variance(this, axes, options);
   }
   /** The root of the variance; its gradient at 0 is 0. */
-  std(axes?: number | readonly number[], options?: composed.VarianceOptions): Tensor {
-    return composed.std(this, axes, options);
+  std(axes?: number | readonly number[], options?: statistics.VarianceOptions): Tensor {
+    return statistics.std(this, axes, options);
   }
   /** Euclidean norm; its gradient at 0 is 0. */
   norm(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
-    return composed.norm(this, axes, options);
+    return statistics.norm(this, axes, options);
   }
   /** log(sum(e^x)) without overflow; -Infinity, with zero gradient, where there is nothing above it. */
   logSumExp(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
-    return composed.logSumExp(this, axes, options);
+    return softmax.logSumExp(this, axes, options);
   }
   /** Running sums along an axis. exclusive: they start at 0; reverse: from the end. */
   cumsum(axis: number, { exclusive = false, reverse = false } = {}): Tensor {
@@ -384,25 +343,25 @@ export class Tensor implements NDArray {
   }
   /** Rows of -Infinity give zeros with zero gradient. */
   softmax(axis = -1): Tensor {
-    return composed.softmax(this, axis);
+    return softmax.softmax(this, axis);
   }
   /** Rows of -Infinity stay so, with zero gradient. */
   logSoftmax(axis = -1): Tensor {
-    return composed.logSoftmax(this, axis);
+    return softmax.logSoftmax(this, axis);
   }
 
   // Products
 
   /** Matrix product over the last two axes; leading axes broadcast; vectors as PyTorch has them. */
   matmul(y: Tensor): Tensor {
-    return composed.matmul(this, y);
+    return matmul(this, y);
   }
 
   // Movement: views wherever possible
 
   /** One size may be -1: what is left. */
   reshape(shape: readonly number[]): Tensor {
-    const out = apply(movement.reshape(composed.inferSize(this, shape)), this);
+    const out = apply(movement.reshape(shaping.inferSize(this, shape)), this);
     out.host = this.host;
     return out;
   }
@@ -426,7 +385,7 @@ export class Tensor implements NDArray {
   }
   /** One [start, stop] per axis, or null for all of it; negative numbers count from the end. Axes not given are whole. */
   slice(...ranges: readonly (readonly [number, number?] | null)[]): Tensor {
-    const [start, stop] = composed.ranges(this, ranges);
+    const [start, stop] = shaping.ranges(this, ranges);
     return apply(movement.slice(start, stop), this);
   }
   /** start <= index < stop along one axis. */
@@ -436,11 +395,11 @@ export class Tensor implements NDArray {
   }
   /** Equal parts, or parts of the given sizes, along an axis. */
   split(parts: number | readonly number[], axis = 0): Tensor[] {
-    return composed.split(this, parts, axis);
+    return shaping.split(this, parts, axis);
   }
   /** widths[i] = [before, after] of axis i; missing ones are [0, 0]. */
   pad(widths: readonly (readonly [number, number])[], value = 0): Tensor {
-    return apply(movement.pad(composed.padWidths(this, widths), value), this);
+    return apply(movement.pad(shaping.padWidths(this, widths), value), this);
   }
   /** Reads axes backwards: all of them unless named. */
   flip(axes?: number | readonly number[]): Tensor {
@@ -448,7 +407,7 @@ export class Tensor implements NDArray {
   }
   /** repeats[i] copies along axis i; a longer list adds leading axes. */
   tile(repeats: readonly number[]): Tensor {
-    return composed.tile(this, repeats);
+    return shaping.tile(this, repeats);
   }
   /** A new axis of size 1, which will be axis `axis`. */
   unsqueeze(axis: number): Tensor {
@@ -463,11 +422,11 @@ export class Tensor implements NDArray {
   }
   /** The lower triangle of the last two axes: column - row <= diagonal. */
   tril(diagonal = 0): Tensor {
-    return composed.triangle(this, diagonal, "lower");
+    return shaping.triangle(this, diagonal, "lower");
   }
   /** The upper triangle: column - row >= diagonal. */
   triu(diagonal = 0): Tensor {
-    return composed.triangle(this, diagonal, "upper");
+    return shaping.triangle(this, diagonal, "upper");
   }
   /** Elements one after the other in memory; itself where they are. */
   contiguous(): Tensor {
@@ -475,11 +434,11 @@ export class Tensor implements NDArray {
   }
   /** In another dtype. To int32: towards zero. Gradients are cast back; through int32 none flows. */
   cast(dtype: DType): Tensor {
-    return dtype === this.dtype ? this : composed.cast(this, dtype);
+    return dtype === this.dtype ? this : shaping.cast(this, dtype);
   }
   /** Widened to `dtype` if it is narrower: bfloat16 becomes float32, float64 stays. */
   atLeast(dtype: "float32" | "float64"): Tensor {
-    return composed.atLeast(this, dtype);
+    return shaping.atLeast(this, dtype);
   }
   /** A copy on another device, as a constant. */
   to(backend: Backend): Tensor {
@@ -514,18 +473,18 @@ export class Tensor implements NDArray {
   }
   /** This tensor plus `source` added at `index` along an axis. */
   scatterAdd(index: Tensor, source: Tensor, axis = 0): Tensor {
-    return composed.scatterAdd(this, index, source, axis);
+    return indexing.scatterAdd(this, index, source, axis);
   }
   /** [...] int32 -> [..., classes] float32 (or another dtype): 1 at the index; an index outside gives a row of zeros. */
   oneHot(classes: number, dtype: DType = "float32"): Tensor {
-    return composed.oneHot(this, classes, dtype);
+    return indexing.oneHot(this, classes, dtype);
   }
 
   // Order. NaN ranks below every number; equals keep their order.
 
   /** int32 places in ascending order: x.takeAlong(x.argsort(axis), axis) is sorted. */
   argsort(axis = -1, { descending = false } = {}): Tensor {
-    return composed.alongLast(this, "argsort", axis, rows.argsort(descending));
+    return indexing.alongLast(this, "argsort", axis, rows.argsort(descending));
   }
   /** The sorted values, through which gradient flows, and where they stood. */
   sort(axis = -1, { descending = false } = {}): { values: Tensor; indices: Tensor } {
@@ -534,11 +493,11 @@ export class Tensor implements NDArray {
   }
   /** The place of each element in the sorted order. */
   rank(axis = -1, { descending = false } = {}): Tensor {
-    return composed.alongLast(this, "rank", axis, rows.rank(descending));
+    return indexing.alongLast(this, "rank", axis, rows.rank(descending));
   }
   /** The k largest, largest first; gradient flows to the values. */
   topK(k: number, axis = -1): { values: Tensor; indices: Tensor } {
-    const indices = composed.alongLast(this, "topK", axis, rows.topK(k));
+    const indices = indexing.alongLast(this, "topK", axis, rows.topK(k));
     return { values: this.takeAlong(indices, axis), indices };
   }
   /** Inverse of a partial injection along the last axis: where each of 0..count-1 stands, or -1. */
@@ -557,6 +516,3 @@ export class Tensor implements NDArray {
     return apply(rows.bincount(count), this);
   }
 }
-
-/** Weight that the garbage collector can feel, for device memory that it cannot see. */
-const ballast = new WeakMap<Tensor, ArrayBuffer>();

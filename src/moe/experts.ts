@@ -1,7 +1,7 @@
 /**
  * What stands behind a router: E networks of one shape, computed together. E experts, N rows, D width, F hidden width.
  */
-import { activate } from "../autograd/composed.ts";
+import { activate } from "../autograd/activations.ts";
 import { eye, zeros } from "../autograd/create.ts";
 import { stack, where } from "../autograd/operations.ts";
 import type { Tensor } from "../autograd/tensor.ts";

@@ -6,8 +6,9 @@ import type { Backend, DType, FusedKernel, NDArray, Shape } from "../autograd/co
 import { broadcastShapes, formatShape, sameShape } from "../autograd/contract.ts";
 import { arange } from "../autograd/create.ts";
 import { where } from "../autograd/operations.ts";
-import type { Fused, FusedAttributes } from "../autograd/primitive.ts";
-import { applyFused, requireFloat } from "../autograd/primitive.ts";
+import type { Fused, FusedAttributes } from "../autograd/fused.ts";
+import { requireFloat } from "../autograd/arguments.ts";
+import { applyFused } from "../autograd/fused.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { dropout } from "./dropout.ts";
 import type { Pass } from "./module.ts";

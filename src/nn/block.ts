@@ -1,5 +1,5 @@
 /** One layer of a Transformer. B batch, T tokens, S memory, D width. */
-import { requireOneOf } from "../autograd/primitive.ts";
+import { requireOneOf } from "../autograd/arguments.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { dropout } from "./dropout.ts";
 import type { FeedForward, TokenInfo } from "./feedForward.ts";

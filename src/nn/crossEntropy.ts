@@ -1,8 +1,10 @@
 /** Cross-entropy, with the semantics of torch.nn.functional.cross_entropy. R rows, V classes. */
 import { formatShape, sameShape } from "../autograd/contract.ts";
 import { where } from "../autograd/operations.ts";
-import type { Fused } from "../autograd/primitive.ts";
-import { applyFused, axisOf, requireFloat, requireOneOf } from "../autograd/primitive.ts";
+import type { Fused } from "../autograd/fused.ts";
+import { requireFloat, requireOneOf } from "../autograd/arguments.ts";
+import { axisOf } from "../autograd/axes.ts";
+import { applyFused } from "../autograd/fused.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 
 /** Of the losses of all rows; "none" leaves them. */

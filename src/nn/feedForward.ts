@@ -2,9 +2,9 @@
  * The feed-forward place of a Transformer block, and the dense layer that usually stands there.
  * B batch, T tokens, D width, F hidden width.
  */
-import { activate } from "../autograd/composed.ts";
+import { activate } from "../autograd/activations.ts";
 import type { Activation } from "../autograd/contract.ts";
-import { requireOneOf } from "../autograd/primitive.ts";
+import { requireOneOf } from "../autograd/arguments.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { dropout } from "./dropout.ts";
 import type { Initializer } from "./initializers.ts";

@@ -1,6 +1,6 @@
 /** A decoder-only language model. B batch, T tokens, V vocabulary, D width, F hidden width, H heads. */
 import { formatShape } from "../autograd/contract.ts";
-import { requireOneOf } from "../autograd/primitive.ts";
+import { requireOneOf } from "../autograd/arguments.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { Block, addByName } from "./block.ts";
 import type { Attention, BlockOutput, Norm } from "./block.ts";

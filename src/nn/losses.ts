@@ -1,7 +1,7 @@
 /** Losses between predictions and targets of one shape. Semantics of torch.nn.functional, where it has them. */
 import { broadcastShapes, formatShape, sameShape } from "../autograd/contract.ts";
 import { where } from "../autograd/operations.ts";
-import { requireFloat, requireOneOf, requireTensor } from "../autograd/primitive.ts";
+import { requireFloat, requireOneOf, requireTensor } from "../autograd/arguments.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Reduction } from "./crossEntropy.ts";
 import { crossEntropy, reductions } from "./crossEntropy.ts";

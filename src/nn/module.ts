@@ -3,7 +3,7 @@ import type { DType } from "../autograd/contract.ts";
 import { formatShape, sameShape } from "../autograd/contract.ts";
 import { noGrad } from "../autograd/context.ts";
 import { contiguous } from "../autograd/movement.ts";
-import { apply } from "../autograd/primitive.ts";
+import { apply } from "../autograd/apply.ts";
 import { scope } from "../autograd/scope.ts";
 import { Key } from "../autograd/random.ts";
 import { Tensor } from "../autograd/tensor.ts";

@@ -2,8 +2,10 @@
 import type { Shape } from "../autograd/contract.ts";
 import { formatShape, sameShape } from "../autograd/contract.ts";
 import { ones, zeros } from "../autograd/create.ts";
-import type { Fused } from "../autograd/primitive.ts";
-import { applyFused, requireFloat, requireSameDtype, widened } from "../autograd/primitive.ts";
+import type { Fused } from "../autograd/fused.ts";
+import { widened } from "../autograd/apply.ts";
+import { requireFloat, requireSameDtype } from "../autograd/arguments.ts";
+import { applyFused } from "../autograd/fused.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Init } from "./module.ts";
 import { Module, beside } from "./module.ts";

@@ -3,8 +3,8 @@
  * your own. It runs under any test runner. Arbitraries make plain data, the property makes tensors of it: a counterexample is then one
  * line, not a tape.
  */
-export { checkGradients } from "../autograd/gradientCheck.ts";
-export type { GradientCheckOptions } from "../autograd/gradientCheck.ts";
+export { checkGradients } from "./gradientCheck.ts";
+export type { GradientCheckOptions } from "./gradientCheck.ts";
 export { arrays, axesOf, axisOf, broadcastable, distinctArrays, numbers, shapes, toTensor } from "./arrays.ts";
 export type { NumberOptions, PlainArray, ShapeOptions } from "./arrays.ts";
 

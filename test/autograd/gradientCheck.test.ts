@@ -6,7 +6,7 @@ import type { Tensor } from "switchyard-moe";
 import { axesOf, broadcastable, checkGradients, distinctArrays, shapes } from "switchyard-moe/testing";
 import { broadcastShapes } from "../../src/backend/shape.ts";
 import { exp } from "../../src/autograd/elementwise.ts";
-import { apply } from "../../src/autograd/primitive.ts";
+import { apply } from "../../src/autograd/apply.ts";
 import type { Primitive } from "../../src/autograd/primitive.ts";
 import { f32, f64, int, leaf } from "./helpers.ts";
 

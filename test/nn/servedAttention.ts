@@ -2,7 +2,7 @@
 import type { FusedKernel, FusedKernels, NDArray } from "../../src/backend/backend.ts";
 import { CpuBackend } from "../../src/backend/cpu/cpuBackend.ts";
 import { within } from "../../src/autograd/context.ts";
-import type { FusedAttributes } from "../../src/autograd/primitive.ts";
+import type { FusedAttributes } from "../../src/autograd/fused.ts";
 import { scope } from "../../src/autograd/scope.ts";
 import { Storage } from "../../src/autograd/storage.ts";
 import { Tensor } from "../../src/autograd/tensor.ts";

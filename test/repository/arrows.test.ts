@@ -1,4 +1,4 @@
-/** Reads every import of src/ and examples/ and fails where one points against the direction of the chapters. */
+/** Reads every import of src/ and examples/ and fails where one points against the direction of the chapters, or where they close a circle. */
 import { readdirSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { expect } from "chai";
@@ -8,6 +8,8 @@ interface Import {
   /** "src/nn/linear.ts", or as written where it is a package: "node:fs". */
   readonly target: string;
   readonly dynamic: boolean;
+  /** It names types alone, so nothing is left of it at run time. */
+  readonly typeOnly: boolean;
 }
 
 interface Rule {
@@ -67,9 +69,10 @@ const rules: readonly Rule[] = [
 function importsOf(file: string, text: string): Import[] {
   const code = text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "");
   const found = (pattern: RegExp, dynamic: boolean): Import[] =>
-    [...code.matchAll(pattern)].map(([, written = ""]) => ({
+    [...code.matchAll(pattern)].map(([statement, written = ""]) => ({
       target: written.startsWith(".") ? posix.join(posix.dirname(file), written) : written,
       dynamic,
+      typeOnly: /^\s*(import|export) type\b/.test(statement),
     }));
   return [
     ...found(/^\s*(?:import|export)\b[^"';]*?\bfrom\s*"([^"]+)"/gm, false),
@@ -85,6 +88,33 @@ function wrongArrows(file: string, text: string): string[] {
   return importsOf(file, text)
     .filter(({ target, dynamic }) => !rule.may.test(target) && !(dynamic && rule.mayLater?.test(target)))
     .map(({ target }) => `${file} imports ${target}: ${rule.because}`);
+}
+
+/** Each group of files that import one another at load time, however long the way round. */
+function circles(files: ReadonlyMap<string, string>): string[][] {
+  const next = new Map(
+    [...files].map(([file, text]) => [
+      file,
+      importsOf(file, text)
+        .filter((found) => !found.typeOnly && !found.dynamic)
+        .map(({ target }) => target),
+    ]),
+  );
+  const reach = new Map([...next.keys()].map((file) => [file, reachable(file, next)]));
+  const groups = [...next.keys()].map((file) => [...(reach.get(file) ?? [])].filter((other) => reach.get(other)?.has(file)).sort());
+  return [...new Map(groups.filter((group) => group.length > 0).map((group) => [group.join(), group])).values()];
+}
+
+/** Every file on a way of one import or more from `start`. */
+function reachable(start: string, next: ReadonlyMap<string, readonly string[]>): Set<string> {
+  const seen = new Set<string>();
+  const open = [...(next.get(start) ?? [])];
+  for (let file = open.pop(); file !== undefined; file = open.pop()) {
+    if (seen.has(file)) continue;
+    seen.add(file);
+    open.push(...(next.get(file) ?? []));
+  }
+  return seen;
 }
 
 const filesUnder = (folder: string): string[] =>
@@ -120,6 +150,28 @@ describe("import arrows", () => {
   it("allow what a comment mentions, and a device behind import()", () => {
     expect(wrongArrows("src/nn/a.ts", '/** import { x } from "../moe/x.ts"; */\n// import "../moe/y.ts";')).to.deep.equal([]);
     expect(wrongArrows("src/autograd/devices.ts", 'await import("../backend/gpu/index.ts")')).to.deep.equal([]);
+  });
+});
+
+describe("import circles", () => {
+  const read = (file: string): [string, string] => [file, readFileSync(file, "utf8")];
+
+  it("there are none in src/", () => {
+    const files = new Map(filesUnder("src").map(read));
+    expect(files.size).to.be.above(100);
+    expect(circles(files)).to.deep.equal([]);
+  });
+
+  it("are found, however long, and types alone close none", () => {
+    const files = (back: string): Map<string, string> =>
+      new Map([
+        ["src/a.ts", 'import { b } from "./b.ts";\nimport { d } from "./d.ts";'],
+        ["src/b.ts", 'export {\n  c,\n} from "./c.ts";'],
+        ["src/c.ts", back],
+        ["src/d.ts", ""],
+      ]);
+    expect(circles(files('import { a } from "./a.ts";'))).to.deep.equal([["src/a.ts", "src/b.ts", "src/c.ts"]]);
+    expect(circles(files('import type { a } from "./a.ts";\nawait import("./a.ts");'))).to.deep.equal([]);
   });
 });
 

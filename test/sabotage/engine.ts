@@ -97,8 +97,8 @@ export const engine: readonly Sabotage[] = [
   {
     what: "gatherRows pulls back with its tables unswapped",
     file: at("rows"),
-    from: "gather(g, inverse, index)",
-    to: "gather(g, index, inverse)",
+    from: "apply(gatherRows, g, inverse, index)",
+    to: "apply(gatherRows, g, index, inverse)",
     test: autograd,
     title: "second order gatherRows",
   },
@@ -114,7 +114,7 @@ export const engine: readonly Sabotage[] = [
   // Compositions
   {
     what: "clamp has no gradient at its lower bound",
-    file: at("composed"),
+    file: at("activations"),
     from: "where(x.less(min), min, x)",
     to: "where(x.lessEqual(min), min, x)",
     test: autograd,
@@ -122,7 +122,7 @@ export const engine: readonly Sabotage[] = [
   },
   {
     what: "softmax and logSumExp are not shifted",
-    file: at("composed"),
+    file: at("softmax"),
     from: "return where(top.isFinite(), top, 0);",
     to: "return top.mul(0);",
     test: autograd,
@@ -130,16 +130,16 @@ export const engine: readonly Sabotage[] = [
   },
   {
     what: "dropout does not scale what it keeps",
-    file: at("composed"),
+    file: at("activations"),
     from: "y.mul(uniformMask(y, rate, key))",
     to: "y.mul(uniformMask(y, rate, key)).mul(1 - rate)",
     test: "test/autograd/random.test.ts",
     title: "masks zero",
   },
-  { what: "bfloat16 std rounds twice", file: at("composed"), from: "widened(\"std\", [x], (y) => rootOrZero(variance(y, axes, options)))", to: "rootOrZero(variance(x, axes, options))", test: "test/autograd/bfloat16.test.ts", title: "std rounds once" }, // prettier-ignore
+  { what: "bfloat16 std rounds twice", file: at("statistics"), from: "widened(\"std\", [x], (y) => rootOrZero(variance(y, axes, options)))", to: "rootOrZero(variance(x, axes, options))", test: "test/autograd/bfloat16.test.ts", title: "std rounds once" }, // prettier-ignore
   {
     what: "logSumExp of a masked row is not guarded",
-    file: at("composed"),
+    file: at("softmax"),
     from: "const none = sum.equal(0);",
     to: "const none = sum.equal(-1);",
     test: autograd,
@@ -147,7 +147,7 @@ export const engine: readonly Sabotage[] = [
   },
   {
     what: "reshape takes negative sizes",
-    file: at("composed"),
+    file: at("shaping"),
     from: "inferred.some((n) => !Number.isInteger(n) || n < 0)",
     to: "inferred.some((n) => !Number.isInteger(n))",
     test: autograd,
@@ -221,7 +221,7 @@ export const engine: readonly Sabotage[] = [
   },
   {
     what: "a recorded walk goes through the fused kernel",
-    file: at("primitive"),
+    file: at("fused"),
     from: "if (context().recording) return localGradients(",
     to: "if (context().debug) return localGradients(",
     test: "test/autograd/fused.test.ts",
@@ -229,7 +229,7 @@ export const engine: readonly Sabotage[] = [
   },
   {
     what: "an axis may be named twice",
-    file: at("primitive"),
+    file: at("axes"),
     from: "if (twice !== undefined)",
     to: "if (false)",
     test: autograd,
@@ -263,7 +263,7 @@ export const engine: readonly Sabotage[] = [
   },
   {
     what: "device memory has no weight",
-    file: at("tensor"),
+    file: at("life"),
     from: "if (backend.ballast)",
     to: "if (!backend.ballast)",
     test: "test/memory/memory.test.ts",

@@ -11,7 +11,7 @@ import type { FusedKernel, FusedKernels } from "switchyard-moe/backend";
 import { attention, crossEntropy, layerNorm, rmsNorm } from "switchyard-moe/nn";
 import type { PlainArray } from "switchyard-moe/testing";
 import { arrays, numbers, shapes } from "switchyard-moe/testing";
-import type { FusedName } from "../../../src/autograd/primitive.ts";
+import type { FusedName } from "../../../src/autograd/fused.ts";
 import { near, valuesOf } from "../helpers.ts";
 
 /** The reference device without any fused kernel. */

@@ -3,13 +3,13 @@
  * inputs, so a handful of evaluations tests every rule at once. The derivative that the tape finds is itself a function, and the
  * same check applied to it is the check of the next order.
  */
-import { formatShape } from "../backend/shape.ts";
-import { zerosLike } from "./create.ts";
-import { stack } from "./operations.ts";
-import type { Key } from "./random.ts";
-import { key, uniform } from "./random.ts";
-import { scope } from "./scope.ts";
-import type { Tensor } from "./tensor.ts";
+import { formatShape } from "../autograd/contract.ts";
+import { zerosLike } from "../autograd/constants.ts";
+import { stack } from "../autograd/operations.ts";
+import type { Key } from "../autograd/random.ts";
+import { key, uniform } from "../autograd/random.ts";
+import { scope } from "../autograd/scope.ts";
+import type { Tensor } from "../autograd/tensor.ts";
 
 export interface GradientCheckOptions {
   /** The highest derivative that is checked; 2 unless said otherwise. */

@@ -1,0 +1,74 @@
+/** Activation functions, and choices between elements: clamp, masked fill, dropout. */
+import type { Activation } from "../backend/backend.ts";
+import { broadcastShapes, formatShape, sizeOf } from "../backend/shape.ts";
+import { widened } from "./apply.ts";
+import { requireFloat, requireOneOf, requireSameDtype } from "./arguments.ts";
+import type { Fused } from "./fused.ts";
+import { applyFused } from "./fused.ts";
+import type { Key } from "./key.ts";
+import { uniformMask } from "./masks.ts";
+import { where } from "./operations.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** activation(x + bias) in one pass where the device has it. Without bias: activation(x). */
+const biasActivationFused: Fused<"biasActivation"> = {
+  name: "biasActivation",
+  type: (_, x) => ({ shape: x.shape, dtype: x.dtype }),
+  compose({ activation }, x, bias) {
+    const y = bias ? x.add(bias) : x;
+    if (activation === "relu") return y.relu();
+    if (activation === "silu") return y.mul(y.sigmoid());
+    return activation === "gelu" ? y.mul(y.normalCdf()) : y.mul(geluTanhGate(y));
+  },
+};
+
+/** 0.5 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))). Hendrycks & Gimpel 2016, section 2. */
+function geluTanhGate(x: Tensor): Tensor {
+  const inner = x.mul(x.square().mul(0.044715).add(1)).mul(Math.sqrt(2 / Math.PI));
+  return inner.tanh().add(1).mul(0.5);
+}
+
+export function silu(x: Tensor): Tensor {
+  return activate(x, "silu");
+}
+
+export function gelu(x: Tensor, approximate: "none" | "tanh"): Tensor {
+  requireOneOf("gelu", "approximation", approximate, ["none", "tanh"]);
+  return activate(x, approximate === "none" ? "gelu" : "geluTanh");
+}
+
+const activations: readonly Activation[] = ["relu", "gelu", "geluTanh", "silu"];
+
+/** activation(x + bias): x [..., D], bias [D] or anything that broadcasts to x. */
+export function activate(x: Tensor, activation: Activation, bias?: Tensor): Tensor {
+  requireOneOf("activate", "activation", activation, activations);
+  requireFloat(activation, x);
+  if (bias) {
+    requireSameDtype(activation, x, bias);
+    broadcastsTo(activation, bias, x);
+  }
+  return widened(activation, bias ? [x, bias] : [x], (...all) => applyFused(biasActivationFused, { activation }, ...all));
+}
+
+function broadcastsTo(operation: string, small: Tensor, x: Tensor): void {
+  const shape = broadcastShapes(small.shape, x.shape);
+  if (!shape || shape.length !== x.shape.length || sizeOf(shape) !== x.size)
+    throw new RangeError(`${operation}: ${formatShape(small.shape)} does not stretch to ${formatShape(x.shape)}`);
+}
+
+/** Unlike `where`, it does not stretch x to its mask: the shape is that of x. */
+export function maskedFill(x: Tensor, mask: Tensor, value: number): Tensor {
+  broadcastsTo("maskedFill", mask, x);
+  return where(mask, value, x);
+}
+
+export function clamp(x: Tensor, min: number, max: number): Tensor {
+  const raised = min === -Infinity ? x : where(x.less(min), min, x); // integers have no infinity
+  return max === Infinity ? raised : where(raised.greater(max), max, raised);
+}
+
+export function dropout(x: Tensor, rate: number, key: Key): Tensor {
+  if (!(rate >= 0 && rate < 1)) throw new RangeError(`dropout: rate ${rate} is not in [0, 1)`);
+  if (rate === 0) return x;
+  return widened("dropout", [x], (y) => y.mul(uniformMask(y, rate, key)));
+}

@@ -1,0 +1,47 @@
+/** Constants beside a tensor, of its dtype and on its device: numbers, filled shapes, counted integers. */
+import type { ArrayType, Backend } from "../backend/backend.ts";
+import { noGrad, within } from "./context.ts";
+import { Storage } from "./storage.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** A JavaScript number as a scalar beside a tensor: its dtype, its device. Often the same few, so they are kept. */
+export function constant(value: number, beside: Tensor): Tensor {
+  const { backend, dtype } = beside;
+  if (dtype === "int32" && (value | 0) !== value)
+    throw new RangeError(`${value} beside an int32 tensor is not a 32-bit integer; use cast("float32") first`);
+  let kept = constants.get(backend);
+  if (!kept) constants.set(backend, (kept = new Map()));
+  if (kept.size >= KEPT) kept.clear();
+  const key = `${dtype} ${Object.is(value, -0) ? "-0" : value}`;
+  let made = kept.get(key);
+  if (!made || made.disposed) {
+    const type: ArrayType = { shape: [], dtype };
+    made = within({ scope: null }, () => beside.wrap(type, new Storage(backend, backend.full(type, value))));
+    made.name = String(value);
+    kept.set(key, made);
+  }
+  return made;
+}
+
+const constants = new WeakMap<Backend, Map<string, Tensor>>();
+const KEPT = 256;
+
+/** `value` in the shape, dtype and place of `like`. It reads as one stretched number. */
+export function fullLike(like: Tensor, value: number): Tensor {
+  const number = constant(value, like);
+  return like.shape.length > 0 ? number.broadcastTo(like.shape) : number.alias();
+}
+
+/** 0 in the shape, dtype and place of `like`. */
+export function zerosLike(like: Tensor): Tensor {
+  return fullLike(like, 0);
+}
+
+/** 0, 1, … count - 1 as int32 on the device of `beside`. */
+export function countTo(count: number, beside: Tensor): Tensor {
+  const type: ArrayType = { shape: [count], dtype: "int32" };
+  const data = Int32Array.from({ length: count }, (_, i) => i);
+  const made = noGrad(() => beside.wrap(type, new Storage(beside.backend, beside.backend.upload(type, data))));
+  made.host = data;
+  return made;
+}

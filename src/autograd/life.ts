@@ -1,0 +1,80 @@
+/** The life of a tensor: what it holds on its device, who frees it, and when. */
+import { context } from "./context.ts";
+import type { Scope } from "./scope.ts";
+import type { Storage } from "./storage.ts";
+import { collector, releaseAll } from "./storage.ts";
+
+/** Holds device storage until its scope closes, `dispose` is called, or, outside of scopes, the garbage collector finds it dead. */
+export abstract class Holder {
+  /** The scope that will free it; null: the garbage collector, or nobody any more. */
+  owner: Scope | null = null;
+  /** What it gives back when it dies, its storage first; null once it has. */
+  #holdings: Storage[] | null;
+  #collected = false;
+
+  constructor(storage: Storage) {
+    this.#holdings = [storage.retain()];
+    this.adoptBy(context().scope);
+  }
+
+  /** How errors speak of it. */
+  abstract get label(): string;
+
+  /** The device buffer and the count of its readers. Throws when it was freed. */
+  get storage(): Storage {
+    if (!this.#holdings)
+      throw new ReferenceError(
+        `${this.label} was freed: its scope has closed, or backward({ release: true }) has passed it; return it from the scope to keep it`,
+      );
+    return this.#holdings[0];
+  }
+
+  /** Whether its storage was given back: it can no longer be read. */
+  get disposed(): boolean {
+    return this.#holdings === null;
+  }
+
+  /** Takes it out of its scope: the garbage collector frees it. */
+  persist(): this {
+    this.adoptBy(null);
+    return this;
+  }
+
+  /** Moves it to a scope, or to the garbage collector. */
+  adoptBy(scope: Scope | null): void {
+    this.owner = scope;
+    if (scope) scope.add(this);
+    else if (!this.#collected && this.#holdings) {
+      this.#collected = true;
+      const { backend, buffer } = this.#holdings[0];
+      if (backend.ballast) ballast.set(this, new ArrayBuffer(Math.ceil(backend.ballast * buffer.bytes)));
+      collector.register(this, this.#holdings, this);
+    }
+  }
+
+  /** Adds storages that are freed with this tensor. */
+  holdAlso(storages: readonly Storage[]): void {
+    this.#holdings?.push(...storages);
+  }
+
+  /** Frees it now. Users need not: scopes and the garbage collector do. */
+  dispose(): void {
+    if (!this.#holdings) return;
+    if (this.#collected) collector.unregister(this);
+    releaseAll(this.#holdings);
+    this.#holdings = null;
+    ballast.delete(this);
+    this.owner = null;
+  }
+
+  /** Takes `storage` in the place of its own. */
+  protected exchange(storage: Storage): void {
+    const old = this.storage;
+    storage.retain();
+    this.#holdings?.splice(0, 1, storage);
+    old.release();
+  }
+}
+
+/** Weight that the garbage collector can feel, for device memory that it cannot see. */
+const ballast = new WeakMap<Holder, ArrayBuffer>();

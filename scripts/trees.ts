@@ -1,0 +1,82 @@
+/** Copies of the tree in which the library may be broken, and mocha run in them. For sabotage.ts and mutants.ts. */
+import { spawn } from "node:child_process";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+const LEFT_BEHIND = new Set([".git", "node_modules", "dist", "runs", "coverage"]);
+
+/** A tree of its own, with the installed packages of this one; removed when the script ends. */
+export function copyTree(): string {
+  const tree = mkdtempSync(join(tmpdir(), "switchyard-tree-"));
+  process.once("exit", () => rmSync(tree, { recursive: true, force: true }));
+  for (const name of readdirSync("."))
+    if (!LEFT_BEHIND.has(name)) cpSync(name, join(tree, name), { recursive: true, filter: (from) => !from.includes("node_modules") });
+  symlinkSync(resolve("node_modules"), join(tree, "node_modules"));
+  return tree;
+}
+
+/** Runs `act` while a file of the tree holds another text. */
+export async function withText<T>(tree: string, file: string, change: (text: string) => string, act: () => Promise<T>): Promise<T> {
+  const path = join(tree, file);
+  const text = readFileSync(path, "utf8");
+  writeFileSync(path, change(text));
+  try {
+    return await act();
+  } finally {
+    writeFileSync(path, text);
+  }
+}
+
+export interface Verdict {
+  /** Tests that failed; none where mocha did not get so far. */
+  readonly failing: number;
+  readonly passing: number;
+  /** Ended because its time was up. */
+  readonly timedOut: boolean;
+  readonly output: string;
+}
+
+function endGroup(leader: number | undefined): void {
+  if (leader === undefined) return; // never started
+  try {
+    process.kill(-leader, "SIGKILL");
+  } catch {
+    // all gone already
+  }
+}
+
+/** Runs mocha in the tree until the first failure, for at most `limit` milliseconds: a loop without end counts as a failure. */
+export function mocha(tree: string, args: readonly string[], limit: number): Promise<Verdict> {
+  const all = [resolve("node_modules/mocha/bin/mocha.js"), ...args, "--bail", "--reporter", "dot"];
+  return new Promise((done) => {
+    // A group of its own: mocha runs the tests in a child, which would outlive it and hold the pipes open.
+    const child = spawn(process.execPath, all, { cwd: tree, stdio: ["ignore", "pipe", "pipe"], detached: true });
+    const end = (): void => endGroup(child.pid);
+    const timer = setTimeout(end, limit);
+    process.prependOnceListener("exit", end); // before the tree goes
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => (output += text));
+    child.on("close", (code) => {
+      clearTimeout(timer);
+      process.off("exit", end);
+      const count = (word: string): number => Number(new RegExp(`^ {2}(\\d+) ${word}`, "m").exec(output)?.[1] ?? 0);
+      const timedOut = code === null;
+      done({ failing: timedOut ? 1 : count("failing"), passing: count("passing"), timedOut, output });
+    });
+  });
+}
+
+/** Each tree takes the next of what waits, until nothing does. */
+export async function share<T>(trees: readonly string[], work: readonly T[], act: (tree: string, one: T) => Promise<void>): Promise<void> {
+  const queue = [...work];
+  const lane = async (tree: string): Promise<void> => {
+    for (let one = queue.shift(); one !== undefined; one = queue.shift()) await act(tree, one);
+  };
+  await Promise.all(trees.map(lane));
+}
+
+/** Ctrl+C reaches this process only: the groups end with it. */
+export function endWithSignals(): void {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
+}

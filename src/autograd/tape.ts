@@ -7,6 +7,7 @@
  */
 import { formatShape, sameShape } from "../backend/shape.ts";
 import { context, noGrad, within } from "./context.ts";
+import { checkMade, locating } from "./debug.ts";
 import { requireList } from "./arguments.ts";
 import { fullLike, zerosLike } from "./constants.ts";
 import { Scope, scope } from "./scope.ts";
@@ -116,7 +117,9 @@ export function backward(root: Tensor, { seed, release = false }: WalkOptions = 
       const tape = new Tape(root);
       const leaves = new Set<Tensor>(root.line ? [] : [root]);
       for (const line of tape.lines) for (const input of line.inputs) if (!input.line && input.requiresGrad) leaves.add(input);
-      pullback(tape, start, leaves, { release }).forEach((g, leaf) => leaf.accumulateGrad(g));
+      pullback(tape, start, leaves, { release }).forEach((g, leaf) =>
+        locating({ operation: "backward", phase: "backward", parameter: leaf.name }, () => leaf.accumulateGrad(g)),
+      );
     }),
   );
 }
@@ -203,14 +206,17 @@ function distribute(
   inner: Scope | null,
   kept: Set<Tensor>,
 ): void {
-  const pulled = line.pull(g, line, needed);
+  const place = { operation: line.name, phase: "backward" } as const;
+  const pulled = locating(place, () => line.pull(g, line, needed));
   line.inputs.forEach((input, i) => {
     const cotangent = pulled[i];
     if (!needed[i] || !cotangent) return;
     const before = cotangents.get(input);
-    const part = checked(line, i, sumTo(cotangent, input));
+    const here = { ...place, parameter: input.name };
+    checkMade(here, cotangent, [g, line.output, ...line.inputs]);
+    const part = locating(here, () => checked(line, i, sumTo(cotangent, input)));
     const own = !inner || (part.owner === inner && !kept.has(part)); // an alias has no history, and a recorded walk needs it
-    const sum = before ? before.add(part) : own ? part : part.alias();
+    const sum = before ? locating(here, () => before.add(part)) : own ? part : part.alias();
     if (before && inner) (kept.delete(before), before.dispose());
     cotangents.set(input, sum);
     kept.add(sum);

@@ -1,8 +1,9 @@
 /** What all optimisers share: named parameters in groups, state per parameter that is saved with the model, one step at a time. */
 import type { Backend } from "../autograd/contract.ts";
 import { formatShape, sameShape } from "../autograd/contract.ts";
-import { noGrad } from "../autograd/context.ts";
+import { context, noGrad } from "../autograd/context.ts";
 import { full, zeros } from "../autograd/create.ts";
+import { checkMade, locating } from "../autograd/debug.ts";
 import { scope } from "../autograd/scope.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { Module, renew } from "./module.ts";
@@ -69,7 +70,20 @@ export abstract class Optimizer<O extends { readonly lr: number } = { readonly l
   step({ factor = 1, gradScale = null }: StepOptions = {}): void {
     this.#steps++;
     const ready = this.slots.filter(({ parameter }) => parameter.grad);
-    noGrad(() => scope(() => this.update(ready, this.#steps, { factor, gradScale })));
+    const move = (slots: readonly Slot<O>[]): void => noGrad(() => scope(() => this.update(slots, this.#steps, { factor, gradScale })));
+    if (!context().debug) return move(ready);
+    for (const slot of ready) this.#watch(slot, () => move([slot]));
+  }
+
+  /** In debug mode one parameter after the other: a number that a step makes non-finite is reported with the parameter's name. */
+  #watch({ name, parameter, state }: Slot<O>, move: () => void): void {
+    const place = { operation: this.constructor.name, phase: "optimizer", parameter: name } as const;
+    const own = [parameter, ...Object.values(state)];
+    scope(() => {
+      const before = [...own.map((x) => x.detach()), ...(parameter.grad ? [parameter.grad] : [])];
+      locating(place, move);
+      for (const after of own) checkMade(place, after, before);
+    });
   }
 
   /** Lets go of all gradients. */

@@ -101,17 +101,16 @@ interface Candidate {
 
 /** What may be drawn, likeliest first, lowest id first among equals, with unnormalised probabilities. */
 function candidatesOf(logits: ArrayLike<number>, { temperature = 1, topK = Infinity, topP = 1 }: SampleOptions): Candidate[] {
-  const order = Array.from(logits, (_, id) => id).filter((id) => !Number.isNaN(logits[id]));
+  const order = Array.from(logits, (_, id) => id).filter((id) => logits[id] > -Infinity); // NaN neither
   order.sort((a, b) => logits[b] - logits[a] || a - b);
-  if (order.length === 0 || logits[order[0]] === -Infinity)
-    throw new RangeError(`sample: none of ${logits.length} logits is a number above -Infinity`);
+  if (order.length === 0) throw new RangeError(`sample: none of ${logits.length} logits is a number above -Infinity`);
   const kept = order.slice(0, temperature === 0 ? 1 : topK);
   const top = logits[kept[0]]; // may be Infinity: then those that are, alike, and nothing else
-  const weights = kept.map((id) => (logits[id] === top ? 1 : Math.exp((logits[id] - top) / temperature)));
+  const weights = kept.map((id) => (logits[id] === top ? 1 : top === Infinity ? 0 : Math.exp((logits[id] - top) / temperature)));
   const enough = topP * weights.reduce((sum, weight) => sum + weight, 0);
   let reached = 0;
   return kept.flatMap((id, i) => {
-    if (i > 0 && topP < 1 && reached >= enough) return [];
+    if (weights[i] === 0 || (i > 0 && topP < 1 && reached >= enough)) return [];
     reached += weights[i];
     return { id, weight: weights[i] };
   });

@@ -159,7 +159,8 @@ export class BucketBias extends PositionBias {
 
 /**
  * Half of the buckets hold one distance each, the others grow logarithmically up to maxDistance; beyond, the last. Bidirectional:
- * the upper half of the buckets is for keys behind the query (distance < 0).
+ * the upper half of the buckets is for keys behind the query (distance < 0). Logarithms are rounded to float32 where PyTorch rounds
+ * them: on the boundary of two buckets the rounding decides, and published weights were trained with that decision.
  */
 export function bucketOf(distance: number, buckets: number, maxDistance: number, bidirectional: boolean): number {
   if (bidirectional) {
@@ -169,7 +170,9 @@ export function bucketOf(distance: number, buckets: number, maxDistance: number,
   const d = Math.max(0, distance);
   const exact = Math.floor(buckets / 2);
   if (d < exact) return d;
-  return Math.min(buckets - 1, exact + Math.floor((Math.log(d / exact) / Math.log(maxDistance / exact)) * (buckets - exact)));
+  const { fround, log } = Math;
+  const share = fround(fround(log(fround(d / exact))) / fround(log(maxDistance / exact))); // of the way to maxDistance
+  return Math.min(buckets - 1, exact + Math.floor(fround(share * (buckets - exact))));
 }
 
 /** Turns pairs of coordinates by angles that grow with the position. Su et al. 2021, arXiv:2104.09864, eq. 34. */

@@ -59,15 +59,24 @@ describe("sample", () => {
   it("never draws what has no probability", () => {
     fc.assert(
       fc.property(
-        fc.array(fc.constantFrom(-Infinity, NaN, -2, 0, 3), { minLength: 1, maxLength: 6 }),
-        fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
-        fc.constantFrom(0, 0.1, 1, 10),
-        (x, u, temperature) => {
+        fc.array(fc.constantFrom(-Infinity, NaN, -2, 0, 3, 1e308, Infinity), { minLength: 1, maxLength: 6 }),
+        fc.oneof(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), fc.constant(1 - 2 ** -53)),
+        fc.constantFrom(0, 1e-300, 0.1, 1, 10, 1e300, Infinity),
+        fc.constantFrom(1, 2, Infinity),
+        fc.constantFrom(0.5, 1),
+        (x, u, temperature, topK, topP) => {
           fc.pre(x.some((value) => value > -Infinity));
-          expect(x[sample(x, { temperature }, u)]).to.be.above(-Infinity);
+          const id = sample(x, { temperature, topK, topP }, u);
+          const top = Math.max(...x.filter((value) => !Number.isNaN(value)));
+          expect(x[id]).to.be.above(-Infinity);
+          if (top === Infinity || temperature === 0) expect(x[id]).to.equal(top);
+          else expect(Math.exp((x[id] - top) / temperature), "probability, relative to the likeliest").to.be.above(0);
         },
       ),
+      { numRuns: 1000 },
     );
+    expect(sample([0, -Infinity, 2], { temperature: 1e300 }, 1 - 2 ** -53)).to.equal(0);
+    expect(sample([0, -Infinity, 2], { temperature: Infinity }, 1 - 2 ** -53)).to.equal(0);
     expect(() => sample([-Infinity, NaN], {}, 0)).to.throw("sample: none of 2 logits is a number above -Infinity");
   });
 });

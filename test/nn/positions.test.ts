@@ -124,6 +124,30 @@ describe("relative bias", () => {
     expect([-1, -7, -8, -12, -500].map(buckets(true))).to.deep.equal([17, 23, 24, 25, 31]);
   });
 
+  // ln(4/3) is half of ln(16/9): the 9th of 18 boundaries lies on a distance. Transformers at torch 1.13 gives these.
+  it("T5 buckets on a boundary are those of float32 logarithms", () => {
+    expect(bucketOf(24, 36, 32, false)).to.equal(27);
+    expect(new BucketBias(1, { ...init, buckets: 36, maxDistance: 32 }).rowOf(24)).to.equal(27);
+    expect(bucketOf(30, 36, 50, false)).to.equal(26); // 27 without rounding
+  });
+
+  it("T5 buckets are exact at every boundary, for all numbers of buckets up to 16", () => {
+    // The largest k with (d / exact)^n >= (max / exact)^k, in whole numbers.
+    const boundary = (d: number, n: bigint, exact: bigint, max: bigint): number => {
+      let k = 0n;
+      while (k < n - 1n && BigInt(d) ** n * exact ** (k + 1n) >= max ** (k + 1n) * exact ** n) k++;
+      return Number(exact + k);
+    };
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 16 }), fc.integer({ min: 1, max: 260 }), fc.nat(300), (buckets, beyond, d) => {
+        const exact = Math.floor(buckets / 2);
+        const wanted = d < exact ? d : boundary(d, BigInt(buckets - exact), BigInt(exact), BigInt(exact + beyond));
+        expect(bucketOf(d, buckets, exact + beyond, false)).to.equal(wanted);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it("T5 buckets never fall with the distance", () => {
     fc.assert(
       fc.property(fc.nat(300), fc.nat(300), (a, b) => bucketOf(Math.min(a, b), 32, 128, false) <= bucketOf(Math.max(a, b), 32, 128, false)),

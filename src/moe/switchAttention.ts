@@ -5,10 +5,11 @@
  */
 import { concat } from "../autograd/operations.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { attention, paddingBias } from "../nn/attention.ts";
+import { attention } from "../nn/attention.ts";
 import type { Attention } from "../nn/block.ts";
 import { addByName } from "../nn/block.ts";
 import { Linear } from "../nn/linear.ts";
+import { paddingBias } from "../nn/masks.ts";
 import type { Initializer } from "../nn/initializers.ts";
 import { scaledTruncatedNormal } from "../nn/initializers.ts";
 import type { Cost, Init, Pass } from "../nn/module.ts";

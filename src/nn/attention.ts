@@ -1,8 +1,8 @@
 /**
  * Scaled dot-product attention. Vaswani et al. 2017, arXiv:1706.03762, eq. 1.
- * B batch, H heads, T queries, S keys, K width of a query and a key, V width of a value.
+ * B batch, H heads of queries, G heads of keys and values, T queries, S keys, K width of a query and a key, V width of a value.
  */
-import type { Backend, DType, FusedKernel, NDArray, Shape } from "../autograd/contract.ts";
+import type { Backend, FusedKernel, NDArray, Shape } from "../autograd/contract.ts";
 import { broadcastShapes, formatShape, sameShape } from "../autograd/contract.ts";
 import { arange } from "../autograd/create.ts";
 import { where } from "../autograd/operations.ts";
@@ -34,9 +34,19 @@ function causalBias(like: Tensor, T: number, S: number): Tensor {
   });
 }
 
+/**
+ * Heads that share keys and values are read as more queries of one head: [B, H, T, n] -> [B, G, H / G T, n]. So keys and values are
+ * never repeated, and their cotangents are one product each. Shazeer 2019, arXiv:1911.02150; Ainslie et al. 2023, arXiv:2305.13245.
+ */
+function folded(x: Tensor, groups: number): Tensor {
+  const [B, H, T, n] = x.shape;
+  return H === groups ? x : x.reshape([B, groups, (H / groups) * T, n]);
+}
+
 /** The probabilities, [B, H, T, S]: a query that may attend to nothing has zeros. */
 function probabilities(q: Tensor, k: Tensor, bias: Tensor | undefined, scale: number, causal: boolean): Tensor {
-  const products = q.mul(scale).matmul(k.transpose()); // [B, H, T, S]
+  const scores = folded(q.mul(scale), k.shape[1]).matmul(k.transpose());
+  const products = scores.reshape([...q.shape.slice(0, 3), k.shape[2]]); // [B, H, T, S]
   const [T, S] = products.shape.slice(-2);
   const mask = causal && T > 1 ? causalBias(products, T, S) : undefined;
   const added = bias && mask ? bias.add(mask) : (bias ?? mask); // the bias is small where it does not know the batch
@@ -48,49 +58,54 @@ type AttentionAttributes = FusedAttributes<"attention">;
 export const attentionFused: Fused<"attention"> = {
   name: "attention",
   type: (_, q, _k, v) => ({ shape: [...q.shape.slice(0, -1), v.shape[v.shape.length - 1]], dtype: q.dtype }),
-  compose: ({ scale, causal }, q, k, v, bias) => probabilities(q, k, bias, scale, causal).matmul(v),
+  compose: ({ scale, causal }, q, k, v, bias) => mixed(probabilities(q, k, bias, scale, causal), v),
 };
 
-/** The same of one array that holds all three, [B, T, 3, H, K]: their cotangents are then laid side by side in one piece. */
-const packedAttentionFused: Fused<"attention"> = {
-  name: "attention",
-  type: (_, { shape: [B, T, , H, K], dtype }) => ({ shape: [B, H, T, K], dtype }),
-  compose(attributes, packed, bias) {
-    const [q, k, v] = unpack(packed);
-    return attentionFused.compose(attributes, q, k, v, ...(bias ? [bias] : []));
-  },
-  kernel: (backend) => backend.fused.attention && packedKernel(backend, backend.fused.attention),
-};
-
-/** [B, T, 3, H, K] -> queries, keys and values [B, H, T, K], as views. */
-export function unpack(packed: Tensor): Tensor[] {
-  return packed.permute([2, 0, 3, 1, 4]).split(3, 0).map((part) => part.squeeze(0)); // prettier-ignore
+/** What the probabilities [B, H, T, S] make of the values [B, G, S, V]: [B, H, T, V]. */
+function mixed(weights: Tensor, v: Tensor): Tensor {
+  return folded(weights, v.shape[1]).matmul(v).reshape([...weights.shape.slice(0, 3), v.shape[3]]); // prettier-ignore
 }
 
-function packedKernel(backend: Backend, kernel: FusedKernel<AttentionAttributes>): FusedKernel<AttentionAttributes> {
-  const parts = ({ shape: [B, T, , H, K], strides: [b, t, part, h, k], dtype, buffer, offset }: NDArray): NDArray[] =>
-    [0, 1, 2].map((i) => ({ shape: [B, H, T, K], dtype, buffer, strides: [b, h, t, k], offset: offset + i * part }));
+/** The same of one array that holds all three, [B, T, H + 2 G, K]: their cotangents are then laid side by side in one piece. */
+function packedAttentionFused(heads: number): Fused<"attention"> {
+  return {
+    name: "attention",
+    type: (_, { shape: [B, T, , K], dtype }) => ({ shape: [B, heads, T, K], dtype }),
+    compose(attributes, packed, bias) {
+      const [q, k, v] = unpack(packed, heads);
+      return attentionFused.compose(attributes, q, k, v, ...(bias ? [bias] : []));
+    },
+    kernel: (backend) => backend.fused.attention && packedKernel(backend, backend.fused.attention, heads),
+  };
+}
+
+/** [B, T, H + 2 G, K] -> queries [B, H, T, K], keys and values [B, G, T, K], as views. */
+export function unpack(packed: Tensor, heads: number): [Tensor, Tensor, Tensor] {
+  const all = packed.transpose(1, 2);
+  const groups = (packed.shape[2] - heads) / 2;
+  const part = (from: number, count: number): Tensor => all.narrow(1, from, from + count);
+  return [part(0, heads), part(heads, groups), part(heads + groups, groups)];
+}
+
+function packedKernel(backend: Backend, kernel: FusedKernel<AttentionAttributes>, heads: number): FusedKernel<AttentionAttributes> {
+  const parts = ({ shape: [B, T, all, K], strides: [b, t, h, k], dtype, buffer, offset }: NDArray): NDArray[] => {
+    const groups = (all - heads) / 2;
+    return [[0, heads], [heads, groups], [heads + groups, groups]].map(([from, count]) =>
+      ({ shape: [B, count, T, K], dtype, buffer, strides: [b, h, t, k], offset: offset + from * h })); // prettier-ignore
+  };
   return {
     forward: (out, [packed, ...bias], attributes) => kernel.forward(out, [...parts(packed), ...bias], attributes),
     backward(g, out, saved, [packed, ...bias], [needed, ...biasNeeded], attributes) {
-      const [dq, dk, dv, ...rest] = kernel.backward(
-        g,
-        out,
-        saved,
-        [...parts(packed), ...bias],
-        [needed, needed, needed, ...biasNeeded],
-        attributes,
-      );
+      const given = parts(packed);
+      const flags = [needed, needed, needed, ...biasNeeded];
+      const [dq, dk, dv, ...rest] = kernel.backward(g, out, saved, [...given, ...bias], flags, attributes);
       if (!dq || !dk || !dv) return [null, ...rest];
       const { shape, dtype } = packed;
-      const [B, T, , H, K] = shape;
-      const pieces = [dq, dk, dv].map((buffer) => ({
-        shape: [B, T, 1, H, K],
-        dtype,
-        buffer,
-        strides: [H * T * K, K, 1, T * K, 1],
-        offset: 0,
-      }));
+      const [, T, , K] = shape;
+      const pieces = [dq, dk, dv].map((buffer, i): NDArray => {
+        const [B, count] = given[i].shape;
+        return { shape: [B, T, count, K], dtype, buffer, strides: [count * T * K, K, T * K, 1], offset: 0 };
+      });
       const joined = backend.concat({ shape, dtype }, pieces, 2);
       for (const { buffer } of pieces) backend.free(buffer);
       return [joined, ...rest];
@@ -99,8 +114,9 @@ function packedKernel(backend: Backend, kernel: FusedKernel<AttentionAttributes>
 }
 
 /**
- * softmax(q k^T scale + bias) v: q [B, H, T, K], k [B, H, S, K], v [B, H, S, V] -> [B, H, T, V]. A query that may attend to
- * nothing gives zeros with zero gradient. bfloat16 is widened inside and rounded once.
+ * softmax(q k^T scale + bias) v: q [B, H, T, K], k [B, G, S, K], v [B, G, S, V] -> [B, H, T, V]. Where G is less than H (it divides
+ * H), head h reads the keys and values of head floor(h G / H): grouped-query attention. A query that may attend to nothing gives zeros
+ * with zero gradient. bfloat16 is widened inside and rounded once. Throws for shapes that do not fit.
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
   const { causal = false, bias, scale } = checked("attention", q, k, options);
@@ -110,14 +126,16 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   return out.cast(q.dtype);
 }
 
-/** `attention` among the tokens of one sequence, queries, keys and values in one array: [B, T, 3, H, K] -> [B, H, T, K]. */
+/** `attention` among the tokens of one sequence; H queries, then G keys, then G values in one array [B, T, H + 2 G, K] -> [B, H, T, K]. */
 export function selfAttention(
   packed: Tensor,
-  { causal = false, bias, scale = 1 / Math.sqrt(packed.shape[4]) }: AttentionOptions = {},
+  heads: number,
+  { causal = false, bias, scale = 1 / Math.sqrt(packed.shape[3]) }: AttentionOptions = {},
 ): Tensor {
-  const [B, T, , H] = packed.shape;
-  requireBias("attention", bias, [B, H, T, T]);
-  const out = applyFused(packedAttentionFused, { scale, causal }, packed.atLeast("float32"), ...(bias ? [bias.atLeast("float32")] : []));
+  const [B, T] = packed.shape;
+  requireBias("attention", bias, [B, heads, T, T]);
+  const wide = [packed, ...(bias ? [bias] : [])].map((x) => x.atLeast("float32"));
+  const out = applyFused(packedAttentionFused(heads), { scale, causal }, ...wide);
   return out.cast(packed.dtype);
 }
 
@@ -131,15 +149,15 @@ export function attentionWeights(q: Tensor, k: Tensor, options: AttentionOptions
 export function attentionWithDropout(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions, rate: number, pass: Pass): Tensor {
   requireValues("attention", k, v);
   const weights = dropout(attentionWeights(q, k, options), rate, pass);
-  return weights.matmul(v.atLeast("float32")).cast(q.dtype);
+  return mixed(weights, v.atLeast("float32")).cast(q.dtype);
 }
 
 function checked(operation: string, q: Tensor, k: Tensor, options: AttentionOptions): AttentionOptions & { readonly scale: number } {
   requireFloat(operation, q);
   const [B, H, T, K] = q.shape;
-  if (q.shape.length !== 4 || k.shape.length !== 4 || k.shape[0] !== B || k.shape[1] !== H || k.shape[3] !== K)
+  if (q.shape.length !== 4 || k.shape.length !== 4 || k.shape[0] !== B || H % k.shape[1] !== 0 || k.shape[3] !== K)
     throw new RangeError(
-      `${operation}: queries ${formatShape(q.shape)} and keys ${formatShape(k.shape)}: want [B, H, T, K] and [B, H, S, K]`,
+      `${operation}: queries ${formatShape(q.shape)} and keys ${formatShape(k.shape)}: want [B, H, T, K] and [B, G, S, K], G a divisor of H`,
     );
   if (options.causal && T > k.shape[2]) throw new RangeError(`${operation}: causal, but ${T} queries are more than ${k.shape[2]} keys`);
   requireBias(operation, options.bias, [B, H, T, k.shape[2]]);
@@ -157,10 +175,4 @@ function requireBias(operation: string, bias: Tensor | undefined, scores: Shape)
   const shape = broadcastShapes(bias.shape, scores);
   if (!shape || !sameShape(shape, scores))
     throw new RangeError(`${operation}: bias ${formatShape(bias.shape)} does not stretch to the scores ${formatShape(scores)}`);
-}
-
-/** mask [B, S], 0 where nothing may attend -> additive bias [B, 1, 1, S] of 0 and -Infinity, in the float dtype of the scores. */
-export function paddingBias(mask: Tensor, dtype: DType): Tensor {
-  const [B, S] = mask.shape;
-  return where(mask.reshape([B, 1, 1, S]).cast(dtype === "float64" ? dtype : "float32"), 0, -Infinity);
 }

@@ -1,20 +1,21 @@
 /** One layer of a Transformer. B batch, T tokens, S memory, D width. */
-import { requireOneOf } from "../autograd/arguments.ts";
+import type { Kinds } from "../autograd/arguments.ts";
+import { callable, checkOptions, having, oneOf, optional, rate } from "../autograd/arguments.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { dropout } from "./dropout.ts";
 import type { FeedForward, TokenInfo } from "./feedForward.ts";
 import type { Pass } from "./module.ts";
 import { Module, under } from "./module.ts";
-import type { AttentionInput, KeyValues, MultiHeadAttention } from "./multiHeadAttention.ts";
+import type { AttentionInput, KeyValues } from "./multiHeadAttention.ts";
 
 /** A layer norm, an RMS norm, or anything else that maps [..., D] to [..., D]. */
 export interface Norm {
   forward(x: Tensor): Tensor;
 }
 
-/** What may stand in the attention place of a block: multi-head attention, or one that is itself sparse. */
+/** What may stand in the attention places of a block: multi-head attention, or one that is itself sparse. */
 export interface Attention {
-  /** x [B, T, D] -> [B, T, D], with the keys and values of all tokens so far, and what sparse parts have to say. */
+  /** x [B, T, D] -> [B, T, D], with the keys and values of all tokens so far (or of the memory), and what sparse parts have to say. */
   extend(
     x: Tensor,
     input: AttentionInput,
@@ -27,7 +28,7 @@ export interface BlockParts {
   /** Dense or sparse: the block does not know. */
   readonly feedForward: FeedForward & Module;
   /** Between the two, in a decoder that reads a memory. */
-  readonly crossAttention?: MultiHeadAttention;
+  readonly crossAttention?: Attention & Module;
   /** Makes a norm for each sub-layer. */
   readonly norm: () => Norm & Module;
   /** "pre": x + f(norm(x)), as T5 and Switch; "post": norm(x + f(x)), as Vaswani et al. Default "pre". */
@@ -36,38 +37,61 @@ export interface BlockParts {
   readonly dropout?: number;
 }
 
-export interface BlockInput extends Omit<AttentionInput, "memory" | "values"> {
+const anAttention = having("an attention layer: a module with extend(x, input, pass)", "extend", "namedParameters");
+
+const kinds: Kinds<BlockParts> = {
+  attention: anAttention,
+  feedForward: having("a feed-forward layer: a module with forward(x, tokens, pass)", "forward", "namedParameters"),
+  crossAttention: optional(anAttention),
+  norm: callable,
+  order: optional(oneOf("pre", "post")),
+  dropout: optional(rate),
+};
+
+/** What a block has read, for the next pass: keys and values of all tokens so far, and those of the memory, which are made once. */
+export interface Seen extends KeyValues {
+  readonly memory?: KeyValues & { readonly mask?: Tensor };
+}
+
+export interface BlockInput extends Omit<AttentionInput, "memory" | "values" | "known" | "past"> {
   readonly tokens?: TokenInfo;
-  /** [B, S, D] for the cross-attention. */
-  readonly memory?: Tensor;
+  /** [B, S, D] for the cross-attention. With a past that has read it, it is not read again. */
+  readonly memory?: Tensor | undefined;
   /** [B, S], 0 for padding of the memory. */
-  readonly memoryMask?: Tensor;
+  readonly memoryMask?: Tensor | undefined;
+  /** What the tokens before x left: `seen` of an earlier pass. */
+  readonly past?: Seen | undefined;
 }
 
 export interface BlockOutput {
   /** [B, T, D] */
   readonly output: Tensor;
   readonly losses: Record<string, Tensor>;
-  /** What its sparse parts decided, attention first. */
+  /** What its sparse parts decided: attention, cross-attention, feed-forward. */
   readonly routings: readonly object[];
-  /** Keys and values of all tokens so far. */
-  readonly seen: KeyValues;
+  readonly seen: Seen;
 }
 
-/** x [B, T, D] -> [B, T, D]: attention, a memory where there is one, then the feed-forward layer, each added to what it read. */
+type Attended = ReturnType<Attention["extend"]>;
+
+/**
+ * x [B, T, D] -> [B, T, D]: attention, cross-attention to a memory where there is one, then the feed-forward layer, each added to what
+ * it read. Throws where a memory is given to a block without cross-attention, or none to a block with it.
+ */
 export class Block extends Module {
   readonly attentionNorm: Norm & Module;
   readonly attention: Attention & Module;
   readonly crossAttentionNorm: (Norm & Module) | null;
-  readonly crossAttention: MultiHeadAttention | null;
+  readonly crossAttention: (Attention & Module) | null;
   readonly feedForwardNorm: Norm & Module;
   readonly feedForward: FeedForward & Module;
   readonly order: "pre" | "post";
   readonly dropout: number;
 
-  constructor({ attention, feedForward, crossAttention, norm, order = "pre", dropout: rate = 0 }: BlockParts) {
+  constructor(parts: BlockParts) {
     super();
-    requireOneOf("Block", "order", order, ["pre", "post"]);
+    checkOptions("Block", parts, kinds);
+    const { attention, feedForward, crossAttention, norm, order = "pre", dropout: share = 0 } = parts;
     this.attentionNorm = norm();
     this.attention = attention;
     this.crossAttentionNorm = crossAttention ? norm() : null;
@@ -75,25 +99,38 @@ export class Block extends Module {
     this.feedForwardNorm = norm();
     this.feedForward = feedForward;
     this.order = order;
-    this.dropout = rate;
+    this.dropout = share;
   }
 
   forward(x: Tensor, input: BlockInput, pass: Pass): BlockOutput {
-    const { tokens: info, memory, memoryMask, ...self } = input;
+    const { tokens: info, memory: _memory, memoryMask, past, ...self } = input;
     const tokens = { ...info, ...(self.causal ? { causal: true } : {}) };
-    const attended = this.#sublayer("attention", x, this.attentionNorm, pass, (y, p) => this.attention.extend(y, self, p));
-    const crossed = memory || this.crossAttention ? this.#cross(attended.x, memory, memoryMask, pass) : attended.x;
-    const fed = this.#sublayer("feedForward", crossed, this.feedForwardNorm, pass, (y, p) => this.feedForward.forward(y, tokens, p));
-    const { losses = {}, routings = [], seen } = attended.inner;
+    const own = { ...self, past: past && { keys: past.keys, values: past.values } };
+    const attended = this.#sublayer("attention", x, this.attentionNorm, pass, (y, p) => this.attention.extend(y, own, p));
+    const crossed = this.#cross(attended.x, input, pass);
+    const fed = this.#sublayer("feedForward", crossed?.x ?? attended.x, this.feedForwardNorm, pass, (y, p) =>
+      this.feedForward.forward(y, tokens, p),
+    );
+    const readers = [attended.inner, ...(crossed ? [crossed.inner] : [])];
     const { routing } = fed.inner;
-    return { output: fed.x, losses: addByName(losses, fed.inner.losses), routings: routing ? [...routings, routing] : routings, seen };
+    return {
+      output: fed.x,
+      losses: addByName(...readers.map(({ losses = {} }) => losses), fed.inner.losses),
+      routings: [...readers.flatMap(({ routings = [] }) => routings), ...(routing ? [routing] : [])],
+      seen: seenOf(attended.inner.seen, crossed?.inner.seen, past?.memory?.mask ?? memoryMask),
+    };
   }
 
-  #cross(x: Tensor, memory: Tensor | undefined, mask: Tensor | undefined, pass: Pass): Tensor {
+  #cross(x: Tensor, { memory, memoryMask, past }: BlockInput, pass: Pass): { x: Tensor; inner: Attended } | undefined {
     const { crossAttention, crossAttentionNorm } = this;
-    if (!crossAttention || !crossAttentionNorm) throw new TypeError("Block: given a memory, but made without crossAttention");
-    if (!memory) throw new TypeError("Block: made with crossAttention, which needs a memory [B, S, D]; none was given");
-    return this.#sublayer("crossAttention", x, crossAttentionNorm, pass, (y, p) => crossAttention.extend(y, { memory, mask }, p)).x;
+    const known = past?.memory;
+    if (!crossAttention || !crossAttentionNorm) {
+      if (memory) throw new TypeError("Block: given a memory, but made without crossAttention");
+      return undefined;
+    }
+    if (!memory && !known) throw new TypeError("Block: made with crossAttention, which needs a memory [B, S, D]; none was given");
+    const input = known ? { known, mask: known.mask } : { memory, mask: memoryMask };
+    return this.#sublayer("crossAttention", x, crossAttentionNorm, pass, (y, p) => crossAttention.extend(y, input, p));
   }
 
   /** The residual around one sub-layer. */
@@ -108,6 +145,11 @@ export class Block extends Module {
     const sum = x.add(dropout(inner.output, this.dropout, under(pass, name, "residual")));
     return { x: this.order === "pre" ? sum : norm.forward(sum), inner };
   }
+}
+
+function seenOf({ keys, values }: KeyValues, memory: KeyValues | undefined, mask: Tensor | undefined): Seen {
+  if (!memory) return { keys, values };
+  return { keys, values, memory: { keys: memory.keys, values: memory.values, ...(mask ? { mask } : {}) } };
 }
 
 /** Losses of one name are added up. */

@@ -2,15 +2,17 @@
  * The feed-forward place of a Transformer block, and the dense layer that usually stands there.
  * B batch, T tokens, D width, F hidden width.
  */
+import type { Kind, Kinds } from "../autograd/arguments.ts";
+import { aFloatDtype, aKey, callable, check, checkOptions, flag, oneOf, optional, rate, whole } from "../autograd/arguments.ts";
 import { activate } from "../autograd/activations.ts";
 import type { Activation } from "../autograd/contract.ts";
-import { requireOneOf } from "../autograd/arguments.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { dropout } from "./dropout.ts";
 import type { Initializer } from "./initializers.ts";
+import { scaledTruncatedNormal } from "./initializers.ts";
 import { Linear } from "./linear.ts";
 import type { Init, Pass } from "./module.ts";
-import { Module, beside, requireInit } from "./module.ts";
+import { Module, beside } from "./module.ts";
 
 /** What the sub-layers of a block may know of the tokens beyond their vectors. */
 export interface TokenInfo {
@@ -28,13 +30,28 @@ export interface FeedForward<R extends object | null = object | null> {
   forward(x: Tensor, tokens: TokenInfo, pass: Pass): { output: Tensor; losses: Record<string, Tensor>; routing: R };
 }
 
-/** The gated kinds multiply with a second projection: Shazeer 2020, arXiv:2002.05202, eq. 5-6. */
-export type FeedForwardKind = "relu" | "gelu" | "geglu" | "swiglu";
+/**
+ * The activation between the two projections. "geluTanh" is the form of GELU with tanh, `gelu_new` of Hugging Face. The gated kinds
+ * ("…glu") multiply with a second projection: Shazeer 2020, arXiv:2002.05202, eq. 5-6; "gegluTanh" is that of T5 1.1.
+ */
+export type FeedForwardKind = "relu" | "gelu" | "geluTanh" | "silu" | "reglu" | "geglu" | "gegluTanh" | "swiglu";
 
-export const activationOf: Record<FeedForwardKind, Activation> = { relu: "relu", gelu: "gelu", geglu: "gelu", swiglu: "silu" };
+export const activationOf: Record<FeedForwardKind, Activation> = {
+  relu: "relu",
+  gelu: "gelu",
+  geluTanh: "geluTanh",
+  silu: "silu",
+  reglu: "relu",
+  geglu: "gelu",
+  gegluTanh: "geluTanh",
+  swiglu: "silu",
+};
 
+export const aFeedForwardKind: Kind = oneOf(...Object.keys(activationOf));
+
+/** Whether the activation is multiplied with a second projection. */
 export function isGated(kind: FeedForwardKind): boolean {
-  return kind === "geglu" || kind === "swiglu";
+  return kind === "reglu" || kind === "geglu" || kind === "gegluTanh" || kind === "swiglu";
 }
 
 export interface FeedForwardOptions extends Init {
@@ -47,7 +64,19 @@ export interface FeedForwardOptions extends Init {
   readonly initializer?: Initializer;
 }
 
-/** activation(x W + b) V + c, or (activation(x W + b) * (x U + d)) V + c. Vaswani et al. 2017, arXiv:1706.03762, eq. 2. */
+const kinds: Kinds<FeedForwardOptions> = {
+  random: aKey,
+  dtype: optional(aFloatDtype),
+  kind: optional(aFeedForwardKind),
+  bias: optional(flag),
+  dropout: optional(rate),
+  initializer: optional(callable),
+};
+
+/**
+ * Two projections with an activation between them: activation(x W + b) V + c, or (activation(x W + b) * (x U + d)) V + c in the gated
+ * kinds. Vaswani et al. 2017, arXiv:1706.03762, eq. 2.
+ */
 export class DenseFeedForward extends Module implements FeedForward<null> {
   readonly hidden: Linear;
   /** What the activation is multiplied with, in the gated kinds. */
@@ -58,14 +87,16 @@ export class DenseFeedForward extends Module implements FeedForward<null> {
 
   constructor(width: number, hidden: number, options: FeedForwardOptions) {
     super();
-    requireInit("DenseFeedForward", options);
-    const { kind = "relu", dropout: rate = 0, random } = options;
-    requireOneOf("DenseFeedForward", "kind", kind, Object.keys(activationOf));
+    for (const [name, size] of Object.entries({ width, hidden })) check("DenseFeedForward", name, size, whole(1));
+    checkOptions("DenseFeedForward", options, kinds);
+    const { kind = "relu", dropout: share = 0, random, bias = true, dtype = "float32", initializer = scaledTruncatedNormal() } = options;
+    const linear = (name: string, from: number, to: number): Linear =>
+      new Linear(from, to, { bias, dtype, initializer, random: random.at(name) });
     this.kind = kind;
-    this.dropout = rate;
-    this.hidden = new Linear(width, hidden, { ...options, random: random.at("hidden") });
-    this.factor = isGated(kind) ? new Linear(width, hidden, { ...options, random: random.at("factor") }) : null;
-    this.output = new Linear(hidden, width, { ...options, random: random.at("output") });
+    this.dropout = share;
+    this.hidden = linear("hidden", width, hidden);
+    this.factor = isGated(kind) ? linear("factor", width, hidden) : null;
+    this.output = linear("output", hidden, width);
   }
 
   forward(x: Tensor, _tokens: TokenInfo, pass: Pass): { output: Tensor; losses: Record<string, Tensor>; routing: null } {

@@ -16,18 +16,30 @@ export { DenseFeedForward } from "./feedForward.ts";
 export type { FeedForward, FeedForwardKind, FeedForwardOptions, TokenInfo } from "./feedForward.ts";
 
 // Attention, and where a token stands
-export { attention, attentionWeights, paddingBias } from "./attention.ts";
+export { attention, attentionWeights } from "./attention.ts";
 export type { AttentionOptions } from "./attention.ts";
 export { MultiHeadAttention } from "./multiHeadAttention.ts";
 export type { AttentionInput, KeyValues, MultiHeadAttentionOptions } from "./multiHeadAttention.ts";
 export { BucketBias, DistanceBias, LearnedPositions, PositionBias, Rotary, SinusoidalPositions, sinusoids } from "./positions.ts";
-export type { AbsolutePositions, PositionBiasOptions } from "./positions.ts";
+export type { AbsolutePositions, PositionBiasOptions, RotaryOptions } from "./positions.ts";
+export { documentBias, paddingBias, prefixBias } from "./masks.ts";
 
 // Models
 export { Block } from "./block.ts";
-export type { Attention, BlockInput, BlockOutput, BlockParts, Norm } from "./block.ts";
+export type { Attention, BlockInput, BlockOutput, BlockParts, Norm, Seen } from "./block.ts";
+export { Stack } from "./stack.ts";
+export type { BlockSettings, CommonSettings, PositionKind, SequenceInput, StackInput, StackOptions, StackOutput } from "./stack.ts";
 export { DecoderLanguageModel } from "./languageModel.ts";
-export type { LanguageModelInput, LanguageModelOptions, LanguageModelOutput, PositionKind } from "./languageModel.ts";
+export type { LanguageModelInput, LanguageModelOptions, LanguageModelOutput } from "./languageModel.ts";
+export { EncoderDecoder, shiftRight } from "./encoderDecoder.ts";
+export type {
+  DecoderInput,
+  Encoded,
+  EncoderDecoderInput,
+  EncoderDecoderOptions,
+  EncoderDecoderOutput,
+  StackName,
+} from "./encoderDecoder.ts";
 export { summary } from "./summary.ts";
 export type { Summary, SummaryRow } from "./summary.ts";
 

@@ -1,19 +1,48 @@
-/** Attention in several heads at once. B batch, H heads, T queries, S keys, D width, K = D / H width of a head. */
+/**
+ * Attention in several heads at once. B batch, H heads of queries, G heads of keys and values, T queries, S keys, D width, K width of
+ * a head.
+ */
+import type { Kinds } from "../autograd/arguments.ts";
+import { aFloatDtype, aKey, callable, check, checkOptions, either, instance, nothing, oneOf, optional, positive, rate, whole } from "../autograd/arguments.ts"; // prettier-ignore
 import { formatShape, sameShape } from "../autograd/contract.ts";
+import { tensor } from "../autograd/create.ts";
 import { concat } from "../autograd/operations.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { attention, attentionWeights, attentionWithDropout, paddingBias, selfAttention, unpack } from "./attention.ts";
+import { attention, attentionWeights, attentionWithDropout, selfAttention, unpack } from "./attention.ts";
 import type { AttentionOptions } from "./attention.ts";
 import type { Initializer } from "./initializers.ts";
+import { scaledTruncatedNormal } from "./initializers.ts";
 import { Linear } from "./linear.ts";
+import { paddingBias } from "./masks.ts";
 import type { Cost, Init, Pass } from "./module.ts";
-import { Module, addCosts, beside, requireInit, under } from "./module.ts";
-import type { Rotary } from "./positions.ts";
+import { Module, addCosts, beside, under } from "./module.ts";
+import { RMSNorm } from "./normalization.ts";
+import { Rotary } from "./positions.ts";
 
 export interface MultiHeadAttentionOptions extends Init {
+  /** H */
   readonly heads: number;
-  /** Of the four projections; default true. */
-  readonly bias?: boolean;
+  /** G, a divisor of H: so many heads share one head of keys and values. Default H. Ainslie et al. 2023, arXiv:2305.13245. */
+  readonly keyValueHeads?: number;
+  /** K; default D / H. */
+  readonly headWidth?: number;
+  /** Width of the vectors that keys are made of, where that is not D: such a layer attends to a memory only. */
+  readonly keyWidth?: number;
+  /** Width of the vectors that values are made of; default that of the keys. */
+  readonly valueWidth?: number;
+  /** Of the four projections; "inputs": of queries, keys and values alone, as in Qwen2. Default true. */
+  readonly bias?: boolean | "inputs";
+  /**
+   * Multiplies the scores; default 1 / sqrt(K). T5 has 1, and so much smaller first weights of the queries: with a scale of one's own
+   * they are divided by it and multiplied by the default, so that first scores are as large as ever.
+   */
+  readonly scale?: number;
+  /** RMS norm of queries and keys: in each head, as in Qwen3, or over all heads at once, as in OLMoE. Default none. */
+  readonly queryKeyNorm?: "head" | "width" | null;
+  /** eps of that norm. */
+  readonly normEps?: number;
+  /** Queries, keys and values are clipped to [-clip, clip] before they are turned, as in OLMoE. */
+  readonly clip?: number | null;
   /** Of the attention probabilities, while training. */
   readonly dropout?: number;
   /** Turns queries and keys by their positions. */
@@ -21,7 +50,25 @@ export interface MultiHeadAttentionOptions extends Init {
   readonly initializer?: Initializer;
 }
 
-/** Keys and values of the tokens before, [B, H, S, K] each: what generation need not compute again. */
+const kinds: Kinds<MultiHeadAttentionOptions> = {
+  random: aKey,
+  dtype: optional(aFloatDtype),
+  heads: whole(1),
+  keyValueHeads: optional(whole(1)),
+  headWidth: optional(whole(1)),
+  keyWidth: optional(whole(1)),
+  valueWidth: optional(whole(1)),
+  bias: optional(oneOf(true, false, "inputs")),
+  scale: optional(positive),
+  queryKeyNorm: optional(oneOf("head", "width", null)),
+  normEps: optional(positive),
+  clip: optional(either(positive, nothing)),
+  dropout: optional(rate),
+  rotary: optional(either(instance(Rotary), nothing)),
+  initializer: optional(callable),
+};
+
+/** Keys and values of the tokens before, [B, G, S, K] each: what generation need not compute again. */
 export interface KeyValues {
   readonly keys: Tensor;
   readonly values: Tensor;
@@ -32,6 +79,8 @@ export interface AttentionInput {
   readonly memory?: Tensor | undefined;
   /** Take the values from these vectors instead of the memory. */
   readonly values?: Tensor | undefined;
+  /** Keys and values of a memory, made by an earlier call; then the memory itself is not read. */
+  readonly known?: KeyValues | undefined;
   /** No token sees a later one. */
   readonly causal?: boolean;
   /** Added to the scores; broadcasts to [B, H, T, S]. */
@@ -46,29 +95,60 @@ interface Projected {
   readonly q: Tensor;
   readonly k: Tensor;
   readonly v: Tensor;
-  /** All three in one array [B, T, 3, H, K], where nothing came between. */
+  /** All three in one array [B, T, H + 2 G, K], where nothing came between. */
   readonly packed?: Tensor;
 }
 
-/** Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2. */
+/**
+ * softmax(q k^T scale + bias) v in H heads, between a projection into queries, keys and values and one back. Vaswani et al. 2017,
+ * arXiv:1706.03762, section 3.2.2. Throws for options that do not fit one another.
+ */
 export class MultiHeadAttention extends Module {
-  /** Queries, keys and values side by side: [D, 3D]. */
+  /** Queries, keys and values side by side: [D, (H + 2 G) K]; queries alone, [D, H K], where memories have a width of their own. */
   readonly projection: Linear;
+  /** [keyWidth, G K] and [valueWidth, G K], where memories have a width of their own. */
+  readonly keys: Linear | null;
+  readonly values: Linear | null;
+  readonly queryNorm: RMSNorm | null;
+  readonly keyNorm: RMSNorm | null;
+  /** [H K, D] */
   readonly output: Linear;
   readonly heads: number;
+  readonly keyValueHeads: number;
+  readonly headWidth: number;
+  readonly scale: number;
+  readonly clip: number | null;
   readonly dropout: number;
   readonly rotary: Rotary | null;
 
   constructor(width: number, options: MultiHeadAttentionOptions) {
     super();
-    requireInit("MultiHeadAttention", options);
-    const { heads, dropout: rate = 0, rotary = null, random } = options;
-    if (width % heads !== 0) throw new RangeError(`MultiHeadAttention: width ${width} does not divide into ${heads} heads`);
-    this.projection = new Linear(width, 3 * width, { ...options, random: random.at("projection") });
-    this.output = new Linear(width, width, { ...options, random: random.at("output") });
+    check("MultiHeadAttention", "width", width, whole(1));
+    checkOptions("MultiHeadAttention", options, kinds);
+    const { heads, keyValueHeads = heads, headWidth = width / heads, scale = 1 / Math.sqrt(headWidth) } = options;
+    requireHeads(width, options, keyValueHeads);
+    const { keyWidth, valueWidth = keyWidth ?? width, bias = true, queryKeyNorm = null, normEps = 1e-6 } = options;
+    const { random, dtype = "float32", initializer = scaledTruncatedNormal() } = options;
+    const apart = keyWidth !== undefined || valueWidth !== width;
+    const [queries, groups] = [heads * headWidth, keyValueHeads * headWidth];
+    const linear = (name: string, from: number, to: number, begin = initializer, biased = bias !== false): Linear =>
+      new Linear(from, to, { bias: biased, initializer: begin, dtype, random: random.at(name) });
+    const smaller = queriesTimes(1 / Math.sqrt(headWidth) / scale, queries, initializer);
+    this.projection = linear("projection", width, apart ? queries : queries + 2 * groups, smaller);
+    this.keys = apart ? linear("keys", keyWidth ?? width, groups) : null;
+    this.values = apart ? linear("values", valueWidth, groups) : null;
+    const norm = (all: number): RMSNorm | null =>
+      queryKeyNorm && new RMSNorm(queryKeyNorm === "head" ? headWidth : all, { eps: normEps, dtype });
+    this.queryNorm = norm(queries);
+    this.keyNorm = norm(groups);
+    this.output = linear("output", queries, width, initializer, bias === true);
     this.heads = heads;
-    this.dropout = rate;
-    this.rotary = rotary;
+    this.keyValueHeads = keyValueHeads;
+    this.headWidth = headWidth;
+    this.scale = scale;
+    this.clip = options.clip ?? null;
+    this.dropout = options.dropout ?? 0;
+    this.rotary = options.rotary ?? null;
   }
 
   /** x [B, T, D] -> [B, T, D]. */
@@ -76,63 +156,112 @@ export class MultiHeadAttention extends Module {
     return this.extend(x, input, pass).output;
   }
 
-  /** The same, with the keys and values of all tokens so far. */
+  /** The same, with the keys and values of all tokens so far, or of the memory. */
   extend(x: Tensor, input: AttentionInput, pass: Pass): { output: Tensor; seen: KeyValues } {
     const { q, k, v, packed } = this.#project(x, input);
-    const options = scoreOptions(input, q, k);
+    const options = this.#scoreOptions(input, q, k);
     const drops = pass.training && this.dropout > 0;
     const mixed = drops
       ? attentionWithDropout(q, k, v, options, this.dropout, under(pass, "probabilities"))
       : packed
-        ? selfAttention(packed, options)
+        ? selfAttention(packed, this.heads, options)
         : attention(q, k, v, options); // [B, H, T, K]
-    return { output: this.output.forward(mixed.transpose(1, 2).reshape(x.shape)), seen: { keys: k, values: v } };
+    const side = mixed.transpose(1, 2).reshape([...x.shape.slice(0, 2), this.heads * this.headWidth]);
+    return { output: this.output.forward(side), seen: { keys: k, values: v } };
   }
 
   /** The attention probabilities of x, [B, H, T, S]. */
   weights(x: Tensor, input: AttentionInput = {}): Tensor {
     const { q, k } = this.#project(x, input);
-    return attentionWeights(q, k, scoreOptions(input, q, k));
+    return attentionWeights(q, k, this.#scoreOptions(input, q, k));
   }
 
-  #project(x: Tensor, { memory, values, past }: AttentionInput): Projected {
+  #project(x: Tensor, { memory, values, known, past }: AttentionInput): Projected {
     if (x.shape.length !== 3) throw new RangeError(`MultiHeadAttention: x ${formatShape(x.shape)}: want [B, T, D]`);
-    if (memory) return this.#cross(x, memory, values ?? memory);
-    const [B, T, D] = x.shape;
+    if (memory ?? known) return this.#cross(x, memory, values ?? memory, known);
+    if (this.keys) throw new TypeError("MultiHeadAttention: made with a keyWidth or valueWidth, it needs a memory; none was given");
     // One product for all three; heads are views.
-    const packed = this.projection.forward(x).reshape([B, T, 3, this.heads, D / this.heads]);
-    const [q, k, v] = unpack(packed);
-    if (!past && !this.rotary) return { q, k, v, packed };
+    const packed = this.#inHeads(this.projection.forward(x)); // [B, T, H + 2 G, K]
+    const [q, k, v] = unpack(packed, this.heads);
+    if (!past && !this.rotary && !this.queryNorm) return { q, k, v, packed };
     const before = past?.keys.shape[2] ?? 0;
     const turn = (heads: Tensor): Tensor => this.rotary?.forward(heads, before) ?? heads;
-    if (!past) return { q: turn(q), k: turn(k), v };
-    return { q: turn(q), k: concat([past.keys, turn(k)], 2), v: concat([past.values, v], 2) };
+    const [queries, keys] = [turn(this.#normed(q, this.queryNorm)), turn(this.#normed(k, this.keyNorm))];
+    if (!past) return { q: queries, k: keys, v };
+    return { q: queries, k: concat([past.keys, keys], 2), v: concat([past.values, v], 2) };
+  }
+
+  /** [B, T, n K] -> [B, T, n, K], clipped where nothing is normed before. */
+  #inHeads(x: Tensor): Tensor {
+    const heads = x.reshape([...x.shape.slice(0, 2), x.shape[2] / this.headWidth, this.headWidth]);
+    return this.clip === null || this.queryNorm ? heads : heads.clamp(-this.clip, this.clip);
+  }
+
+  /** Heads [B, n, T, K] as they are, or each normed, or all of a token at once; then clipped. */
+  #normed(heads: Tensor, norm: RMSNorm | null): Tensor {
+    if (!norm) return heads;
+    const byToken = heads.transpose(1, 2); // [B, T, n, K]
+    const whole = norm.weight.size === this.headWidth ? byToken : byToken.reshape([...byToken.shape.slice(0, 2), norm.weight.size]);
+    const y = norm.forward(whole).reshape(byToken.shape);
+    return (this.clip === null ? y : y.clamp(-this.clip, this.clip)).transpose(1, 2);
   }
 
   /** Queries of x meet keys and values from elsewhere: the same weights, read in parts. */
-  #cross(x: Tensor, memory: Tensor, values: Tensor): Projected {
-    const [q, k, v] = [x, memory, values].map((source, part) => {
-      const ofPart = (whole: Tensor): Tensor => beside(source, whole).split(3, -1)[part];
-      const product = source.matmul(ofPart(this.projection.weight));
-      const placed = this.projection.bias ? product.add(ofPart(this.projection.bias)) : product;
-      const [B, S, D] = placed.shape;
-      return placed.reshape([B, S, this.heads, D / this.heads]).transpose(1, 2);
-    });
-    return { q, k, v };
+  #cross(x: Tensor, memory: Tensor | undefined, source: Tensor | undefined, known: KeyValues | undefined): Projected {
+    const [queries, groups] = [this.heads * this.headWidth, this.keyValueHeads * this.headWidth];
+    const part = (from: Tensor, start: number, count: number): Tensor => this.#part(from, start, start + count);
+    const q = this.#normed(part(x, 0, queries), this.queryNorm);
+    if (known) return { q, k: known.keys, v: known.values };
+    if (!memory || !source) throw new TypeError("MultiHeadAttention: there is no memory");
+    const k = this.keys ? this.#inHeads(this.keys.forward(memory)).transpose(1, 2) : part(memory, queries, groups);
+    const v = this.values ? this.#inHeads(this.values.forward(source)).transpose(1, 2) : part(source, queries + groups, groups);
+    return { q, k: this.#normed(k, this.keyNorm), v };
+  }
+
+  /** The columns from `start` to `stop` of the projection, in heads [B, n, T, K]. */
+  #part(x: Tensor, start: number, stop: number): Tensor {
+    const { weight, bias } = this.projection;
+    if (x.shape[2] !== weight.shape[0])
+      throw new RangeError(`MultiHeadAttention: ${formatShape(x.shape)} does not end in the width ${weight.shape[0]}`);
+    const product = x.matmul(beside(x, weight).narrow(1, start, stop));
+    return this.#inHeads(bias ? product.add(beside(x, bias).narrow(0, start, stop)) : product).transpose(1, 2);
+  }
+
+  #scoreOptions({ causal = false, bias, mask }: AttentionInput, q: Tensor, k: Tensor): AttentionOptions {
+    const [B, S] = [k.shape[0], k.shape[2]];
+    if (mask && !sameShape(mask.shape, [B, S]))
+      throw new RangeError(`MultiHeadAttention: mask ${formatShape(mask.shape)} for keys [B, S] = ${formatShape([B, S])}`);
+    const padding = mask && paddingBias(mask, q.dtype);
+    const total = padding && bias ? bias.add(padding) : (bias ?? padding);
+    return { causal, scale: this.scale, ...(total ? { bias: total } : {}) };
   }
 
   override cost(length: number): Cost {
-    // q k^T and the mixing of values: 2 D each for every key.
+    // q k^T and the mixing of values: 2 H K each for every key.
     const mixing = { active: 0, flops: 4 * length * this.output.weight.shape[0] };
     return addCosts([super.cost(length), mixing]);
   }
 }
 
-function scoreOptions({ causal = false, bias, mask }: AttentionInput, q: Tensor, k: Tensor): AttentionOptions {
-  const [B, S] = [k.shape[0], k.shape[2]];
-  if (mask && !sameShape(mask.shape, [B, S]))
-    throw new RangeError(`MultiHeadAttention: mask ${formatShape(mask.shape)} for keys [B, S] = ${formatShape([B, S])}`);
-  const padding = mask && paddingBias(mask, q.dtype);
-  const total = padding && bias ? bias.add(padding) : (bias ?? padding);
-  return total ? { causal, bias: total } : { causal };
+function requireHeads(width: number, { heads, headWidth, rotary }: MultiHeadAttentionOptions, keyValueHeads: number): void {
+  if (headWidth === undefined && width % heads !== 0)
+    throw new RangeError(`MultiHeadAttention: width ${width} does not divide into ${heads} heads; name their headWidth`);
+  if (heads % keyValueHeads !== 0)
+    throw new RangeError(`MultiHeadAttention: keyValueHeads ${keyValueHeads} does not divide the ${heads} heads`);
+  if (rotary && (headWidth ?? width / heads) % 2 !== 0)
+    throw new RangeError(`MultiHeadAttention: rotary positions pair the coordinates of a head; ${headWidth ?? width / heads} is odd`);
+}
+
+/** The first `columns` columns times `factor`. */
+function queriesTimes(factor: number, columns: number, initializer: Initializer): Initializer {
+  if (Math.abs(factor - 1) < 1e-12) return initializer;
+  return (shape, at, { requiresGrad = false, ...options } = {}) => {
+    const drawn = initializer(shape, at, options);
+    const row = tensor(
+      Float64Array.from({ length: shape[1] }, (_, i) => (i < columns ? factor : 1)),
+      { dtype: drawn.dtype, backend: drawn.backend },
+    );
+    const scaled = drawn.mul(row).detach();
+    return requiresGrad ? scaled.requireGrad() : scaled;
+  };
 }

@@ -2,10 +2,12 @@
  * Where a token stands. Absolute positions are added to the embeddings, relative ones to the attention scores, rotary ones turn
  * queries and keys. B batch, H heads, T queries (the last T places), S keys, D width, K width of a head.
  */
+import type { Kinds } from "../autograd/arguments.ts";
+import { checkOptions, oneOf, optional, positive } from "../autograd/arguments.ts";
 import type { Backend, DType } from "../autograd/contract.ts";
 import { formatShape } from "../autograd/contract.ts";
 import { tensor } from "../autograd/create.ts";
-import { concat } from "../autograd/operations.ts";
+import { concat, stack } from "../autograd/operations.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Initializer } from "./initializers.ts";
 import { truncatedNormal } from "./initializers.ts";
@@ -15,9 +17,9 @@ import { Tables } from "./tables.ts";
 
 const tables = new Tables();
 
-/** Adds something of its position to each token: x [B, T, D], of which `past` tokens came before. */
+/** Adds something of its position to each token: x [B, T, D], of which so many tokens came before; or whose places are given, [B, T]. */
 export interface AbsolutePositions {
-  forward(x: Tensor, past: number): Tensor;
+  forward(x: Tensor, past: number | Tensor): Tensor;
 }
 
 /** As many axes as named, and those that are numbers of that size. */
@@ -38,9 +40,10 @@ export class LearnedPositions extends Module implements AbsolutePositions {
     this.weight = initializer([context, width], random.at("weight"), { dtype, requiresGrad: true });
   }
 
-  forward(x: Tensor, past: number): Tensor {
+  forward(x: Tensor, past: number | Tensor): Tensor {
     requireAxes("LearnedPositions", x, ["B", "T", this.weight.shape[1]]);
     const [context] = this.weight.shape;
+    if (typeof past !== "number") return x.add(this.weight.takeRows(past).cast(x.dtype));
     const end = past + x.shape[1];
     if (end > context) throw new RangeError(`LearnedPositions: position ${end - 1} is beyond the context of ${context}`);
     return x.add(this.weight.narrow(0, past, end).cast(x.dtype));
@@ -54,12 +57,14 @@ export class LearnedPositions extends Module implements AbsolutePositions {
 
 /** sin and cos of the position at wavelengths from 2 pi to 20,000 pi. Vaswani et al. 2017, arXiv:1706.03762, section 3.5. */
 export class SinusoidalPositions extends Module implements AbsolutePositions {
-  forward(x: Tensor, past: number): Tensor {
+  forward(x: Tensor, past: number | Tensor): Tensor {
     requireAxes("SinusoidalPositions", x, ["B", "T", "D"]);
-    const [, T, D] = x.shape;
-    return x.add(
-      tables.get(x.backend, `sinusoidal ${past} ${T} ${D} ${x.dtype}`, () => sinusoids(T, D, { past, dtype: x.dtype, backend: x.backend })),
-    );
+    const { shape: [, T, D], dtype, backend } = x; // prettier-ignore
+    const table = (first: number, count: number): Tensor =>
+      tables.get(backend, `sinusoidal ${first} ${count} ${D} ${dtype}`, () => sinusoids(count, D, { past: first, dtype, backend }));
+    if (typeof past === "number") return x.add(table(past, T));
+    if (!past.host) throw new TypeError("SinusoidalPositions: places are read where they are made: they must come from the host");
+    return x.add(table(0, 1 + past.host.reduce((most, place) => Math.max(most, place), 0)).takeRows(past));
   }
 }
 
@@ -175,32 +180,59 @@ export function bucketOf(distance: number, buckets: number, maxDistance: number,
   return Math.min(buckets - 1, exact + Math.floor(fround(share * (buckets - exact))));
 }
 
-/** Turns pairs of coordinates by angles that grow with the position. Su et al. 2021, arXiv:2104.09864, eq. 34. */
-export class Rotary extends Module {
-  readonly base: number;
+export interface RotaryOptions {
+  /** Wavelengths go from 2 pi to 2 pi theta. Default 10,000. */
+  readonly theta?: number;
+  /** Coordinate i is turned with i + K / 2 ("halves", as Hugging Face has it), or 2 i with 2 i + 1 ("neighbours", as in the paper). Default "halves". */
+  readonly pairs?: "halves" | "neighbours";
+}
 
-  constructor(base = 10000) {
+const rotaryKinds: Kinds<RotaryOptions> = { theta: optional(positive), pairs: optional(oneOf("halves", "neighbours")) };
+
+/**
+ * Turns pairs of coordinates of queries and keys by angles that grow with the position, so that their products know distances alone.
+ * Su et al. 2021, arXiv:2104.09864, eq. 34.
+ */
+export class Rotary extends Module {
+  readonly theta: number;
+  readonly pairs: "halves" | "neighbours";
+
+  constructor(options: RotaryOptions = {}) {
     super();
-    this.base = base;
+    checkOptions("Rotary", options, rotaryKinds);
+    this.theta = options.theta ?? 10000;
+    this.pairs = options.pairs ?? "halves";
   }
 
-  /** x [B, H, T, K], of which `past` positions came before; coordinate i is paired with i + K/2. */
+  /** x [B, H, T, K], of which `past` positions came before. Throws where K is odd. */
   forward(x: Tensor, past: number): Tensor {
     requireAxes("Rotary", x, ["B", "H", "T", "K"]);
     const [, , T, K] = x.shape;
     if (K % 2) throw new RangeError(`Rotary: heads of width ${K} cannot be paired; the width must be even`);
     const [cos, sin] = [Math.cos, Math.sin].map((f) =>
-      tables.get(x.backend, `${f.name} ${this.base} ${past} ${T} ${K} ${x.dtype}`, () => this.#angles(f, x, past)),
+      tables.get(x.backend, `${f.name} ${this.theta} ${past} ${T} ${K} ${x.dtype}`, () => this.#angles(f, x, past)),
     );
-    const [a, b] = x.split(2, -1);
-    return concat([a.mul(cos).sub(b.mul(sin)), b.mul(cos).add(a.mul(sin))], -1);
+    const [a, b] = this.#apart(x);
+    return this.#together(a.mul(cos).sub(b.mul(sin)), b.mul(cos).add(a.mul(sin)));
   }
 
-  /** f of position / base^(2i/K), [T, K/2]. */
+  /** The first and the second of each pair, [B, H, T, K / 2]. */
+  #apart(x: Tensor): Tensor[] {
+    if (this.pairs === "halves") return x.split(2, -1);
+    const { shape } = x;
+    return x.reshape([...shape.slice(0, -1), shape[3] / 2, 2]).split(2, -1).map((part) => part.squeeze(-1)); // prettier-ignore
+  }
+
+  #together(a: Tensor, b: Tensor): Tensor {
+    if (this.pairs === "halves") return concat([a, b], -1);
+    return stack([a, b], -1).reshape([...a.shape.slice(0, -1), 2 * a.shape[3]]);
+  }
+
+  /** f of position / theta^(2i/K), [T, K/2]. */
   #angles(f: (angle: number) => number, { shape, dtype, backend }: Tensor, past: number): Tensor {
     const [T, K] = shape.slice(-2);
     const half = K / 2;
-    const values = Float64Array.from({ length: T * half }, (_, i) => f((past + Math.floor(i / half)) / this.base ** ((i % half) / half)));
+    const values = Float64Array.from({ length: T * half }, (_, i) => f((past + Math.floor(i / half)) / this.theta ** ((i % half) / half)));
     return tensor(values, { shape: [T, half], dtype, backend });
   }
 }

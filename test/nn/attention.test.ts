@@ -104,7 +104,7 @@ describe("attention", () => {
   it("says what does not fit", () => {
     const x = drawn([1, 2, 3, 4], 1);
     expect(() => attention(x, drawn([1, 2, 3, 5], 1), x)).to.throw(
-      "attention: queries [1, 2, 3, 4] and keys [1, 2, 3, 5]: want [B, H, T, K] and [B, H, S, K]",
+      "attention: queries [1, 2, 3, 4] and keys [1, 2, 3, 5]: want [B, H, T, K] and [B, G, S, K], G a divisor of H",
     );
     for (const shape of [
       [1, 2, 4, 4],

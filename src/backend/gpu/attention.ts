@@ -27,7 +27,8 @@ export function attention(launcher: Launcher): FusedKernel<Attributes> {
     forward: (out, inputs, attributes) => {
       const [q, k, v] = inputs;
       const type = scoresOf(q, k);
-      if (sizeOf(type.shape) === 0 || sizeOf(v.shape) === 0 || (attributes.causal && q.shape[2] > k.shape[2])) return undefined;
+      if (q.shape[1] !== k.shape[1] || sizeOf(type.shape) === 0 || sizeOf(v.shape) === 0 || (attributes.causal && q.shape[2] > k.shape[2]))
+        return undefined;
       const probabilities = consume(launcher, scores(launcher, type, inputs, attributes), (buffer) =>
         softmaxRows(launcher, whole(buffer, type)),
       );

@@ -71,7 +71,7 @@ export function attention(backend: WasmBackend): FusedKernel<Attributes> {
 
 function served([q, k, v, bias]: readonly NDArray[], { D, S }: Sizes): boolean {
   const float = [q, k, v, ...(bias ? [bias] : [])].every(({ dtype }) => dtype === "float32");
-  return float && sizeOf(q.shape) > 0 && S > 0 && v.shape[3] === D;
+  return float && k.shape[1] === q.shape[1] && sizeOf(q.shape) > 0 && S > 0 && v.shape[3] === D;
 }
 
 /** Address and strides, in bytes, of an array [B, H, T, D] whose rows are contiguous; copied if they are not. */

@@ -1,0 +1,205 @@
+/**
+ * The encoder-decoder of T5 and of the Switch Transformer. Raffel et al. 2020, arXiv:1910.10683, section 2.1; Fedus et al. 2021,
+ * arXiv:2101.03961. B batch, T tokens of the input, U of the output, V vocabulary, D width, K width of a head.
+ */
+import type { Kinds } from "../autograd/arguments.ts";
+import { aTensor, callable, check, checkOptions, either, flag, having, optional, positive, whole } from "../autograd/arguments.ts";
+import { formatShape } from "../autograd/contract.ts";
+import { full } from "../autograd/create.ts";
+import { concat, where } from "../autograd/operations.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import type { Seen } from "./block.ts";
+import { Embedding } from "./embedding.ts";
+import type { LanguageModel } from "./evaluate.ts";
+import type { FeedForward } from "./feedForward.ts";
+import { normal } from "./initializers.ts";
+import type { LanguageModelOutput } from "./languageModel.ts";
+import { Linear } from "./linear.ts";
+import type { Init, Pass } from "./module.ts";
+import { Module, under } from "./module.ts";
+import { Stack, commonKinds, initOf } from "./stack.ts";
+import type { CommonSettings } from "./stack.ts";
+
+export type StackName = "encoder" | "decoder";
+
+export interface EncoderDecoderOptions extends CommonSettings {
+  /** V: ids are 0 to V - 1. */
+  readonly vocabulary: number;
+  /** Of each stack, or of both. */
+  readonly layers: number | { readonly encoder: number; readonly decoder: number };
+  /** What stands in the feed-forward place of a layer of a stack; undefined, as by default: a dense layer of `kind`. */
+  readonly feedForward?: (stack: StackName, layer: number, init: Init) => (FeedForward & Module) | undefined;
+  /** Whether both stacks read the same embedding table. Default true. */
+  readonly shared?: boolean;
+  /** Whether the logits are taken against the decoder's table, as in T5 1.0 and Switch; the output is then divided by sqrt(D). Default true. */
+  readonly tied?: boolean;
+  /** Deviation of the first embeddings: 1 where tied, as in T5, else 0.05. */
+  readonly embeddingDeviation?: number;
+  /** The id that the decoder reads first. Default 0, which is padding too, as in T5. */
+  readonly start?: number;
+}
+
+const kinds: Kinds<EncoderDecoderOptions> = {
+  ...commonKinds,
+  vocabulary: whole(1),
+  layers: either(whole(0), having("{ encoder, decoder }", "encoder", "decoder")),
+  feedForward: optional(callable),
+  shared: optional(flag),
+  tied: optional(flag),
+  embeddingDeviation: optional(positive),
+  start: optional(whole(0)),
+};
+
+export interface EncoderDecoderInput {
+  /** [B, T] int32: what the encoder reads. */
+  readonly ids: Tensor;
+  /** [B, T], 0 for padding. */
+  readonly mask?: Tensor | undefined;
+  /** [B, U] int32: what the decoder reads; `shiftRight` of the targets while training. */
+  readonly decoderIds: Tensor;
+  /** [B, U], 0 for padding. */
+  readonly decoderMask?: Tensor | undefined;
+}
+
+/** What the encoder makes of its input. */
+export interface Encoded {
+  /** [B, T, D] */
+  readonly memory: Tensor;
+  /** [B, T], 0 for padding. */
+  readonly mask?: Tensor | undefined;
+  readonly losses: Record<string, Tensor>;
+  readonly routings: object[];
+}
+
+export interface DecoderInput {
+  /** [B, P + U], 0 for padding, the tokens before included. */
+  readonly mask?: Tensor | undefined;
+  /** `seen` of an earlier pass: what it read need not be read again, the memory neither. */
+  readonly past?: readonly Seen[] | undefined;
+}
+
+export interface EncoderDecoderOutput {
+  /** [B, U, V] */
+  readonly logits: Tensor;
+  /** Auxiliary losses of the layers, summed by stack and name: "encoder.balance", "decoder.balance". */
+  readonly losses: Record<string, Tensor>;
+  /** What the sparse layers of each stack decided, in layer order. */
+  readonly routings: Readonly<Record<StackName, object[]>>;
+  /** [B, T, D]: what the encoder made of its input. */
+  readonly memory: Tensor;
+}
+
+/**
+ * An encoder that reads in both directions and a decoder that writes token by token while it attends to what the encoder made. Buckets of
+ * distances shared by the blocks of a stack, RMS norm, no biases, unscaled attention scores: T5 1.0, T5 1.1 (`kind` "gegluTanh", `tied`
+ * false) and Switch (`feedForward`) are settings. Throws for options that do not fit and for ids outside of the vocabulary.
+ */
+export class EncoderDecoder extends Module {
+  /** [V, D]: read by both stacks, unless they have a table each; then the encoder's. */
+  readonly embedding: Embedding;
+  readonly decoderEmbedding: Embedding | null;
+  readonly encoder: Stack;
+  readonly decoder: Stack;
+  /** null where logits are taken against the decoder's table. */
+  readonly head: Linear | null;
+  readonly options: EncoderDecoderOptions;
+
+  constructor(options: EncoderDecoderOptions) {
+    super();
+    checkOptions("EncoderDecoder", options, kinds);
+    const { vocabulary, width, tied = true, start = 0, embeddingDeviation = tied ? 1 : 0.05 } = options;
+    check("EncoderDecoder", "start", start, whole(0, vocabulary - 1));
+    const table = (name: string): Embedding =>
+      new Embedding(vocabulary, width, { ...initOf(options, name), initializer: normal(embeddingDeviation) });
+    this.options = options;
+    this.embedding = table("embedding");
+    this.decoderEmbedding = (options.shared ?? true) ? null : table("decoderEmbedding");
+    this.encoder = stackOf("encoder", options);
+    this.decoder = stackOf("decoder", options);
+    this.head = tied ? null : new Linear(width, vocabulary, { ...initOf(options, "head"), bias: false });
+    this.label();
+  }
+
+  /** The first id that the decoder reads. */
+  get start(): number {
+    return this.options.start ?? 0;
+  }
+
+  forward({ ids, mask, decoderIds, decoderMask }: EncoderDecoderInput, pass: Pass): EncoderDecoderOutput {
+    const encoded = this.encode(ids, { mask }, pass);
+    const decoded = this.decode(decoderIds, encoded, { mask: decoderMask }, pass);
+    return {
+      logits: decoded.logits,
+      losses: { ...named("encoder", encoded.losses), ...named("decoder", decoded.losses) },
+      routings: { encoder: encoded.routings, decoder: decoded.routings },
+      memory: encoded.memory,
+    };
+  }
+
+  /** ids [B, T] int32 -> memory [B, T, D]. */
+  encode(ids: Tensor, { mask }: { readonly mask?: Tensor | undefined }, pass: Pass): Encoded {
+    requireIds("encode", ids);
+    const { output, losses, routings } = this.encoder.transform(this.embedding.forward(ids), { ids, mask }, under(pass, "encoder"));
+    return { memory: output, ...(mask && { mask }), losses, routings };
+  }
+
+  /** ids [B, U] int32, which follow those of the past -> logits [B, U, V], with the losses and routings of the decoder alone. */
+  decode(ids: Tensor, encoded: Pick<Encoded, "memory" | "mask">, { mask, past }: DecoderInput, pass: Pass): LanguageModelOutput {
+    requireIds("decode", ids);
+    const given = { ids, mask, past, memory: encoded.memory, memoryMask: encoded.mask };
+    const embedded = (this.decoderEmbedding ?? this.embedding).forward(ids);
+    const { output, ...rest } = this.decoder.transform(embedded, given, under(pass, "decoder"));
+    return { logits: this.#logits(output), ...rest };
+  }
+
+  /** The decoder as a language model that has read `encoded`: for `generate`, `evaluate` and whatever else takes a language model. */
+  given(encoded: Pick<Encoded, "memory" | "mask">): LanguageModel {
+    return { forward: (ids, { mask, past }, pass) => this.decode(ids, encoded, { mask, past }, pass) };
+  }
+
+  #logits(x: Tensor): Tensor {
+    if (this.head) return this.head.forward(x).atLeast("float32");
+    // Mesh-TensorFlow's T5: the table has deviation 1, its logits would have sqrt(D).
+    return (this.decoderEmbedding ?? this.embedding).logits(x.mul(1 / Math.sqrt(this.options.width))).atLeast("float32");
+  }
+}
+
+function requireIds(method: string, ids: Tensor): void {
+  check(`EncoderDecoder.${method}`, "ids", ids, aTensor);
+  if (ids.shape.length !== 2) throw new RangeError(`EncoderDecoder.${method}: ids ${formatShape(ids.shape)}: want [B, T]`);
+}
+
+function stackOf(name: StackName, options: EncoderDecoderOptions): Stack {
+  const { layers, feedForward, vocabulary: _v, shared: _s, tied: _t, embeddingDeviation: _d, start: _i, ...settings } = options;
+  return new Stack({
+    positions: "buckets",
+    scale: 1,
+    ...settings,
+    ...initOf(options, name),
+    layers: typeof layers === "number" ? layers : layers[name],
+    ...(feedForward ? { feedForward: (layer: number, init: Init) => feedForward(name, layer, init) } : {}),
+    causal: name === "decoder",
+    memory: name === "decoder",
+    outputDropout: true,
+  });
+}
+
+function named(stack: StackName, losses: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
+  return Object.fromEntries(Object.entries(losses).map(([name, loss]) => [`${stack}.${name}`, loss]));
+}
+
+/**
+ * What the decoder reads while it learns to write `targets` [B, U] int32: the start id, then the targets but the last. Ids below 0 (-100:
+ * not scored) become `padding`.
+ */
+export function shiftRight(
+  targets: Tensor,
+  { start = 0, padding = 0 }: { readonly start?: number; readonly padding?: number } = {},
+): Tensor {
+  check("shiftRight", "targets", targets, aTensor);
+  if (targets.shape.length !== 2) throw new RangeError(`shiftRight: targets ${formatShape(targets.shape)}: want [B, U]`);
+  const [B, U] = targets.shape;
+  const first = full([B, 1], start, { dtype: "int32", backend: targets.backend });
+  const known = where(targets.less(0), padding, targets);
+  return concat([first, known], 1).narrow(1, 0, U);
+}

@@ -1,0 +1,71 @@
+/**
+ * Who may attend to whom, as biases that are added to the scores: 0 where a query may see a key, -Infinity where not. They add up: a key
+ * is seen where no bias forbids it. B batch, T queries (the last T of S places), S keys.
+ */
+import { aDtype, aTensor, check, requireInt, whole } from "../autograd/arguments.ts";
+import type { Backend, DType } from "../autograd/contract.ts";
+import { formatShape } from "../autograd/contract.ts";
+import { arange, tensor } from "../autograd/create.ts";
+import { where } from "../autograd/operations.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { Tables } from "./tables.ts";
+
+const tables = new Tables();
+
+/** int32 conditions as a bias of the dtype. */
+function bias(seen: Tensor, dtype: DType): Tensor {
+  return where(seen.cast(dtype === "float64" ? dtype : "float32"), 0, -Infinity);
+}
+
+/** mask [B, S], 0 where nothing may attend -> [B, 1, 1, S]. */
+export function paddingBias(mask: Tensor, dtype: DType): Tensor {
+  check("paddingBias", "mask", mask, aTensor);
+  check("paddingBias", "dtype", dtype, aDtype);
+  if (mask.shape.length !== 2) throw new RangeError(`paddingBias: mask ${formatShape(mask.shape)}: want [B, S]`);
+  const [B, S] = mask.shape;
+  return bias(mask.reshape([B, 1, 1, S]), dtype);
+}
+
+/**
+ * Several documents packed in one sequence do not see each other. documents [B, S] int32: tokens of one number belong together ->
+ * [B, 1, T, S].
+ */
+export function documentBias(documents: Tensor, dtype: DType, queries = documents.shape[1]): Tensor {
+  check("documentBias", "documents", documents, aTensor);
+  check("documentBias", "dtype", dtype, aDtype);
+  requireInt("documentBias", "documents", documents);
+  if (documents.shape.length !== 2) throw new RangeError(`documentBias: documents ${formatShape(documents.shape)}: want [B, S]`);
+  const [B, S] = documents.shape;
+  check("documentBias", "queries", queries, whole(0, S));
+  const asking = documents.narrow(1, S - queries, S).reshape([B, 1, queries, 1]);
+  return bias(asking.equal(documents.reshape([B, 1, 1, S])), dtype);
+}
+
+/**
+ * The prefix-LM of Raffel et al. 2020, arXiv:1910.10683, section 3.2.1: the first tokens of a sequence see each other both ways, later
+ * ones what came before. prefix [B] int32: how many are first -> [B, 1, T, S]. It replaces causality.
+ */
+export function prefixBias(prefix: Tensor, T: number, S: number, dtype: DType): Tensor {
+  check("prefixBias", "prefix", prefix, aTensor);
+  check("prefixBias", "keys", S, whole(0));
+  check("prefixBias", "queries", T, whole(0, S));
+  check("prefixBias", "dtype", dtype, aDtype);
+  requireInt("prefixBias", "prefix", prefix);
+  if (prefix.shape.length !== 1) throw new RangeError(`prefixBias: prefix ${formatShape(prefix.shape)}: want [B]`);
+  const options = { dtype: "int32", backend: prefix.backend } as const;
+  const keys = arange(0, S, 1, options); // [S]
+  const queries = arange(S - T, S, 1, options).unsqueeze(1); // [T, 1]
+  const before = keys.lessEqual(queries); // [T, S]
+  return bias(before.maximum(keys.less(prefix.reshape([prefix.shape[0], 1, 1, 1]))), dtype);
+}
+
+/** Sliding windows: a query sees its own place and the `window` - 1 before it -> [T, S]. */
+export function windowBias(window: number, T: number, S: number, { dtype, backend }: { dtype: DType; backend: Backend }): Tensor {
+  return tables.get(backend, `window ${window} ${T} ${S} ${dtype}`, () => {
+    const far = (i: number): boolean => Math.floor(i / S) + S - T - (i % S) >= window;
+    return tensor(
+      Float32Array.from({ length: T * S }, (_, i) => (far(i) ? -Infinity : 0)),
+      { shape: [T, S], dtype, backend },
+    );
+  });
+}

@@ -77,6 +77,16 @@ function fromNumbers(type: ArrayType, flat: ArrayLike<number>, options: CreateOp
   return finish(made, options);
 }
 
+/**
+ * A tensor from numbers that lie as a backend takes them: typed arrays of the dtype, bfloat16 as the upper 16 bits of a float32. What
+ * was read from a file goes to the device as it is.
+ */
+export function fromRaw(type: ArrayType, data: TypedArray, options: CreateOptions = {}): Tensor {
+  const backend = options.backend ?? defaultBackend();
+  checkDtype(backend, type);
+  return finish(new Tensor(type, new Storage(backend, backend.upload(type, data))), options);
+}
+
 /** Numbers as the backend takes them. */
 function encode(dtype: DType, flat: ArrayLike<number>): TypedArray {
   if (dtype === "float32") return Float32Array.from(flat);

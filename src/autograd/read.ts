@@ -20,11 +20,15 @@ function inOrder(x: Tensor): Tensor {
   return x.offset === 0 && isContiguous(x.shape, x.strides) ? x.alias() : apply(contiguous, x);
 }
 
-/** The storage is held until the numbers are here, so a scope may close before the await. */
 export async function data(x: Tensor): Promise<Numbers> {
+  return decode(await raw(x));
+}
+
+/** As the backend gives them: bfloat16 as its bits. The storage is held until the numbers are here, so a scope may close before the await. */
+export async function raw(x: Tensor): Promise<TypedArray> {
   const [storage, type] = hold(x);
   try {
-    const numbers = decode(await storage.backend.download(storage.buffer, type));
+    const numbers = await storage.backend.download(storage.buffer, type);
     await breathe(numbers.byteLength);
     return numbers;
   } finally {

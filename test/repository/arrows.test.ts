@@ -47,6 +47,11 @@ const rules: readonly Rule[] = [
   },
   { from: /^src\/nn\//, may: /^src\/(nn|autograd)\//, because: "nn stands on autograd alone" },
   { from: /^src\/moe\//, may: /^src\/(moe|nn|autograd)\//, because: "moe stands on nn and autograd" },
+  {
+    from: /^src\/pretrained\//,
+    may: /^src\/(pretrained|moe|nn|autograd)\//,
+    because: "pretrained stands on moe, nn and autograd; an import of Node's modules stops bundlers for browsers",
+  },
   { from: /^src\/index\.ts$/, may: /^src\/autograd\//, because: "the entry . is the tensors; nn and moe are entries of their own" },
   {
     from: /^src\/testing\//,
@@ -138,6 +143,8 @@ describe("import arrows", () => {
     "moe that imports a kernel": ["src/moe/layer.ts", 'const { wasm } = await import("../backend/wasm/index.ts");'],
     "a library file that needs Node": ["src/nn/module.ts", 'import { readFileSync } from "node:fs";'],
     "a device that imports Node's modules": ["src/backend/wasm/platform.ts", 'await import("node:os");'],
+    "a layer that knows published checkpoints": ["src/nn/module.ts", 'import { loadPretrained } from "../pretrained/load.ts";'],
+    "a source that imports Node's modules": ["src/pretrained/source.ts", 'await import("node:fs/promises");'],
     "an example that reaches into src": ["examples/01-derivative.ts", 'import { Tensor } from "../src/index.ts";'],
     "a layer that imports the tests' tools": ["src/moe/layer.ts", 'import { near } from "../testing/check.ts";'],
     "laws that need a test runner": ["src/testing/laws/time.ts", 'import { expect } from "chai";'],

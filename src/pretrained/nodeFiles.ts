@@ -1,0 +1,37 @@
+/** Node's file system: as much of it as folders of checkpoints need, so that no declaration of ours needs Node's. */
+import { messageOf } from "./source.ts";
+
+export interface FileHandle {
+  read(into: Uint8Array, at: number, length: number, position: number): Promise<{ readonly bytesRead: number }>;
+  write(bytes: Uint8Array): Promise<{ readonly bytesWritten: number }>;
+  stat(): Promise<{ readonly size: number; readonly mtimeMs: number }>;
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Files {
+  open(path: string, flags?: string): Promise<FileHandle>;
+  readdir(path: string, options: { withFileTypes: true }): Promise<{ readonly name: string; isDirectory(): boolean }[]>;
+  mkdir(path: string, options: { recursive: true }): Promise<unknown>;
+  rename(from: string, to: string): Promise<void>;
+  rm(path: string, options: { force: true; recursive: true }): Promise<void>;
+}
+
+/** Taken from getBuiltinModule: an import would stop bundlers for browsers. Throws a TypeError where there is no Node. */
+export function nodeFiles(where: string): Files {
+  const { process: node } = globalThis as { process?: { getBuiltinModule?(name: string): unknown } };
+  if (!node?.getBuiltinModule) throw new TypeError(`${where}: folders exist in Node only; on a page give the Files, or an address`);
+  return process.getBuiltinModule("node:fs/promises");
+}
+
+/** What went wrong with a file or a folder, in words. */
+export function diskError(path: string, name: string, error: unknown): RangeError {
+  const code = codeOf(error);
+  if (code === "ENOENT") return new RangeError(`${path}: there is no such folder`);
+  if (code === "ENOTDIR") return new RangeError(`${path}: is a file; want the folder that holds config.json and the weights`);
+  return new RangeError(`${name}: cannot be read: ${messageOf(error)}`);
+}
+
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error ? String(error.code) : undefined;
+}

@@ -73,11 +73,11 @@ function byClass(logits: Tensor, target: Tensor, { ignoreIndex = -100, labelSmoo
   if (!weight && !labelSmoothing)
     return { losses: applyFused(crossEntropyFused, { ignoreIndex }, logits, target), count: () => counted(target, ignoreIndex) };
   const logProbs = logits.logSoftmax(-1);
-  const weighted = weight ? logProbs.mul(weight) : logProbs; // [R, V]
-  const sharp = pickTarget(weighted, target, ignoreIndex).mul(labelSmoothing - 1);
+  const weighted = weight ? weigh(weight, logProbs) : logProbs; // [R, V]
+  const sharp = (): Tensor => pickTarget(weighted, target, ignoreIndex).mul(labelSmoothing - 1);
   const ignored = target.equal(ignoreIndex);
-  const even = where(ignored, 0, weighted.mean(-1)).mul(-labelSmoothing);
-  const losses = labelSmoothing ? sharp.add(even) : sharp;
+  const even = (): Tensor => where(ignored, 0, weighted.mean(-1)).mul(-labelSmoothing);
+  const losses = labelSmoothing === 0 ? sharp() : labelSmoothing === 1 ? even() : sharp().add(even());
   return {
     losses,
     count: () => (weight ? where(ignored, 0, weight.takeRows(where(ignored, 0, target))).sum() : counted(target, ignoreIndex)),
@@ -88,13 +88,13 @@ function byProbability(logits: Tensor, target: Tensor, { labelSmoothing = 0, wei
   const [R, V] = logits.shape;
   const smooth = labelSmoothing ? target.mul(1 - labelSmoothing).add(labelSmoothing / V) : target;
   const logProbs = logits.logSoftmax(-1);
-  return {
-    losses: smooth
-      .mul(weight ? logProbs.mul(weight) : logProbs)
-      .sum(-1)
-      .neg(),
-    count: () => R,
-  };
+  const losses = weigh(smooth, weight ? weigh(weight, logProbs) : logProbs);
+  return { losses: losses.sum(-1).neg(), count: () => R };
+}
+
+/** weight * cost, where 0 times the limit (a logarithm of 0) is 0: what has no weight costs nothing. Derivatives there are 0 too. */
+export function weigh(weight: Tensor, cost: Tensor, limit = -Infinity): Tensor {
+  return weight.mul(where(weight.equal(0), where(cost.equal(limit), 0, cost), cost));
 }
 
 /** Rows that are not ignored. */

@@ -4,7 +4,7 @@ import { where } from "../autograd/operations.ts";
 import { requireFloat, requireOneOf, requireTensor } from "../autograd/arguments.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Reduction } from "./crossEntropy.ts";
-import { crossEntropy, reductions } from "./crossEntropy.ts";
+import { crossEntropy, reductions, weigh } from "./crossEntropy.ts";
 
 export interface LossOptions {
   /** Default "mean": over all elements. */
@@ -61,9 +61,9 @@ export function bceWithLogits(x: Tensor, target: Tensor, { reduction, posWeight 
   const [y, t] = pair("bceWithLogits", x, target);
   if (posWeight && !sameShape(broadcastShapes(posWeight.shape, y.shape) ?? [], y.shape))
     throw new RangeError(`bceWithLogits: posWeight ${formatShape(posWeight.shape)} does not stretch to ${formatShape(y.shape)}`);
-  const positive = t.mul(y.neg().softplus());
-  const negative = t.neg().add(1).mul(y.softplus());
-  return reduce("bceWithLogits", (posWeight ? positive.mul(posWeight) : positive).add(negative), reduction);
+  const positive = weigh(t, y.neg().softplus(), Infinity);
+  const negative = weigh(t.neg().add(1), y.softplus(), Infinity);
+  return reduce("bceWithLogits", (posWeight ? weigh(posWeight, positive, Infinity) : positive).add(negative), reduction);
 }
 
 export interface KlOptions {
@@ -77,7 +77,8 @@ export interface KlOptions {
 export function klDivergence(x: Tensor, target: Tensor, { reduction = "batchMean", logTarget = false }: KlOptions = {}): Tensor {
   const [y, t] = pair("klDivergence", x, target);
   requireOneOf("klDivergence", "reduction", reduction, ["batchMean", ...reductions]);
-  const losses = logTarget ? t.exp().mul(t.sub(y)) : xLogX(t).sub(t.mul(y));
+  // A log-probability of -Infinity has probability 0; its difference to another -Infinity is no number.
+  const losses = logTarget ? t.exp().mul(where(t.equal(-Infinity), 0, t.sub(y))) : xLogX(t).sub(weigh(t, y));
   return reduction === "batchMean" ? losses.sum().mul(1 / Math.max(1, x.shape[0] ?? 1)) : reduce("klDivergence", losses, reduction);
 }
 
@@ -108,8 +109,16 @@ export function distillationLoss(
   const V = x.shape[x.shape.length - 1];
   if (!sameShape(target.shape, x.shape.slice(0, -1)))
     throw new RangeError(`distillationLoss: target ${formatShape(target.shape)} beside logits ${formatShape(x.shape)}`);
-  const counts = target.reshape([-1]).notEqual(ignoreIndex).cast(x.dtype);
-  const soft = crossEntropy(x, t.detach().softmax(-1), { reduction: "none" }).reshape([-1]).mul(counts);
-  const fromTeacher = soft.sum().div(counts.sum().maximum(1));
-  return fromTeacher.mul(share).add(crossEntropy(x.reshape([-1, V]), target.reshape([-1]), { ignoreIndex }).mul(1 - share));
+  const counts = target.reshape([-1]).notEqual(ignoreIndex); // [T]
+  const fromTeacher = (): Tensor => {
+    const losses = crossEntropy(x, t.detach().softmax(-1), { reduction: "none" }).reshape([-1]);
+    return where(counts, losses, 0).sum().div(counts.cast(x.dtype).sum().maximum(1));
+  };
+  const fromLabels = (): Tensor => crossEntropy(x.reshape([-1, V]), target.reshape([-1]), { ignoreIndex });
+  if (share === 0) return fromLabels();
+  return share === 1
+    ? fromTeacher()
+    : fromTeacher()
+        .mul(share)
+        .add(fromLabels().mul(1 - share));
 }

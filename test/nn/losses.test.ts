@@ -225,3 +225,73 @@ describe("distillation", () => {
     expectClose(distillationLoss(student, teacher, tensor(Int32Array.of(0, 1, -100, -100))), part);
   });
 });
+
+describe("0 times an infinite cost is 0", () => {
+  const f64 = (values: number[][]): Tensor => tensor(values, { dtype: "float64" });
+  const masked = f64([[-Infinity, 1, 0]]);
+  const logs = masked.logSoftmax(-1);
+  const p = [0, 0.7, 0.3];
+  const entropy = -p.reduce((sum, share) => sum + (share ? share * Math.log(share) : 0), 0);
+  const cost = 0.7 * Math.log(1 + Math.exp(-1)) + 0.3 * Math.log(1 + Math.E);
+  const teacher = f64([p.map((share) => Math.log(share))]);
+  const label = tensor(Int32Array.of(1));
+  const weight = tensor([0, 1, 1], { dtype: "float64" });
+
+  const rows: [string, (x: Tensor) => Tensor, number][] = [
+    ["soft targets", (x) => crossEntropy(x, f64([p])), cost],
+    ["soft targets, weighted", (x) => crossEntropy(x, f64([[0.2, 0.7, 0.3]]), { weight }), cost],
+    ["class targets, weighted and smoothed", (x) => crossEntropy(x, label, { weight, labelSmoothing: 0.6, reduction: "sum" }), 0.6 * Math.log(1 + Math.exp(-1)) + 0.2 * Math.log(1 + Math.E)], // prettier-ignore
+    ["a class target without weight", (x) => crossEntropy(x, tensor(Int32Array.of(0)), { weight, reduction: "sum" }), 0],
+    ["distillation", (x) => distillationLoss(x, teacher, label, { share: 1 }), cost],
+    ["distillation with labels", (x) => distillationLoss(x, teacher, label), 0.25 * cost + 0.75 * Math.log(1 + Math.exp(-1))],
+    ["distillation of another class's label", (x) => distillationLoss(x, teacher, tensor(Int32Array.of(0)), { share: 1 }), cost],
+    ["KL divergence", (x) => klDivergence(x.logSoftmax(-1), f64([p])), cost - entropy],
+    ["KL divergence of logarithms", (x) => klDivergence(x.logSoftmax(-1), teacher, { logTarget: true }), cost - entropy],
+  ];
+  for (const [name, loss, wanted] of rows)
+    it(`${name}: value, and a gradient without NaN`, () => {
+      const x = masked.detach().requireGrad();
+      const value = loss(x);
+      value.backward();
+      expect(value.itemSync()).to.be.closeTo(wanted, 1e-12);
+      const gradient = [...(x.grad?.dataSync() ?? [NaN])];
+      expect(gradient.every(Number.isFinite), `${gradient}`).to.equal(true);
+      expect(gradient[0]).to.be.closeTo(0, 1e-15);
+    });
+
+  it("the values that were found wrong: logits [-Infinity, 1, 0], targets [0, 0.75, 0.25]", () => {
+    expect(crossEntropy(tensor([[-Infinity, 1, 0]]), tensor([[0, 0.75, 0.25]])).itemSync()).to.be.closeTo(0.563262, 1e-6);
+  });
+
+  it("binary: a sure answer that is right costs nothing, one that is wrong infinitely much", () => {
+    const x = tensor([Infinity, -Infinity, Infinity, -Infinity], { requiresGrad: true });
+    const losses = bceWithLogits(x, tensor([1, 0, 0, 1]), { reduction: "none" });
+    losses.sum().backward();
+    expect([...losses.dataSync()]).to.deep.equal([0, 0, Infinity, Infinity]);
+    expect([...(x.grad?.dataSync() ?? [])].map((g) => g + 0)).to.deep.equal([0, 0, 1, -1]);
+    const free = bceWithLogits(tensor([-Infinity]), tensor([1]), { posWeight: tensor([0]) });
+    expect(free.itemSync()).to.equal(0);
+  });
+
+  it("a row that is ignored costs nothing, whatever the teacher says of it", () => {
+    const both = f64([[1, 0, 0], [-Infinity, 1, 0]]); // prettier-ignore
+    const sure = f64([[0, 0, 0], [5, -Infinity, 5]]); // prettier-ignore
+    const wanted = distillationLoss(both.narrow(0, 0, 1), sure.narrow(0, 0, 1), label);
+    expectClose(distillationLoss(both, sure, tensor(Int32Array.of(1, -100))), wanted);
+  });
+
+  it("a target that is a weight of its own gets the derivative -log p wherever that is finite", () => {
+    const target = f64([p]).requireGrad();
+    crossEntropy(masked, target).backward();
+    const [, one, two] = logs.dataSync();
+    expectClose(target.grad ?? target, f64([[0, -one, -two]]));
+    const everywhere = f64([[0, 1, 0]]).requireGrad();
+    crossEntropy(f64([[2, 1, 0]]), everywhere).backward();
+    expectClose(
+      everywhere.grad ?? everywhere,
+      f64([[2, 1, 0]])
+        .logSoftmax(-1)
+        .neg(),
+    );
+  });
+});

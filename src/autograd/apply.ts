@@ -15,11 +15,15 @@ export function apply(primitive: Primitive, ...inputs: Tensor[]): Tensor {
   const view = primitive.view?.(type, inputs[0]);
   const out = view
     ? inputs[0].wrap(type, inputs[0].storage, view.strides, view.offset)
-    : inputs[0].wrap(type, new Storage(backend, primitive.run(backend, type, ...inputs)));
+    : inputs[0].wrap(type, new Storage(backend, primitive.run(backend, type, ...inputs), hostOf(primitive, inputs)));
   if (context().recording && inputs.some((input, i) => primitive.vjp[i] && input.requiresGrad))
     out.line = new Line(primitive.name, inputs, out, pullPrimitive(primitive));
   if (context().debug) checkFinite(primitive.name, out, inputs);
   return out;
+}
+
+function hostOf(primitive: Primitive, inputs: readonly Tensor[]): Int32Array | null {
+  return inputs[0].dtype === "int32" ? (primitive.host?.(...inputs) ?? null) : null;
 }
 
 function pullPrimitive(primitive: Primitive): Pull {

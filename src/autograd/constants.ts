@@ -1,6 +1,6 @@
 /** Constants beside a tensor, of its dtype and on its device: numbers, filled shapes, counted integers. */
 import type { ArrayType, Backend } from "../backend/backend.ts";
-import { noGrad, within } from "./context.ts";
+import { within } from "./context.ts";
 import { Storage } from "./storage.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -41,7 +41,5 @@ export function zerosLike(like: Tensor): Tensor {
 export function countTo(count: number, beside: Tensor): Tensor {
   const type: ArrayType = { shape: [count], dtype: "int32" };
   const data = Int32Array.from({ length: count }, (_, i) => i);
-  const made = noGrad(() => beside.wrap(type, new Storage(beside.backend, beside.backend.upload(type, data))));
-  made.host = data;
-  return made;
+  return beside.wrap(type, new Storage(beside.backend, beside.backend.upload(type, data), data));
 }

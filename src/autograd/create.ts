@@ -72,9 +72,8 @@ function fromNumbers(type: ArrayType, flat: ArrayLike<number>, options: CreateOp
   const data = encode(type.dtype, flat);
   const backend = options.backend ?? defaultBackend();
   checkDtype(backend, type);
-  const made = new Tensor(type, new Storage(backend, backend.upload(type, data)));
-  if (data instanceof Int32Array) made.host = data;
-  return finish(made, options);
+  const host = data instanceof Int32Array ? data : null;
+  return finish(new Tensor(type, new Storage(backend, backend.upload(type, data), host)), options);
 }
 
 /**

@@ -2,6 +2,7 @@
 import type { DType } from "../backend/backend.ts";
 import { broadcastStrides, formatShape, reshapedStrides, sizeOf } from "../backend/shape.ts";
 import { requireSameDtype } from "./arguments.ts";
+import { sideBySide } from "./hostIntegers.ts";
 import type { Primitive } from "./primitive.ts";
 import { same } from "./primitive.ts";
 
@@ -23,6 +24,7 @@ export const reshape = (shape: readonly number[]): Primitive => ({
     return strides && { strides, offset: x.offset };
   },
   // A strided view is laid out in its own order; the new shape reads that.
+  host: (x) => x.host,
   run: (backend, _, x) => backend.copy({ shape: x.shape, dtype: x.dtype }, x),
   vjp: [(g, _, x) => g.reshape(x.shape)],
 });
@@ -71,7 +73,7 @@ export const flip = (axes: readonly number[]): Primitive => ({
 });
 
 /** The same elements, one after the other in memory. */
-export const contiguous: Primitive = { ...copying, name: "contiguous", type: same, vjp: [(g) => g] };
+export const contiguous: Primitive = { ...copying, name: "contiguous", type: same, host: (x) => x.host, vjp: [(g) => g] };
 
 /** widths[i] = [before, after] along axis i. */
 export const pad = (widths: readonly (readonly [number, number])[], value: number): Primitive => ({
@@ -99,6 +101,7 @@ export const concatenation = (axis: number, starts: readonly number[]): Primitiv
     }
     return { shape: first.shape.map((n, i) => (i === axis ? starts[starts.length - 1] : n)), dtype: first.dtype };
   },
+  host: (...parts) => sideBySide(parts, axis),
   run: (backend, out, ...parts) => backend.concat(out, parts, axis),
   vjp: starts.slice(1).map((stop, i) => (g) => g.narrow(axis, starts[i], stop)),
 });

@@ -19,14 +19,22 @@ export function where(condition: Tensor, x: Operand, y: Operand): Tensor {
   return widened("where", [condition, a, b], (...all) => apply(select, ...all));
 }
 
+/** So many tensors are joined by one kernel; longer lists are joined part by part, because arguments of a call are limited. */
+const JOINED = 512;
+
 /** Side by side along an axis. Other sizes agree; an empty list is an error. */
 export function concat(parts: readonly Tensor[], axis = 0): Tensor {
   requireList("concat", parts);
   if (parts.length === 0) throw new RangeError("concat: an empty list has no shape");
   const at = axisOf("concat", axis, parts[0]);
+  if (parts.length > JOINED) return concat(chunks(parts, JOINED).map((chunk) => concat(chunk, at)), at); // prettier-ignore
   const starts = [0];
   for (const part of parts) starts.push(starts[starts.length - 1] + (part.shape[at] ?? 0));
   return apply(concatenation(at, starts), ...parts);
+}
+
+function chunks<T>(list: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(list.length / size) }, (_, i) => list.slice(i * size, (i + 1) * size));
 }
 
 /** Equal shapes along a new axis. */

@@ -15,6 +15,8 @@ export interface Primitive {
   type(...inputs: ArrayType[]): ArrayType;
   /** The result as another reading of the first input's buffer, where that is possible. */
   view?(out: ArrayType, x: NDArray): Pick<View, "strides" | "offset"> | undefined;
+  /** The integers of the result, where those of the inputs are the host's and are only moved; without it a result is the device's. */
+  host?(...inputs: Tensor[]): Int32Array | null;
   run(backend: Backend, out: ArrayType, ...inputs: NDArray[]): Buffer;
   /** One rule per input; null where there is no gradient. */
   readonly vjp: readonly (Vjp | null)[];

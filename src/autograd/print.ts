@@ -46,8 +46,8 @@ function visit(shape: Shape, summarised: boolean, see: (index: number) => void, 
 /** One width and one style for all: integers as such, four decimals, or powers of ten where the range is wide. */
 function formatter(shown: readonly number[]): (x: number) => string {
   const finite = shown.filter((x) => Number.isFinite(x));
-  const largest = Math.max(0, ...finite.map(Math.abs));
-  const smallest = Math.min(largest, ...finite.filter((x) => x !== 0).map(Math.abs));
+  const largest = finite.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+  const smallest = finite.reduce((least, x) => (x === 0 ? least : Math.min(least, Math.abs(x))), largest);
   const integers = finite.every((x) => Number.isInteger(x));
   const scientific = largest >= 1e8 || (!integers && (smallest < 1e-4 || (largest / smallest > 1000 && largest >= 1e5)));
   const style = (x: number): string => {
@@ -55,6 +55,6 @@ function formatter(shown: readonly number[]): (x: number) => string {
     if (scientific) return x.toExponential(4);
     return integers ? x.toFixed(0) : x.toFixed(4);
   };
-  const width = Math.max(0, ...shown.map((x) => style(x).length));
+  const width = shown.reduce((most, x) => Math.max(most, style(x).length), 0);
   return (x) => style(x).padStart(width);
 }

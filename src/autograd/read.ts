@@ -117,9 +117,7 @@ export function moveTo(x: Tensor, backend: Backend): Tensor {
     );
   const [storage, type] = hold(x);
   try {
-    const moved = x.wrap(x, new Storage(backend, backend.upload(type, from.downloadSync(storage.buffer, type))));
-    moved.host = x.host;
-    return moved;
+    return x.wrap(x, new Storage(backend, backend.upload(type, from.downloadSync(storage.buffer, type)), x.host));
   } finally {
     storage.release();
   }

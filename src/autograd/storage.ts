@@ -4,11 +4,14 @@ import type { Backend, Buffer } from "../backend/backend.ts";
 export class Storage {
   readonly backend: Backend;
   readonly buffer: Buffer;
+  /** The integers of the buffer, where the host made them: every view of it can be checked as an index. */
+  readonly host: Int32Array | null;
   owners = 0;
 
-  constructor(backend: Backend, buffer: Buffer) {
+  constructor(backend: Backend, buffer: Buffer, host: Int32Array | null = null) {
     this.backend = backend;
     this.buffer = buffer;
+    this.host = host;
   }
 
   retain(): this {

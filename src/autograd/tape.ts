@@ -67,7 +67,7 @@ export class Tape {
       const line = tensor.line;
       if (!line || found.has(line) || stops.has(tensor)) continue;
       found.add(line);
-      open.push(...line.inputs);
+      for (const input of line.inputs) open.push(input);
     }
     this.lines = [...found].sort((a, b) => a.time - b.time);
   }

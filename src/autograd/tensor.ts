@@ -15,6 +15,7 @@ import type { Nested } from "./create.ts";
 import * as elementwise from "./elementwise.ts";
 import * as indexing from "./indexing.ts";
 import type { Key } from "./key.ts";
+import { inOrder } from "./hostIntegers.ts";
 import { Holder } from "./life.ts";
 import { matmul } from "./matmul.ts";
 import * as movement from "./movement.ts";
@@ -54,8 +55,6 @@ export class Tensor extends Holder implements NDArray {
   version = 0;
   /** Shown by the tape and in errors. */
   name: string | undefined = undefined;
-  /** The numbers of an int32 tensor that was made on the host. */
-  host: Int32Array | null = null;
   #strides: readonly number[];
   #offset: number;
   #leaf = false;
@@ -83,6 +82,11 @@ export class Tensor extends Holder implements NDArray {
   }
   get offset(): number {
     return this.#offset;
+  }
+  /** The elements in order, of integers that were made on the host and moved since: known without reading. Otherwise null. */
+  get host(): Int32Array | null {
+    const { host } = this.storage;
+    return host && inOrder(host, this);
   }
   get backend(): Backend {
     return this.storage.backend;
@@ -115,9 +119,7 @@ export class Tensor extends Holder implements NDArray {
 
   /** Another tensor on the same storage, without history. */
   alias(): Tensor {
-    const alias = new Tensor(this, this.storage, this.strides, this.offset);
-    alias.host = this.host;
-    return alias;
+    return new Tensor(this, this.storage, this.strides, this.offset);
   }
 
   /** The same values as a constant: no gradient flows back. */
@@ -138,7 +140,6 @@ export class Tensor extends Holder implements NDArray {
     const source = within({ recording: false }, () => value.contiguous());
     this.#replace(source.storage, source.offset);
     if (source !== value) source.dispose();
-    this.host = value.host;
     return this;
   }
 
@@ -361,9 +362,7 @@ export class Tensor extends Holder implements NDArray {
 
   /** One size may be -1: what is left. */
   reshape(shape: readonly number[]): Tensor {
-    const out = apply(movement.reshape(shaping.inferSize(this, shape)), this);
-    out.host = this.host;
-    return out;
+    return apply(movement.reshape(shaping.inferSize(this, shape)), this);
   }
   /** axes[i] is the axis that becomes axis i. */
   permute(axes: readonly number[]): Tensor {

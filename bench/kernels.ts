@@ -83,7 +83,7 @@ function assembled(): Step[] {
   const [a, b, c, panels, scratch] = [0, 1, 2, 3, 4].map((k) => at + k * bytes);
   const row = 4 * SIZE;
   const tiles = (bAt: number, bRow: number, bPanel: number): void =>
-    kernels.matmul(c, 0, row, a, 0, row, 4, bAt, 0, bRow, bPanel, SIZE, SIZE, SIZE, SIZE, SIZE, scratch, 0, 1);
+    void kernels.matmul(c, 0, row, a, 0, row, 4, bAt, 0, bRow, bPanel, SIZE, SIZE, SIZE, SIZE, SIZE, scratch, 0, 1);
   return [
     { name: "three loops, one number at a time", run: () => kernels.naive(c, a, b, SIZE) },
     { name: "rows of B, four columns at a time", run: () => kernels.vectors(c, a, b, SIZE) },

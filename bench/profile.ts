@@ -1,4 +1,4 @@
-/** Time by kernel: a backend that runs each call on another one and keeps the books. Only for devices that run at once. */
+/** Time by kernel: a backend that runs each call on another one, and adds up the times. Only for devices that run at once. */
 import type { Backend } from "switchyard-moe/backend";
 
 export interface KernelTime {

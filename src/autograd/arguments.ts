@@ -3,6 +3,7 @@ import { having, listOf, oneOf, whole } from "../backend/arguments.ts";
 import type { Kind } from "../backend/arguments.ts";
 import type { ArrayType, Backend } from "../backend/backend.ts";
 import { BackendError } from "../backend/backend.ts";
+import { checkIndices, checkOffsets } from "../backend/indices.ts";
 import type { Shape } from "../backend/shape.ts";
 import { formatShape } from "../backend/shape.ts";
 import type { Tensor } from "./tensor.ts";
@@ -94,18 +95,13 @@ export function requireSome(operation: string, x: ArrayType, axes: readonly numb
     throw new RangeError(`${operation}: axis ${empty} of ${formatShape(x.shape)} is empty, and nothing has no ${operation}`);
 }
 
-/** Indices that were made on the host are checked where they are used. */
+/** Indices that were made on the host are checked where they are used; those that a device computed, by the device. */
 export function checkHostIndex(operation: string, index: Tensor, from: number, to: number): void {
   requireTensor(operation, index);
-  const { host } = index;
-  if (!host) return;
-  for (let i = 0; i < host.length; i++)
-    if (host[i] < from || host[i] >= to) throw new RangeError(`${operation}: index ${host[i]} at ${i} is outside ${from} to ${to - 1}`);
+  if (index.host) checkIndices(operation, index.host, from, to);
 }
 
 /** The same of the offsets of sorted rows. */
 export function checkHostOffsets(operation: string, { host }: Tensor, rows: number): void {
-  const at = host?.findIndex((offset, e) => offset < (e ? host[e - 1] : 0) || offset > rows || (e === 0 && offset > 0)) ?? -1;
-  if (host && at >= 0)
-    throw new RangeError(`${operation}: offset ${host[at]} at ${at}: offsets begin at 0, never fall, and end at ${rows} rows at most`);
+  if (host) checkOffsets(operation, host, rows);
 }

@@ -1,6 +1,6 @@
 /**
  * Primitives that read rows by index. N rows, M and I results, J parts of each. Indices are int32 and carry no gradient.
- * Those made on the host are checked; those computed on the device are right by construction.
+ * Those made on the host are checked here; those that a device computed are checked by the device, where its host can look without waiting.
  */
 import type { ArrayType } from "../backend/backend.ts";
 import { formatShape, sameShape } from "../backend/shape.ts";

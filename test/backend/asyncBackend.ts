@@ -5,7 +5,7 @@
  */
 import { BackendError, CpuBackend } from "../../src/backend/index.ts";
 import type { ArrayType, Buffer, NDArray, TypedArray } from "../../src/backend/index.ts";
-import type { Kernel } from "../../src/backend/cpu/cpuBackend.ts";
+import type { ListKernel } from "../../src/backend/cpu/cpuBackend.ts";
 import type { Strided } from "../../src/backend/cpu/strided.ts";
 
 const kernelsPerTurn = 61;
@@ -28,8 +28,8 @@ export class AsyncBackend extends CpuBackend {
     return buffer;
   }
 
-  protected override launch(name: string, out: ArrayType, inputs: readonly NDArray[], kernel: Kernel): Buffer {
-    return super.launch(name, out, inputs.map(asItStands), kernel);
+  protected override launchList(name: string, out: ArrayType, inputs: readonly NDArray[], kernel: ListKernel): Buffer {
+    return super.launchList(name, out, inputs.map(asItStands), kernel);
   }
 
   protected override update(name: string, inputs: readonly NDArray[], kernel: (...inputs: Strided[]) => void): void {

@@ -11,6 +11,7 @@ import { large } from "./laws/large.ts";
 import { memory } from "./laws/memory.ts";
 import { movement } from "./laws/movement.ts";
 import { order } from "./laws/order.ts";
+import { outside } from "./laws/outside.ts";
 import { products } from "./laws/products.ts";
 import { reductions } from "./laws/reductions.ts";
 import { rows } from "./laws/rows.ts";
@@ -20,7 +21,7 @@ import type { Layouts, Tolerances } from "./workbench.ts";
 /** Throws where the backend breaks the law; "not served" where a fused kernel declined every case. */
 export type Law = (bench: Workbench) => Promise<void | "not served">;
 
-const chapters = { data, elementwise, reductions, products, movement, order, rows, fused, large, memory };
+const chapters = { data, elementwise, reductions, products, movement, order, rows, outside, fused, large, memory };
 
 export interface ConformanceOptions {
   /** Laws that this backend breaks, and why. */
@@ -28,6 +29,8 @@ export interface ConformanceOptions {
   readonly tolerances?: Tolerances;
   /** Default every. */
   readonly layouts?: Layouts;
+  /** Whether the host sees computed indices without waiting; default true. Elsewhere one outside its array is not an error. */
+  readonly seesIndices?: boolean;
   readonly close?: (backend: Backend) => void | Promise<void>;
 }
 
@@ -56,8 +59,8 @@ export function conformance(name: string, makeBackend: () => Backend | Promise<B
   });
 }
 
-async function obey(backend: Backend, law: Law, { tolerances, layouts }: ConformanceOptions): Promise<void | "not served"> {
-  const bench = new Workbench(backend, tolerances, layouts);
+async function obey(backend: Backend, law: Law, { tolerances, layouts, seesIndices }: ConformanceOptions): Promise<void | "not served"> {
+  const bench = new Workbench(backend, tolerances, layouts, seesIndices);
   try {
     return await law(bench);
   } finally {

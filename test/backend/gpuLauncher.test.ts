@@ -1,4 +1,4 @@
-/** The launcher on a device of our own: order, errors, limits, the cache and the books, without gpu.js. */
+/** The launcher on a device of our own: order, errors, limits, the cache and the memory account, without gpu.js. */
 import { expect } from "chai";
 import type { ArrayType, NDArray } from "../../src/backend/backend.ts";
 import type { CompiledKernel, Device, Handle, Program } from "../../src/backend/gpu/device.ts";

@@ -6,6 +6,7 @@ import type { ConformanceOptions } from "./conformance.ts";
 export function gpuOptions(mode: GpuMode): ConformanceOptions {
   return {
     layouts: "in turn",
+    seesIndices: false,
     exceptions:
       mode === "webasm" ? {} : { "order tells the smallest numbers from zero": "shader languages may take denormal numbers for 0" },
     // exp of shader languages is good to some 60 units in the last place.

@@ -59,6 +59,7 @@ function results(backend: WasmBackend): Record<string, number[]> {
   const weight = put(backend, float(3, 300, 64), 9);
   const int = (...shape: number[]): ArrayType => ({ shape, dtype: "int32" });
   const chosen = { ...index, shape: [10, 1200], strides: [1200, 1] };
+  const places = whole(chosen, backend.unary("relu", chosen, chosen));
   const made: [string, ArrayType, Buffer | null][] = [
     ["argsort", int(200, 300), backend.argsort(int(200, 300), x, true)],
     ["rank", int(200, 300), backend.rank(int(200, 300), x, false)],
@@ -82,15 +83,15 @@ function results(backend: WasmBackend): Record<string, number[]> {
     ["quotients", index, backend.binary("floorDiv", index, index, index)],
     ["running sums", tall, backend.cumsum(tall, tall, 0, true, false)],
     ["running sums of rows", tall, backend.cumsum(tall, tall, 1, false, true)],
-    ["take along", float(10, 1200), backend.takeAlong(float(10, 1200), { ...tall, shape: [10, 40000], strides: [40000, 1] }, chosen, 1)],
-    ["add along", float(10, 4001), backend.addAlong(float(10, 4001), { ...tall, shape: [10, 1200], strides: [1200, 1] }, chosen, 1)],
+    ["take along", float(10, 1200), backend.takeAlong(float(10, 1200), { ...tall, shape: [10, 40000], strides: [40000, 1] }, places, 1)],
+    ["add along", float(10, 4001), backend.addAlong(float(10, 4001), { ...tall, shape: [10, 1200], strides: [1200, 1] }, places, 1)],
     ["add a row", tall, backend.binary("add", tall, tall, row)],
     ["sum of columns", row, backend.reduce("sum", row, tall, [0])],
     ["sum of rows", float(4000), backend.reduce("sum", float(4000), tall, [1])],
     ["softmax", tall, softmax.forward(tall, [tall], null)?.out ?? null],
     ["transpose", float(100, 4000), backend.copy(float(100, 4000), { ...tall, shape: [100, 4000], strides: [1, 100] })],
     ["gather rows", float(6000, 100), backend.gatherRows(float(6000, 100), tall, index)],
-    ["add rows", tall, backend.addRows(tall, whole(float(12000, 100), backend.gatherRows(float(12000, 100), tall, { ...index, shape: [12000, 1], strides: [1, 1] })), { ...index, shape: [12000], strides: [1] })],
+    ["add rows", tall, backend.addRows(tall, whole(float(12000, 100), backend.gatherRows(float(12000, 100), tall, { ...index, shape: [12000, 1], strides: [1, 1] })), { ...places, shape: [12000], strides: [1] })],
     ["attention", q, attended.out],
     ...["dq", "dk", "dv"].map((name, i): [string, ArrayType, Buffer | null] => [`attention ${name}`, q, back[i]]),
     ["attention dBias", bias, back[3]],

@@ -54,12 +54,14 @@ const poison: Record<DType, number> = { float32: 7e7, float64: 7e77, int32: 7_77
 
 export class Workbench {
   readonly backend: Backend;
+  readonly seesIndices: boolean;
   private readonly inTurn: boolean;
   private readonly tolerances: Record<DType, Tolerance>;
   private readonly buffers = new Set<Buffer>();
 
-  constructor(backend: Backend, tolerances: Tolerances = {}, layouts: Layouts = "every") {
+  constructor(backend: Backend, tolerances: Tolerances = {}, layouts: Layouts = "every", seesIndices = true) {
     this.backend = backend;
+    this.seesIndices = seesIndices;
     this.inTurn = layouts === "in turn";
     this.tolerances = { ...usual, ...tolerances };
   }

@@ -3,11 +3,12 @@
  *
  * The class only allocates, opens and launches; what is computed stands in the kernels beside it, which know typed arrays and
  * strides alone. A backend whose memory the host can open too (a WebAssembly memory, say) extends this class: it overrides
- * `allocate`, `open` and `release`, and then one kernel after the other, as far as that pays.
+ * `newBuffer`, `open` and `free`, and then one kernel after the other, as far as that pays.
  */
 import { BackendError } from "../backend.ts";
 import { toBfloat16Bits } from "../bfloat16.ts";
-import { Books } from "../books.ts";
+import { placesOf, withRow } from "../indices.ts";
+import { MemoryAccount } from "../memoryAccount.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import * as elementwise from "./elementwise.ts";
 import { fusedKernels } from "./fused.ts";
@@ -39,6 +40,7 @@ export const bytesPerElement: Record<DType, number> = { float32: 4, float64: 8, 
 
 /** Computes one result from opened inputs. */
 export type Kernel = (out: TypedArray, ...inputs: Strided[]) => void;
+export type ListKernel = (out: TypedArray, inputs: readonly Strided[]) => void;
 
 class CpuBuffer implements Buffer {
   readonly bytes: number;
@@ -80,8 +82,8 @@ export class CpuBackend implements Backend {
     free: (buffer) => this.free(buffer),
   });
 
+  protected readonly account = new MemoryAccount();
   readonly #pool = new Pool();
-  readonly #books = new Books();
 
   // Memory: what a subclass replaces.
 
@@ -98,22 +100,37 @@ export class CpuBackend implements Backend {
   /** Takes the memory of `buffer` back. */
   protected release(buffer: Buffer): void {
     const memory = own(buffer).close();
-    this.#pool.give(own(buffer).dtype, memory, this.#books.belowPeak + memory.byteLength);
+    this.#pool.give(own(buffer).dtype, memory, this.account.belowPeak + memory.byteLength);
   }
 
   // Launching
 
-  /** `allocate` with the books kept. */
+  /** A new buffer, counted. */
   protected newBuffer(type: ArrayType): Buffer {
     const buffer = this.allocate(type);
-    this.#books.took(buffer.bytes);
+    this.account.allocated(buffer.bytes);
     return buffer;
   }
 
-  /** Runs `kernel` into a new buffer. Everything is allocated before anything is opened. */
+  /** Runs `kernel` into a new buffer. */
   protected launch(name: string, out: ArrayType, inputs: readonly NDArray[], kernel: Kernel): Buffer {
+    return this.launchList(name, out, inputs, (o, views) => kernel(o, ...views));
+  }
+
+  /** The same for a list of any length. Everything is allocated before anything is opened; where the kernel throws, nothing stays. */
+  protected launchList(name: string, out: ArrayType, inputs: readonly NDArray[], kernel: ListKernel): Buffer {
     const buffer = this.newBuffer(out);
-    this.run(name, () => kernel(this.open(buffer, out.dtype), ...inputs.map((x) => this.view(x))));
+    try {
+      this.run(name, () =>
+        kernel(
+          this.open(buffer, out.dtype),
+          inputs.map((x) => this.view(x)),
+        ),
+      );
+    } catch (error) {
+      this.free(buffer);
+      throw error;
+    }
     return buffer;
   }
 
@@ -124,7 +141,7 @@ export class CpuBackend implements Backend {
 
   /** Runs one launched kernel: here at once. `_name` is for those who run it later. */
   protected run(_name: string, kernel: () => void): void {
-    this.#books.launched();
+    this.account.launched();
     kernel();
   }
 
@@ -160,11 +177,11 @@ export class CpuBackend implements Backend {
 
   free(buffer: Buffer): void {
     this.release(buffer);
-    this.#books.gave(buffer.bytes);
+    this.account.freed(buffer.bytes);
   }
 
   stats(): BackendStats {
-    return this.#books.stats();
+    return this.account.stats();
   }
 
   // Elementwise
@@ -214,21 +231,22 @@ export class CpuBackend implements Backend {
   }
 
   concat(out: ArrayType, xs: readonly NDArray[], axis: number): Buffer {
-    return this.launch("concat", out, xs, (o, ...views) => movement.concat(o, out.shape, views, axis));
+    return this.launchList("concat", out, xs, (o, views) => movement.concat(o, out.shape, views, axis));
   }
 
   // Order
 
   argsort(out: ArrayType, x: NDArray, descending: boolean): Buffer {
-    return this.launch("argsort", out, [x], (o, xv) => order.argsort(o, xv, descending));
+    return this.launch("argsort", out, [withRow(x)], (o, xv) => order.argsort(o, xv, descending));
   }
 
   rank(out: ArrayType, x: NDArray, descending: boolean): Buffer {
-    return this.launch("rank", out, [x], (o, xv) => order.rank(o, xv, descending));
+    return this.launch("rank", out, [withRow(x)], (o, xv) => order.rank(o, xv, descending));
   }
 
   topK(out: ArrayType, x: NDArray): Buffer {
-    return this.launch("topK", out, [x], (o, xv) => order.topK(o, xv, out.shape[out.shape.length - 1]));
+    const k = placesOf("topK", out, x);
+    return this.launch("topK", out, [withRow(x)], (o, xv) => order.topK(o, xv, k));
   }
 
   // Rows by index
@@ -254,15 +272,15 @@ export class CpuBackend implements Backend {
   }
 
   invert(out: ArrayType, index: NDArray): Buffer {
-    return this.launch("invert", out, [index], (o, iv) => rows.invert(o, out.shape[out.shape.length - 1], iv));
+    return this.launch("invert", out, [withRow(index)], (o, iv) => rows.invert(o, out.shape[out.shape.length - 1], iv));
   }
 
   countEarlier(out: ArrayType, key: NDArray): Buffer {
-    return this.launch("countEarlier", out, [key], (o, kv) => rows.countEarlier(o, kv));
+    return this.launch("countEarlier", out, [withRow(key)], (o, kv) => rows.countEarlier(o, kv));
   }
 
   bincount(out: ArrayType, key: NDArray): Buffer {
-    return this.launch("bincount", out, [key], (o, kv) => rows.bincount(o, out.shape[out.shape.length - 1], kv));
+    return this.launch("bincount", out, [withRow(key)], (o, kv) => rows.bincount(o, out.shape[out.shape.length - 1], kv));
   }
 
   // Rows sorted by expert

@@ -1,7 +1,7 @@
 /**
- * Rows and elements by index. N rows of D elements; M results of J sources; E keys. An index outside its range reads as zero and
- * writes nowhere.
+ * Rows and elements by index. N rows of D elements; M results of J sources; E keys. An index outside its range is an error.
  */
+import { checkIndices } from "../indices.ts";
 import { sizeOf } from "../shape.ts";
 import { contiguous, copyRun } from "./movement.ts";
 import { accumulate } from "./reduce.ts";
@@ -10,31 +10,34 @@ import type { Strided } from "./strided.ts";
 import type { TypedArray } from "../backend.ts";
 import type { Shape } from "../shape.ts";
 
-/** out[m] = the sum over j of x[index[m, j]]. */
+/** out[m] = the sum over j of x[index[m, j]], where -1 names no row. */
 export function gatherRows(out: TypedArray, x: Strided, index: Strided): void {
   const [rows, sources] = index.shape;
-  if (sources === 1) return takeRows(out, x, index);
   const [data, from, width] = [contiguous(x), contiguous(index), sizeOf(x.shape.slice(1))];
+  checkIndices("gatherRows", from, -1, x.shape[0]);
+  if (sources === 1) return moveRows(out, data, from, width);
   const total = new Float64Array(width);
   for (let m = 0; m < rows; m++) {
     total.fill(0);
-    for (let j = 0; j < sources; j++) addRow(total, 0, data, from[m * sources + j] * width, width, x.shape[0] * width);
+    for (let j = 0; j < sources; j++) if (from[m * sources + j] >= 0) addRow(total, 0, data, from[m * sources + j] * width, width);
     out.set(total, m * width);
   }
 }
 
-// `start` is where a row begins if it lies in [0, end).
-function addRow(total: Float64Array, t: number, x: TypedArray, start: number, width: number, end: number): void {
-  if (start < 0 || start >= end) return;
+function addRow(total: Float64Array, t: number, x: TypedArray, start: number, width: number): void {
   for (let d = 0; d < width; d++) total[t + d] += x[start + d];
 }
 
 /** out[i] = x[index[i]]. */
 export function takeRows(out: TypedArray, x: Strided, index: Strided): void {
-  const [data, from, width] = [contiguous(x), contiguous(index), sizeOf(x.shape.slice(1))];
+  const from = contiguous(index);
+  checkIndices("takeRows", from, 0, x.shape[0]);
+  moveRows(out, contiguous(x), from, sizeOf(x.shape.slice(1)));
+}
+
+function moveRows(out: TypedArray, x: TypedArray, from: TypedArray, width: number): void {
   for (let i = 0; i < from.length; i++) {
-    const start = from[i] * width;
-    if (start >= 0 && start < data.length) copyRun(width, out, i * width, 1, data, start, 1);
+    if (from[i] >= 0) copyRun(width, out, i * width, 1, x, from[i] * width, 1);
     else out.fill(0, i * width, (i + 1) * width);
   }
 }
@@ -42,29 +45,28 @@ export function takeRows(out: TypedArray, x: Strided, index: Strided): void {
 /** out[index[i]] += g[i], from zeros. */
 export function addRows(out: TypedArray, shape: Shape, g: Strided, index: Strided): void {
   const [data, to, width] = [contiguous(g), contiguous(index), sizeOf(shape.slice(1))];
+  checkIndices("addRows", to, 0, shape[0]);
   accumulate(out, 0, (total) => {
-    for (let i = 0; i < to.length; i++) {
-      if (to[i] >= 0 && to[i] < shape[0]) addRow(total, to[i] * width, data, i * width, width, data.length);
-    }
+    for (let i = 0; i < to.length; i++) addRow(total, to[i] * width, data, i * width, width);
   });
 }
 
 /** out[..., i, ...] = x[..., index[..., i, ...], ...] along `axis`. */
 export function takeAlong(out: TypedArray, x: Strided, index: Strided, axis: number): void {
+  checkIndices("takeAlong", contiguous(index), 0, x.shape[axis]);
   const steps = { strides: x.strides.with(axis, 0), offset: x.offset };
   forEachPlace(index.shape, [rowMajor(index.shape), index, steps], ([o, at, i]) => {
-    const k = index.data[at];
-    out[o] = k >= 0 && k < x.shape[axis] ? x.data[i + k * x.strides[axis]] : 0;
+    out[o] = x.data[i + index.data[at] * x.strides[axis]];
   });
 }
 
 /** out[..., index[..., i, ...], ...] += g[..., i, ...] along `axis`, from zeros. */
 export function addAlong(out: TypedArray, shape: Shape, g: Strided, index: Strided, axis: number): void {
+  checkIndices("addAlong", contiguous(index), 0, shape[axis]);
   const { strides } = rowMajor(shape);
   accumulate(out, 0, (total) => {
     forEachPlace(index.shape, [{ strides: strides.with(axis, 0), offset: 0 }, index, g], ([o, at, i]) => {
-      const k = index.data[at];
-      if (k >= 0 && k < shape[axis]) total[o + k * strides[axis]] += g.data[i];
+      total[o + index.data[at] * strides[axis]] += g.data[i];
     });
   });
 }

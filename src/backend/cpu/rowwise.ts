@@ -2,6 +2,7 @@
  * Functions of whole rows (the last axis, D or V elements), and their cotangents. Each pass recomputes what it needs of a row
  * in float64; nothing is saved between forward and backward.
  */
+import { checkTargets } from "../indices.ts";
 import { contiguous } from "./movement.ts";
 import { accumulate } from "./reduce.ts";
 import type { Strided } from "./strided.ts";
@@ -88,6 +89,7 @@ export function logSoftmaxCotangent(out: TypedArray, cotangent: Strided, result:
 /** out[r] = log(sum(e^x)) - x[target], 0 where the target is `ignoreIndex`. */
 export function crossEntropy(out: TypedArray, logits: Strided, target: Strided, ignoreIndex: number): void {
   const [x, classes, n] = [contiguous(logits), contiguous(target), widthOf(logits)];
+  checkTargets(classes, n, ignoreIndex);
   const weights = new Float64Array(n);
   forEachRow(x, n, (start, r) => {
     out[r] = classes[r] === ignoreIndex ? 0 : logTotal(weights, x, start) - x[start + classes[r]];
@@ -97,6 +99,7 @@ export function crossEntropy(out: TypedArray, logits: Strided, target: Strided, 
 /** dx = g[r] (softmax(x) - onehot(target)). */
 export function crossEntropyCotangent(out: TypedArray, cotangent: Strided, logits: Strided, target: Strided, ignoreIndex: number): void {
   const [g, x, classes, n] = [contiguous(cotangent), contiguous(logits), contiguous(target), widthOf(logits)];
+  checkTargets(classes, n, ignoreIndex);
   const weights = new Float64Array(n);
   out.fill(0);
   forEachRow(x, n, (start, r) => {

@@ -5,6 +5,7 @@
  */
 import { BackendError } from "../backend.ts";
 import { fromBfloat16Bits, packBfloat16, toBfloat16Bits, unpackBfloat16 } from "../bfloat16.ts";
+import { placesOf, rowType, withRow } from "../indices.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import { fusedKernels } from "./fused.ts";
 import { maxElements } from "./device.ts";
@@ -184,27 +185,28 @@ export class GpuBackend implements Backend {
   // Order
 
   argsort(out: ArrayType, x: NDArray, descending: boolean): Buffer {
-    return order.argsort(this.#launcher, out, x, descending);
+    return order.argsort(this.#launcher, rowType(out), withRow(x), descending);
   }
 
   rank(out: ArrayType, x: NDArray, descending: boolean): Buffer {
-    return order.rank(this.#launcher, out, x, descending);
+    return order.rank(this.#launcher, rowType(out), withRow(x), descending);
   }
 
   topK(out: ArrayType, x: NDArray): Buffer {
-    return order.topK(this.#launcher, out, x);
+    placesOf("topK", out, x);
+    return order.topK(this.#launcher, out, withRow(x));
   }
 
   // Rows by index
 
   gatherRows(out: ArrayType, x: NDArray, index: NDArray): Buffer {
     const program = () => rows.gatherRows(out.shape, x, index, this.#device.limits);
-    return this.#launcher.launch({ name: "gatherRows", out, inputs: [x, index], program });
+    return this.#launcher.launch({ name: "gatherRows", out, inputs: [x, index], scalars: missing(out), program });
   }
 
   takeRows(out: ArrayType, x: NDArray, index: NDArray): Buffer {
     const program = () => rows.takeRows(out.shape, x, index, this.#device.limits);
-    return this.#launcher.launch({ name: "takeRows", out, inputs: [x, index], program });
+    return this.#launcher.launch({ name: "takeRows", out, inputs: [x, index], scalars: missing(out), program });
   }
 
   addRows(out: ArrayType, g: NDArray, index: NDArray): Buffer {
@@ -213,7 +215,7 @@ export class GpuBackend implements Backend {
 
   takeAlong(out: ArrayType, x: NDArray, index: NDArray, axis: number): Buffer {
     const program = () => rows.takeAlong(out.shape, x, index, axis, this.#device.limits);
-    return this.#launcher.launch({ name: "takeAlong", out, inputs: [x, index], variant: String(axis), program });
+    return this.#launcher.launch({ name: "takeAlong", out, inputs: [x, index], variant: String(axis), scalars: missing(out), program });
   }
 
   addAlong(out: ArrayType, g: NDArray, index: NDArray, axis: number): Buffer {
@@ -222,15 +224,15 @@ export class GpuBackend implements Backend {
   }
 
   invert(out: ArrayType, index: NDArray): Buffer {
-    return order.invert(this.#launcher, out, index);
+    return order.invert(this.#launcher, out, withRow(index));
   }
 
   countEarlier(out: ArrayType, key: NDArray): Buffer {
-    return order.countEarlier(this.#launcher, out, key);
+    return order.countEarlier(this.#launcher, rowType(out), withRow(key));
   }
 
   bincount(out: ArrayType, key: NDArray): Buffer {
-    return order.bincount(this.#launcher, out, key);
+    return order.bincount(this.#launcher, out, withRow(key));
   }
 
   // Rows sorted by expert
@@ -262,6 +264,11 @@ function lane(x: NDArray, axis: number): reductions.Lane {
 function stored(dtype: DType, value: number): number {
   if (dtype === "bfloat16") return fromBfloat16Bits(toBfloat16Bits(value));
   return dtype === "int32" ? Math.trunc(value) : value;
+}
+
+/** What an index outside its array reads. */
+function missing({ dtype }: ArrayType): number[] {
+  return [dtype === "int32" ? 0 : NaN];
 }
 
 function fromFloats(data: Float32Array, dtype: DType): TypedArray {

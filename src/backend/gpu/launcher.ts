@@ -1,6 +1,6 @@
-/** Compiles each kernel once, launches in order, keeps the books, and carries errors along the graph to the next read. */
+/** Compiles each kernel once, launches in order, counts memory and launches, and carries errors along the graph to the next read. */
 import { BackendError } from "../backend.ts";
-import { Books } from "../books.ts";
+import { MemoryAccount } from "../memoryAccount.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import { GpuBuffer } from "./gpuBuffer.ts";
 import { Queue } from "./queue.ts";
@@ -27,7 +27,7 @@ export class Launcher {
   readonly device: Device;
   readonly #kernels = new Map<string, CompiledKernel>();
   readonly #queue = new Queue();
-  readonly #books = new Books();
+  readonly #account = new MemoryAccount();
   #bytesSinceSettled = 0;
 
   constructor(device: Device) {
@@ -35,7 +35,7 @@ export class Launcher {
   }
 
   stats(): BackendStats {
-    return this.#books.stats();
+    return this.#account.stats();
   }
 
   /** The shader of every compiled kernel, by the key it is kept under. For readers of the documentation. */
@@ -52,7 +52,7 @@ export class Launcher {
       throw new BackendError(`${what}: ${memories.length} arrays, a ${this.device.mode} kernel takes at most ${this.device.limits.arrays}`);
     }
     const result = this.#newBuffer(out, what);
-    this.#books.launched();
+    this.#account.launched();
     // Why before the queue: the inputs may be gone, or lie elsewhere, when their turn comes.
     const key = `${name} ${variant} [${out.shape}] ${inputs.map((x, k) => keyOf(x, buffers[k], places[k])).join(" ")}`;
     const kernel = sizeOf(out.shape) === 0 ? undefined : this.#kernel(key, () => readingAt(program(), places));
@@ -111,7 +111,7 @@ export class Launcher {
   free(buffer: Buffer): void {
     const own = open(buffer, "free");
     own.freed = true;
-    this.#books.gave(own.bytes);
+    this.#account.freed(own.bytes);
     for (const derived of own.derived.values()) derived.forEach((b) => this.free(b));
     this.#leave(own.memory);
   }
@@ -136,7 +136,7 @@ export class Launcher {
     const { elements } = this.device.limits;
     if (n > elements) throw new BackendError(`${what}: ${n} elements, an array in mode ${this.device.mode} holds at most ${elements}`);
     const buffer = new GpuBuffer(n, host);
-    this.#books.took(buffer.bytes);
+    this.#account.allocated(buffer.bytes);
     return buffer;
   }
 

@@ -117,7 +117,7 @@ export function crossEntropy(launcher: Launcher): FusedKernel<{ ignoreIndex: num
         const program = () => source.crossEntropy(R, V, target, ignoreIndex, limits);
         const inputs = [rows, target, statistics];
         return {
-          out: launcher.launch({ name: "crossEntropy", out, inputs, variant: String(ignoreIndex), program }),
+          out: launcher.launch({ name: "crossEntropy", out, inputs, variant: String(ignoreIndex), scalars: [NaN], program }),
           saved: [statistics.buffer],
         };
       }),
@@ -127,7 +127,14 @@ export function crossEntropy(launcher: Launcher): FusedKernel<{ ignoreIndex: num
       const slope = withFlat(launcher, logits, [R, V], (rows) => {
         const inputs = [g, rows, target, whole(saved, { shape: [R, 2], dtype: out.dtype })];
         const program = () => source.crossEntropySlope(R, V, g, target, ignoreIndex, limits);
-        return launcher.launch({ name: "crossEntropy cotangent", out: rows, inputs, variant: String(ignoreIndex), program });
+        return launcher.launch({
+          name: "crossEntropy cotangent",
+          out: rows,
+          inputs,
+          variant: String(ignoreIndex),
+          scalars: [NaN],
+          program,
+        });
       });
       return [slope, null];
     },

@@ -2,8 +2,9 @@
 import { sizeOf } from "../shape.ts";
 import type { Buffer, FusedKernel, NDArray } from "../backend.ts";
 import { attentionScratch } from "./kernels/attention.ts";
+import { sumOver } from "./reductions.ts";
 import { stretched } from "./views.ts";
-import type { WasmBackend } from "./wasmBackend.ts";
+import type { Launcher as WasmBackend } from "./launcher.ts";
 
 /** Queries to a block; where they cannot see the keys behind them, smaller blocks leave out more of those. */
 const BLOCK = 96;
@@ -145,7 +146,7 @@ function summed(backend: WasmBackend, buffer: Buffer, shape: readonly number[], 
   const whole: NDArray = { shape, dtype: "float32", buffer, strides: [H * T * S, T * S, S, 1], offset: 0 };
   const aligned = [1, 1, 1, 1, ...bias.shape].slice(-4);
   const axes = [B, H, T, S].map((_, axis) => axis).filter((axis) => aligned[axis] === 1 && shape[axis] > 1);
-  const sum = backend.reduce("sum", { shape: bias.shape, dtype: "float32" }, whole, axes);
+  const sum = sumOver(backend, { shape: bias.shape, dtype: "float32" }, whole, axes);
   backend.free(buffer);
   return sum;
 }

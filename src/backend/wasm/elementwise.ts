@@ -6,21 +6,21 @@ import type { ArrayType, BinaryOp, Buffer, NDArray, UnaryOp } from "../backend.t
 import { integerBinary, integerUnary } from "./kernels/integer.ts";
 import { isWord, kernelName } from "./kernels/names.ts";
 import { stretched, vectors } from "./views.ts";
-import type { WasmBackend } from "./wasmBackend.ts";
+import type { Launcher } from "./launcher.ts";
 
 /** Every function has a kernel in float32, and some have one in int32. */
 function kernelOf(op: string, { dtype }: NDArray, integer: object): string | undefined {
   return dtype === "float32" || (dtype === "int32" && op in integer) ? kernelName(op, dtype) : undefined;
 }
 
-export function unary(backend: WasmBackend, op: UnaryOp, out: ArrayType, x: NDArray): Buffer | undefined {
+export function unary(launcher: Launcher, op: UnaryOp, out: ArrayType, x: NDArray): Buffer | undefined {
   const kernel = kernelOf(op, x, integerUnary);
   if (!kernel) return undefined;
   const n = vectors(sizeOf(x.shape));
-  return backend.contiguous([x], (from) => backend.make(out, (to) => backend.start(kernel, n, 4 * n, to, from)));
+  return launcher.contiguous([x], (from) => launcher.make(out, (to) => launcher.start(kernel, n, 4 * n, to, from)));
 }
 
-export function binary(backend: WasmBackend, op: BinaryOp, out: ArrayType, x: NDArray, y: NDArray): Buffer | undefined {
+export function binary(launcher: Launcher, op: BinaryOp, out: ArrayType, x: NDArray, y: NDArray): Buffer | undefined {
   const kernel = kernelOf(op, x, integerBinary);
   if (!kernel || sizeOf(out.shape) === 0) return undefined;
   const left = stretched(x, out.shape);
@@ -29,12 +29,12 @@ export function binary(backend: WasmBackend, op: BinaryOp, out: ArrayType, x: ND
   // One number is a row as good as any: losses and step sizes are many, and small.
   const inner = sizeOf(out.shape) === 1 ? "vv" : alongOf(steps[steps.length - 1]);
   if (inner && sizes.length <= 3) {
-    const operands = [backend.address(x), backend.address(y)] as const;
-    return backend.make(out, (to) => binaryPattern(backend, `${kernel}_${inner}`, sizes, steps, to, ...operands));
+    const operands = [launcher.address(x), launcher.address(y)] as const;
+    return launcher.make(out, (to) => binaryPattern(launcher, `${kernel}_${inner}`, sizes, steps, to, ...operands));
   }
   if (!inner && sizes.length === 1) return undefined;
   const n = sizeOf(out.shape);
-  return backend.contiguous([left, right], (a, b) => backend.make(out, (to) => backend.start(`${kernel}_vv`, vectors(n), n, to, a, b)));
+  return launcher.contiguous([left, right], (a, b) => launcher.make(out, (to) => launcher.start(`${kernel}_vv`, vectors(n), n, to, a, b)));
 }
 
 /** "v" where an operand advances along the innermost merged axis, "s" where it stays; undefined where no kernel fits. */
@@ -46,7 +46,7 @@ function alongOf([, dx, dy]: readonly number[]): string | undefined {
 
 /** Merged axes [n], [rows, n] or [planes, rows, n]. */
 function binaryPattern(
-  backend: WasmBackend,
+  launcher: Launcher,
   kernel: string,
   sizes: readonly number[],
   steps: readonly (readonly number[])[],
@@ -55,18 +55,18 @@ function binaryPattern(
   y: number,
 ): void {
   const n = sizes[sizes.length - 1];
-  if (sizes.length === 1) return backend.start(kernel, vectors(n), n, to, x, y);
+  if (sizes.length === 1) return launcher.start(kernel, vectors(n), n, to, x, y);
   const [rows] = sizes.slice(-2);
   const [, dx, dy] = steps[steps.length - 2];
   const planes = sizes.length === 3 ? sizes[0] : 1;
   const [, planeX, planeY] = steps[0];
   for (let p = 0; p < planes; p++) {
     const places = [to + 4 * p * rows * n, x + 4 * p * planeX, y + 4 * p * planeY];
-    backend.start(`${kernel}_rows`, rows, rows * n, ...places, n, 4 * dx, 4 * dy);
+    launcher.start(`${kernel}_rows`, rows, rows * n, ...places, n, 4 * dx, 4 * dy);
   }
 }
 
-export function select(backend: WasmBackend, out: ArrayType, condition: NDArray, x: NDArray, y: NDArray): Buffer | undefined {
+export function select(launcher: Launcher, out: ArrayType, condition: NDArray, x: NDArray, y: NDArray): Buffer | undefined {
   const n = sizeOf(out.shape);
   const { dtype } = condition;
   if (!isWord(out.dtype) || !isWord(dtype) || n === 0) return undefined;
@@ -74,7 +74,7 @@ export function select(backend: WasmBackend, out: ArrayType, condition: NDArray,
   const single = operands.map(({ strides }) => n > 1 && strides.every((step, axis) => step === 0 || out.shape[axis] === 1));
   const listed = operands.map((operand, k) => (k > 0 && single[k] ? reread(operand, [], []) : operand));
   const kernel = `${kernelName("select", dtype)}_${single[1] ? "s" : "v"}${single[2] ? "s" : "v"}`;
-  return backend.contiguous(listed, (...from) => backend.make(out, (to) => backend.start(kernel, vectors(n), n, to, ...from)));
+  return launcher.contiguous(listed, (...from) => launcher.make(out, (to) => launcher.start(kernel, vectors(n), n, to, ...from)));
 }
 
 const castKernels: Readonly<Record<string, string>> = {
@@ -84,9 +84,9 @@ const castKernels: Readonly<Record<string, string>> = {
   "float32 int32": "float32ToInt32",
 };
 
-export function cast(backend: WasmBackend, out: ArrayType, x: NDArray): Buffer | undefined {
+export function cast(launcher: Launcher, out: ArrayType, x: NDArray): Buffer | undefined {
   const kernel = castKernels[`${x.dtype} ${out.dtype}`];
   if (!kernel || (x.dtype === "bfloat16" && !isContiguous(x.shape, x.strides))) return undefined;
   const n = vectors(sizeOf(x.shape));
-  return backend.contiguous([x], (from) => backend.make(out, (to) => backend.start(kernel, n, 4 * n, to, from)));
+  return launcher.contiguous([x], (from) => launcher.make(out, (to) => launcher.start(kernel, n, 4 * n, to, from)));
 }

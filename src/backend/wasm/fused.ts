@@ -1,19 +1,20 @@
 /** Fused functions in float32; what they do not serve goes to the reference. R rows, D width, V classes. */
+import { checkTargets } from "../indices.ts";
 import { sizeOf } from "../shape.ts";
 import type { Activation, AdamStep, ArrayType, Buffer, FusedKernel, FusedKernels, NDArray } from "../backend.ts";
 import { attention } from "./attention.ts";
-import type { WasmBackend } from "./wasmBackend.ts";
+import type { Launcher } from "./launcher.ts";
 
-export function fusedKernels(backend: WasmBackend, reference: FusedKernels): FusedKernels {
+export function fusedKernels(launcher: Launcher, reference: FusedKernels): FusedKernels {
   return {
-    softmax: either(ofRow(backend, "softmax"), reference.softmax),
-    logSoftmax: either(ofRow(backend, "logSoftmax"), reference.logSoftmax),
-    crossEntropy: either(crossEntropy(backend), reference.crossEntropy),
-    layerNorm: either(norm(backend, "layerNorm"), reference.layerNorm),
-    rmsNorm: either(norm(backend, "rmsNorm"), reference.rmsNorm),
-    biasActivation: either(activation(backend), reference.biasActivation),
-    attention: either(attention(backend), reference.attention),
-    adam: (step) => (step.parameters.every(({ dtype }) => dtype === "float32") ? adam(backend, step) : reference.adam?.(step)),
+    softmax: either(ofRow(launcher, "softmax"), reference.softmax),
+    logSoftmax: either(ofRow(launcher, "logSoftmax"), reference.logSoftmax),
+    crossEntropy: either(crossEntropy(launcher), reference.crossEntropy),
+    layerNorm: either(norm(launcher, "layerNorm"), reference.layerNorm),
+    rmsNorm: either(norm(launcher, "rmsNorm"), reference.rmsNorm),
+    biasActivation: either(activation(launcher), reference.biasActivation),
+    attention: either(attention(launcher), reference.attention),
+    adam: (step) => (step.parameters.every(({ dtype }) => dtype === "float32") ? adam(launcher, step) : reference.adam?.(step)),
   };
 }
 
@@ -29,40 +30,42 @@ function either<A>(fast: FusedKernel<A>, reference: FusedKernel<A> | undefined):
 
 const widthOf = ({ shape }: ArrayType): number => shape[shape.length - 1];
 
-function ofRow(backend: WasmBackend, name: string): FusedKernel<null> {
+function ofRow(launcher: Launcher, name: string): FusedKernel<null> {
   const size = (x: ArrayType): [number, number] => [sizeOf(x.shape) / widthOf(x), 10 * sizeOf(x.shape)];
   return {
     forward: (out, [x]) => ({
-      out: backend.contiguous([x], (from) => backend.make(out, (to) => backend.start(name, ...size(x), to, from, widthOf(x)))),
+      out: launcher.contiguous([x], (from) => launcher.make(out, (to) => launcher.start(name, ...size(x), to, from, widthOf(x)))),
       saved: [],
     }),
     backward: (g, out, _saved, [x], [needed]) => {
       if (!needed) return [null];
       const kernel = `${name}Cotangent`;
       return [
-        backend.contiguous([g, out], (slope, y) => backend.make(x, (to) => backend.start(kernel, ...size(x), to, slope, y, widthOf(x)))),
+        launcher.contiguous([g, out], (slope, y) => launcher.make(x, (to) => launcher.start(kernel, ...size(x), to, slope, y, widthOf(x)))),
       ];
     },
   };
 }
 
-function crossEntropy(backend: WasmBackend): FusedKernel<{ ignoreIndex: number }> {
+function crossEntropy(launcher: Launcher): FusedKernel<{ ignoreIndex: number }> {
   return {
     forward: (out, [logits, target], { ignoreIndex }) =>
-      backend.contiguous([logits, target], (x, classes) => {
+      launcher.contiguous([logits, target], (x, classes) => {
         const [rows, columns] = logits.shape;
-        const kept = backend.make({ shape: [rows, 2], dtype: "float32" }, () => {});
-        const loss = backend.make(out, (to) => {
-          backend.start("crossEntropy", rows, 8 * rows * columns, to, x, classes, backend.addressOf(kept), ignoreIndex, columns);
+        checkTargets(launcher.elements(target), columns, ignoreIndex);
+        const kept = launcher.make({ shape: [rows, 2], dtype: "float32" }, () => {});
+        const loss = launcher.make(out, (to) => {
+          launcher.start("crossEntropy", rows, 8 * rows * columns, to, x, classes, launcher.addressOf(kept), ignoreIndex, columns);
         });
         return { out: loss, saved: [kept] };
       }),
     backward: (g, _out, [kept], [logits, target], [needed], { ignoreIndex }) => {
       if (!needed) return [null, null];
       const [rows, columns] = logits.shape;
-      const slope = backend.contiguous([g, logits, target], (slopes, x, classes) =>
-        backend.make(logits, (to) => {
-          backend.start(
+      checkTargets(launcher.elements(target), columns, ignoreIndex);
+      const slope = launcher.contiguous([g, logits, target], (slopes, x, classes) =>
+        launcher.make(logits, (to) => {
+          launcher.start(
             "crossEntropyCotangent",
             rows,
             8 * rows * columns,
@@ -70,7 +73,7 @@ function crossEntropy(backend: WasmBackend): FusedKernel<{ ignoreIndex: number }
             slopes,
             x,
             classes,
-            backend.addressOf(kept),
+            launcher.addressOf(kept),
             ignoreIndex,
             columns,
           );
@@ -82,30 +85,30 @@ function crossEntropy(backend: WasmBackend): FusedKernel<{ ignoreIndex: number }
 }
 
 /** Layer norm with its bias, or RMS norm without. Saved: [R, 2], each row's mean and scale. */
-function norm(backend: WasmBackend, name: string): FusedKernel<{ eps: number }> {
+function norm(launcher: Launcher, name: string): FusedKernel<{ eps: number }> {
   return {
     forward: (out, [x, weight, bias], { eps }) =>
-      backend.contiguous([x, weight, bias ?? weight], (from, w, b) => {
+      launcher.contiguous([x, weight, bias ?? weight], (from, w, b) => {
         const [columns, n] = [widthOf(x), sizeOf(x.shape)];
-        const saved = backend.make({ shape: [n / columns, 2], dtype: "float32" }, () => {});
-        const result = backend.make(out, (to) =>
-          backend.start(name, n / columns, 2 * n, to, backend.addressOf(saved), from, w, b, eps, columns),
+        const saved = launcher.make({ shape: [n / columns, 2], dtype: "float32" }, () => {});
+        const result = launcher.make(out, (to) =>
+          launcher.start(name, n / columns, 2 * n, to, launcher.addressOf(saved), from, w, b, eps, columns),
         );
         return { out: result, saved: [saved] };
       }),
     backward: (g, _out, [saved], [x, weight, bias], needed) =>
-      backend.contiguous([g, x, weight], (slope, from, w) => {
+      launcher.contiguous([g, x, weight], (slope, from, w) => {
         const [columns, n] = [widthOf(x), sizeOf(x.shape)];
-        const kept = backend.addressOf(saved);
+        const kept = launcher.addressOf(saved);
         const dx = needed[0]
-          ? backend.make(x, (to) => backend.start(`${name}Cotangent`, n / columns, 3 * n, to, slope, from, w, kept, columns))
+          ? launcher.make(x, (to) => launcher.start(`${name}Cotangent`, n / columns, 3 * n, to, slope, from, w, kept, columns))
           : null;
         if (!needed[1] && !needed[2]) return [dx, null, ...(bias ? [null] : [])];
-        const dw = backend.make(weight, () => {});
-        const db = backend.make(weight, () => {});
-        const [toWeight, toBias] = [backend.addressOf(dw), backend.addressOf(db)];
-        backend.start(`${name}WeightCotangent`, Math.ceil(columns / 8), 2 * n, toWeight, toBias, slope, from, kept, n / columns, columns);
-        const both = [dw, db].map((buffer, i) => backend.keep(buffer, needed[i + 1]));
+        const dw = launcher.make(weight, () => {});
+        const db = launcher.make(weight, () => {});
+        const [toWeight, toBias] = [launcher.addressOf(dw), launcher.addressOf(db)];
+        launcher.start(`${name}WeightCotangent`, Math.ceil(columns / 8), 2 * n, toWeight, toBias, slope, from, kept, n / columns, columns);
+        const both = [dw, db].map((buffer, i) => launcher.keep(buffer, needed[i + 1]));
         return [dx, both[0], ...(bias ? [both[1]] : [])];
       }),
   };
@@ -114,48 +117,48 @@ function norm(backend: WasmBackend, name: string): FusedKernel<{ eps: number }> 
 /** Rough nanoseconds for a number on one thread. */
 const cost: Record<Activation, number> = { relu: 0.5, gelu: 6, geluTanh: 4, silu: 4 };
 
-function activation(backend: WasmBackend): FusedKernel<{ activation: Activation }> {
+function activation(launcher: Launcher): FusedKernel<{ activation: Activation }> {
   const launch = (x: NDArray, bias: NDArray | undefined, g: NDArray, name: Activation, suffix: string): Buffer =>
-    backend.contiguous([x, g, bias ?? x], (from, slope, biases) =>
-      backend.make(x, (to) => {
+    launcher.contiguous([x, g, bias ?? x], (from, slope, biases) =>
+      launcher.make(x, (to) => {
         const [columns, n] = [widthOf(x), sizeOf(x.shape)];
         const work = cost[name] * n;
-        if (!bias) return backend.start(`${name}Activation${suffix}`, Math.ceil(n / 4), work, to, from, slope);
+        if (!bias) return launcher.start(`${name}Activation${suffix}`, Math.ceil(n / 4), work, to, from, slope);
         const group = n / sizeOf(bias.shape);
-        backend.start(`${name}Bias${suffix}`, n / columns, work, to, from, biases, slope, columns, group);
+        launcher.start(`${name}Bias${suffix}`, n / columns, work, to, from, biases, slope, columns, group);
       }),
     );
   return {
     forward: (_out, [x, bias], attributes) => ({ out: launch(x, bias, x, attributes.activation, ""), saved: [] }),
     backward: (g, _out, _saved, [x, bias], needed, attributes) => {
       const dx = launch(x, bias, g, attributes.activation, "Cotangent");
-      const db = bias && needed[1] ? sumToBias(backend, dx, x, bias) : null;
-      return [backend.keep(dx, needed[0]), ...(bias ? [db] : [])];
+      const db = bias && needed[1] ? sumToBias(launcher, dx, x, bias) : null;
+      return [launcher.keep(dx, needed[0]), ...(bias ? [db] : [])];
     },
   };
 }
 
 /** Sums the rows that share a bias. */
-function sumToBias(backend: WasmBackend, dx: Buffer, x: NDArray, bias: NDArray): Buffer {
+function sumToBias(launcher: Launcher, dx: Buffer, x: NDArray, bias: NDArray): Buffer {
   const columns = widthOf(x);
   const groups = sizeOf(bias.shape) / columns;
   const rows = sizeOf(x.shape) / columns / groups;
-  return backend.make(bias, (to) => {
+  return launcher.make(bias, (to) => {
     for (let e = 0; e < groups; e++) {
-      const from = backend.addressOf(dx) + 4 * e * rows * columns;
-      backend.start("sumColumns", Math.ceil(columns / 16), (rows * columns) / 2, to + 4 * e * columns, from, rows, columns);
+      const from = launcher.addressOf(dx) + 4 * e * rows * columns;
+      launcher.start("sumColumns", Math.ceil(columns / 16), (rows * columns) / 2, to + 4 * e * columns, from, rows, columns);
     }
   });
 }
 
 /** All arrays are contiguous, and nobody else reads what is overwritten. */
-function adam(backend: WasmBackend, step: AdamStep): void {
+function adam(launcher: Launcher, step: AdamStep): void {
   const { lr, beta1, beta2, eps, correction1, correction2, gradScale } = step;
-  const scale = gradScale ? backend.read(gradScale)[gradScale.offset] : 1;
+  const [scale] = gradScale ? launcher.elements(gradScale) : [1];
   for (const [i, parameter] of step.parameters.entries()) {
     const n = sizeOf(parameter.shape);
-    const arrays = [parameter, step.gradients[i], step.first[i], step.second[i]].map((x) => backend.address(x));
-    backend.start(
+    const arrays = [parameter, step.gradients[i], step.first[i], step.second[i]].map((x) => launcher.address(x));
+    launcher.start(
       "adam",
       Math.ceil(n / 4),
       2 * n,

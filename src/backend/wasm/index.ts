@@ -1,5 +1,6 @@
 /** `switchyard-moe/backend/wasm`: the fast CPU backend. */
 import { BackendError } from "../backend.ts";
+import { GuardedHeap } from "./guardedHeap.ts";
 import { Heap, MAXIMUM_PAGES, PAGE } from "./memory.ts";
 import { hasRelaxedSimd, hasSimd, kernelModule } from "./module.ts";
 import type { ModuleOptions } from "./module.ts";
@@ -17,6 +18,11 @@ export interface WasmOptions {
   readonly deterministic?: boolean;
   /** Bytes that the memory may grow to: 4 GiB unless said otherwise, which is also the most that one memory can hold. */
   readonly maximumBytes?: number;
+  /**
+   * For tests of kernels: red zones around each block, poison in what is not written yet and in what was freed, and a check after each launch
+   * that throws a BackendError naming the kernel that wrote outside its arrays. Slow.
+   */
+  readonly guarded?: boolean;
 }
 
 /** 16 MiB: enough for small programs, and quickly grown. */
@@ -38,7 +44,7 @@ export async function wasm(options: WasmOptions = {}): Promise<WasmBackend> {
   const kernels = new engine.Instance(module, { env: { memory } }).exports as Exported;
   const pool = await Threads.start(module, kernels, memory, threads);
   return new WasmBackend(
-    new Heap(memory, CONTROL_BYTES, limits.maximum),
+    new (options.guarded ? GuardedHeap : Heap)(memory, CONTROL_BYTES, limits.maximum),
     pool,
     describe(threads, relaxed, options.threads === undefined ? obstacle : undefined),
   );

@@ -14,8 +14,8 @@ import { matmulKernels } from "./kernels/matmul.ts";
 import { orderKernels } from "./kernels/order.ts";
 import { randomKernels } from "./kernels/random.ts";
 import { reduceKernels } from "./kernels/reduce.ts";
-import { rowKernels } from "./kernels/rows.ts";
-import { rowsByIndexKernels } from "./kernels/rowsByIndex.ts";
+import { indexedRowKernels } from "./kernels/rows.ts";
+import { rowwiseKernels } from "./kernels/rowwise.ts";
 import { f32x4, v128 } from "./instructions.ts";
 import type { V128 } from "./instructions.ts";
 import { engine } from "./platform.ts";
@@ -49,7 +49,7 @@ export function kernelModule({ memory, modern, relaxed }: ModuleOptions): Uint8A
   const arithmetic = arithmeticOf({ modern, relaxed }, module.global("thread"));
   elementwiseKernels(module, arithmetic);
   copyKernels(module);
-  rowsByIndexKernels(module);
+  indexedRowKernels(module);
   alongKernels(module);
   orderKernels(module, arithmetic);
   randomKernels(module);
@@ -58,7 +58,7 @@ export function kernelModule({ memory, modern, relaxed }: ModuleOptions): Uint8A
   cumsumKernels(module);
   const products = matmulKernels(module, arithmetic);
   attentionKernels(module, arithmetic, products);
-  rowKernels(module, arithmetic);
+  rowwiseKernels(module, arithmetic);
   activationKernels(module, arithmetic);
   adamKernel(module);
   return module.bytes();

@@ -4,7 +4,7 @@ import { mergeAxes } from "../cpu/strided.ts";
 import { sizeOf, stridesOf } from "../shape.ts";
 import type { ArrayType, Buffer, DType, NDArray } from "../backend.ts";
 import { vectors } from "./views.ts";
-import type { WasmBackend } from "./wasmBackend.ts";
+import type { Launcher } from "./launcher.ts";
 
 /** Four axes for the copy kernel, and the steps in bytes along each, there and here. */
 interface CopyPlan {
@@ -23,15 +23,15 @@ function copyPlan(x: NDArray, outStrides: readonly number[]): CopyPlan | undefin
   return { sizes: [1, 1, 1, ...sizes].slice(-4), out: four.map(([step]) => 4 * step), x: four.map(([, step]) => 4 * step) };
 }
 
-function copyTo(backend: WasmBackend, to: number, { sizes: [n0, n1, rows, columns], out, x: from }: CopyPlan, x: NDArray): void {
+function copyTo(launcher: Launcher, to: number, { sizes: [n0, n1, rows, columns], out, x: from }: CopyPlan, x: NDArray): void {
   const work = n0 * n1 * rows * columns;
-  const plane = [to, out[2], backend.address(x), rows, columns, from[2], from[3]];
-  backend.start("copy", n0 * n1, work, ...plane, n1, out[0], out[1], from[0], from[1]);
+  const plane = [to, out[2], launcher.address(x), rows, columns, from[2], from[3]];
+  launcher.start("copy", n0 * n1, work, ...plane, n1, out[0], out[1], from[0], from[1]);
 }
 
-export function copy(backend: WasmBackend, out: ArrayType, x: NDArray): Buffer | undefined {
+export function copy(launcher: Launcher, out: ArrayType, x: NDArray): Buffer | undefined {
   const plan = copyPlan(x, stridesOf(x.shape));
-  return plan && backend.make(out, (to) => copyTo(backend, to, plan, x));
+  return plan && launcher.make(out, (to) => copyTo(launcher, to, plan, x));
 }
 
 /** The four bytes of a number as an int32. */
@@ -39,28 +39,28 @@ function bitsOf(value: number, dtype: DType): number {
   return dtype === "int32" ? value : new Int32Array(Float32Array.of(value).buffer)[0];
 }
 
-export function pad(backend: WasmBackend, out: ArrayType, x: NDArray, before: readonly number[], value: number): Buffer | undefined {
+export function pad(launcher: Launcher, out: ArrayType, x: NDArray, before: readonly number[], value: number): Buffer | undefined {
   const strides = stridesOf(out.shape);
   const plan = copyPlan(x, strides);
   if (!plan) return undefined;
   const n = vectors(sizeOf(out.shape));
   const corner = before.reduce((sum, skip, axis) => sum + skip * strides[axis], 0);
-  return backend.make(out, (to) => {
-    backend.start("fill", n, n, to, bitsOf(value, out.dtype));
-    copyTo(backend, to + 4 * corner, plan, x);
+  return launcher.make(out, (to) => {
+    launcher.start("fill", n, n, to, bitsOf(value, out.dtype));
+    copyTo(launcher, to + 4 * corner, plan, x);
   });
 }
 
-export function concat(backend: WasmBackend, out: ArrayType, xs: readonly NDArray[], axis: number): Buffer | undefined {
+export function concat(launcher: Launcher, out: ArrayType, xs: readonly NDArray[], axis: number): Buffer | undefined {
   const strides = stridesOf(out.shape);
   const present = xs.filter((x) => sizeOf(x.shape) > 0);
   const plans = present.map((x) => copyPlan(x, strides));
   if (plans.includes(undefined)) return undefined;
-  return backend.make(out, (to) => {
+  return launcher.make(out, (to) => {
     let at = to;
     for (const [i, x] of present.entries()) {
       const plan = plans[i];
-      if (plan) copyTo(backend, at, plan, x);
+      if (plan) copyTo(launcher, at, plan, x);
       at += 4 * x.shape[axis] * strides[axis];
     }
   });

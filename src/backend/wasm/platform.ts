@@ -7,7 +7,7 @@ export interface LinearMemory {
 
 /** A compiled module; workers receive it as it is. */
 export type CompiledModule = object;
-export type Exported = Record<string, (...args: number[]) => void>;
+export type Exported = Record<string, (...args: number[]) => number | void>;
 
 interface Engine {
   validate(bytes: Uint8Array): boolean;

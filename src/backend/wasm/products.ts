@@ -3,7 +3,7 @@ import { mergeAxes } from "../cpu/strided.ts";
 import { sizeOf } from "../shape.ts";
 import type { ArrayType, Buffer, NDArray } from "../backend.ts";
 import { GEMM_SCRATCH, NR, PRODUCT_WORDS } from "./kernels/matmul.ts";
-import type { WasmBackend } from "./wasmBackend.ts";
+import type { Launcher } from "./launcher.ts";
 
 /** A batch of matrices in memory. `panel`: it is packed, and so many bytes lie between its panels. */
 export interface Matrix {
@@ -34,15 +34,15 @@ const TILE_ROWS = 12;
 const SPEED = 16;
 
 /** Undefined: not served. */
-export function matmul(backend: WasmBackend, out: ArrayType, x: NDArray, y: NDArray): Buffer | undefined {
+export function matmul(launcher: Launcher, out: ArrayType, x: NDArray, y: NDArray): Buffer | undefined {
   if (x.dtype !== "float32" || sizeOf(out.shape) === 0) return undefined;
-  return backend.make(out, (to) => {
-    for (const product of matmulPlan(backend, to, out, x, y)) multiply(backend, product);
+  return launcher.make(out, (to) => {
+    for (const product of matmulPlan(launcher, to, out, x, y)) multiply(launcher, product);
   });
 }
 
 /** x y as products whose batch advances by one stride for each operand: the leading axes that do not merge are walked here. */
-function matmulPlan(backend: WasmBackend, to: number, out: ArrayType, x: NDArray, y: NDArray): Product[] {
+function matmulPlan(launcher: Launcher, to: number, out: ArrayType, x: NDArray, y: NDArray): Product[] {
   const [m, n] = out.shape.slice(-2);
   const k = x.shape[x.shape.length - 1];
   const [xRow, xColumn] = x.strides.slice(-2).map(bytes);
@@ -51,7 +51,7 @@ function matmulPlan(backend: WasmBackend, to: number, out: ArrayType, x: NDArray
   const { sizes, steps } = mergeAxes(out.shape.slice(0, -2), leads);
   const batch = sizes[sizes.length - 1];
   const [xBatch, yBatch] = steps[steps.length - 1].map(bytes);
-  const [xAt, yAt] = [backend.address(x), backend.address(y)];
+  const [xAt, yAt] = [launcher.address(x), launcher.address(y)];
   // A shared B, and rows of A that continue from matrix to matrix: one tall product.
   const tall = yBatch === 0 && (batch === 1 || xBatch === m * xRow);
   const size = 4 * m * n;
@@ -80,7 +80,7 @@ function places(sizes: readonly number[], steps: readonly (readonly number[])[])
 
 /** `use` with B packed into panels, [N / 8, K, 8] for each of `batch` matrices, or as it is where packing does not pay. */
 export function packed(
-  backend: WasmBackend,
+  launcher: Launcher,
   b: Matrix,
   batch: number,
   k: number,
@@ -92,24 +92,24 @@ export function packed(
   const matrices = b.batch === 0 ? 1 : batch;
   const panels = Math.ceil(n / NR);
   const panel = 4 * NR * k;
-  backend.scratch(matrices * panels * panel, (at) => {
-    backend.start("packB", matrices * panels, matrices * k * n * 0.5, at, b.at, b.batch, b.row, b.column, k, n);
+  launcher.scratch(matrices * panels * panel, (at) => {
+    launcher.start("packB", matrices * panels, matrices * k * n * 0.5, at, b.at, b.batch, b.row, b.column, k, n);
     const stride = b.batch === 0 ? 0 : panels * panel;
     use({ at, batch: stride, row: 4 * NR, column: 4, panel }, stride);
   });
 }
 
 /** Runs one product. */
-export function multiply(backend: WasmBackend, product: Product): void {
+export function multiply(launcher: Launcher, product: Product): void {
   const { batch, m, n, k, a, b, c } = product;
   if (m === 0 || n === 0) return;
-  if (k === 0) return backend.zero(c.at, batch * m * n);
-  if (b.panel === undefined) return packed(backend, b, batch, k, n, m, (panels) => multiply(backend, { ...product, b: panels }));
+  if (k === 0) return launcher.zero(c.at, batch * m * n);
+  if (b.panel === undefined) return packed(launcher, b, batch, k, n, m, (panels) => multiply(launcher, { ...product, b: panels }));
   const work = (batch * m * n * k) / SPEED;
-  const { rows, columns } = blocks(batch, m, n, backend.threads);
+  const { rows, columns } = blocks(batch, m, n, launcher.threads);
   const items = batch * Math.ceil(m / rows) * Math.ceil(n / columns);
-  backend.scratch(GEMM_SCRATCH * backend.threads, (scratch) => {
-    backend.start(
+  launcher.scratch(GEMM_SCRATCH * launcher.threads, (scratch) => {
+    launcher.start(
       "matmul",
       items,
       work,
@@ -149,19 +149,18 @@ function blocks(batch: number, m: number, n: number, threads: number): { rows: n
  * Products of their own sizes, with A, B (packed) and C of alike strides, in one launch: a launch for each would have the threads wait for
  * one another at the end of every one of them.
  */
-export function multiplyEach(backend: WasmBackend, products: readonly Product[]): void {
+export function multiplyEach(launcher: Launcher, products: readonly Product[]): void {
   const work = products.reduce((sum, { m, n, k }) => sum + m * n * k, 0);
   if (work === 0) return;
-  const share = backend.threads === 1 ? Infinity : work / (12 * backend.threads);
+  const share = launcher.threads === 1 ? Infinity : work / (12 * launcher.threads);
   const pieces = products.flatMap((product) => cut(product, share));
   const [{ a, b, c }] = products;
-  const type = { shape: [pieces.length * PRODUCT_WORDS], dtype: "int32" } as const;
-  const table = backend.upload(type, Int32Array.from(pieces.flat()));
-  backend.scratch(GEMM_SCRATCH * backend.threads, (scratch) => {
-    const at = backend.addressOf(table);
-    backend.start("matmulEach", pieces.length, work / SPEED, at, c.row, a.row, a.column, b.row, b.panel ?? 0, scratch);
-  });
-  backend.free(table);
+  launcher.scratch(4 * pieces.length * PRODUCT_WORDS, (table) =>
+    launcher.scratch(GEMM_SCRATCH * launcher.threads, (scratch) => {
+      launcher.write(table, pieces.flat());
+      launcher.start("matmulEach", pieces.length, work / SPEED, table, c.row, a.row, a.column, b.row, b.panel ?? 0, scratch);
+    }),
+  );
 }
 
 /** A product in even blocks of C, none of much more work than `share`: c, a, b, m, n, k of each. */

@@ -3,12 +3,18 @@ import { isContiguous, sizeOf } from "../shape.ts";
 import type { ArgReduceOp, ArrayType, Buffer, NDArray, ReduceOp } from "../backend.ts";
 import { isWord, kernelName } from "./kernels/names.ts";
 import { permuted } from "./views.ts";
-import type { WasmBackend } from "./wasmBackend.ts";
+import type { Launcher } from "./launcher.ts";
 
-export function reduce(backend: WasmBackend, op: ReduceOp, out: ArrayType, x: NDArray, axes: readonly number[]): Buffer | undefined {
-  const { dtype } = x;
-  if (!isWord(dtype) || sizeOf(x.shape) === 0) return undefined;
-  const kernel = kernelName(op, dtype);
+export function reduce(launcher: Launcher, op: ReduceOp, out: ArrayType, x: NDArray, axes: readonly number[]): Buffer | undefined {
+  return isWord(x.dtype) && sizeOf(x.shape) > 0 ? reduceWords(launcher, kernelName(op, x.dtype), out, x, axes) : undefined;
+}
+
+/** The sum of a float32 array that is not empty. */
+export function sumOver(launcher: Launcher, out: ArrayType, x: NDArray, axes: readonly number[]): Buffer {
+  return reduceWords(launcher, "sum", out, x, axes);
+}
+
+function reduceWords(launcher: Launcher, kernel: string, out: ArrayType, x: NDArray, axes: readonly number[]): Buffer {
   const kept = x.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
   const rowsLast = permuted(x, [...kept, ...axes]);
   const rowsFirst = permuted(x, [...axes, ...kept]);
@@ -16,25 +22,27 @@ export function reduce(backend: WasmBackend, op: ReduceOp, out: ArrayType, x: ND
   const count = sizeOf(out.shape);
   const work = (count * length) / 2;
   if (!isContiguous(rowsLast.shape, rowsLast.strides) && isContiguous(rowsFirst.shape, rowsFirst.strides)) {
-    const from = backend.address(x);
-    return backend.make(out, (to) => backend.start(`${kernel}Columns`, Math.ceil(count / 16), work, to, from, length, count));
+    const from = launcher.address(x);
+    return launcher.make(out, (to) => launcher.start(`${kernel}Columns`, Math.ceil(count / 16), work, to, from, length, count));
   }
-  return backend.contiguous([rowsLast], (from) => backend.make(out, (to) => backend.start(`${kernel}Rows`, count, work, to, from, length)));
+  return launcher.contiguous([rowsLast], (from) =>
+    launcher.make(out, (to) => launcher.start(`${kernel}Rows`, count, work, to, from, length)),
+  );
 }
 
-export function argReduce(backend: WasmBackend, op: ArgReduceOp, out: ArrayType, x: NDArray, axis: number): Buffer | undefined {
+export function argReduce(launcher: Launcher, op: ArgReduceOp, out: ArrayType, x: NDArray, axis: number): Buffer | undefined {
   const { dtype } = x;
   if (!isWord(dtype) || sizeOf(x.shape) === 0) return undefined;
   const axes = x.shape.map((_, i) => i);
   const rows = permuted(x, [...axes.toSpliced(axis, 1), axis]);
   const [count, length] = [sizeOf(out.shape), x.shape[axis]];
-  return backend.contiguous([rows], (from) =>
-    backend.make(out, (to) => backend.start(`${kernelName(op, dtype)}Rows`, count, count * (length / 2 + 5), to, from, length)),
+  return launcher.contiguous([rows], (from) =>
+    launcher.make(out, (to) => launcher.start(`${kernelName(op, dtype)}Rows`, count, count * (length / 2 + 5), to, from, length)),
   );
 }
 
 export function cumsum(
-  backend: WasmBackend,
+  launcher: Launcher,
   out: ArrayType,
   x: NDArray,
   axis: number,
@@ -47,7 +55,7 @@ export function cumsum(
   const kernel = kernelName(inner === 1 ? "cumsumRows" : "cumsumColumns", dtype);
   const items = inner === 1 ? outer : outer * Math.ceil(inner / 8);
   const sizes = inner === 1 ? [x.shape[axis]] : [x.shape[axis], inner];
-  return backend.contiguous([x], (from) =>
-    backend.make(out, (to) => backend.start(kernel, items, 2 * sizeOf(x.shape), to, from, ...sizes, exclusive ? 1 : 0, reverse ? 1 : 0)),
+  return launcher.contiguous([x], (from) =>
+    launcher.make(out, (to) => launcher.start(kernel, items, 2 * sizeOf(x.shape), to, from, ...sizes, exclusive ? 1 : 0, reverse ? 1 : 0)),
   );
 }

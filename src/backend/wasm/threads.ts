@@ -126,7 +126,7 @@ export class Threads {
   run(name: string, items: number, given: readonly number[], parallel: boolean): void {
     if (this.#death) throw new BackendError(`wasm: ${this.#death}; make a new backend`);
     const chunks = Math.min(items, this.count * CHUNKS_PER_THREAD);
-    if (!parallel || this.count === 1 || chunks < 2) return this.#kernels[name](...given, 0, items);
+    if (!parallel || this.count === 1 || chunks < 2) return void this.#kernels[name](...given, 0, items);
     this.#publish(name, items, chunks, given);
     try {
       this.#work(name, items, chunks, given);
@@ -137,6 +137,12 @@ export class Threads {
       this.stop();
       throw new BackendError(`wasm: ${this.#death}`, { cause: error });
     }
+  }
+
+  /** What an exported function answers, run by the caller at once. */
+  ask(name: string, ...given: number[]): number {
+    if (this.#death) throw new BackendError(`wasm: ${this.#death}; make a new backend`);
+    return Number(this.#kernels[name](...given));
   }
 
   #publish(name: string, items: number, chunks: number, given: readonly number[]): void {

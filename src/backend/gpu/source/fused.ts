@@ -4,6 +4,7 @@
  */
 import { literal, isNumber, normalCdfStatements } from "./functions.ts";
 import { arrayNames, gridOf, indexOf, kernelSource } from "./grid.ts";
+import { isWithin } from "./rows.ts";
 import type { Activation, NDArray } from "../../backend.ts";
 import type { Program } from "../device.ts";
 import type { GridLimits, Layout } from "./grid.ts";
@@ -81,13 +82,14 @@ export function logSumExp(width: number): RowStatistics {
 /** Its slope, times dy. */
 export const logSumExpSlope = `return ${isMinusInfinity("y")} ? 0.0 : dy * Math.exp(x - y);`;
 
-/** -log softmax(x)[target] of each row of [R, V], from its statistics. */
+/** -log softmax(x)[target] of each row of [R, V], from its statistics; `missing` where there is no such class. */
 export function crossEntropy(rows: number, width: number, target: Layout, ignoreIndex: number, limits: GridLimits): Program {
   const { threads, coordinates, prelude } = gridOf([rows], limits);
   const [r] = coordinates;
   const body = `${prelude}\n  const class_ = b[${indexOf([r], target)}]; if (class_ === ${literal(ignoreIndex)}) { return 0.0; }
+  if (!${isWithin("class_", width)}) { return missing; }
   return Math.log(c[${r} * 2 + 1]) + (c[${r} * 2] - a[${r} * ${width} + class_]);`;
-  return { threads, source: kernelSource(3, [], body) };
+  return { threads, source: kernelSource(3, ["missing"], body) };
 }
 
 /** g (softmax(x) - onehot(target)) of [R, V]: arrays g [R], x [R, V], target [R] and the statistics. */
@@ -102,10 +104,11 @@ export function crossEntropySlope(
   const { threads, coordinates, prelude } = gridOf([rows, width], limits);
   const [r, v] = coordinates;
   const body = `${prelude}\n  const class_ = c[${indexOf([r], target)}]; if (class_ === ${literal(ignoreIndex)}) { return 0.0; }
+  if (!${isWithin("class_", width)}) { return missing; }
   const top = d[${r} * 2]; const total = d[${r} * 2 + 1]; const x = b[${r} * ${width} + ${v}];
   const share = total === 0.0 ? 0.0 : Math.exp(x - top) / total;
   return a[${indexOf([r], g)}] * (class_ === ${v} ? share - 1.0 : share);`;
-  return { threads, source: kernelSource(4, [], body) };
+  return { threads, source: kernelSource(4, ["missing"], body) };
 }
 
 /** Elements from the row x and its statistics top and total. */

@@ -111,6 +111,7 @@ export function groupedMatmul(shape: Shape, x: NDArray, weight: NDArray, offsets
   const [experts, width] = weight.shape;
   const end = (e: string): string => `c[${indexOf([e], offsets)}]`;
   const j = indexOf(["owner", f], { strides: [weight.strides[0], weight.strides[2]], offset: weight.offset });
+  if (experts === 0) return { threads, source: kernelSource(3, [], "return 0.0;") };
   const body = `${prelude}
   if (${m} >= ${end(String(experts))} || ${m} < ${end("0")}) { return 0.0; }
   let owner = 0.0; for (let e = 1; e < ${experts}; e++) { if (${end("e")} <= ${m}) { owner = e; } }
@@ -120,12 +121,13 @@ export function groupedMatmul(shape: Shape, x: NDArray, weight: NDArray, offsets
   return { threads, source: kernelSource(3, [], body) };
 }
 
-/** x [M, D], y [M, F], offsets [E + 1] -> [E, D, F]: each expert sums over its own rows. */
+/** x [M, D], y [M, F], offsets [E + 1] -> [E, D, F]: each expert sums over its own rows, as far as there are rows. */
 export function groupedOuter(shape: Shape, x: NDArray, y: NDArray, offsets: NDArray, limits: GridLimits): Program {
   const { threads, coordinates, prelude } = gridOf(shape, limits);
   const [e, d, f] = coordinates;
   const body = `${prelude}
-  const from = c[${indexOf([e], offsets)}]; const to = c[${indexOf([`(${e} + 1)`], offsets)}]; let s = 0.0;
+  const from = Math.max(0.0, c[${indexOf([e], offsets)}]); const to = Math.min(${x.shape[0]}.0, c[${indexOf([`(${e} + 1)`], offsets)}]);
+  let s = 0.0;
   for (let m = from; m < to; m += 1) { s = s + a[${indexOf(["m", d], x)}] * b[${indexOf(["m", f], y)}]; }
   return s;`;
   return { threads, source: kernelSource(3, [], body) };

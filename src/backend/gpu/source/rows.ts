@@ -1,4 +1,7 @@
-/** Rows by index. N rows of x, M results, J terms of one result, I indices. */
+/**
+ * Rows by index. N rows of x, M results, J terms of one result, I indices. An index outside its array reads `missing`, a scalar: shader languages
+ * have no literal for NaN.
+ */
 import { broadcastStrides } from "../../shape.ts";
 import { gridOf, indexOf, kernelSource, merge } from "./grid.ts";
 import type { NDArray } from "../../backend.ts";
@@ -24,30 +27,37 @@ export function gatherRows(shape: Shape, x: NDArray, index: NDArray, limits: Gri
   const body = `${prelude}
   let s = 0.0; let k = (${indexOf(coordinates, entry)}) * 1.0;
   for (let j = 0; j < ${index.shape[1]}; j++) {
-    const n = b[k]; if (n >= 0.0) { s = s + a[n * ${x.strides[0]} + ${indexOf(coordinates, row)}]; } k = k + ${index.strides[1]};
+    const n = b[k]; k = k + ${index.strides[1]};
+    if (${isWithin("n", x.shape[0])}) { s = s + a[n * ${x.strides[0]} + ${indexOf(coordinates, row)}]; } else if (n !== -1.0) { s = s + missing; }
   }
   return s;`;
-  return { threads, source: kernelSource(2, [], body) };
+  return { threads, source: kernelSource(2, ["missing"], body) };
 }
 
-/** One looked-up element per thread: x at `coordinates` plus `step` times the index there. */
-function lookUp(shape: Shape, x: Layout, step: number, index: Layout, limits: GridLimits): Program {
+/** Whether the number `i` is an index into n elements. */
+export function isWithin(i: string, n: number): string {
+  return `(${i} >= 0.0 && ${i} < ${n}.0)`;
+}
+
+/** One looked-up element per thread: x at `coordinates` plus `step` times the index there, which is below `n`. */
+function lookUp(shape: Shape, x: Layout, step: number, n: number, index: Layout, limits: GridLimits): Program {
   const merged = merge(shape, [x, index]);
   const { threads, coordinates, prelude } = gridOf(merged.shape, limits);
   const [value, entry] = merged.layouts;
-  const body = `${prelude}\n  const n = b[${indexOf(coordinates, entry)}];\n  return a[${indexOf(["n", ...coordinates], {
+  const body = `${prelude}\n  const n = b[${indexOf(coordinates, entry)}];
+  if (!${isWithin("n", n)}) { return missing; }\n  return a[${indexOf(["n", ...coordinates], {
     strides: [step, ...value.strides],
     offset: value.offset,
   })}];`;
-  return { threads, source: kernelSource(2, [], body) };
+  return { threads, source: kernelSource(2, ["missing"], body) };
 }
 
 export function takeRows(shape: Shape, x: NDArray, index: NDArray, limits: GridLimits): Program {
-  return lookUp(shape, rowsWithin(x, shape), x.strides[0], indexWithin(index, index.shape.length, shape), limits);
+  return lookUp(shape, rowsWithin(x, shape), x.strides[0], x.shape[0], indexWithin(index, index.shape.length, shape), limits);
 }
 
 export function takeAlong(shape: Shape, x: NDArray, index: NDArray, axis: number, limits: GridLimits): Program {
-  return lookUp(shape, { strides: x.strides.with(axis, 0), offset: x.offset }, x.strides[axis], index, limits);
+  return lookUp(shape, { strides: x.strides.with(axis, 0), offset: x.offset }, x.strides[axis], x.shape[axis], index, limits);
 }
 
 /** out[..., n, ...] = sum over m of g[..., m, ...] where index[..., m, ...] is n. */

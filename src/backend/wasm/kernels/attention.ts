@@ -16,7 +16,7 @@ import { expOfNegative } from "./math.ts";
 import type { Scribe } from "./math.ts";
 import { GEMM_SCRATCH, NR } from "./matmul.ts";
 import type { Products } from "./matmul.ts";
-import { exponentials, scaleRow, shareOf } from "./rows.ts";
+import { exponentials, scaleRow, shareOf } from "./rowwise.ts";
 
 // prettier-ignore
 const SHAPE = {

@@ -3,7 +3,7 @@ import { f32, i32, v128 } from "../instructions.ts";
 import type { I32 } from "../instructions.ts";
 import type { Body, Local, Module } from "../assembler.ts";
 import { forVectors, store } from "./loops.ts";
-import { transpose4 } from "./matmul.ts";
+import { transpose4 } from "./packing.ts";
 
 const PLANE = { out: "i32", outRow: "i32", x: "i32", rows: "i32", columns: "i32", rowStride: "i32", columnStride: "i32" } as const;
 type Plane = { readonly [Name in keyof typeof PLANE]: Local<"i32"> };

@@ -1,21 +1,19 @@
-/** The books of a backend: what its memory holds, the most that it held, and how often it launched. */
+/** Memory accounting of a backend: what lives now, the most that lived at once, and how many kernels were launched. */
 import type { BackendStats } from "./backend.ts";
 
-export class Books {
+export class MemoryAccount {
   #liveBuffers = 0;
   #liveBytes = 0;
   #peakBytes = 0;
   #launches = 0;
 
-  /** A buffer was made. */
-  took(bytes: number): void {
+  allocated(bytes: number): void {
     this.#liveBuffers++;
     this.#liveBytes += bytes;
     this.#peakBytes = Math.max(this.#peakBytes, this.#liveBytes);
   }
 
-  /** A buffer was freed. */
-  gave(bytes: number): void {
+  freed(bytes: number): void {
     this.#liveBuffers--;
     this.#liveBytes -= bytes;
   }

@@ -15,7 +15,9 @@ import { loadDeclaration } from "./train/text.ts";
 
 await begin("A dense Transformer on English and German");
 const corpus = loadDeclaration("eng,deu");
-const levels = baselines(corpus, 3).map(({ name, bits }) => ({ name, value: bits }));
+const levels = baselines(corpus)
+  .slice(0, 3)
+  .map(({ name, bits }) => ({ name, value: bits }));
 
 const run = await trainLesson(corpus, { router: "dense", steps: stepsOf(200) });
 console.log(String(summary(run.trainer.model, { length: 64 })));

@@ -8,6 +8,7 @@
  */
 import { key } from "switchyard-moe";
 import { evaluateModel } from "./train/evaluation.ts";
+import { LanguageModelling } from "./train/languageModelling.ts";
 import { begin, keepPicture, lessonDefaults, recentBits, sample, short, stepsOf, trainLesson } from "./train/lesson.ts";
 import { buildModel } from "./train/model.ts";
 import { bars } from "./train/svg/index.ts";
@@ -28,9 +29,9 @@ for (const expertDropout of [0, 0.1, 0.4]) {
   const { model: shape, training } = configOf({ ...lessonDefaults(), steps: 100, lr: 1e-3, expertDropout });
   const model = buildModel(shape, key(1).at("init"));
   model.load(base.trainer.model.state());
-  const trainer = new Trainer(model, greek, { ...training, steps: stepsOf(100) });
+  const trainer = new Trainer(model, new LanguageModelling(greek, training), { ...training, steps: stepsOf(100) });
   const reports = [];
-  while (trainer.steps < stepsOf(100)) reports.push(await trainer.step()());
+  while (trainer.steps < stepsOf(100)) reports.push(await trainer.step());
   const { bits } = await evaluateModel(model, windows, { batch: 16, languages: 1 });
   const clean = await evaluateModel(model, sample(greek, 8), { batch: 16, languages: 1 });
   console.log(

@@ -13,7 +13,7 @@ import { ExpertChoiceRouter, measure } from "switchyard-moe/moe";
 import { AdamW, crossEntropy, initializers } from "switchyard-moe/nn";
 import { begin, keepPicture, lessonDefaults, short } from "./train/lesson.ts";
 import { buildModel } from "./train/model.ts";
-import type { RouterName } from "./train/routers.ts";
+import type { RouterName } from "./train/routerNames.ts";
 import { curve } from "./train/svg/index.ts";
 import type { Series } from "./train/svg/index.ts";
 import { configOf } from "./train/trainCommand.ts";

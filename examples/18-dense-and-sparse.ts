@@ -34,7 +34,7 @@ upcycle(dense.trainer.model, grown);
 const [before, after] = [await bitsOf(dense.trainer.model), await bitsOf(grown)];
 console.log(`held out, bits per byte: dense ${before.toFixed(3)}, new sparse model ${fresh.toFixed(3)}, upcycled ${after.toFixed(3)}`);
 
-const { trainer } = await trainLesson(corpus, { router: "switch", steps: stepsOf(100) });
+const { trainer, task } = await trainLesson(corpus, { router: "switch", steps: stepsOf(100) });
 
 /** A dense student after a few steps: from nothing or from the teacher's shared parts, with or without its probabilities. */
 async function student(inherits: boolean, share: number): Promise<number> {
@@ -43,7 +43,7 @@ async function student(inherits: boolean, share: number): Promise<number> {
   const optimizer = new AdamW(model, { lr: 3e-3, betas: [0.9, 0.98] });
   for (let step = 0; step < stepsOf(60); step++)
     scope(() => {
-      const { size, length, inputs, targets } = trainer.batch(1000 + step);
+      const { size, length, inputs, targets } = task.batch(trainer.batchKey(1000 + step));
       const ids = tensor(inputs, { shape: [size, length] });
       const labels = tensor(targets, { shape: [size, length] });
       const teacher = noGrad(() => trainer.model.forward(ids, {}, { training: false, random: key(0) }).logits);

@@ -9,12 +9,13 @@
  * where the loss counts per sequence: at alpha 0.1 an expert tells an eighth of a bit of the language, over the batch about one. Losses
  * marked * know the future, and are no lower for it: that proves no honesty, lesson 13 has the coins. About a minute.
  */
-import { writeAtomically } from "./train/checkpoint.ts";
+import { writeAtomically } from "./train/files.ts";
 import { begin, keepPicture, meanBits, outcomeOf, short, stepsOf, trainLesson } from "./train/lesson.ts";
 import type { LessonOptions, LessonRun, Outcome } from "./train/lesson.ts";
 import { noSingleRun, reportHtml } from "./train/report.ts";
-import { caution, routerNames } from "./train/routers.ts";
-import type { RouterName } from "./train/routers.ts";
+import { routerNames } from "./train/routerNames.ts";
+import type { RouterName } from "./train/routerNames.ts";
+import { caution } from "./train/routers.ts";
 import { curve, scatter } from "./train/svg/index.ts";
 import type { Point, Series, Spot } from "./train/svg/index.ts";
 import { loadDeclaration } from "./train/text.ts";

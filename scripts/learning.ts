@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { baselines } from "../examples/train/baselines.ts";
-import type { Measurement } from "../examples/train/run.ts";
+import type { Measurement } from "../examples/train/metrics.ts";
 import { curve } from "../examples/train/svg/index.ts";
 import type { Point } from "../examples/train/svg/index.ts";
 import { loadDeclaration } from "../examples/train/text.ts";

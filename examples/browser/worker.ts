@@ -1,7 +1,8 @@
 /** The worker: trains the small Switch Transformer of the main job, and reports every step. */
 import { key, useBackend } from "switchyard-moe";
+import { LanguageModelling } from "../train/languageModelling.ts";
 import { buildModel } from "../train/model.ts";
-import type { ModelConfig } from "../train/model.ts";
+import type { ModelConfig } from "../train/modelOptions.ts";
 import type { Corpus } from "../train/text.ts";
 import { Trainer } from "../train/training.ts";
 import type { TrainingConfig } from "../train/training.ts";
@@ -59,12 +60,15 @@ async function train(request: Request & { kind: "train" }): Promise<void> {
   const backend = await useBackend(request.backend);
   const wanted = (): boolean => current === request;
   if (!wanted()) return;
-  const trainer = new Trainer(buildModel(model, key(request.seed).at("init")), corpus, { ...training, seed: request.seed });
+  const trainer = new Trainer(buildModel(model, key(request.seed).at("init")), new LanguageModelling(corpus, training), {
+    ...training,
+    seed: request.seed,
+  });
   const parameters = trainer.model.parameters().reduce((sum, { size }) => sum + size, 0);
   report({ kind: "started", backend: request.backend, description: backend.description, parameters });
   while (wanted() && trainer.steps < training.steps) {
     const start = performance.now();
-    const { step, loss, layers, dropped } = await trainer.step()();
+    const { step, loss, layers, dropped } = await trainer.step();
     const tokensPerSecond = (1000 * training.batch * training.length) / (performance.now() - start);
     report({ kind: "step", step, steps: training.steps, bits: loss / Math.LN2, layers, dropped, tokensPerSecond });
     await turn();

@@ -6,20 +6,22 @@
  * with d = 0.75, followers(h) the number of different bytes seen after h, and P_0 uniform over the 256 bytes.
  * Ney, Essen and Kneser 1994; Chen and Goodman 1999, section 2.7.
  */
+import { CountTable } from "./countTable.ts";
 import type { Corpus } from "./text.ts";
 
 const BYTES = 256;
 
-/** Everything seen after one history of bytes. */
-interface Followers {
-  total: number;
-  readonly counts: Map<number, number>;
+/** What was seen of one order: how often a history, how often a byte after it, and how many different bytes. */
+interface Order {
+  readonly totals: CountTable;
+  readonly pairs: CountTable;
+  readonly different: CountTable;
 }
 
 export class NgramModel {
   readonly order: number;
   readonly discount: number;
-  readonly #followers: readonly Map<number, Followers>[];
+  readonly #orders: readonly Order[];
 
   /** order 1..6: bytes that a prediction spans, its own included. */
   constructor(order: number, discount = 0.75) {
@@ -27,13 +29,17 @@ export class NgramModel {
     if (!(discount > 0 && discount < 1)) throw new RangeError(`NgramModel: discount ${discount} is not between 0 and 1`);
     this.order = order;
     this.discount = discount;
-    this.#followers = Array.from({ length: order }, () => new Map<number, Followers>());
+    this.#orders = Array.from({ length: order }, () => ({
+      totals: new CountTable(),
+      pairs: new CountTable(),
+      different: new CountTable(),
+    }));
   }
 
   /** Counts a piece of text. The first bytes of a piece have shorter histories; histories do not reach across pieces. */
   add(text: Uint8Array): this {
     for (let i = 0; i < text.length; i++) {
-      for (let n = 0; n < this.order && n <= i; n++) count(this.#followers[n], history(text, i, n), text[i]);
+      for (let n = 0; n < this.order && n <= i; n++) count(this.#orders[n], history(text, i, n), text[i]);
     }
     return this;
   }
@@ -43,16 +49,17 @@ export class NgramModel {
     const probabilities: number[] = [];
     let lower = 1 / BYTES;
     for (let n = 0; n < this.order; n++) {
-      const seen = n <= i ? this.#followers[n].get(history(text, i, n)) : undefined;
-      lower = seen === undefined ? lower : this.#interpolate(seen, text[i], lower);
+      if (n <= i) lower = this.#interpolate(this.#orders[n], history(text, i, n), text[i], lower);
       probabilities.push(lower);
     }
     return probabilities;
   }
 
-  #interpolate(seen: Followers, byte: number, lower: number): number {
-    const kept = Math.max((seen.counts.get(byte) ?? 0) - this.discount, 0);
-    return (kept + this.discount * seen.counts.size * lower) / seen.total;
+  #interpolate({ totals, pairs, different }: Order, key: number, byte: number, lower: number): number {
+    const total = totals.get(key);
+    if (total === 0) return lower;
+    const kept = Math.max(pairs.get(key * BYTES + byte) - this.discount, 0);
+    return (kept + this.discount * different.get(key) * lower) / total;
   }
 
   /** Bits that the orders 1..n need for the bytes start <= i < end. */
@@ -70,11 +77,9 @@ function history(text: Uint8Array, i: number, n: number): number {
   return key;
 }
 
-function count(table: Map<number, Followers>, key: number, byte: number): void {
-  let seen = table.get(key);
-  if (seen === undefined) table.set(key, (seen = { total: 0, counts: new Map() }));
-  seen.total++;
-  seen.counts.set(byte, (seen.counts.get(byte) ?? 0) + 1);
+function count({ totals, pairs, different }: Order, key: number, byte: number): void {
+  totals.increment(key);
+  if (pairs.increment(key * BYTES + byte) === 1) different.increment(key);
 }
 
 export interface Baseline {
@@ -87,14 +92,52 @@ export interface Baseline {
 
 const NAMES = ["unigram", "bigram"];
 
-/** The orders 1..`order`, fitted on the training text of all classes together and scored on what is held out, with the same context as a model has. */
-export function baselines(corpus: Corpus, order = 5): Baseline[] {
-  const model = new NgramModel(order);
-  for (const text of corpus.classes) model.add(text.training);
+/** At most so many bytes are counted, so that time and memory have a bound: seconds and 200 MB for text that never repeats itself. */
+const MOST_COUNTED = 2 ** 20;
+/** Where a part is counted, it is made of so many pieces of each class, evenly spread. */
+const PIECES = 16;
+
+/** The training text that is counted: all of it, or evenly spread pieces of each class, `most` bytes together. */
+export function countedText({ classes }: Corpus, most = MOST_COUNTED): Uint8Array[] {
+  const all = classes.reduce((sum, { training }) => sum + training.length, 0);
+  if (all <= most) return classes.map(({ training }) => training);
+  return classes.flatMap(({ training }) => {
+    const size = Math.floor((training.length * most) / all / PIECES);
+    return Array.from({ length: PIECES }, (_, i) => {
+      const start = Math.floor(((training.length - size) * i) / (PIECES - 1));
+      return training.subarray(start, start + size);
+    });
+  });
+}
+
+/** A sentence where only a part of the text was counted; null: all was. */
+export function partCounted(corpus: Corpus): string | null {
+  const sum = (texts: readonly Uint8Array[]): number => texts.reduce((total, text) => total + text.length, 0);
+  const [counted, all] = [sum(countedText(corpus)), sum(corpus.classes.map(({ training }) => training))];
+  if (counted === all) return null;
+  const millions = (bytes: number): string => (bytes / 1e6).toFixed(1);
+  return `n-grams are counted on ${millions(counted)} of ${millions(all)} million bytes, in pieces evenly spread; on all of them they would need fewer bits`;
+}
+
+/** Counted once for each corpus: a run shows them at its start and at its end. */
+const known = new WeakMap<Corpus, Baseline[]>();
+
+/** The orders 1..5, fitted on the training text of all classes together and scored on what is held out, with the same context as a model has. */
+export function baselines(corpus: Corpus): Baseline[] {
+  const found = known.get(corpus) ?? fitted(corpus);
+  known.set(corpus, found);
+  return found;
+}
+
+const ORDER = 5;
+
+function fitted(corpus: Corpus): Baseline[] {
+  const model = new NgramModel(ORDER);
+  for (const text of countedText(corpus)) model.add(text);
   const spans = corpus.classes.flatMap(({ document, heldOut }) => heldOut.map((span) => ({ document, ...span })));
   const bits = spans.map(({ document, start, end }) => model.bits(document, start, end)); // [span][order]
   const bytes = spans.reduce((sum, { start, end }) => sum + end - start, 0);
-  return Array.from({ length: order }, (_, n) => {
+  return Array.from({ length: ORDER }, (_, n) => {
     const bitsOfSpan = bits.map((ofOrder) => ofOrder[n]);
     return { name: NAMES[n] ?? `${n + 1}-gram`, bits: bitsOfSpan.reduce((sum, x) => sum + x, 0) / bytes, bitsOfSpan };
   });

@@ -2,28 +2,34 @@
  * Checkpoints as files. One safetensors file holds the weights, what the optimiser remembers, and, in its metadata, everything that is
  * needed to build the model again: a checkpoint generates by itself.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
-import { dirname } from "node:path";
-import { key } from "switchyard-moe";
+import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { noGrad, scope, stack, zeros } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
 import { readSafetensors, writeSafetensors } from "switchyard-moe/nn";
-import type { DecoderLanguageModel, OptimizerState } from "switchyard-moe/nn";
-import type { ModelConfig } from "./model.ts";
-import { buildModel } from "./model.ts";
+import type { Module, OptimizerState } from "switchyard-moe/nn";
+import { attempt, writeAtomically } from "./files.ts";
+import type { ModelConfig } from "./modelOptions.ts";
 import type { TrainingConfig } from "./training.ts";
-import { UserError, reason } from "./userError.ts";
+import { UserError } from "./userError.ts";
 
 /** Raised when what a file means changes. */
-const FORMAT = "1";
+const FORMAT = "2";
 const OPTIMIZER = "optimizer/";
 
 /** What a run is: saved with it, so that `resume` needs no options. */
 export interface RunConfig {
   readonly model: ModelConfig;
-  readonly training: TrainingConfig;
+  readonly training: RunTraining;
   /** How the text is loaded again. */
   readonly text: { readonly languages: string } | { readonly data: string };
-  readonly backend: string;
+  readonly backend: { readonly name: string; readonly description: string };
+}
+
+export interface RunTraining extends TrainingConfig {
+  /** Steps between validations, checkpoints and lines of metrics. */
+  readonly every: number;
+  /** Stop after this time; 0: only the steps count. */
+  readonly seconds: number;
 }
 
 export interface Checkpoint {
@@ -32,72 +38,91 @@ export interface Checkpoint {
   readonly weights: ReadonlyMap<string, Tensor>;
   /** null in a file that is only to be used, not trained on. */
   readonly optimizer: OptimizerState | null;
-  /** Bits per byte on the held-out text, where it was measured. */
+  /** On the held-out text, where it was measured. */
   readonly bits: number | null;
+  /** SHA-256 of what it learns from. */
+  readonly fingerprint: string;
 }
 
 /** Writes a file that is either the old one or the new one, never half of it. */
-export async function saveCheckpoint(path: string, { config, step, weights, optimizer, bits }: Checkpoint): Promise<void> {
+export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
+  const { config, step, weights, optimizer, bits, fingerprint } = checkpoint;
   const remembered = [...(optimizer?.tensors ?? [])].map(([name, tensor]): [string, Tensor] => [`${OPTIMIZER}${name}`, tensor]);
-  const metadata = { format: FORMAT, config: JSON.stringify(config), step: String(step), ...(bits === null ? {} : { bits: String(bits) }) };
+  const metadata = {
+    format: FORMAT,
+    config: JSON.stringify(config),
+    step: String(step),
+    fingerprint,
+    ...(bits === null ? {} : { bits: String(bits) }),
+  };
   writeAtomically(path, await writeSafetensors(new Map([...weights, ...remembered]), metadata));
 }
 
-/** All of it or nothing, folders included. Throws a UserError where there is no room or no permission. */
-export function writeAtomically(path: string, bytes: Uint8Array | string): void {
-  const temporary = `${path}.${process.pid}.tmp`;
-  attempt(path, "cannot be written", () => {
-    mkdirSync(dirname(path), { recursive: true });
-    try {
-      writeWhole(temporary, typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes);
-      renameSync(temporary, path);
-    } catch (error) {
-      rmSync(temporary, { force: true });
-      throw error;
-    }
-  });
+/** Names of the tensors that hold a NaN or an infinity. */
+export async function notFinite(tensors: ReadonlyMap<string, Tensor>): Promise<string[]> {
+  // A number times 0 is 0 unless it is not finite; one read for all.
+  const sums = scope(() => noGrad(() => stack([...tensors.values()].map(sumOfZeros))));
+  const values = await sums.data();
+  return [...tensors.keys()].filter((_, i) => values[i] !== 0);
 }
 
-function writeWhole(path: string, bytes: Uint8Array): void {
-  const file = openSync(path, "w");
-  try {
-    for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
+function sumOfZeros(tensor: Tensor): Tensor {
+  return tensor.dtype === "int32" ? zeros([]) : tensor.cast("float32").mul(0).sum();
 }
 
 /** Reads and checks a file. Throws a UserError, in one line, for what is missing, damaged or not ours. */
 export function loadCheckpoint(path: string): Checkpoint {
   const bytes = attempt(path, "cannot be read", () => readFileSync(path));
   const { tensors, metadata } = attempt(path, "is damaged or no checkpoint", () => readSafetensors(bytes));
-  if (metadata["format"] !== FORMAT || metadata["config"] === undefined)
-    throw new UserError(`${path} is no checkpoint of this program: format "${metadata["format"] ?? "none"}", wanted "${FORMAT}"`);
-  const config = attempt(path, "has a damaged configuration", () => JSON.parse(metadata["config"]) as RunConfig);
-  const step = Number(metadata["step"]);
+  const { config, step, bits } = checkedMetadata(path, metadata);
   const weights = new Map([...tensors].filter(([name]) => !name.startsWith(OPTIMIZER)));
   const remembered = [...tensors]
     .filter(([name]) => name.startsWith(OPTIMIZER))
     .map(([name, tensor]): [string, Tensor] => [name.slice(OPTIMIZER.length), tensor]);
   const optimizer = remembered.length > 0 ? { step, tensors: new Map(remembered) } : null;
-  return { config, step, weights, optimizer, bits: metadata["bits"] === undefined ? null : Number(metadata["bits"]) };
+  return { config, step, weights, optimizer, bits, fingerprint: metadata["fingerprint"] ?? "" };
 }
 
-/** The model of a checkpoint, with its weights. Where they do not fit, a UserError. */
-export function restoreModel(path: string, { config, weights }: Checkpoint): DecoderLanguageModel {
+function checkedMetadata(path: string, metadata: Readonly<Record<string, string>>) {
+  if (metadata["format"] !== FORMAT || metadata["config"] === undefined)
+    throw new UserError(`${path} is no checkpoint of this program: format "${metadata["format"] ?? "none"}", wanted "${FORMAT}"`);
+  const config = attempt(path, "has a damaged configuration", () => JSON.parse(metadata["config"]) as RunConfig);
+  const bits = metadata["bits"] === undefined ? null : Number(metadata["bits"]);
+  return { config, bits, step: Number(metadata["step"]) };
+}
+
+/** The configuration alone, without a tensor being made: which backend to make them on stands in it. */
+export function configOfCheckpoint(path: string): RunConfig {
+  const header = attempt(path, "is damaged or no checkpoint", () => JSON.parse(headerOf(path)) as Header);
+  return checkedMetadata(path, header.__metadata__ ?? {}).config;
+}
+
+interface Header {
+  readonly __metadata__?: Readonly<Record<string, string>>;
+}
+
+/** The JSON before the numbers of a safetensors file; its first eight bytes are its length. */
+function headerOf(path: string): string {
+  const file = attempt(path, "cannot be read", () => openSync(path, "r"));
+  try {
+    const size = Buffer.alloc(8);
+    readSync(file, size, 0, 8, 0);
+    const text = Buffer.alloc(Math.min(Number(size.readBigUInt64LE()), MOST_HEADER));
+    readSync(file, text, 0, text.length, 8);
+    return text.toString("utf8");
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** A longer header is taken for damage. */
+const MOST_HEADER = 2 ** 26;
+
+/** A model with the weights of a checkpoint. Where they do not fit, a UserError. */
+export function restoreModel<M extends Module>(path: string, { weights }: Checkpoint, build: () => M): M {
   return attempt(path, "does not fit its own configuration", () => {
-    const model = buildModel(config.model, key(config.training.seed).at("init"));
+    const model = build();
     model.load(weights);
     return model;
   });
-}
-
-/** What `read` answers; where it fails, a UserError that says what of the path. */
-export function attempt<T>(path: string, what: string, read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    throw new UserError(`${path} ${what}: ${reason(error)}`);
-  }
 }

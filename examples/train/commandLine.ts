@@ -146,6 +146,12 @@ function shownDefault(isRequired: boolean, value: unknown): string {
   return typeof value === "string" ? value.replaceAll("\n", "\\n") : String(value);
 }
 
+/** Those entries of a record that an options function reads. */
+export function selected<T extends object>(options: (read: Reader) => T, from: T): T {
+  const names = Object.keys(options((_name, _kind, value) => value));
+  return Object.fromEntries(Object.entries(from).filter(([name]) => names.includes(name))) as T;
+}
+
 /** A line per option: name, meaning and default. */
 export function describeOptions(options: (read: Reader) => unknown): string[] {
   return rowsOf(options).map(helpLine);

@@ -29,14 +29,25 @@ export interface Evaluation {
   readonly observed: readonly (Observations & { readonly kept: readonly boolean[] })[];
 }
 
+export interface EvaluationOptions {
+  /** Windows that are run at once. */
+  readonly batch: number;
+  /** Classes of the corpus. */
+  readonly languages: number;
+  /** Hears of the share that is done, before each batch. */
+  readonly progress?: (share: number) => void;
+}
+
 /** Runs the model over the windows without training it. Memory is one batch's, whatever the number of windows. */
 export async function evaluateModel(
   model: DecoderLanguageModel,
   windows: readonly Sequence[],
-  { batch, languages }: { batch: number; languages: number },
+  { batch, languages, progress }: EvaluationOptions,
 ): Promise<Evaluation> {
   const score = new Score(languages);
-  for (const part of inBatches(windows, batch)) {
+  const parts = inBatches(windows, batch);
+  for (const [i, part] of parts.entries()) {
+    progress?.(i / parts.length);
     const read = scope(() => noGrad(() => forward(model, part)));
     const [bits, ...books] = await Promise.all([read.nats.data(), ...read.experts.map((x) => x.data())]);
     score.add(part, bits, books.slice(0, books.length / 2), books.slice(books.length / 2), read.count);

@@ -6,9 +6,10 @@ import { generate } from "switchyard-moe/nn";
 import type { DecoderLanguageModel, SampleOptions } from "switchyard-moe/nn";
 import type { Checkpoint } from "./checkpoint.ts";
 import { loadCheckpoint, restoreModel } from "./checkpoint.ts";
+import { lastFile, modelFile } from "./folders.ts";
+import { buildModel } from "./model.ts";
 import type { GenerateOptions } from "./options.ts";
 import { canGenerate, caution } from "./routers.ts";
-import { lastFile, modelFile } from "./run.ts";
 import { UserError } from "./userError.ts";
 import { Utf8Stream } from "./utf8.ts";
 
@@ -27,7 +28,7 @@ export function openModel(from: string): { model: DecoderLanguageModel; checkpoi
   if (!existsSync(from)) throw new UserError(`--from ${from}: there is no such file or folder`);
   const path = statSync(from).isDirectory() ? kept(from) : from;
   const checkpoint = loadCheckpoint(path);
-  return { model: restoreModel(path, checkpoint), checkpoint };
+  return { model: restoreModel(path, checkpoint, () => buildModel(checkpoint.config.model, key(0))), checkpoint };
 }
 
 function kept(folder: string): string {

@@ -2,12 +2,14 @@
 import { join } from "node:path";
 import { key, useBackend } from "switchyard-moe";
 import { loadEntropy, maxViolation } from "switchyard-moe/moe";
-import { writeAtomically } from "./checkpoint.ts";
+import type { DecoderLanguageModel } from "switchyard-moe/nn";
 import type { Evaluation } from "./evaluation.ts";
 import { evaluateModel } from "./evaluation.ts";
+import { writeAtomically } from "./files.ts";
 import type { Observations } from "./information.ts";
 import { specialisation } from "./information.ts";
-import type { ModelConfig } from "./model.ts";
+import { LanguageModelling } from "./languageModelling.ts";
+import type { ModelConfig } from "./modelOptions.ts";
 import { buildModel } from "./model.ts";
 import { trainDefaults } from "./options.ts";
 import type { TrainOptions } from "./options.ts";
@@ -48,7 +50,8 @@ export type LessonOptions = Partial<ModelConfig> & {
 };
 
 export interface LessonRun {
-  readonly trainer: Trainer;
+  readonly trainer: Trainer<DecoderLanguageModel>;
+  readonly task: LanguageModelling;
   readonly reports: readonly StepReport[];
   /** Seconds after each step. */
   readonly seconds: readonly number[];
@@ -58,15 +61,16 @@ export interface LessonRun {
 export async function trainLesson(corpus: Corpus, { steps, seed = 1, lr, batch, ...change }: LessonOptions): Promise<LessonRun> {
   const defaults = lessonDefaults();
   const { model, training } = configOf({ ...defaults, steps, seed, lr: lr ?? defaults.lr, batch: batch ?? defaults.batch });
-  const trainer = new Trainer(buildModel({ ...model, ...change }, key(seed).at("init")), corpus, training);
+  const task = new LanguageModelling(corpus, training);
+  const trainer = new Trainer(buildModel({ ...model, ...change }, key(seed).at("init")), task, training);
   const reports: StepReport[] = [];
   const seconds: number[] = [];
   const start = performance.now();
   while (trainer.steps < steps) {
-    reports.push(await trainer.step()());
+    reports.push(await trainer.step());
     seconds.push((performance.now() - start) / 1000);
   }
-  return { trainer, reports, seconds };
+  return { trainer, task, reports, seconds };
 }
 
 /** A sample of the held-out text scored by the trained model. */

@@ -7,13 +7,13 @@ import { compare } from "./compare.ts";
 import { generateText } from "./generateText.ts";
 import { parseCommand } from "./options.ts";
 import { traceText } from "./traceText.ts";
-import { resume, train } from "./trainCommand.ts";
+import { resume, resumedBackend, train } from "./trainCommand.ts";
 import { UserError } from "./userError.ts";
 
 async function main(argv: readonly string[]): Promise<void> {
   const command = parseCommand(argv);
   if (command.command === "help") return console.log(command.text);
-  const backend = await useBackend(command.options.backend);
+  const backend = await useBackend(command.command === "resume" ? resumedBackend(command.options) : command.options.backend);
   console.error(`backend ${backend.name}: ${backend.description}`);
   switch (command.command) {
     case "train":
@@ -28,7 +28,7 @@ async function main(argv: readonly string[]): Promise<void> {
 }
 
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error; // nobody reads any more: no fault of ours
+  if (error.code !== "EPIPE" && error.code !== "EIO") throw error; // nobody reads any more: no fault of ours
 });
 
 try {

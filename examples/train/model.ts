@@ -1,40 +1,12 @@
 /** The models of the main job: a small byte-level language model whose feed-forward places hold sparse layers, and its dense twin. */
 import type { Key } from "switchyard-moe";
 import { FeedForwardExperts, MoE } from "switchyard-moe/moe";
-import type { CapacityFactor, Priority, BalanceScope } from "switchyard-moe/moe";
+import type { CapacityFactor } from "switchyard-moe/moe";
 import { DecoderLanguageModel, DenseFeedForward, initializers } from "switchyard-moe/nn";
 import type { FeedForward, Init, Module } from "switchyard-moe/nn";
-import type { RouterName } from "./routers.ts";
+import type { ModelConfig } from "./modelOptions.ts";
+import type { RouterName } from "./routerNames.ts";
 import { sparseLayers, sparseParts } from "./routers.ts";
-
-/** Everything that decides the shape of a model; saved in its checkpoint, so that one file can generate. */
-export interface ModelConfig {
-  /** "dense": no experts, the same compute per token. */
-  readonly router: RouterName | "dense";
-  readonly width: number;
-  readonly layers: number;
-  readonly heads: number;
-  /** Hidden width that a byte meets in a layer: of the one expert it visits, of all of them together, and of the dense twin's. */
-  readonly hidden: number;
-  readonly experts: number;
-  /** 1: every feed-forward place is sparse; 2: the second, the fourth, ..., as in the paper. */
-  readonly sparseEvery: number;
-  /** Bytes of a training sequence. */
-  readonly length: number;
-  /** Infinity: nothing is dropped in training either. */
-  readonly capacityFactor: number;
-  /** Coefficient of the load-balancing loss. */
-  readonly alpha: number;
-  readonly zLoss: number;
-  readonly jitter: number;
-  readonly group: "batch" | "sequence";
-  readonly balanceScope: BalanceScope;
-  readonly priority: Priority;
-  readonly expertDropout: number;
-  /** s of the first weights' deviation sqrt(s / fan-in). */
-  readonly initScale: number;
-  readonly precision: "float32" | "bfloat16";
-}
 
 export const BYTES = 256;
 

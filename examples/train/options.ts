@@ -1,7 +1,7 @@
 /** The commands of the main job and every option with its default. */
-import { choice, describeOptions, factor, flag, integer, positive, readOptions, real, required, text, type Reader } from "./commandLine.ts";
 import { didYouMean } from "switchyard-moe";
-import { routerNames } from "./routers.ts";
+import { choice, describeOptions, factor, flag, integer, positive, readOptions, real, required, text, type Reader } from "./commandLine.ts";
+import { modelOptions } from "./modelOptions.ts";
 import { languageSets } from "./text.ts";
 import { UserError } from "./userError.ts";
 
@@ -9,32 +9,12 @@ const DEFAULT_LANGUAGES = "many";
 
 /** Backends that can be asked for. */
 const backend = choice("auto", "cpu", "wasm", "gpu");
-/** Routers that can be asked for. */
-const router = { ...choice(...routerNames), placeholder: "NAME" };
 
-const trainOptions = (read: Reader) => ({
+/** How a run learns, whatever it learns; saved with it, so that `resume` needs none of them. */
+export const trainingOptions = (read: Reader) => ({
   steps: read("steps", integer(1), 1400, "optimiser steps"),
   seconds: read("seconds", real(0), 0, "stop after this time; 0: only --steps counts"),
   seed: read("seed", integer(0), 1, "of the initial values, the batches and the noise"),
-  languages: read(
-    "languages",
-    text("SET|CODES"),
-    DEFAULT_LANGUAGES,
-    `${Object.keys(languageSets).join(", ")}, or codes such as eng,kor,jpn`,
-  ),
-  data: read("data", text("PATH"), "", "your own text instead: a file, or a folder with a class per file or sub-folder"),
-  width: read("width", integer(1), 64, "numbers per token"),
-  layers: read("layers", integer(1), 2, "blocks of attention and feed-forward"),
-  heads: read("heads", integer(1), 4, "attention heads; they divide the width"),
-  hidden: read(
-    "hidden",
-    integer(1),
-    256,
-    "hidden width that a byte meets in a layer; a router that sends it to K experts has experts of a K-th of it",
-  ),
-  experts: read("experts", integer(1), 16, "experts of each sparse layer; deepseek cuts each into four"),
-  sparseEvery: read("sparse-every", integer(1), 1, "1: every feed-forward layer is sparse; 2: every other"),
-  length: read("length", integer(2), 64, "bytes of a sequence"),
   batch: read("batch", integer(1), 32, "sequences of a step"),
   clip: read("clip", positive(), 1, "largest norm of the gradient"),
   weightDecay: read("weight-decay", real(0), 0.01, "decoupled, of matrices"),
@@ -46,28 +26,40 @@ const trainOptions = (read: Reader) => ({
   ),
   lr: read("lr", positive(), 3e-3, "highest learning rate"),
   warmup: read("warmup", integer(0), 20, "steps until the learning rate is reached; then it falls as a cosine"),
-  router: read("router", router, "switch", `who goes where: ${routerNames.join(", ")}`),
-  capacityFactor: read("capacity-factor", factor, 1.25, 'slots per expert over the fair share, in training; "none": nothing is dropped'),
-  alpha: read("alpha", real(0), 0.01, "weight of the load-balancing loss"),
-  group: read("group", choice("batch", "sequence"), "batch", "tokens that share out the slots: all of a batch, or each sequence its own"),
-  balanceScope: read("balance-scope", choice("batch", "sequence"), "batch", "tokens over which the balance loss counts"),
-  priority: read("priority", choice("position", "gate", "random"), "position", "who is seated first where an expert is full"),
-  zLoss: read("z-loss", real(0), 0, "weight of the router z-loss"),
-  jitter: read("jitter", real(0, 1), 0.01, "relative noise of the router's input, in training"),
-  initScale: read("init-scale", positive(), 0.1, "s of the deviation sqrt(s / fan-in) of the first weights"),
-  expertDropout: read("expert-dropout", real(0, 0.99), 0, "inside the experts; for fine-tuning"),
-  precision: read("precision", choice("float32", "bfloat16"), "float32", "of everything but router, losses and optimiser"),
-  backend: read("backend", backend, "auto", "what computes; auto: the fastest that needs no permission"),
-  compare: read("compare", flag, false, "also train a dense model of equal compute, both over 3 seeds, and compare"),
   every: read("every", integer(1), 100, "steps between validations, checkpoints and lines of metrics"),
-  out: read("out", text("FOLDER"), "", "where the run is kept; default: runs/ and a name made of router, text and seed"),
+});
+
+/** Where a run is kept. */
+const folderOptions = (read: Reader) => ({
+  out: read("out", text("FOLDER"), "", "where the run is kept, an empty or new folder; default: a new one in runs/"),
+  overwrite: read("overwrite", flag, false, "with --out: replace the files of a run that is there"),
+});
+
+const computed = (read: Reader) => ({
+  backend: read("backend", backend, "auto", "what computes; auto: the fastest that needs no permission"),
+});
+
+const trainOptions = (read: Reader) => ({
+  languages: read(
+    "languages",
+    text("SET|CODES"),
+    DEFAULT_LANGUAGES,
+    `${Object.keys(languageSets).join(", ")}, or codes such as eng,kor,jpn`,
+  ),
+  data: read("data", text("PATH"), "", "your own text instead: a file, or a folder with a class per file or sub-folder"),
+  compare: read("compare", flag, false, "also train a dense model of equal compute, both over 3 seeds, and compare"),
+  ...trainingOptions(read),
+  ...modelOptions(read),
+  ...folderOptions(read),
+  ...computed(read),
 });
 
 const resumeOptions = (read: Reader) => ({
   from: read("from", text("FOLDER"), "", "the run to go on with; default: the newest in runs/"),
   steps: read("steps", integer(0), 0, "go on until this step; 0: as many as the run was started with"),
-  seconds: read("seconds", real(0), 0, "stop after this time; 0: only the steps count"),
-  backend: read("backend", backend, "auto", "what computes; auto: the fastest that needs no permission"),
+  seconds: read("seconds", real(0), 0, "stop after this time, what it took so far included; 0: as the run was started"),
+  every: read("every", integer(0), 0, "steps between validations; 0: as the run was started"),
+  backend: read("backend", choice("run", "auto", "cpu", "wasm", "gpu"), "run", "what computes; run: what the run was started on"),
 });
 
 const generateOptions = (read: Reader) => ({
@@ -78,14 +70,14 @@ const generateOptions = (read: Reader) => ({
   topK: read("top-k", integer(0), 0, "only among this many likeliest bytes; 0: all"),
   topP: read("top-p", positive(1), 1, "only among the likeliest bytes that share this probability"),
   seed: read("seed", integer(0), 1, "of the choice of bytes"),
-  backend: read("backend", backend, "auto", "what computes; auto: the fastest that needs no permission"),
+  ...computed(read),
 });
 
 const traceOptions = (read: Reader) => ({
   from: read("from", required(text("FILE")), "", "a model.safetensors, or the folder that holds it"),
   text: read("text", required(text("TEXT")), "", "what the model reads while its routers are watched"),
   capacityFactor: read("capacity-factor", factor, Infinity, 'slots per expert over the fair share; "none": nothing is dropped'),
-  backend: read("backend", backend, "auto", "what computes; auto: the fastest that needs no permission"),
+  ...computed(read),
 });
 
 const commands = {
@@ -112,7 +104,8 @@ export function parseCommand(argv: readonly string[]): Command {
   const named = argv.length > 0 && !argv[0].startsWith("-");
   const command = named ? argv[0] : "train";
   const rest = named ? argv.slice(1) : argv;
-  if (command === "help" || argv.includes("--help") || argv.includes("-h")) return { command: "help", text: helpText() };
+  if (command === "help" || argv.includes("--help") || argv.includes("-h"))
+    return { command: "help", text: helpText(named && command !== "help" ? command : rest[0]) };
   switch (command) {
     case "train":
       return { command, options: checked(readOptions(command, trainOptions, rest)) };
@@ -135,14 +128,18 @@ export function trainDefaults(): TrainOptions {
 function checked(options: TrainOptions): TrainOptions {
   const { width, heads, data, languages } = options;
   if (width % heads !== 0) throw new UserError(`--width ${width} --heads ${heads}: ${heads} heads do not divide a width of ${width}`);
+  if (options.overwrite && options.out === "") throw new UserError("--overwrite replaces the run in --out FOLDER, which is missing");
   if (data !== "" && languages !== DEFAULT_LANGUAGES) throw new UserError(`--data ${data} --languages ${languages}: one or the other`);
   return options;
 }
 
-/** Every command and every option with its default. */
-export function helpText(): string {
-  const sections = Object.entries(commands).map(([command, { summary, options }]) =>
+/** Every option of a command with its default; without a command (or an unknown one), of all. */
+export function helpText(only?: string): string {
+  const all = Object.entries(commands);
+  const shown = all.filter(([command]) => command === only);
+  const sections = (shown.length > 0 ? shown : all).map(([command, { summary, options }]) =>
     [`${command}: ${summary}`, ...describeOptions(options)].join("\n"),
   );
-  return ["npm start -- [command] [options]", ...sections].join("\n\n");
+  const usage = shown.length > 0 ? `npm start -- ${only} [options]` : "npm start -- [command] [options]";
+  return [usage, ...sections].join("\n\n");
 }

@@ -5,8 +5,9 @@ export interface ProgressState {
   readonly steps: number;
   /** What is minimised, in nats: cross-entropy with its auxiliary losses. */
   readonly loss: number;
-  /** Cross-entropy alone, in bits per byte. */
-  readonly bitsPerByte: number;
+  /** Cross-entropy alone, in bits, and what it is counted in: "bits/byte". */
+  readonly bits: number;
+  readonly unit: string;
   readonly tokensPerSecond: number;
   readonly secondsLeft: number;
   /** Share of choices that found no slot, 0..1. */
@@ -21,7 +22,7 @@ export function formatProgress(state: ProgressState, columns = Infinity): string
   const parts = [
     `step ${String(step).padStart(String(steps).length)}/${steps}`,
     `loss ${state.loss.toFixed(3)}`,
-    `${state.bitsPerByte.toFixed(2)} bits/byte`,
+    `${state.bits.toFixed(2)} ${state.unit}`,
     `${compact(state.tokensPerSecond).padStart(5)} tokens/s`,
     `${formatSeconds(state.secondsLeft)} left`,
     `dropped ${(100 * state.dropped).toFixed(1).padStart(4)}%`,
@@ -80,6 +81,20 @@ export class ProgressLine {
     } else if (state.step % this.#plainEvery === 0 || state.step === state.steps) {
       this.#screen.write(`${formatProgress(state)}\n`);
     }
+  }
+
+  /** Something that takes long, and the share of it that is done; elsewhere than on a terminal, its name when it begins. */
+  stage(what: string, share: number): void {
+    if (this.#screen.isTTY) {
+      this.#screen.write(`\r${what}: ${Math.round(100 * share)} %\x1b[K`);
+      this.#open = true;
+    } else if (share === 0) this.#screen.write(`${what}\n`);
+  }
+
+  /** Wipes the line that is written over. */
+  clear(): void {
+    if (this.#open) this.#screen.write("\r\x1b[K");
+    this.#open = false;
   }
 
   /** A line that stays, above the progress line. */

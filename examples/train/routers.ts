@@ -18,7 +18,8 @@ import {
 import type { Router } from "switchyard-moe/moe";
 import { initializers } from "switchyard-moe/nn";
 import type { DecoderLanguageModel, Init } from "switchyard-moe/nn";
-import type { ModelConfig } from "./model.ts";
+import type { ModelConfig } from "./modelOptions.ts";
+import type { RouterName } from "./routerNames.ts";
 
 /** What stands in a sparse layer. */
 interface Recipe {
@@ -125,10 +126,7 @@ const recipes = {
     make: (config, init) =>
       new BalancedRouter({ ...projection(config, init), group: config.group, priority: config.priority, allowCausal: true }),
   },
-} satisfies Readonly<Record<string, Recipe>>;
-
-export type RouterName = keyof typeof recipes;
-export const routerNames = Object.keys(recipes) as RouterName[];
+} satisfies Readonly<Record<RouterName, Recipe>>;
 
 /** The router of a configuration and the sizes of the experts behind it. */
 export function sparseParts(config: ModelConfig & { readonly router: RouterName }, init: Init) {

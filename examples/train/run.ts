@@ -1,211 +1,249 @@
 /**
  * One training run and its folder: runs/NAME holds last.safetensors (to go on with), model.safetensors (the best on held-out text),
- * config.json and metrics.jsonl. Interrupting saves; a loss that is not finite stops the run and is traced to its first operation.
+ * config.json and metrics.jsonl. Interrupting saves; numbers that are not finite stop the run and are traced to their first operation.
  */
-import { appendFileSync, existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { debug, defaultBackend, key } from "switchyard-moe";
-import type { DecoderLanguageModel } from "switchyard-moe/nn";
+import type { Module } from "switchyard-moe/nn";
 import type { Checkpoint, RunConfig } from "./checkpoint.ts";
-import { attempt, loadCheckpoint, restoreModel, saveCheckpoint, writeAtomically } from "./checkpoint.ts";
-import { evaluateModel } from "./evaluation.ts";
-import { buildModel } from "./model.ts";
+import { loadCheckpoint, notFinite, restoreModel, saveCheckpoint } from "./checkpoint.ts";
+import { firstFault } from "./faults.ts";
+import { writeAtomically } from "./files.ts";
+import { configFile, lastFile, metricsFile, modelFile } from "./folders.ts";
+import { appendMeasurement, readMeasurements } from "./metrics.ts";
+import type { Measurement } from "./metrics.ts";
 import type { Screen } from "./progress.ts";
 import { ProgressLine } from "./progress.ts";
-import type { Sequence } from "./sequences.ts";
-import { spread, validationWindows } from "./sequences.ts";
-import type { Corpus } from "./text.ts";
+import type { Task } from "./task.ts";
 import type { StepReport } from "./training.ts";
 import { Trainer } from "./training.ts";
-import { UserError, reason } from "./userError.ts";
+import { UserError } from "./userError.ts";
 
-/** One line of metrics.jsonl. */
-export interface Measurement {
-  readonly step: number;
-  readonly seconds: number;
-  /** Bits per byte of the step's batch, and of the held-out text where it was measured. */
-  readonly training: number;
-  readonly validation: number | null;
-  readonly dropped: number;
-  /** Tokens of each expert in each sparse layer, of the step's batch. */
-  readonly layers: readonly (readonly number[])[];
+/** What a configuration stands for, loaded. */
+export interface Job<M extends Module> {
+  readonly task: Task<M>;
+  /** The model with its first weights. */
+  readonly build: () => M;
+  /** SHA-256 of what is learned from. */
+  readonly fingerprint: string;
 }
 
-export interface Run {
+export interface Run<M extends Module> {
   readonly folder: string;
   readonly config: RunConfig;
-  readonly corpus: Corpus;
-  readonly trainer: Trainer;
+  readonly job: Job<M>;
+  readonly trainer: Trainer<M>;
   readonly measurements: Measurement[];
-  /** Bits per byte of the best validation so far; null before the first. */
+  /** The best validation so far; null before the first. */
   best: { readonly step: number; readonly bits: number } | null;
+  /** Of training so far; after a restart, of what was recorded. */
+  seconds: number;
+  /** What a person should know of the folder that it was restored from. */
+  readonly notes: readonly string[];
 }
 
-export const lastFile = (folder: string): string => join(folder, "last.safetensors");
-export const modelFile = (folder: string): string => join(folder, "model.safetensors");
-export const reportFile = (folder: string): string => join(folder, "report.html");
-
-/** A run in an empty folder, or in place of the one that was there: what that one left must not be taken for this one's. */
-export function newRun(folder: string, config: RunConfig, corpus: Corpus): Run {
-  const model = buildModel(config.model, key(config.training.seed).at("init"));
-  writeAtomically(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
-  for (const path of [lastFile(folder), modelFile(folder), reportFile(folder)]) rmSync(path, { force: true });
-  writeAtomically(join(folder, "metrics.jsonl"), "");
-  return { folder, config, corpus, trainer: new Trainer(model, corpus, config.training), measurements: [], best: null };
+/** A run in a folder that is its own: see `claimFolder`. */
+export function newRun<M extends Module>(folder: string, config: RunConfig, job: Job<M>): Run<M> {
+  const inside = existsSync(folder) ? readdirSync(folder) : [];
+  if (inside.length > 0)
+    throw new UserError(`${folder}: a run wants a folder of its own, and this one holds ${inside.slice(0, 3).join(", ")}`);
+  const trainer = new Trainer(job.build(), job.task, config.training);
+  writeAtomically(configFile(folder), `${JSON.stringify(config, null, 2)}\n`);
+  writeAtomically(metricsFile(folder), "");
+  return { folder, config, job, trainer, measurements: [], best: null, seconds: 0, notes: [] };
 }
 
-/** A run as it was when last saved. */
-export function restoreRun(folder: string, corpusOf: (config: RunConfig) => Corpus, steps: number): Run {
-  const saved = loadCheckpoint(lastFile(folder));
-  const training = { ...saved.config.training, steps: steps || saved.config.training.steps };
-  const config = { ...saved.config, training };
-  const corpus = corpusOf(config);
-  const run = {
+/** What `resume` may change of a run; 0: as it was. */
+export interface Change {
+  readonly steps: number;
+  readonly seconds: number;
+  readonly every: number;
+}
+
+/** A run as it was when last saved. A UserError where its data has changed since. */
+export function restoreRun<M extends Module>(folder: string, jobOf: (config: RunConfig) => Job<M>, change: Change): Run<M> {
+  const path = lastFile(folder);
+  const saved = loadCheckpoint(path);
+  const config = changed(saved, change);
+  const job = jobOf(config);
+  if (job.fingerprint !== saved.fingerprint)
+    throw new UserError(
+      `${path}: what it learned from has changed since it was saved (SHA-256 ${saved.fingerprint.slice(0, 12)} then, ${job.fingerprint.slice(0, 12)} now); its held-out scores would be of two texts. Start a new run, or bring the old text back`,
+    );
+  removeUnfinished(folder);
+  const { kept, note } = readMeasurements(folder, saved.step);
+  return {
     folder,
     config,
-    corpus,
-    trainer: restoredTrainer(folder, saved, corpus, config),
-    measurements: readMeasurements(folder, saved.step),
-    best: null,
+    job,
+    trainer: restoredTrainer(path, saved, job, config),
+    measurements: kept,
+    best: existsSync(modelFile(folder)) ? bestOf(loadCheckpoint(modelFile(folder))) : null,
+    seconds: kept.at(-1)?.seconds ?? 0,
+    notes: note ? [note] : [],
   };
-  return { ...run, best: existsSync(modelFile(folder)) ? bestOf(loadCheckpoint(modelFile(folder))) : null };
 }
 
-function restoredTrainer(folder: string, saved: Checkpoint, corpus: Corpus, { training }: RunConfig): Trainer {
-  const trainer = new Trainer(restoreModel(lastFile(folder), saved), corpus, training);
-  if (!saved.optimizer) throw new UserError(`${lastFile(folder)} holds weights only and cannot be trained on`);
+function changed({ config, step }: Checkpoint, { steps, seconds, every }: Change): RunConfig {
+  if (steps > 0 && steps < step) throw new UserError(`resume: --steps ${steps}: the run has taken ${step} steps already; name more, or none to keep its own ${config.training.steps}`); // prettier-ignore
+  return {
+    ...config,
+    training: {
+      ...config.training,
+      steps: steps || config.training.steps,
+      every: every || config.training.every,
+      seconds: seconds || config.training.seconds,
+    },
+  };
+}
+
+/** Files that a killed process had begun to write. */
+function removeUnfinished(folder: string): void {
+  for (const name of readdirSync(folder))
+    if (/^(last|model)\.safetensors\.\d+\.tmp$/.test(name)) rmSync(join(folder, name), { force: true });
+}
+
+function restoredTrainer<M extends Module>(path: string, saved: Checkpoint, job: Job<M>, { training }: RunConfig): Trainer<M> {
+  const trainer = new Trainer(restoreModel(path, saved, job.build), job.task, training);
+  if (!saved.optimizer) throw new UserError(`${path} holds weights only and cannot be trained on`);
   trainer.optimizer.load(saved.optimizer);
   return trainer;
 }
 
-function bestOf({ step, bits }: Checkpoint): Run["best"] {
+function bestOf({ step, bits }: Checkpoint): Run<Module>["best"] {
   return bits === null ? null : { step, bits };
 }
 
-/** What was measured up to a step; lines after it belong to steps that will be taken again. */
-function readMeasurements(folder: string, step: number): Measurement[] {
-  const path = join(folder, "metrics.jsonl");
-  const lines = existsSync(path) ? readFileSync(path, "utf8").split("\n").filter(Boolean) : [];
-  const kept = lines.map((line) => JSON.parse(line) as Measurement).filter((measurement) => measurement.step <= step);
-  writeAtomically(path, kept.map((measurement) => `${JSON.stringify(measurement)}\n`).join(""));
-  return kept;
-}
-
 export interface RunOptions {
-  /** Steps between validations, checkpoints and lines of metrics. */
-  readonly every: number;
-  /** Stop after this time; 0: only the steps count. */
-  readonly seconds: number;
   readonly screen: Screen;
   /** Whether to stop, asked before each step: Ctrl-C. */
   readonly interrupted?: () => boolean;
 }
 
+export type RunOutcome = "finished" | "time" | "interrupted";
+
 /** Trains to the end, or until time is up or someone interrupts. Saves in any case. */
-export async function continueRun(run: Run, options: RunOptions): Promise<"finished" | "time" | "interrupted"> {
+export async function continueRun<M extends Module>(run: Run<M>, { screen, interrupted }: RunOptions): Promise<RunOutcome> {
   const { trainer, config } = run;
-  const line = new ProgressLine(options.screen);
-  const windows = spread(validationWindows(run.corpus, { length: config.training.length }), QUICK_WINDOWS);
-  const before = run.measurements.at(-1)?.seconds ?? 0;
-  const start = performance.now();
-  const first = trainer.steps;
-  const seconds = (): number => (performance.now() - start) / 1000;
-  let outcome: "finished" | "time" | "interrupted" = "finished";
+  const line = new ProgressLine(screen);
+  const clock = new Clock(run);
+  const outcome = (): RunOutcome | null => {
+    if (trainer.steps >= config.training.steps) return "finished";
+    if (interrupted?.()) return "interrupted";
+    return config.training.seconds > 0 && run.seconds >= config.training.seconds ? "time" : null;
+  };
   let unrecorded: StepReport | null = null;
-  while (trainer.steps < config.training.steps) {
-    if (options.interrupted?.()) outcome = "interrupted";
-    else if (options.seconds > 0 && seconds() >= options.seconds) outcome = "time";
-    if (outcome !== "finished") break;
-    const report = await trainer.step()();
-    if (!Number.isFinite(report.loss)) await explain(run, report);
-    line.show(progressOf(report, config, trainer.steps - first, seconds()));
+  while (outcome() === null) {
+    const report = await trainer.step();
+    clock.tick();
+    if (!Number.isFinite(report.loss)) await explain(run, `step ${report.step}: the loss is ${report.loss}`);
+    if (!Number.isFinite(report.gradNorm)) await explain(run, `step ${report.step}: the norm of the gradient is ${report.gradNorm}`);
+    line.show(progressOf(report, run, clock.perStep));
     unrecorded = report;
-    if (report.step % options.every !== 0 && report.step !== config.training.steps) continue;
-    await record(run, report, windows, before + seconds());
+    if (report.step % config.training.every !== 0 && report.step !== config.training.steps) continue;
+    await record(run, report, line);
+    clock.tick();
     unrecorded = null;
   }
   line.end();
-  if (outcome === "time" && unrecorded) await record(run, unrecorded, windows, before + seconds());
+  const ended = outcome() ?? "finished";
+  if (ended === "time" && unrecorded) await record(run, unrecorded, line);
   await save(run);
-  return outcome;
+  return ended;
 }
 
-/** Windows that a validation during training looks at; the last one looks at all. */
-const QUICK_WINDOWS = 256;
+/** Adds to the seconds of a run, those of earlier sessions included. */
+class Clock<M extends Module> {
+  readonly #run: Run<M>;
+  readonly #start = performance.now();
+  readonly #before: number;
+  readonly #stepsBefore: number;
 
-function progressOf(report: StepReport, { training }: RunConfig, taken: number, seconds: number) {
-  const bytes = training.batch * training.length * training.accumulate;
-  const total = Object.values(report.auxiliary).reduce((sum, auxiliary) => sum + auxiliary, report.loss);
+  constructor(run: Run<M>) {
+    this.#run = run;
+    this.#before = run.seconds;
+    this.#stepsBefore = run.trainer.steps;
+  }
+
+  tick(): void {
+    this.#run.seconds = this.#before + (performance.now() - this.#start) / 1000;
+  }
+
+  /** Seconds per step of this session. */
+  get perStep(): number {
+    return (this.#run.seconds - this.#before) / (this.#run.trainer.steps - this.#stepsBefore);
+  }
+}
+
+function progressOf<M extends Module>(report: StepReport, { config: { training }, job: { task } }: Run<M>, perStep: number) {
   return {
     step: report.step,
     steps: training.steps,
-    loss: total,
-    bitsPerByte: report.loss / Math.LN2,
-    tokensPerSecond: (taken * bytes) / seconds,
-    secondsLeft: (seconds / taken) * (training.steps - report.step),
+    loss: Object.values(report.auxiliary).reduce((sum, auxiliary) => sum + auxiliary, report.loss),
+    bits: report.loss / Math.LN2,
+    unit: task.unit,
+    tokensPerSecond: (task.tokens * training.accumulate) / perStep,
+    secondsLeft: perStep * (training.steps - report.step),
     dropped: report.dropped,
     load: report.load,
   };
 }
 
 /** Validates, keeps the best model, and writes a line of metrics. */
-async function record(run: Run, report: StepReport, windows: readonly Sequence[], seconds: number): Promise<void> {
-  const { bits } = await evaluateModel(run.trainer.model, windows, {
-    batch: run.config.training.batch,
-    languages: run.corpus.classes.length,
-  });
+async function record<M extends Module>(run: Run<M>, report: StepReport, line: ProgressLine): Promise<void> {
+  const bits = await run.job.task.validate(run.trainer.model);
+  const known = Number.isFinite(bits);
+  if (!known) line.note(`step ${report.step}: the held-out loss is ${bits}, so this model is not kept as the best`);
   const measurement = {
     step: report.step,
-    seconds,
+    seconds: run.seconds,
     training: report.loss / Math.LN2,
-    validation: bits,
+    validation: known ? bits : null,
     dropped: report.dropped,
     layers: report.layers,
   };
-  run.measurements.push(measurement);
-  const path = join(run.folder, "metrics.jsonl");
-  attempt(path, "cannot be written", () => appendFileSync(path, `${JSON.stringify(measurement)}\n`));
-  if (!run.best || bits < run.best.bits) {
-    run.best = { step: report.step, bits };
-    await saveCheckpoint(modelFile(run.folder), { ...stateOf(run), optimizer: null });
-  }
   await save(run);
+  run.measurements.push(measurement);
+  appendMeasurement(run.folder, measurement);
+  if (!known || (run.best && bits >= run.best.bits)) return;
+  run.best = { step: report.step, bits };
+  await saveCheckpoint(modelFile(run.folder), { ...stateOf(run), optimizer: null });
 }
 
-function stateOf({ config, trainer, best }: Run): Checkpoint {
-  return { config, step: trainer.steps, weights: trainer.model.state(), optimizer: trainer.optimizer.state(), bits: best?.bits ?? null };
+function stateOf<M extends Module>({ config, job, trainer, best }: Run<M>): Checkpoint {
+  return {
+    config,
+    step: trainer.steps,
+    weights: trainer.model.state(),
+    optimizer: trainer.optimizer.state(),
+    bits: best?.bits ?? null,
+    fingerprint: job.fingerprint,
+  };
 }
 
-async function save(run: Run): Promise<void> {
-  await saveCheckpoint(lastFile(run.folder), stateOf(run));
+/** Saves what can be trained on; what is not finite cannot, and stops the run. */
+async function save<M extends Module>(run: Run<M>): Promise<void> {
+  const state = stateOf(run);
+  const bad = await notFinite(new Map([...state.weights, ...(state.optimizer?.tensors ?? [])]));
+  if (bad.length > 0) {
+    const shown = bad.slice(0, 3).join(", ") + (bad.length > 3 ? ` and ${bad.length - 3} more` : "");
+    await explain(run, `after step ${state.step}: not finite: ${shown}`);
+  }
+  await saveCheckpoint(lastFile(run.folder), state);
 }
 
 /** The best model of a run, or the one in training where none was validated. */
-export function bestModel(run: Run): DecoderLanguageModel {
-  const path = modelFile(run.folder);
-  return existsSync(path) ? restoreModel(path, loadCheckpoint(path)) : run.trainer.model;
+export function bestModel<M extends Module>({ folder, job, trainer }: Run<M>): M {
+  const path = modelFile(folder);
+  return existsSync(path) ? restoreModel(path, loadCheckpoint(path), job.build) : trainer.model;
 }
 
-/**
- * A loss that is not finite: goes back to the last good checkpoint, takes the same steps again (they are a pure function of seed and
- * number) and runs the failing one in debug mode, which names the first operation that made NaN or an infinity.
- */
-async function explain(run: Run, { step, loss }: StepReport): Promise<never> {
+/** Stops a run whose numbers are not finite any more, with the operation that made the first of them and what is left to go on with. */
+async function explain<M extends Module>(run: Run<M>, what: string): Promise<never> {
   const kept = existsSync(lastFile(run.folder)) ? loadCheckpoint(lastFile(run.folder)) : null;
+  const { job, config } = run;
+  const again = (): Trainer<M> =>
+    kept ? restoredTrainer(lastFile(run.folder), kept, job, config) : new Trainer(job.build(), job.task, config.training);
   const saved = kept ? `the last good checkpoint is ${lastFile(run.folder)} (step ${kept.step})` : "no checkpoint had been saved";
-  throw new UserError(`step ${step}: the loss is ${loss}; ${firstFault(run, kept, step)}; ${saved}`);
-}
-
-function firstFault(run: Run, kept: Checkpoint | null, step: number): string {
-  if (!defaultBackend().downloadSync) return "run it again with --backend cpu to name the operation";
-  const trainer = kept
-    ? restoredTrainer(run.folder, kept, run.corpus, run.config)
-    : new Trainer(buildModel(run.config.model, key(run.config.training.seed).at("init")), run.corpus, run.config.training);
-  try {
-    while (trainer.steps < step - 1) trainer.step();
-    debug(() => trainer.step());
-    return "taken again in debug mode, the step was finite";
-  } catch (error) {
-    return `first: ${reason(error)}`;
-  }
+  throw new UserError(`${what}; ${await firstFault(again, run.trainer.steps)}; ${saved}`);
 }

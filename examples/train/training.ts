@@ -2,16 +2,15 @@
  * The training loop: sample, forward, backward, clip, step. A step is a scope, reads back only what the progress line shows, and is a
  * pure function of seed and step number, so that an interrupted run resumes bit for bit.
  */
-import { key, scope, tensor } from "switchyard-moe";
+import { key, scope } from "switchyard-moe";
 import type { Key, Tensor } from "switchyard-moe";
 import { afterStep } from "switchyard-moe/moe";
 import type { Routing } from "switchyard-moe/moe";
-import { AdamW, clipScale, crossEntropy, gradNorm, schedules } from "switchyard-moe/nn";
-import type { DecoderLanguageModel } from "switchyard-moe/nn";
-import type { Batch } from "./sequences.ts";
-import { sampleBatch } from "./sequences.ts";
-import type { Corpus } from "./text.ts";
+import { AdamW, clipScale, gradNorm, schedules } from "switchyard-moe/nn";
+import type { Module } from "switchyard-moe/nn";
+import type { Task } from "./task.ts";
 
+/** How a model learns; part of what a checkpoint keeps. */
 export interface TrainingConfig {
   readonly steps: number;
   readonly batch: number;
@@ -28,8 +27,10 @@ export interface TrainingConfig {
 /** What one step showed. */
 export interface StepReport {
   readonly step: number;
-  /** Nats per byte, and the auxiliary losses by name. */
+  /** Nats per token, and the auxiliary losses by name. */
   readonly loss: number;
+  /** Of all gradients, before clipping. */
+  readonly gradNorm: number;
   readonly auxiliary: Readonly<Record<string, number>>;
   /** Share of bytes that no expert served, the mean over sparse layers. */
   readonly dropped: number;
@@ -39,18 +40,18 @@ export interface StepReport {
   readonly layers: readonly (readonly number[])[];
 }
 
-export class Trainer {
-  readonly model: DecoderLanguageModel;
+export class Trainer<M extends Module> {
+  readonly model: M;
+  readonly task: Task<M>;
   readonly optimizer: AdamW;
   readonly #config: TrainingConfig;
-  readonly #corpus: Corpus;
   readonly #schedule: (step: number) => number;
   readonly #parameters: Tensor[];
   readonly #random: Key;
 
-  constructor(model: DecoderLanguageModel, corpus: Corpus, config: TrainingConfig) {
+  constructor(model: M, task: Task<M>, config: TrainingConfig) {
     this.model = model;
-    this.#corpus = corpus;
+    this.task = task;
     this.#config = config;
     this.#parameters = model.parameters();
     this.#random = key(config.seed).at("training");
@@ -65,37 +66,44 @@ export class Trainer {
     return this.optimizer.steps;
   }
 
-  /** One optimiser step. The report is read only if asked for; reading is what waits for the device. */
-  step(): () => Promise<StepReport> {
-    const step = this.optimizer.steps;
-    const { accumulate } = this.#config;
-    const shown = scope(() => {
-      const parts = Array.from({ length: accumulate }, (_, part) => this.#accumulate(step, part));
-      this.optimizer.step({ factor: this.#schedule(step + 1), gradScale: clipScale(gradNorm(this.#parameters), this.#config.clip) });
-      this.optimizer.zeroGrad();
-      afterStep(this.model, ...parts.map(({ routings }) => routings));
-      return parts.map((part) => part.shown);
-    });
-    return () => readReport(step + 1, shown);
+  /** One optimiser step, and what it showed. */
+  step(): Promise<StepReport> {
+    return readReport(this.steps + 1, this.take());
   }
 
-  /** The batch that a step learns from: the same for the same seed, whatever the model. */
-  batch(step: number, part = 0): Batch {
-    const at = this.#random.at("batch", step, part);
-    return sampleBatch(this.#corpus, { size: this.#config.batch, length: this.#config.length }, (i) => at.number(i));
+  /** One optimiser step, of which nothing is read back: the caller need not wait for the device. */
+  take(): ShownStep {
+    const step = this.steps;
+    return scope(() => {
+      const parts = Array.from({ length: this.#config.accumulate }, (_, part) => this.#accumulate(step, part));
+      const norm = gradNorm(this.#parameters);
+      this.optimizer.step({ factor: this.#schedule(step + 1), gradScale: clipScale(norm, this.#config.clip) });
+      this.optimizer.zeroGrad();
+      afterStep(this.model, ...parts.map(({ routings }) => routings));
+      return { parts: parts.map((part) => part.shown), norm };
+    });
+  }
+
+  /** Where the batch of a step is drawn from. */
+  batchKey(step: number, part = 0): Key {
+    return this.#random.at("batch", step, part);
   }
 
   /** Adds the gradients of one micro-batch; answers with constants to be shown, and with what was routed. */
-  #accumulate(step: number, part: number): { shown: Shown; routings: readonly object[] } {
-    const { size, length, inputs, targets } = this.batch(step, part);
-    const ids = tensor(inputs, { shape: [size, length] });
-    const out = this.model.forward(ids, {}, { training: true, random: this.#random.at("pass", step, part) });
-    const loss = crossEntropy(out.logits, tensor(targets, { shape: [size, length] }));
-    const shown = { loss: loss.detach(), auxiliary: detached(out.losses), ...books(out.routings as Routing[]) };
-    const total = Object.values(out.losses).reduce((sum, auxiliary) => sum.add(auxiliary), loss);
+  #accumulate(step: number, part: number): { shown: Shown; routings: readonly Routing[] } {
+    const pass = { training: true, random: this.#random.at("pass", step, part) };
+    const { loss, auxiliary, routings } = this.task.forward(this.model, { batch: this.batchKey(step, part), pass });
+    const shown = { loss: loss.detach(), auxiliary: detached(auxiliary), ...books(routings) };
+    const total = Object.values(auxiliary).reduce((sum, part) => sum.add(part), loss);
     total.mul(1 / this.#config.accumulate).backward({ release: true });
-    return { shown, routings: out.routings };
+    return { shown, routings };
   }
+}
+
+/** A step's numbers, still on the device. */
+interface ShownStep {
+  readonly parts: readonly Shown[];
+  readonly norm: Tensor;
 }
 
 interface Shown {
@@ -120,7 +128,7 @@ function books(routings: readonly Routing[]): Pick<Shown, "load" | "lost"> {
   };
 }
 
-async function readReport(step: number, parts: readonly Shown[]): Promise<StepReport> {
+async function readReport(step: number, { parts, norm }: ShownStep): Promise<StepReport> {
   const reports = await Promise.all(parts.map(readShown));
   const mean = (of: (report: ShownNumbers) => number): number => reports.reduce((sum, report) => sum + of(report), 0) / reports.length;
   const layers = sums(reports.map((report) => report.layers.flat()));
@@ -129,6 +137,7 @@ async function readReport(step: number, parts: readonly Shown[]): Promise<StepRe
   return {
     step,
     loss: mean((report) => report.loss),
+    gradNorm: await norm.item(),
     auxiliary: Object.fromEntries(Object.keys(reports[0].auxiliary).map((name) => [name, mean((report) => report.auxiliary[name])])),
     dropped: mean((report) => report.dropped),
     load: sums(perLayer),

@@ -6,7 +6,7 @@ import { expect } from "chai";
 import { key, scope, tensor } from "switchyard-moe";
 import { crossEntropy } from "switchyard-moe/nn";
 import { buildModel } from "../../examples/train/model.ts";
-import type { ModelConfig } from "../../examples/train/model.ts";
+import type { ModelConfig } from "../../examples/train/modelOptions.ts";
 import { trainDefaults } from "../../examples/train/options.ts";
 import { configOf } from "../../examples/train/trainCommand.ts";
 

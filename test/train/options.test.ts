@@ -41,8 +41,10 @@ describe("the command line", () => {
   });
 
   it("has help wherever it is asked", () => {
-    for (const line of ["help", "--help", "-h", "generate --help", "--steps 3 --help"])
+    for (const line of ["help", "--help", "-h", "--steps 3 --help"])
       expect(parse(line)).to.deep.equal({ command: "help", text: helpText() });
+    for (const line of ["generate --help", "help generate", "generate --from x -h"])
+      expect(parse(line)).to.deep.equal({ command: "help", text: helpText("generate") });
   });
 });
 
@@ -56,6 +58,14 @@ describe("the help", () => {
       if (typeof value === "number") expect(line).to.include(`[${value}]`);
       if (typeof value === "string" && value !== "") expect(line).to.include(`[${value}]`);
     }
+  });
+
+  it("shows the options of one command where it is asked of that", () => {
+    const help = helpText("generate");
+    expect(help)
+      .to.match(/^npm start -- generate \[options\]/)
+      .and.include("--top-p");
+    expect(help).not.to.match(/--experts|^train: /m);
   });
 
   it("fits a terminal of 120 columns and names the commands", () => {
@@ -81,6 +91,7 @@ describe("a mistake on the command line", () => {
     "--compare=yes": '--compare takes no value, but was given "yes"',
     "--steps 5 6": 'train: "6" is not expected; options begin with --',
     "--heads 5": "--width 64 --heads 5: 5 heads do not divide a width of 64",
+    "--overwrite": "--overwrite replaces the run in --out FOLDER, which is missing",
     "--data a --languages latin": "--data a --languages latin: one or the other",
     "generte --from x": "generte is no command; did you mean generate?",
     generate: "generate: --from FILE is missing",

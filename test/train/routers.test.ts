@@ -9,21 +9,24 @@ import { evaluateModel } from "../../examples/train/evaluation.ts";
 import { generateText } from "../../examples/train/generateText.ts";
 import { buildModel } from "../../examples/train/model.ts";
 import { trainDefaults } from "../../examples/train/options.ts";
-import { canGenerate, caution, routerNames, sparseLayers } from "../../examples/train/routers.ts";
-import type { RouterName } from "../../examples/train/routers.ts";
-import { continueRun, lastFile, modelFile, newRun, restoreRun } from "../../examples/train/run.ts";
+import { canGenerate, caution, sparseLayers } from "../../examples/train/routers.ts";
+import { routerNames } from "../../examples/train/routerNames.ts";
+import type { RouterName } from "../../examples/train/routerNames.ts";
+import { lastFile, modelFile } from "../../examples/train/folders.ts";
+import { continueRun, newRun, restoreRun } from "../../examples/train/run.ts";
 import { conclude } from "../../examples/train/conclusion.ts";
 import { validationWindows } from "../../examples/train/sequences.ts";
 import { traceText } from "../../examples/train/traceText.ts";
-import { configOf, corpusOf } from "../../examples/train/trainCommand.ts";
+import { configOf, corpusOf, languageJob } from "../../examples/train/trainCommand.ts";
 
-const silent = { every: 2, seconds: 0, screen: { write: (): boolean => true } };
+const silent = { screen: { write: (): boolean => true } };
 const configFor = (router: RouterName) =>
   configOf({
     ...trainDefaults(),
     router,
     languages: "eng,ell",
     steps: 2,
+    every: 2,
     width: 8,
     heads: 2,
     layers: 1,
@@ -33,6 +36,8 @@ const configFor = (router: RouterName) =>
     batch: 4,
     warmup: 1,
   });
+const corpus = corpusOf(configFor("switch"));
+const unchanged = { steps: 0, seconds: 0, every: 0 };
 const modelOf = (router: RouterName) => buildModel(configFor(router).model, key(1));
 
 /** What `use` prints, line by line. */
@@ -56,17 +61,17 @@ describe("the routers of the main job", () => {
   for (const router of routerNames) {
     it(`${router} trains and resumes bit for bit, and is traced`, async () => {
       const config = configFor(router);
-      const corpus = corpusOf(config);
       const [whole, parts] = [join(folder, "whole"), join(folder, "parts")];
-      const run = newRun(whole, config, corpus);
+      const job = languageJob(config, corpus);
+      const run = newRun(whole, config, job);
       await continueRun(run, silent);
       const last = run.measurements[run.measurements.length - 1];
       expect(last.validation).to.be.within(4, 12);
       expect(last.dropped).to.be.within(0, 1);
-      const halved = newRun(parts, config, corpus);
+      const halved = newRun(parts, config, job);
       await continueRun(halved, { ...silent, interrupted: () => halved.trainer.steps >= 1 });
       await continueRun(
-        restoreRun(parts, () => corpus, 0),
+        restoreRun(parts, () => job, unchanged),
         silent,
       );
       expect(readFileSync(lastFile(parts)).equals(readFileSync(lastFile(whole)))).to.equal(true);
@@ -91,12 +96,12 @@ describe("the routers of the main job", () => {
   });
 
   it("moves the bias of routers without a balance loss", async () => {
-    const run = newRun(folder, configFor("loss-free"), corpusOf(configFor("loss-free")));
+    const run = newRun(folder, configFor("loss-free"), languageJob(configFor("loss-free"), corpus));
     const bias = run.trainer.model.state().get("blocks.0.feedForward.router.bias")!;
-    await run.trainer.step()();
+    await run.trainer.step();
     const moved = [...(await bias.data())];
     expect(moved.every((b) => Math.abs(b) < 0.0011) && moved.some((b) => b !== 0)).to.equal(true);
-    await evaluateModel(run.trainer.model, validationWindows(run.corpus, { length: 16 }).slice(0, 4), { batch: 4, languages: 2 });
+    await evaluateModel(run.trainer.model, validationWindows(corpus, { length: 16 }).slice(0, 4), { batch: 4, languages: 2 });
     expect([...(await bias.data())]).to.deep.equal(moved);
   });
 
@@ -106,9 +111,9 @@ describe("the routers of the main job", () => {
       "expert-choice-capped",
       "soft",
     ]);
-    const run = newRun(folder, configFor("expert-choice"), corpusOf(configFor("expert-choice")));
+    const run = newRun(folder, configFor("expert-choice"), languageJob(configFor("expert-choice"), corpus));
     await continueRun(run, silent);
-    const lines = await printed(() => conclude(run));
+    const lines = await printed(() => conclude(run, corpus));
     expect(lines.join("\n")).to.include("held-out loss is to be believed");
     expect(readFileSync(join(folder, "report.html"), "utf8")).to.include("held-out loss is to be believed");
     const options = { from: modelFile(folder), prompt: "a", bytes: 4, temperature: 0, topK: 0, topP: 1, seed: 1, backend: "cpu" } as const;
@@ -117,7 +122,7 @@ describe("the routers of the main job", () => {
   });
 
   it("counts for a byte of several experts the one with the largest gate", async () => {
-    const { trainer, corpus } = newRun(folder, configFor("dense-softmax"), corpusOf(configFor("dense-softmax")));
+    const { trainer } = newRun(folder, configFor("dense-softmax"), languageJob(configFor("dense-softmax"), corpus));
     const windows = validationWindows(corpus, { length: 16 }).slice(0, 8);
     const { observed, dropped } = await evaluateModel(trainer.model, windows, { batch: 4, languages: 2 });
     expect(new Set(Array.from(observed[0].expert)).size).to.be.greaterThan(2); // its first choice is expert 0 for every byte

@@ -1,0 +1,66 @@
+/** Where runs are kept. No run ever shares a folder with another, nor with somebody's files, unless it is told to. */
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { attempt } from "./files.ts";
+import { UserError } from "./userError.ts";
+
+export const RUNS = "runs";
+
+export const lastFile = (folder: string): string => join(folder, "last.safetensors");
+export const modelFile = (folder: string): string => join(folder, "model.safetensors");
+export const reportFile = (folder: string): string => join(folder, "report.html");
+export const configFile = (folder: string): string => join(folder, "config.json");
+export const metricsFile = (folder: string): string => join(folder, "metrics.jsonl");
+
+const runFiles = [configFile, lastFile, modelFile, reportFile, metricsFile];
+
+/**
+ * The folder of a new run: `out` if it is new, empty, or to be overwritten; without `out` runs/NAME, or runs/NAME-2 and so on where
+ * that is taken. It exists afterwards, so that a second run started at the same moment takes another one.
+ */
+export function claimFolder(name: string, { out, overwrite }: { readonly out: string; readonly overwrite: boolean }): string {
+  if (out !== "") return claimOut(out, overwrite);
+  attempt(RUNS, "cannot be made", () => mkdirSync(RUNS, { recursive: true }));
+  for (let number = 1; ; number++) {
+    const folder = join(RUNS, number === 1 ? name : `${name}-${number}`);
+    if (made(folder)) return folder;
+  }
+}
+
+/** Whether the folder was made just now; false where something of that name is there. */
+function made(folder: string): boolean {
+  return attempt(folder, "cannot be made", () => {
+    try {
+      mkdirSync(folder);
+      return true;
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
+      throw error;
+    }
+  });
+}
+
+function claimOut(out: string, overwrite: boolean): string {
+  attempt(out, "cannot be made", () => mkdirSync(out, { recursive: true }));
+  const inside = attempt(out, "cannot be read", () => readdirSync(out));
+  if (inside.length > 0 && !overwrite) {
+    const isRun = existsSync(lastFile(out)) && existsSync(configFile(out));
+    const held = isRun ? "a run in it: resume it" : `${inside.slice(0, 3).join(", ")} in it: empty it`;
+    throw new UserError(`--out ${out}: there is ${held}, give a new folder, or --overwrite to replace it`);
+  }
+  // What an earlier run left must not be taken for this one's.
+  for (const file of runFiles) attempt(file(out), "cannot be replaced", () => rmSync(file(out), { force: true }));
+  return out;
+}
+
+/** The run that was saved last. */
+export function newestRun(): string {
+  const runs = existsSync(RUNS)
+    ? readdirSync(RUNS)
+        .map((name) => join(RUNS, name))
+        .filter((folder) => existsSync(lastFile(folder)))
+    : [];
+  const newest = runs.toSorted((a, b) => statSync(lastFile(b)).mtimeMs - statSync(lastFile(a)).mtimeMs)[0];
+  if (newest === undefined) throw new UserError(`resume: there is no run in ${RUNS}/; name one with --from FOLDER`);
+  return newest;
+}

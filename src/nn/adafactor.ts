@@ -1,19 +1,19 @@
-/**
- * Adafactor. Shazeer & Stern 2018, arXiv:1804.04235, algorithms 4 and 5: the mean square of a matrix's gradient is kept as one
- * number per row and one per column. It trained T5 and the Switch Transformer. Semantics of Hugging Face's Adafactor.
- * p parameter [..., R, C], g gradient.
- */
+/** Adafactor. p parameter [..., R, C], g gradient. */
+import { either, finite, flag, listOf, nothing, positive, rate } from "../autograd/arguments.ts";
+import type { Kinds } from "../autograd/arguments.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import type { Groups, Parameters, Slot, StepOptions } from "./optimizer.ts";
+import type { Groups, ParameterState, Parameters, StepOptions } from "./optimizer.ts";
+import { withDefaults } from "./options.ts";
 import { Optimizer, gradientOf, once, stateLike } from "./optimizer.ts";
 
 export interface AdafactorOptions {
-  /** The step where relativeStep is false. */
+  /** The step where relativeStep is false. Default 1e-3. */
   readonly lr: number;
   /** The step is min(1e-2, 1 / sqrt(t)), or min(1e-6 t, 1 / sqrt(t)) with warmupInit. Default true. */
   readonly relativeStep: boolean;
+  /** Default false. */
   readonly warmupInit: boolean;
-  /** Times max(eps[1], rms(p)). Default true. */
+  /** The step times max(eps[1], rms(p)). Default true. */
   readonly scaleParameter: boolean;
   /** Added to g^2, and the least scale of a parameter. Default [1e-30, 1e-3]. */
   readonly eps: readonly [number, number];
@@ -23,9 +23,27 @@ export interface AdafactorOptions {
   readonly decayRate: number;
   /** A running mean of updates, where wanted. Default null. */
   readonly beta1: number | null;
-  /** Takes step weightDecay p off the parameter. */
+  /** Subtracts step weightDecay p from the parameter. Default 0. */
   readonly weightDecay: number;
+  /**
+   * Whether a parameter of three axes and more is a stack of matrices, such as experts [E, in, out], each moved as it would be
+   * alone. False takes one root mean square of the whole parameter, as Hugging Face's Adafactor does. Default true.
+   */
+  readonly perMatrix: boolean;
 }
+
+const kinds: Kinds<AdafactorOptions> = {
+  lr: finite(0),
+  relativeStep: flag,
+  warmupInit: flag,
+  scaleParameter: flag,
+  eps: listOf(finite(0), 2),
+  clipThreshold: positive,
+  decayRate: finite(-Infinity, 0),
+  beta1: either(nothing, rate),
+  weightDecay: finite(0),
+  perMatrix: flag,
+};
 
 const defaults: AdafactorOptions = {
   lr: 1e-3,
@@ -37,12 +55,18 @@ const defaults: AdafactorOptions = {
   decayRate: -0.8,
   beta1: null,
   weightDecay: 0,
+  perMatrix: true,
 };
 
-/** A parameter of fewer than two axes keeps its whole mean square. */
+/**
+ * Adafactor: keeps the mean square of a matrix's gradient as one number per row and one per column. Shazeer & Stern 2018,
+ * arXiv:1804.04235, algorithms 4 and 5; it trained T5 and the Switch Transformer. Vectors and scalars keep the whole mean square.
+ * Semantics of Hugging Face's Adafactor, but for stacks of matrices: see `perMatrix`.
+ */
 export class Adafactor extends Optimizer<AdafactorOptions> {
+  /** Throws for an unknown option or a wrong value, and for parameters that cannot be trained. */
   constructor(parameters: Parameters, options: Partial<AdafactorOptions> = {}, groups?: Groups<AdafactorOptions>) {
-    super(parameters, { ...defaults, ...options }, groups);
+    super(parameters, withDefaults(new.target.name, kinds, defaults, options), groups, kinds);
   }
 
   protected initial(parameter: Tensor, { beta1 }: AdafactorOptions): Record<string, Tensor> {
@@ -57,10 +81,11 @@ export class Adafactor extends Optimizer<AdafactorOptions> {
     return beta1 === null ? second : { ...second, first: stateLike(parameter) };
   }
 
-  protected update(slots: readonly Slot<AdafactorOptions>[], step: number, { factor, gradScale }: Required<StepOptions>): void {
-    for (const slot of slots) {
-      const { parameter: p, options, state } = slot;
-      const direction = normalized(slot, gradientOf(slot, gradScale), step);
+  protected update(entries: readonly ParameterState<AdafactorOptions>[], step: number, { factor, gradScale }: Required<StepOptions>): void {
+    for (const entry of entries) {
+      const { parameter: p, options, state } = entry;
+      const direction = normalized(entry, gradientOf(entry, gradScale), step);
+      const rms = options.perMatrix ? rmsOfMatrices : rmsOfAll;
       const excess = rms(direction).mul(1 / options.clipThreshold).maximum(1); // prettier-ignore
       const rate = once(factor * relativeStep(options, step), p);
       const size = options.scaleParameter ? rms(p).maximum(options.eps[1]).mul(rate) : rate;
@@ -77,19 +102,24 @@ function relativeStep({ relativeStep: relative, warmupInit, lr }: AdafactorOptio
   return relative ? Math.min(warmupInit ? 1e-6 * t : 1e-2, 1 / Math.sqrt(t)) : lr;
 }
 
-function rms(x: Tensor): Tensor {
+function rmsOfAll(x: Tensor): Tensor {
   return x.square().mean().sqrt();
 }
 
+/** [..., 1, 1]; of a vector or a scalar as a whole. */
+function rmsOfMatrices(x: Tensor): Tensor {
+  return x.shape.length < 3 ? rmsOfAll(x) : x.square().mean([-2, -1], { keepDims: true }).sqrt();
+}
+
 /** g over the root of its running mean square, which is estimated as rows * columns / mean(rows). */
-function normalized({ options, state }: Slot<AdafactorOptions>, g: Tensor, t: number): Tensor {
+function normalized({ options, state }: ParameterState<AdafactorOptions>, g: Tensor, t: number): Tensor {
   const share = t ** options.decayRate;
   const [kept, fresh] = [once(1 - share, g), once(share, g)];
   const square = g.square().add(options.eps[0]);
-  const renew = (old: Tensor, now: Tensor): Tensor => old.assign(old.mul(kept).add(now.mul(fresh)));
-  if (state.second) return g.mul(renew(state.second, square).rsqrt());
-  const rows = renew(state.rows, square.mean(-1)); // [..., R]
-  const columns = renew(state.columns, square.mean(-2)); // [..., C]
+  const average = (old: Tensor, now: Tensor): Tensor => old.assign(old.mul(kept).add(now.mul(fresh)));
+  if (state.second) return g.mul(average(state.second, square).rsqrt());
+  const rows = average(state.rows, square.mean(-1)); // [..., R]
+  const columns = average(state.columns, square.mean(-2)); // [..., C]
   const rowFactor = rows
     .div(rows.mean(-1, { keepDims: true }))
     .rsqrt()

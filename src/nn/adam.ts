@@ -1,9 +1,11 @@
 /** Adam and AdamW. p parameter, g gradient, m and v its running mean and mean square. */
-import { formatShape } from "../autograd/contract.ts";
+import { finite, flag, listOf, rate } from "../autograd/arguments.ts";
+import type { Kinds } from "../autograd/arguments.ts";
 import { context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { renew } from "./module.ts";
-import type { Groups, Parameters, Slot, StepOptions } from "./optimizer.ts";
+import type { Groups, ParameterState, Parameters, StepOptions } from "./optimizer.ts";
+import { withDefaults } from "./options.ts";
 import { Optimizer, gradientOf, once, stateLike } from "./optimizer.ts";
 
 export interface AdamOptions {
@@ -19,45 +21,46 @@ export interface AdamOptions {
   readonly biasCorrection: boolean;
 }
 
+const kinds: Kinds<AdamOptions> = { lr: finite(0), betas: listOf(rate, 2), eps: finite(0), weightDecay: finite(0), biasCorrection: flag };
+
 const defaults: AdamOptions = { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, biasCorrection: true };
 
-type AdamSlot = Slot<AdamOptions>;
+type AdamState = ParameterState<AdamOptions>;
 
 /**
- * Kingma & Ba 2014, arXiv:1412.6980, algorithm 1. t counts the steps of the optimiser, for a parameter too that had no gradient in
- * some of them.
+ * Adam: moves each parameter by its running mean over the root of its running mean square. Kingma & Ba 2014, arXiv:1412.6980,
+ * algorithm 1. t counts the steps of the optimiser, also for a parameter that had no gradient in some of them.
  */
 export class Adam extends Optimizer<AdamOptions> {
   /** Whether weight decay bypasses the moments. */
   readonly decoupled: boolean = false;
 
+  /** Throws for an unknown option or a wrong value, and for parameters that cannot be trained. */
   constructor(parameters: Parameters, options: Partial<AdamOptions> = {}, groups?: Groups<AdamOptions>) {
-    super(parameters, { ...defaults, ...options }, groups);
+    super(parameters, withDefaults(new.target.name, kinds, defaults, options), groups, kinds);
   }
 
-  protected initial(parameter: Tensor, { betas }: AdamOptions): Record<string, Tensor> {
-    if (!betas.every((beta) => beta >= 0 && beta < 1))
-      throw new RangeError(`Adam: betas ${formatShape(betas)}: want two numbers in [0, 1)`);
+  protected initial(parameter: Tensor): Record<string, Tensor> {
     return { first: stateLike(parameter), second: stateLike(parameter) };
   }
 
-  protected update(slots: readonly AdamSlot[], step: number, how: Required<StepOptions>): void {
-    const inPlace = slots.filter((slot) => this.#mayRunInPlace(slot));
+  protected update(entries: readonly AdamState[], step: number, how: Required<StepOptions>): void {
+    const inPlace = entries.filter((entry) => this.#mayRunInPlace(entry));
     for (const group of alike(inPlace)) fused(group, step, how);
     const done = new Set(inPlace);
-    for (const slot of slots) if (!done.has(slot)) this.#compose(slot, step, how);
+    for (const entry of entries) if (!done.has(entry)) this.#compose(entry, step, how);
   }
 
   /** A device that can is given whole groups at once, and overwrites them. */
-  #mayRunInPlace({ parameter, options }: AdamSlot): boolean {
+  #mayRunInPlace({ parameter, options }: AdamState): boolean {
     const known = this.decoupled || options.weightDecay === 0;
     return known && parameter.backend.fused.adam !== undefined && parameter.dtype === "float32" && !context().debug;
   }
 
-  #compose(slot: AdamSlot, step: number, { factor, gradScale }: Required<StepOptions>): void {
-    const { parameter: p, options, state } = slot;
+  #compose(entry: AdamState, step: number, { factor, gradScale }: Required<StepOptions>): void {
+    const { parameter: p, options, state } = entry;
     const { lr, betas, eps, weightDecay } = options;
-    const plain = gradientOf(slot, gradScale);
+    const plain = gradientOf(entry, gradScale);
     const g = weightDecay && !this.decoupled ? plain.add(p.mul(weightDecay)) : plain;
     const [c1, c2] = corrections(options, step);
     const m = state.first.mul(betas[0]).add(g.mul(1 - betas[0]));
@@ -71,12 +74,13 @@ export class Adam extends Optimizer<AdamOptions> {
   }
 }
 
-/** Adam with decoupled weight decay. Loshchilov & Hutter 2017, arXiv:1711.05101, algorithm 2. */
+/** Adam whose weight decay does not pass through the running means. Loshchilov & Hutter 2017, arXiv:1711.05101, algorithm 2. */
 export class AdamW extends Adam {
   override readonly decoupled = true;
 
+  /** As Adam's, with a weight decay of 0.01 unless another one is given. */
   constructor(parameters: Parameters, options: Partial<AdamOptions> = {}, groups?: Groups<AdamOptions>) {
-    super(parameters, { weightDecay: 0.01, ...options }, groups);
+    super(parameters, withDefaults(new.target.name, kinds, { ...defaults, weightDecay: 0.01 }, options), groups);
   }
 }
 
@@ -84,34 +88,34 @@ function corrections({ betas, biasCorrection }: AdamOptions, step: number): [num
   return biasCorrection ? [1 - betas[0] ** step, 1 - betas[1] ** step] : [1, 1];
 }
 
-/** Slots by device and options: one launch each. Weight decay may differ within a launch. */
-function alike(slots: readonly AdamSlot[]): AdamSlot[][] {
-  const groups = new Map<string, AdamSlot[]>();
-  for (const slot of slots) {
-    const { lr, betas, eps, biasCorrection } = slot.options;
-    const key = JSON.stringify([slot.parameter.backend.name, lr, betas, eps, biasCorrection]);
-    groups.set(key, [...(groups.get(key) ?? []), slot]);
+/** Parameters by device and options: one launch each. Weight decay may differ within a launch. */
+function alike(entries: readonly AdamState[]): AdamState[][] {
+  const groups = new Map<string, AdamState[]>();
+  for (const entry of entries) {
+    const { lr, betas, eps, biasCorrection } = entry.options;
+    const key = JSON.stringify([entry.parameter.backend.name, lr, betas, eps, biasCorrection]);
+    groups.set(key, [...(groups.get(key) ?? []), entry]);
   }
   return [...groups.values()];
 }
 
-function fused(slots: readonly AdamSlot[], step: number, { factor, gradScale }: Required<StepOptions>): void {
-  const { options, parameter } = slots[0];
+function fused(entries: readonly AdamState[], step: number, { factor, gradScale }: Required<StepOptions>): void {
+  const { options, parameter } = entries[0];
   const [correction1, correction2] = corrections(options, step);
-  const written = slots.flatMap((slot) => [slot.parameter, slot.state.first, slot.state.second]);
-  // Whoever else reads one of these buffers keeps the old numbers.
+  const written = entries.flatMap((entry) => [entry.parameter, entry.state.first, entry.state.second]);
+  // Tensors that share one of these buffers keep the old numbers.
   for (const tensor of written) if (!tensor.isSoleOwner) renew(tensor, tensor);
   parameter.backend.fused.adam?.({
-    parameters: slots.map((slot) => slot.parameter),
-    gradients: slots.map((slot) => gradientOf(slot, null).contiguous()),
-    first: slots.map((slot) => slot.state.first),
-    second: slots.map((slot) => slot.state.second),
+    parameters: entries.map((entry) => entry.parameter),
+    gradients: entries.map((entry) => gradientOf(entry, null).contiguous()),
+    first: entries.map((entry) => entry.state.first),
+    second: entries.map((entry) => entry.state.second),
     gradScale,
     lr: options.lr * factor,
     beta1: options.betas[0],
     beta2: options.betas[1],
     eps: options.eps,
-    weightDecay: slots.map((slot) => slot.options.weightDecay),
+    weightDecay: entries.map((entry) => entry.options.weightDecay),
     correction1,
     correction2,
   });

@@ -51,7 +51,7 @@ export type { BceOptions, DistillationOptions, KlOptions, LossOptions } from "./
 
 // Training
 export { Optimizer } from "./optimizer.ts";
-export type { Groups, OptimizerState, Parameters, Slot, StepOptions } from "./optimizer.ts";
+export type { Groups, OptimizerState, ParameterState, Parameters, StepOptions } from "./optimizer.ts";
 export { Sgd } from "./sgd.ts";
 export type { SgdOptions } from "./sgd.ts";
 export { Rmsprop } from "./rmsprop.ts";

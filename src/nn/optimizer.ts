@@ -6,7 +6,22 @@ import { full, zeros } from "../autograd/create.ts";
 import { checkMade, locating } from "../autograd/debug.ts";
 import { scope } from "../autograd/scope.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import {
+  aTensor,
+  callable,
+  check,
+  checkOptions,
+  describe,
+  either,
+  finite,
+  instance,
+  nothing,
+  optional,
+  whole,
+} from "../autograd/arguments.ts";
+import type { Kind, Kinds } from "../autograd/arguments.ts";
 import { Module, renew } from "./module.ts";
+import { withDefaults } from "./options.ts";
 
 /** A model, or parameters by name. */
 export type Parameters = Module | Iterable<readonly [string, Tensor]>;
@@ -21,7 +36,7 @@ export interface StepOptions {
   readonly gradScale?: Tensor | null;
 }
 
-/** Everything an optimiser needs to go on where it stopped. */
+/** Everything an optimiser needs to continue where it stopped. */
 export interface OptimizerState {
   /** Steps taken. */
   readonly step: number;
@@ -29,8 +44,8 @@ export interface OptimizerState {
   readonly tensors: ReadonlyMap<string, Tensor>;
 }
 
-/** One parameter and what belongs to it. */
-export interface Slot<O> {
+/** One parameter and what an optimiser keeps for it. */
+export interface ParameterState<O> {
   readonly name: string;
   readonly parameter: Tensor;
   readonly options: O;
@@ -38,19 +53,33 @@ export interface Slot<O> {
   readonly state: Record<string, Tensor>;
 }
 
-/** Extend it with `initial`, the state of one parameter, and `update`, one step; state is saved and loaded by parameter name. */
+const learningRate: Kind = finite(0);
+
+const stepOptions: Kinds<StepOptions> = { factor: optional(finite(0)), gradScale: optional(either(nothing, aTensor)) };
+
+const stateKinds: Kinds<OptimizerState> = { step: whole(), tensors: instance(Map, "a Map of tensors by name") };
+
+/**
+ * What every optimiser is: parameters by name, options for each of them, and state that is saved and loaded by parameter name.
+ * A subclass says what it keeps for one parameter (`initial`) and how one step moves the parameters (`update`).
+ */
 export abstract class Optimizer<O extends { readonly lr: number } = { readonly lr: number }> {
-  protected readonly slots: readonly Slot<O>[];
+  /** The parameters in the order given, each with its options and its state. */
+  protected readonly entries: readonly ParameterState<O>[];
   #steps = 0;
 
-  protected constructor(parameters: Parameters, options: O, groups: Groups<O> = () => ({})) {
-    const kind = this.constructor.name;
-    const named = parameters instanceof Module ? parameters.namedParameters() : [...parameters];
-    if (named.length === 0) throw new RangeError(`${kind}: there is no parameter to train`);
-    for (const pair of named) requireTrainable(kind, pair);
-    this.slots = named.map(([name, parameter]) => {
-      const own = { ...options, ...groups(name, parameter) };
-      if (!(own.lr >= 0 && own.lr < Infinity)) throw new RangeError(`${kind}: learning rate ${own.lr} of "${name}": want 0 or more`);
+  /**
+   * `groups` gives single parameters options of their own. `kinds` says what each option may be; without it only `lr` is checked.
+   * Throws for parameters that cannot be trained, for two of one name, and for one tensor under two names.
+   */
+  protected constructor(parameters: Parameters, options: O, groups: Groups<O> = () => ({}), kinds?: Kinds<O>) {
+    const optimizer = this.constructor.name;
+    check(optimizer, "groups", groups, callable);
+    this.entries = namedParameters(optimizer, parameters).map(([name, parameter]) => {
+      const where = `${optimizer}, for "${name}"`;
+      const given = groups(name, parameter);
+      const own = kinds ? withDefaults(where, kinds, options, given) : { ...options, ...given };
+      check(where, "lr", own.lr, learningRate);
       return { name, parameter, options: own, state: this.initial(parameter, own) };
     });
   }
@@ -58,25 +87,31 @@ export abstract class Optimizer<O extends { readonly lr: number } = { readonly l
   /** The state of one parameter before the first step; `persistent` zeros. */
   protected abstract initial(parameter: Tensor, options: O): Record<string, Tensor>;
 
-  /** Moves the parameters of `slots`, all of which have gradients; `step` counts from 1. */
-  protected abstract update(slots: readonly Slot<O>[], step: number, options: Required<StepOptions>): void;
+  /** Moves the parameters of `entries`, all of which have gradients; `step` counts from 1. */
+  protected abstract update(entries: readonly ParameterState<O>[], step: number, options: Required<StepOptions>): void;
 
   /** Steps taken so far. */
   get steps(): number {
     return this.#steps;
   }
 
-  /** Moves every parameter that has a gradient. Gradients stay until `zeroGrad`. */
-  step({ factor = 1, gradScale = null }: StepOptions = {}): void {
+  /**
+   * Takes one step: moves every parameter that has a gradient. Gradients stay until `zeroGrad`. Throws for a factor that is
+   * negative or not finite, and for a gradScale that is no scalar; nothing has moved then.
+   */
+  step(options: StepOptions = {}): void {
+    checkStep(this.constructor.name, options);
+    const { factor = 1, gradScale = null } = options;
     this.#steps++;
-    const ready = this.slots.filter(({ parameter }) => parameter.grad);
-    const move = (slots: readonly Slot<O>[]): void => noGrad(() => scope(() => this.update(slots, this.#steps, { factor, gradScale })));
+    const ready = this.entries.filter(({ parameter }) => parameter.grad);
+    const move = (entries: readonly ParameterState<O>[]): void =>
+      noGrad(() => scope(() => this.update(entries, this.#steps, { factor, gradScale })));
     if (!context().debug) return move(ready);
-    for (const slot of ready) this.#watch(slot, () => move([slot]));
+    for (const entry of ready) this.#watch(entry, () => move([entry]));
   }
 
   /** In debug mode one parameter after the other: a number that a step makes non-finite is reported with the parameter's name. */
-  #watch({ name, parameter, state }: Slot<O>, move: () => void): void {
+  #watch({ name, parameter, state }: ParameterState<O>, move: () => void): void {
     const place = { operation: this.constructor.name, phase: "optimizer", parameter: name } as const;
     const own = [parameter, ...Object.values(state)];
     scope(() => {
@@ -86,24 +121,30 @@ export abstract class Optimizer<O extends { readonly lr: number } = { readonly l
     });
   }
 
-  /** Lets go of all gradients. */
+  /** Sets the gradients of all its parameters to null. */
   zeroGrad(): void {
-    for (const { parameter } of this.slots) parameter.zeroGrad();
+    for (const { parameter } of this.entries) parameter.zeroGrad();
   }
 
-  /** What `load` takes; the tensors are the optimiser's own, not copies. */
+  /** The steps taken and the state of all parameters: what `load` takes. The tensors are the optimiser's own, not copies. */
   state(): OptimizerState {
-    const entries = this.slots.flatMap(({ name, state }) =>
+    const entries = this.entries.flatMap(({ name, state }) =>
       Object.entries(state).map(([kind, tensor]): [string, Tensor] => [`${name}/${kind}`, tensor]),
     );
     return { step: this.#steps, tensors: new Map(entries) };
   }
 
-  /** Everything is checked before anything is assigned. */
-  load({ step, tensors }: OptimizerState): void {
+  /**
+   * Assigns a saved state. Throws where a tensor is missing, unknown, or of another shape or dtype; everything is checked before
+   * anything is assigned.
+   */
+  load(state: OptimizerState): void {
+    checkOptions(`${this.constructor.name}.load`, state, stateKinds);
+    const { step, tensors } = state;
     const own = this.state().tensors;
     for (const [name, tensor] of own) {
       const saved = tensors.get(name);
+      check(`${this.constructor.name}.load`, `"${name}"`, saved, optional(aTensor));
       if (!saved || !sameShape(saved.shape, tensor.shape) || saved.dtype !== tensor.dtype)
         throw new RangeError(
           `${this.constructor.name}.load: "${name}" is ${saved ? `${saved.dtype} ${formatShape(saved.shape)}` : "missing"} in the saved state, ${tensor.dtype} ${formatShape(tensor.shape)} here`,
@@ -116,11 +157,41 @@ export abstract class Optimizer<O extends { readonly lr: number } = { readonly l
   }
 }
 
-function requireTrainable(operation: string, pair: readonly [string, Tensor]): void {
-  if (!Array.isArray(pair)) throw new TypeError(`${operation}: parameters are a module, or pairs [name, tensor]`);
+/** The pairs of name and tensor, none twice. */
+function namedParameters(optimizer: string, parameters: Parameters): (readonly [string, Tensor])[] {
+  const known = parameters instanceof Module || (typeof parameters === "object" && parameters !== null && Symbol.iterator in parameters);
+  if (!known) throw new TypeError(`${optimizer}: parameters ${describe(parameters)}: want a module, or pairs [name, tensor]`);
+  const named = parameters instanceof Module ? parameters.namedParameters() : [...parameters];
+  if (named.length === 0) throw new RangeError(`${optimizer}: there is no parameter to train`);
+  const names = new Set<string>();
+  const tensors = new Map<Tensor, string>();
+  for (const pair of named) {
+    requireTrainable(optimizer, pair);
+    const [name, parameter] = pair;
+    if (names.has(name))
+      throw new RangeError(`${optimizer}: two parameters are called "${name}"; state is saved by name, so each needs one of its own`);
+    const other = tensors.get(parameter);
+    if (other !== undefined) throw new RangeError(`${optimizer}: "${other}" and "${name}" are the same tensor, which would be moved twice`);
+    names.add(name);
+    tensors.set(parameter, name);
+  }
+  return named;
+}
+
+function requireTrainable(optimizer: string, pair: readonly [string, Tensor]): void {
+  if (!Array.isArray(pair) || typeof pair[0] !== "string")
+    throw new TypeError(`${optimizer}: parameters are a module, or pairs [name, tensor]; given was ${describe(pair)}`);
   const [name, parameter] = pair;
+  check(optimizer, `"${name}"`, parameter, aTensor);
   if (!parameter.requiresGrad || parameter.line)
-    throw new TypeError(`${operation}: "${name}", ${parameter.label}, is no leaf that requires a gradient, so it would never be trained`);
+    throw new TypeError(`${optimizer}: "${name}", ${parameter.label}, is no leaf that requires a gradient, so it would never be trained`);
+}
+
+function checkStep(optimizer: string, options: StepOptions): void {
+  checkOptions(`${optimizer}.step`, options, stepOptions);
+  const { gradScale } = options;
+  if (gradScale && gradScale.size !== 1)
+    throw new RangeError(`${optimizer}.step: gradScale is a tensor of shape ${formatShape(gradScale.shape)}: want a scalar`);
 }
 
 /** Zeros that no scope frees, for optimiser state. */
@@ -129,8 +200,8 @@ export function stateLike(parameter: Tensor, shape = parameter.shape): Tensor {
   return zeros(shape, { dtype: parameter.dtype, backend }).persist();
 }
 
-/** The gradient of a slot, scaled as the step says. */
-export function gradientOf({ parameter }: Slot<unknown>, gradScale: Tensor | null): Tensor {
+/** The gradient of a parameter, scaled as the step says. */
+export function gradientOf({ parameter }: ParameterState<unknown>, gradScale: Tensor | null): Tensor {
   const { grad } = parameter;
   if (!grad) throw new ReferenceError(`step: ${parameter.label} has no gradient`);
   return gradScale ? grad.mul(gradScale.cast(grad.dtype)) : grad;

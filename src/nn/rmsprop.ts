@@ -1,6 +1,9 @@
 /** RMSprop. Tieleman & Hinton 2012 (lecture 6.5). p parameter, g gradient, v running mean square. */
+import { finite, flag } from "../autograd/arguments.ts";
+import type { Kinds } from "../autograd/arguments.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import type { Groups, Parameters, Slot, StepOptions } from "./optimizer.ts";
+import type { Groups, ParameterState, Parameters, StepOptions } from "./optimizer.ts";
+import { withDefaults } from "./options.ts";
 import { Optimizer, gradientOf, once, stateLike } from "./optimizer.ts";
 
 export interface RmspropOptions {
@@ -10,19 +13,30 @@ export interface RmspropOptions {
   readonly alpha: number;
   /** Added to the root. Default 1e-8. */
   readonly eps: number;
-  /** Adds weightDecay p to the gradient. */
+  /** Adds weightDecay p to the gradient. Default 0. */
   readonly weightDecay: number;
+  /** Moves along a running sum of directions. Default 0. */
   readonly momentum: number;
-  /** Takes the squared running mean off v: the variance instead of the mean square. Graves 2013, arXiv:1308.0850, eq. 38-41. */
+  /** Subtracts the squared running mean from v: the variance instead of the mean square. Graves 2013, arXiv:1308.0850, eq. 38-41. */
   readonly centered: boolean;
 }
 
+const kinds: Kinds<RmspropOptions> = {
+  lr: finite(0),
+  alpha: finite(0, 1),
+  eps: finite(0),
+  weightDecay: finite(0),
+  momentum: finite(0),
+  centered: flag,
+};
+
 const defaults: RmspropOptions = { lr: 1e-2, alpha: 0.99, eps: 1e-8, weightDecay: 0, momentum: 0, centered: false };
 
-/** As torch.optim.RMSprop. */
+/** RMSprop: moves each parameter by its gradient over the root of the running mean square. Semantics of torch.optim.RMSprop. */
 export class Rmsprop extends Optimizer<RmspropOptions> {
+  /** Throws for an unknown option or a wrong value, and for parameters that cannot be trained. */
   constructor(parameters: Parameters, options: Partial<RmspropOptions> = {}, groups?: Groups<RmspropOptions>) {
-    super(parameters, { ...defaults, ...options }, groups);
+    super(parameters, withDefaults(new.target.name, kinds, defaults, options), groups, kinds);
   }
 
   protected initial(parameter: Tensor, { momentum, centered }: RmspropOptions): Record<string, Tensor> {
@@ -33,11 +47,11 @@ export class Rmsprop extends Optimizer<RmspropOptions> {
     };
   }
 
-  protected update(slots: readonly Slot<RmspropOptions>[], _step: number, { factor, gradScale }: Required<StepOptions>): void {
-    for (const slot of slots) {
-      const { parameter: p, options, state } = slot;
+  protected update(entries: readonly ParameterState<RmspropOptions>[], _step: number, { factor, gradScale }: Required<StepOptions>): void {
+    for (const entry of entries) {
+      const { parameter: p, options, state } = entry;
       const { lr, alpha, eps, weightDecay, momentum } = options;
-      const plain = gradientOf(slot, gradScale);
+      const plain = gradientOf(entry, gradScale);
       const g = weightDecay ? plain.add(p.mul(weightDecay)) : plain;
       state.meanSquare.assign(state.meanSquare.mul(alpha).add(g.square().mul(1 - alpha)));
       state.mean?.assign(state.mean.mul(alpha).add(g.mul(1 - alpha)));

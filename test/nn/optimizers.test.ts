@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { key, scope, tensor, zeros } from "switchyard-moe";
+import { key, ones, scope, tensor, zeros } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
 import { Adafactor, Adam, AdamW, Linear, Rmsprop, Sgd, clipGradNorm, clipGradValue, clipScale, gradNorm } from "switchyard-moe/nn";
 import type { NormType, Optimizer, Parameters } from "switchyard-moe/nn";
@@ -116,10 +116,10 @@ describe("optimisers take the steps of their papers", () => {
   });
 
   it("Adafactor keeps a row and a column for a matrix, and is exact where the square is their product", () => {
-    const [row, column] = [drawn([2, 4, 1], 1), drawn([2, 1, 3], 2)];
+    const [row, column] = [drawn([4, 1], 1), drawn([1, 3], 2)];
     const steps = [false, true].map((flattened) => {
-      const p = drawn([2, 4, 3], 3)
-        .reshape(flattened ? [24] : [2, 4, 3])
+      const p = drawn([4, 3], 3)
+        .reshape(flattened ? [12] : [4, 3])
         .requireGrad();
       const optimizer = new Adafactor([["p", p]]);
       for (const size of [1, 3]) {
@@ -127,10 +127,53 @@ describe("optimisers take the steps of their papers", () => {
         p.accumulateGrad(row.mul(column).mul(size).reshape(p.shape));
         optimizer.step();
       }
-      return { shapes: [...optimizer.state().tensors].map(([name, t]) => `${name} ${t.shape.join("x")}`), p: p.reshape([24]) };
+      return { shapes: [...optimizer.state().tensors].map(([name, t]) => `${name} ${t.shape.join("x")}`), p: p.reshape([12]) };
     });
-    expect(steps.map(({ shapes }) => shapes)).to.deep.equal([["p/rows 2x4", "p/columns 2x3"], ["p/second 24"]]);
+    expect(steps.map(({ shapes }) => shapes)).to.deep.equal([["p/rows 4", "p/columns 3"], ["p/second 12"]]);
     expectClose(steps[0].p, steps[1].p, 1e-9);
+  });
+
+  it("Adafactor moves each matrix of a stack of experts [E, R, C] as it would move it alone", () => {
+    const setting = fc.record({
+      seed: fc.nat(999),
+      relativeStep: fc.boolean(),
+      scaleParameter: fc.boolean(),
+      beta1: fc.constantFrom(null, 0.9),
+      weightDecay: fc.constantFrom(0, 0.1),
+      clipThreshold: fc.constantFrom(0.5, 1),
+    });
+    fc.assert(
+      fc.property(setting, fc.integer({ min: 1, max: 3 }), ({ seed, ...more }, E) => {
+        // Experts of very different sizes: whatever is averaged over all of them would show.
+        const sizes = tensor([1, 100, 0.01].slice(0, E), { dtype: "float64" }).reshape([E, 1, 1]);
+        const gradients = [1, 2].map((step) => drawn([E, 2, 3], `${seed} ${step}`).mul(sizes.square()));
+        const start = drawn([E, 2, 3], seed).mul(sizes);
+        const trained = (from: Tensor, gradientOf: (step: number) => Tensor): Tensor => {
+          const p = from.detach().requireGrad();
+          const optimizer = new Adafactor([["p", p]], { lr: 0.1, ...more });
+          for (const step of [0, 1]) {
+            p.zeroGrad();
+            p.accumulateGrad(gradientOf(step));
+            optimizer.step();
+          }
+          return p;
+        };
+        const one = (x: Tensor, e: number): Tensor => x.narrow(0, e, e + 1).squeeze(0);
+        const together = trained(start, (step) => gradients[step]);
+        for (let e = 0; e < E; e++)
+          expectClose(
+            one(together, e),
+            trained(one(start, e), (step) => one(gradients[step], e)),
+          );
+      }),
+    );
+  });
+
+  it("Adafactor leaves a small expert small: 1 beside 100, one step of 0.1", () => {
+    const p = tensor([[[1, 1], [1, 1]], [[100, 100], [100, 100]]], { requiresGrad: true }); // prettier-ignore
+    p.accumulateGrad(ones(p.shape));
+    new Adafactor([["p", p]], { lr: 0.1, relativeStep: false }).step();
+    [...p.dataSync()].forEach((value, i) => expect(value).to.be.closeTo(i < 4 ? 0.9 : 90, 1e-4));
   });
 
   it("Adam in place is Adam composed", () => {
@@ -241,7 +284,7 @@ describe("an optimiser", () => {
 
   it("refuses to train nothing, and Nesterov without momentum", () => {
     expect(() => new Adam([])).to.throw("Adam: there is no parameter to train");
-    expect(() => new Sgd(layer(), { lr: 1, nesterov: true })).to.throw("Sgd: Nesterov's step needs a momentum above 0 and no dampening");
+    expect(() => new Sgd(layer(), { lr: 1, nesterov: true })).to.throw("Nesterov's step needs a momentum above 0 and no dampening");
   });
 
   it("a walk over a tape from before the step is refused", () => {
@@ -258,19 +301,49 @@ describe("an optimiser", () => {
 
 describe("optimisers refuse", () => {
   const p = zeros([2], { requiresGrad: true });
+  const other = zeros([2], { requiresGrad: true });
+  const none = undefined as never;
+  const adam = new Adam([["w", p]]);
   // prettier-ignore
   const bad: Record<string, [() => unknown, string]> = {
     "a constant, which would never move": [() => new AdamW([["w", zeros([2])]]), 'AdamW: "w", tensor float32 [2], is no leaf that requires a gradient, so it would never be trained'],
     "what was computed": [() => new AdamW([["w", p.mul(2)]]), 'AdamW: "w", tensor float32 [2], is no leaf'],
-    "parameters without names": [() => new AdamW([p] as never), "AdamW: parameters are a module, or pairs [name, tensor]"],
-    "no learning rate": [() => new Sgd([["w", p]], {} as never), 'Sgd: learning rate undefined of "w": want 0 or more'],
-    "a learning rate below 0": [() => new Adam([["w", p]], { lr: -1 }), 'Adam: learning rate -1 of "w"'],
-    "running means that never forget": [() => new Adam([["w", p]], { betas: [0.9, 1] }), "Adam: betas [0.9, 1]: want two numbers in [0, 1)"],
+    "parameters without names": [() => new AdamW([p] as never), "AdamW: parameters are a module, or pairs [name, tensor]; given was (a Tensor of shape [2])"],
+    "no parameters": [() => new AdamW(none), "AdamW: parameters undefined: want a module, or pairs [name, tensor]"],
+    "a pair without a tensor": [() => new AdamW([["w", 3]] as never), 'AdamW: "w" 3: want a tensor'],
+    "two parameters of one name": [() => new Sgd([["w", p], ["w", other]], { lr: 1 }), 'Sgd: two parameters are called "w"; state is saved by name'],
+    "one parameter under two names": [() => new Adam([["w", p], ["v", p]]), 'Adam: "w" and "v" are the same tensor, which would be moved twice'],
+    "no learning rate": [() => new Sgd([["w", p]], {} as never), "Sgd: lr is missing: want a finite number of 0 or more"],
+    "a number instead of options": [() => new Sgd([["w", p]], 0.1 as never), "Sgd: options 0.1: want an object with lr"],
+    "a number instead of options, with defaults": [() => new AdamW([["w", p]], 0.1 as never), "AdamW: options 0.1: want an object with lr"],
+    "a learning rate below 0": [() => new Adam([["w", p]], { lr: -1 }), "Adam: lr -1: want a finite number of 0 or more"],
+    "an infinite learning rate": [() => new Adam([["w", p]], { lr: Infinity }), "Adam: lr Infinity: want"],
+    "an unknown option": [() => new AdamW([["w", p]], { weigthDecay: 0.1 } as never), 'AdamW: there is no option weigthDecay; did you mean weightDecay?'],
+    "running means that never forget": [() => new Adam([["w", p]], { betas: [0.9, 1] }), "Adam: betas [0.9, 1]: want an array of 2, each entry a number from 0 to below 1"],
+    "one beta": [() => new AdamW([["w", p]], { betas: 0.9 } as never), "AdamW: betas 0.9: want an array of 2"],
+    "a word for a flag": [() => new Rmsprop([["w", p]], { centered: "yes" } as never), 'Rmsprop: centered "yes": want true or false'],
+    "a decay that grows": [() => new Adafactor([["w", p]], { decayRate: 0.8 }), "Adafactor: decayRate 0.8: want a finite number of 0 or less"],
+    "groups that are no function": [() => new Adam([["w", p]], {}, { w: {} } as never), "Adam: groups { w }: want a function"],
+    "an unknown option of a group": [() => new Adam([["w", p]], {}, () => ({ rate: 1 }) as never), 'Adam, for "w": there is no option rate'],
+    "a wrong option of a group": [() => new Adam([["w", p]], {}, () => ({ lr: -1 })), 'Adam, for "w": lr -1: want'],
+    "nesterov of a group without momentum": [() => new Sgd([["w", p]], { lr: 1 }, () => ({ nesterov: true })), "Sgd: nesterov with momentum 0 and dampening 0"],
+    "a step whose factor is no number": [() => adam.step({ factor: NaN }), "Adam.step: factor NaN: want a finite number of 0 or more"],
+    "a step with a mistyped option": [() => adam.step({ factr: 1 } as never), 'Adam.step: there is no option factr; did you mean factor?'],
+    "a gradScale that is no scalar": [() => adam.step({ gradScale: zeros([2]) }), "Adam.step: gradScale is a tensor of shape [2]: want a scalar"],
+    "a state that is none": [() => adam.load(none), "Adam.load: options undefined: want an object with step, tensors"],
+    "a step that is none": [() => adam.load({ step: 1.5, tensors: new Map() }), "Adam.load: step 1.5: want a whole number of 0 or more"],
+    "what is no tensor": [() => adam.load({ step: 1, tensors: new Map([["w/first", 3]]) } as never), 'Adam.load: "w/first" 3: want a tensor'],
   };
   for (const [what, [attempt, message]] of Object.entries(bad))
     it(what, () => {
       expect(attempt).to.throw(message);
+      expect(adam.steps).to.equal(0);
     });
+
+  it("nothing where options are undefined: their defaults hold", () => {
+    const numbersOf = (options: object): number[] => run(make(AdamW, { lr: 0.1, ...options }));
+    expect(numbersOf({ betas: undefined, eps: undefined, weightDecay: undefined })).to.deep.equal(numbersOf({}));
+  });
 });
 
 describe("clipping", () => {

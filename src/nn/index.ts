@@ -49,6 +49,10 @@ export type { CrossEntropyOptions, Reduction } from "./crossEntropy.ts";
 export { bceWithLogits, distillationLoss, huberLoss, klDivergence, l1Loss, mseLoss } from "./losses.ts";
 export type { BceOptions, DistillationOptions, KlOptions, LossOptions } from "./losses.ts";
 
+// Pre-training of an encoder-decoder
+export { corruptSpans, fillSpans, noiseCounts, noiseSpans, splitSpans } from "./spanCorruption.ts";
+export type { CorruptedText, NoiseSpan, Sentinels, SpanCorruptionOptions } from "./spanCorruption.ts";
+
 // Training
 export { Optimizer } from "./optimizer.ts";
 export type { Groups, OptimizerState, ParameterState, Parameters, StepOptions } from "./optimizer.ts";

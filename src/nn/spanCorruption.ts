@@ -1,0 +1,175 @@
+/**
+ * Span corruption: what T5 and the Switch Transformer are pre-trained on. Raffel et al. 2020, arXiv:1910.10683, section 3.1.4 and figure 2.
+ * Works on ids of any tokeniser; sentinels are ids that the text does not use. L tokens of the text, S spans.
+ */
+import type { Kind, Kinds } from "../autograd/arguments.ts";
+import { aKey, check, checkOptions, having, optional, positive, whole } from "../autograd/arguments.ts";
+import type { Key } from "../autograd/random.ts";
+
+/** Tokens start <= i < end of a text. */
+export interface NoiseSpan {
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface SpanCorruptionOptions {
+  /** Share of the tokens that are taken out, above 0 and below 1. Default 0.15. */
+  readonly density?: number;
+  /** Mean length of a span, at least 1. Default 3. */
+  readonly meanLength?: number;
+}
+
+/** The ids that stand for spans: `first`, `first + step`, ..., `count` of them. */
+export interface Sentinels {
+  readonly first: number;
+  readonly count: number;
+  /** Default 1. T5's ids count down: { first: 32099, count: 100, step: -1 }. */
+  readonly step?: 1 | -1;
+}
+
+/** What the encoder reads and what the decoder learns to write. */
+export interface CorruptedText {
+  /** The text with a sentinel in the place of each span. */
+  readonly input: Int32Array; // [L - noise + S]
+  /** Each sentinel, in order, followed by the tokens of its span. */
+  readonly target: Int32Array; // [noise + S]
+}
+
+const aShare: Kind = { wanted: "a number above 0 and below 1", accepts: (x) => typeof x === "number" && x > 0 && x < 1 };
+const aStep: Kind = { wanted: "1 or -1", accepts: (x) => x === 1 || x === -1 };
+const ids: Kind = having("an array of ids", "length");
+const corruptionKinds: Kinds<SpanCorruptionOptions> = {
+  density: optional(aShare),
+  meanLength: optional({ ...positive, wanted: "a number of 1 or more", accepts: (x) => Number.isFinite(x) && Number(x) >= 1 }),
+};
+const sentinelKinds: Kinds<Sentinels> = { first: whole(0), count: whole(1), step: optional(aStep) };
+
+/**
+ * How many tokens of a text are taken out, and in how many spans: round(L density), at least 1 and at most L - 1, in
+ * round(noise / mean length) spans, at least 1. Rounded as T5 does, in float32 and half to even. A text of one token or none keeps all.
+ * Where T5 would have to make spans touch, because less text than spans is left, there are as many spans as tokens left.
+ */
+export function noiseCounts(length: number, options: SpanCorruptionOptions = {}): { readonly noise: number; readonly spans: number } {
+  check("noiseCounts", "length", length, whole(0));
+  checkOptions("noiseCounts", options, corruptionKinds);
+  const { density = 0.15, meanLength = 3 } = options;
+  if (length < 2) return { noise: 0, spans: 0 };
+  const noise = Math.min(Math.max(halfToEven(Math.fround(length * Math.fround(density))), 1), length - 1);
+  const wanted = Math.max(halfToEven(Math.fround(noise / Math.fround(meanLength))), 1);
+  return { noise, spans: Math.min(wanted, noise, length - noise) };
+}
+
+/**
+ * The spans of a text of `length` tokens that are taken out: random lengths of at least 1, apart from each other, the first token never
+ * among them. Both the spans and what stands between them are a random partition, every one equally likely, as in T5's
+ * `random_spans_noise_mask`. The same key, the same spans. Throws for options that do not fit.
+ */
+export function noiseSpans(length: number, random: Key, options: SpanCorruptionOptions = {}): NoiseSpan[] {
+  check("noiseSpans", "random", random, aKey);
+  const { noise, spans } = noiseCounts(length, options);
+  const taken = partition(noise, spans, random.at("noise"));
+  const left = partition(length - noise, spans, random.at("text"));
+  let end = 0;
+  return taken.map((size, i) => {
+    const start = end + left[i];
+    end = start + size;
+    return { start, end };
+  });
+}
+
+/**
+ * A text without its spans, and the spans. `fillSpans` puts them back. Throws where a token of the text is a sentinel, where spans
+ * touch, overlap or leave the text, and where there are fewer sentinels than spans.
+ */
+export function corruptSpans(tokens: ArrayLike<number>, spans: readonly NoiseSpan[], sentinels: Sentinels): CorruptedText {
+  check("corruptSpans", "tokens", tokens, ids);
+  checkSpans(spans, tokens.length);
+  const sentinel = sentinelOf("corruptSpans", sentinels);
+  if (spans.length > sentinels.count)
+    throw new RangeError(`corruptSpans: ${spans.length} spans, but there are ${sentinels.count} sentinels`);
+  for (let i = 0; i < tokens.length; i++)
+    if (indexOf(tokens[i], sentinels) >= 0) throw new RangeError(`corruptSpans: token ${i} of the text is ${tokens[i]}, a sentinel`);
+  const list = Array.from(tokens);
+  const input = spans.flatMap(({ start }, i) => [...list.slice(spans[i - 1]?.end ?? 0, start), sentinel(i)]);
+  const target = spans.flatMap(({ start, end }, i) => [sentinel(i), ...list.slice(start, end)]);
+  return { input: Int32Array.from([...input, ...list.slice(spans.at(-1)?.end ?? 0)]), target: Int32Array.from(target) };
+}
+
+/**
+ * The tokens behind each sentinel of a target, by index of the sentinel; undefined where the target does not name it. Lenient, because a
+ * model wrote it: what stands before the first sentinel is left out, and of a sentinel that is repeated the first counts.
+ */
+export function splitSpans(target: ArrayLike<number>, sentinels: Sentinels): (Int32Array | undefined)[] {
+  check("splitSpans", "target", target, ids);
+  checkOptions("splitSpans", sentinels, sentinelKinds);
+  const found = new Map<number, number[]>();
+  let open: number[] | undefined;
+  for (let i = 0; i < target.length; i++) {
+    const index = indexOf(target[i], sentinels);
+    if (index < 0) open?.push(target[i]);
+    else {
+      open = [];
+      if (!found.has(index)) found.set(index, open);
+    }
+  }
+  const size = [...found.keys()].reduce((most, index) => Math.max(most, index + 1), 0);
+  return Array.from({ length: size }, (_, index) => {
+    const tokens = found.get(index);
+    return tokens && Int32Array.from(tokens);
+  });
+}
+
+/** The text again: each sentinel of `input` replaced by what `target` has behind it. Throws where it has nothing of that name. */
+export function fillSpans(input: ArrayLike<number>, target: ArrayLike<number>, sentinels: Sentinels): Int32Array {
+  check("fillSpans", "input", input, ids);
+  const spans = splitSpans(target, sentinels);
+  return Int32Array.from(
+    Array.from(input).flatMap((token) => {
+      const index = indexOf(token, sentinels);
+      if (index < 0) return [token];
+      const tokens = spans[index];
+      if (!tokens) throw new RangeError(`fillSpans: the input has sentinel ${index} (id ${token}), which the target does not name`);
+      return Array.from(tokens);
+    }),
+  );
+}
+
+/** Whole numbers of at least 1 that add up to `total`, `parts` of them, each such list equally likely. */
+function partition(total: number, parts: number, random: Key): number[] {
+  // The cuts are `parts - 1` different places out of `total - 1`: Floyd's algorithm (Bentley and Floyd 1987) draws such a set.
+  const cuts = new Set<number>();
+  for (let most = total - parts + 1; most < total; most++) {
+    const drawn = 1 + Math.floor(random.number(most) * most);
+    cuts.add(cuts.has(drawn) ? most : drawn);
+  }
+  const ends = [...cuts].toSorted((a, b) => a - b);
+  return parts === 0 ? [] : [...ends, total].map((end, i) => end - (ends[i - 1] ?? 0));
+}
+
+function halfToEven(x: number): number {
+  const low = Math.floor(x);
+  if (x - low !== 0.5) return Math.round(x);
+  return low % 2 === 0 ? low : low + 1;
+}
+
+function sentinelOf(where: string, sentinels: Sentinels): (index: number) => number {
+  checkOptions(where, sentinels, sentinelKinds);
+  const { first, count, step = 1 } = sentinels;
+  if (first + step * (count - 1) < 0) throw new RangeError(`${where}: ${count} sentinels from ${first} down end below 0`);
+  return (index) => first + step * index;
+}
+
+/** Which sentinel an id is; -1: none. */
+function indexOf(id: number, { first, count, step = 1 }: Sentinels): number {
+  const index = (id - first) * step;
+  return index >= 0 && index < count ? index : -1;
+}
+
+function checkSpans(spans: readonly NoiseSpan[], length: number): void {
+  spans.forEach(({ start, end }, i) => {
+    const before = spans[i - 1]?.end ?? -1;
+    if (!(Number.isInteger(start) && Number.isInteger(end) && start < end && start >= 0 && end <= length))
+      throw new RangeError(`corruptSpans: span ${i} is ${start} to ${end}: want 0 <= start < end <= ${length}, the tokens of the text`);
+    if (start <= before) throw new RangeError(`corruptSpans: span ${i} begins at ${start} and span ${i - 1} ends at ${before}: they touch`);
+  });
+}

@@ -4,16 +4,17 @@
  */
 import type { Kinds } from "../autograd/arguments.ts";
 import { aTensor, callable, check, checkOptions, either, flag, having, optional, positive, whole } from "../autograd/arguments.ts";
+import type { Backend } from "../autograd/contract.ts";
 import { formatShape } from "../autograd/contract.ts";
 import { full } from "../autograd/create.ts";
 import { concat, where } from "../autograd/operations.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import type { Seen } from "./block.ts";
 import { Embedding } from "./embedding.ts";
 import type { LanguageModel } from "./evaluate.ts";
 import type { FeedForward } from "./feedForward.ts";
 import { normal } from "./initializers.ts";
-import type { LanguageModelOutput } from "./languageModel.ts";
+import type { LanguageModelInput, LanguageModelOutput } from "./languageModel.ts";
+import { lastOf } from "./languageModel.ts";
 import { Linear } from "./linear.ts";
 import type { Init, Pass } from "./module.ts";
 import { Module, under } from "./module.ts";
@@ -71,12 +72,8 @@ export interface Encoded {
   readonly routings: object[];
 }
 
-export interface DecoderInput {
-  /** [B, P + U], 0 for padding, the tokens before included. */
-  readonly mask?: Tensor | undefined;
-  /** `seen` of an earlier pass: what it read need not be read again, the memory neither. */
-  readonly past?: readonly Seen[] | undefined;
-}
+/** As for a decoder alone. With a past, the memory need not be read again either. */
+export type DecoderInput = LanguageModelInput;
 
 export interface EncoderDecoderOutput {
   /** [B, U, V] */
@@ -120,6 +117,11 @@ export class EncoderDecoder extends Module {
     this.label();
   }
 
+  /** Where its parameters live. */
+  get backend(): Backend {
+    return this.embedding.weight.backend;
+  }
+
   /** The first id that the decoder reads. */
   get start(): number {
     return this.options.start ?? 0;
@@ -144,17 +146,18 @@ export class EncoderDecoder extends Module {
   }
 
   /** ids [B, U] int32, which follow those of the past -> logits [B, U, V], with the losses and routings of the decoder alone. */
-  decode(ids: Tensor, encoded: Pick<Encoded, "memory" | "mask">, { mask, past }: DecoderInput, pass: Pass): LanguageModelOutput {
+  decode(ids: Tensor, encoded: Pick<Encoded, "memory" | "mask">, input: DecoderInput, pass: Pass): LanguageModelOutput {
     requireIds("decode", ids);
-    const given = { ids, mask, past, memory: encoded.memory, memoryMask: encoded.mask };
+    const { logits: wanted = "all", ...sequence } = input;
+    const given = { ...sequence, ids, memory: encoded.memory, memoryMask: encoded.mask };
     const embedded = (this.decoderEmbedding ?? this.embedding).forward(ids);
     const { output, ...rest } = this.decoder.transform(embedded, given, under(pass, "decoder"));
-    return { logits: this.#logits(output), ...rest };
+    return { logits: this.#logits(wanted === "all" ? output : lastOf(output)), ...rest };
   }
 
   /** The decoder as a language model that has read `encoded`: for `generate`, `evaluate` and whatever else takes a language model. */
   given(encoded: Pick<Encoded, "memory" | "mask">): LanguageModel {
-    return { forward: (ids, { mask, past }, pass) => this.decode(ids, encoded, { mask, past }, pass) };
+    return { backend: this.backend, forward: (ids, input, pass) => this.decode(ids, encoded, input, pass) };
   }
 
   #logits(x: Tensor): Tensor {

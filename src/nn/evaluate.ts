@@ -1,5 +1,6 @@
 /** Scoring a language model on held-out sequences. B batch, T tokens. */
 import { noGrad } from "../autograd/context.ts";
+import type { Backend } from "../autograd/contract.ts";
 import { key } from "../autograd/random.ts";
 import { scope } from "../autograd/scope.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -11,6 +12,8 @@ import type { Pass } from "./module.ts";
 export const evaluation: Pass = { training: false, random: key("evaluation") };
 
 export interface LanguageModel {
+  /** Where its parameters live; the current backend, if it does not say. */
+  readonly backend?: Backend;
   forward(ids: Tensor, input: LanguageModelInput, pass: Pass): LanguageModelOutput;
 }
 

@@ -1,117 +1,193 @@
-/** Writing on: sampling from a language model token by token. T tokens, V vocabulary. */
-import { noGrad } from "../autograd/context.ts";
-import { tensor } from "../autograd/create.ts";
+/** Writing on: token by token from a language model, or from an encoder-decoder that has read a text. T tokens, V vocabulary. */
+import type { Kind, Kinds } from "../autograd/arguments.ts";
+import { aKey, aTensor, check, checkOptions, either, flag, having, listOf, optional, whole } from "../autograd/arguments.ts";
 import type { Key } from "../autograd/random.ts";
-import { scope } from "../autograd/scope.ts";
 import type { LanguageModel } from "./evaluate.ts";
-import { evaluation } from "./evaluate.ts";
-import type { KeyValues } from "./multiHeadAttention.ts";
+import { Reading, open, textsOf } from "./reading.ts";
+import type { Logits, Opened, Prompts, TextToText } from "./reading.ts";
+import { sample, sampleKinds } from "./sample.ts";
+import type { SampleOptions } from "./sample.ts";
 
-export interface SampleOptions {
-  /** Divides the logits: below 1 bolder, above 1 more varied; 0 always takes the likeliest. Default 1. */
-  readonly temperature?: number;
-  /** Only the k likeliest. Fan et al. 2018, arXiv:1805.04833. */
-  readonly topK?: number;
-  /** Only the likeliest that together reach this probability. Holtzman et al. 2019, arXiv:1904.09751. */
-  readonly topP?: number;
+export interface WritingOptions {
+  /** How many tokens to write, at most. */
+  readonly tokens: number;
+  /** Stops after this token, or after any of these. */
+  readonly stop?: number | readonly number[];
+  /** What shorter texts of a batch are filled up with; it is masked, so any id does. Default 0. */
+  readonly padding?: number;
+  /** false: reads everything anew at each step. It writes the same, slower; for those who check that. Default true. */
+  readonly cache?: boolean;
 }
 
-export interface GenerateOptions extends SampleOptions {
-  /** How many tokens to write. */
-  readonly tokens: number;
-  /** Where to draw from: the same key, the same text. */
-  readonly random: Key;
+export interface GenerateOptions extends SampleOptions, WritingOptions {
+  /** Where to draw from: the same key, the same text. Only temperature 0 needs none. */
+  readonly random?: Key;
   /** The longest stretch the model is shown at once. Beyond it the older half is forgotten. Default: no limit. */
   readonly context?: number;
-  /** Stops after this token. */
-  readonly stop?: number;
+}
+
+export type GenerateBatchOptions = Omit<GenerateOptions, "context">;
+
+/** What was written after one prompt. */
+export interface Written {
+  /** The stop token included, if it was reached. */
+  readonly ids: readonly number[];
+  /** Sum of the logarithms of their probabilities, at temperature 1. */
+  readonly logProbability: number;
+}
+
+export const writingKinds: Kinds<WritingOptions> = {
+  tokens: whole(0),
+  stop: optional(either(whole(0), listOf(whole(0)))),
+  padding: optional(whole(0)),
+  cache: optional(flag),
+};
+
+const batchKinds: Kinds<GenerateBatchOptions> = { ...writingKinds, ...sampleKinds, random: optional(aKey) };
+
+const kinds: Kinds<GenerateOptions> = {
+  ...batchKinds,
+  context: optional({
+    wanted: "a whole number of 1 or more, or Infinity",
+    accepts: (value) => value === Infinity || (Number.isInteger(value) && Number(value) >= 1),
+  }),
+};
+
+export const aModel: Kind = either(
+  having("a language model: an object with forward(ids, input, pass)", "forward"),
+  having("an encoder-decoder", "encode", "given", "start"),
+);
+
+const aPrompt: Kind = {
+  wanted: "an array of ids, not empty",
+  accepts: (value) => listOf(whole(0)).accepts(value) && Array.isArray(value) && value.length > 0,
+};
+
+export const somePrompts: Kind = {
+  wanted: "an array of prompts, not empty, each an array of ids, not empty; or { ids, mask }, tensors",
+  accepts: (value) =>
+    (listOf(aPrompt).accepts(value) && Array.isArray(value) && value.length > 0) ||
+    (having("", "ids").accepts(value) && holdsTensors(value)),
+};
+
+function holdsTensors(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.values(value).every((x) => x === undefined || aTensor.accepts(x));
 }
 
 /**
- * Yields the ids that follow `prompt`. Keys and values of what has been read are kept, so that each new token costs one step.
- * Nothing is drawn inside the model, recorded, or left behind.
+ * Yields the ids that follow `prompt`, or those that an encoder-decoder writes about it. Keys and values of what has been read are kept,
+ * so that each new token costs one step. Nothing is drawn inside the model, recorded, or left behind, even when the loop is left early.
  */
-export async function* generate(model: LanguageModel, prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number> {
-  if (prompt.length === 0) throw new RangeError("generate: the prompt is empty; give at least one id");
-  const { tokens, random, context = Infinity, stop } = options;
-  checkSampling(options);
-  const text = prompt.slice(-context);
-  let unread = [...text];
-  let past: KeyValues[] | undefined;
+export async function* generate(
+  model: LanguageModel | TextToText,
+  prompt: readonly number[],
+  options: GenerateOptions,
+): AsyncGenerator<number> {
+  check("generate", "model", model, aModel);
+  check("generate", "prompt", prompt, aPrompt);
+  checkOptions("generate", options, kinds);
+  requireKey("generate", options);
+  const { tokens, random, context = Infinity, stop, cache = true, temperature, topK, topP } = options;
+  const sampling = sampleOptions({ temperature, topK, topP });
+  if (tokens === 0) return;
+  const opened = open(model, [prompt]);
+  const reading = new Reading(opened.model, cache);
   try {
-    for (let i = 0; i < tokens; i++) {
+    const text = opened.prompts[0].slice(-context);
+    let [logits] = await reading.begin([text]);
+    for (let i = 0; ; i++) {
+      const id = sample(logits, sampling, drawAt(random, i));
+      yield id;
+      if (i + 1 === tokens || stops(stop, id)) return;
+      text.push(id);
       if (text.length > context) {
         text.splice(0, text.length - Math.ceil(context / 2));
-        unread = [...text];
-        release(past);
-        past = undefined;
-      }
-      const { logits, seen } = read(model, unread, past);
-      release(past);
-      past = seen;
-      const id = sample(await logits.data(), options, random.at(i).number());
-      logits.dispose();
-      yield id;
-      if (id === stop) return;
-      text.push(id);
-      unread = [id];
+        [logits] = await reading.begin([text]);
+      } else [logits] = await reading.next([id]);
     }
   } finally {
-    release(past);
+    reading.close();
+    opened.close();
   }
 }
 
-/** The logits after the last id, [V], and the keys and values of everything so far. */
-function read(model: LanguageModel, ids: readonly number[], past: KeyValues[] | undefined) {
-  return noGrad(() =>
-    scope(() => {
-      const { logits, seen } = model.forward(tensor(Int32Array.from(ids), { shape: [1, ids.length] }), { past }, evaluation);
-      return { logits: logits.slice([0, 1], [ids.length - 1, ids.length]).reshape([-1]), seen };
-    }),
-  );
-}
-
-function release(past: readonly KeyValues[] | undefined): void {
-  for (const { keys, values } of past ?? []) {
-    keys.dispose();
-    values.dispose();
-  }
-}
-
-function checkSampling({ temperature = 1, topK, topP }: SampleOptions): void {
-  if (!(temperature >= 0)) throw new RangeError(`generate: temperature ${temperature} is not 0 or more`);
-  if (topK !== undefined && !(Number.isInteger(topK) && topK > 0))
-    throw new RangeError(`generate: topK ${topK} is not a whole number above 0`);
-  if (topP !== undefined && !(topP > 0 && topP <= 1)) throw new RangeError(`generate: topP ${topP} is not in (0, 1]`);
-}
-
-/** One id drawn from softmax(logits / temperature), cut as the options say; `u` in [0, 1) decides. */
-export function sample(logits: ArrayLike<number>, options: SampleOptions, u: number): number {
-  const candidates = candidatesOf(logits, options);
-  const total = candidates.reduce((sum, { weight }) => sum + weight, 0);
-  let rest = u * total;
-  for (const { id, weight } of candidates) if ((rest -= weight) < 0) return id;
-  return candidates[candidates.length - 1].id;
-}
-
-interface Candidate {
-  readonly id: number;
-  readonly weight: number;
-}
-
-/** What may be drawn, likeliest first, lowest id first among equals, with unnormalised probabilities. */
-function candidatesOf(logits: ArrayLike<number>, { temperature = 1, topK = Infinity, topP = 1 }: SampleOptions): Candidate[] {
-  const order = Array.from(logits, (_, id) => id).filter((id) => logits[id] > -Infinity); // NaN neither
-  order.sort((a, b) => logits[b] - logits[a] || a - b);
-  if (order.length === 0) throw new RangeError(`sample: none of ${logits.length} logits is a number above -Infinity`);
-  const kept = order.slice(0, temperature === 0 ? 1 : topK);
-  const top = logits[kept[0]]; // may be Infinity: then those that are, alike, and nothing else
-  const weights = kept.map((id) => (logits[id] === top ? 1 : top === Infinity ? 0 : Math.exp((logits[id] - top) / temperature)));
-  const enough = topP * weights.reduce((sum, weight) => sum + weight, 0);
-  let reached = 0;
-  return kept.flatMap((id, i) => {
-    if (weights[i] === 0 || (i > 0 && topP < 1 && reached >= enough)) return [];
-    reached += weights[i];
-    return { id, weight: weights[i] };
+/**
+ * What follows each prompt of a batch; or what an encoder-decoder writes about each. Prompts may differ in length: shorter ones are padded
+ * and the padding masked, so that what follows a prompt does not depend on its companions. Row b is drawn as `generate` draws from
+ * `random.at(b)`.
+ */
+export async function generateBatch(
+  model: LanguageModel | TextToText,
+  prompts: Prompts,
+  options: GenerateBatchOptions,
+): Promise<Written[]> {
+  check("generateBatch", "model", model, aModel);
+  check("generateBatch", "prompts", prompts, somePrompts);
+  checkOptions("generateBatch", options, batchKinds);
+  requireKey("generateBatch", options);
+  const { tokens, random, stop, padding = 0, cache = true, temperature, topK, topP } = options;
+  const sampling = sampleOptions({ temperature, topK, topP });
+  const texts = await textsOf("generateBatch", prompts);
+  const rows = texts.map(() => ({ ids: [] as number[], logProbability: 0, ended: tokens === 0 }));
+  if (tokens === 0) return rows.map(finished);
+  return using(open(model, texts, padding), cache, async (reading, opened) => {
+    let logits = await reading.begin(opened.prompts, padding);
+    for (let i = 0; ; i++) {
+      const next = rows.map((row, b) => {
+        if (row.ended) return padding;
+        const id = sample(logits[b], sampling, drawAt(random?.at(b), i));
+        row.ids.push(id);
+        row.logProbability += logProbabilityOf(logits[b], id);
+        row.ended = stops(stop, id);
+        return id;
+      });
+      if (i + 1 === tokens || rows.every(({ ended }) => ended)) return rows.map(finished);
+      logits = await reading.next(next);
+    }
   });
+}
+
+function finished({ ids, logProbability }: Written): Written {
+  return { ids, logProbability };
+}
+
+/** Runs `write` with a reading, and frees it whatever happens. */
+export async function using<T>(opened: Opened, cache: boolean, write: (reading: Reading, opened: Opened) => Promise<T>): Promise<T> {
+  const reading = new Reading(opened.model, cache);
+  try {
+    return await write(reading, opened);
+  } finally {
+    reading.close();
+    opened.close();
+  }
+}
+
+export function stops(stop: WritingOptions["stop"], id: number): boolean {
+  return typeof stop === "number" ? stop === id : (stop?.includes(id) ?? false);
+}
+
+/** log softmax(logits)[id]. */
+function logProbabilityOf(logits: Logits, id: number): number {
+  return logits[id] - logSumExp(logits);
+}
+
+export function logSumExp(logits: Logits): number {
+  let most = -Infinity;
+  for (let i = 0; i < logits.length; i++) if (logits[i] > most) most = logits[i];
+  let sum = 0;
+  for (let i = 0; i < logits.length; i++) if (logits[i] > -Infinity) sum += Math.exp(logits[i] - most);
+  return most + Math.log(sum);
+}
+
+function sampleOptions(given: { [K in keyof SampleOptions]: SampleOptions[K] | undefined }): SampleOptions {
+  const { temperature = 1, topK = Infinity, topP = 1 } = given;
+  return { temperature, topK, topP };
+}
+
+function drawAt(random: Key | undefined, i: number): number {
+  return random?.at(i).number() ?? 0;
+}
+
+function requireKey(where: string, { random, temperature = 1 }: Pick<GenerateOptions, "random" | "temperature">): void {
+  if (!random && temperature !== 0) check(where, "random", random, aKey);
 }

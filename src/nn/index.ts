@@ -72,7 +72,12 @@ export type { Schedule } from "./schedules.ts";
 // Use, and files
 export { evaluate, evaluation } from "./evaluate.ts";
 export type { Batch, Evaluation, LanguageModel } from "./evaluate.ts";
-export { generate, sample } from "./generate.ts";
-export type { GenerateOptions, SampleOptions } from "./generate.ts";
+export { generate, generateBatch } from "./generate.ts";
+export type { GenerateBatchOptions, GenerateOptions, WritingOptions, Written } from "./generate.ts";
+export { beamSearch } from "./beamSearch.ts";
+export type { Beam, BeamSearchOptions } from "./beamSearch.ts";
+export type { Prompts, TextToText } from "./reading.ts";
+export { sample } from "./sample.ts";
+export type { SampleOptions } from "./sample.ts";
 export { readSafetensors, writeSafetensors } from "./safetensors.ts";
 export type { Metadata, Safetensors } from "./safetensors.ts";

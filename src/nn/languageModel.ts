@@ -1,6 +1,7 @@
 /** A decoder-only language model. B batch, T tokens, V vocabulary, D width. */
 import type { Kinds } from "../autograd/arguments.ts";
 import { aTensor, check, checkOptions, flag, optional, whole } from "../autograd/arguments.ts";
+import type { Backend } from "../autograd/contract.ts";
 import { formatShape } from "../autograd/contract.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Seen } from "./block.ts";
@@ -20,7 +21,10 @@ export interface LanguageModelOptions extends BlockSettings {
 
 const kinds: Kinds<LanguageModelOptions> = { ...blockKinds, vocabulary: whole(1), tied: optional(flag) };
 
-export type LanguageModelInput = SequenceInput;
+export interface LanguageModelInput extends SequenceInput {
+  /** "last": only the logits after the last token, [B, 1, V], as generation needs them. Default "all". */
+  readonly logits?: "all" | "last" | undefined;
+}
 
 export interface LanguageModelOutput {
   /** [B, T, V] */
@@ -55,14 +59,27 @@ export class DecoderLanguageModel extends Stack {
     this.label();
   }
 
+  /** Where its parameters live. */
+  get backend(): Backend {
+    return this.embedding.weight.backend;
+  }
+
   /** ids [B, T] int32. Without a past the sequences start here. */
   forward(ids: Tensor, input: LanguageModelInput, pass: Pass): LanguageModelOutput {
     check("DecoderLanguageModel", "ids", ids, aTensor);
     if (ids.shape.length !== 2) throw new RangeError(`DecoderLanguageModel: ids ${formatShape(ids.shape)}: want [B, T]`);
-    const { output, ...rest } = this.transform(this.embedding.forward(ids), { ...input, ids }, pass);
-    const logits = this.head ? this.head.forward(output) : this.embedding.logits(output);
+    const { logits: wanted = "all", ...sequence } = input;
+    const { output, ...rest } = this.transform(this.embedding.forward(ids), { ...sequence, ids }, pass);
+    const scored = wanted === "all" ? output : lastOf(output);
+    const logits = this.head ? this.head.forward(scored) : this.embedding.logits(scored);
     return { logits: logits.atLeast("float32"), ...rest };
   }
+}
+
+/** The last tokens of x [B, T, D], [B, 1, D]. */
+export function lastOf(x: Tensor): Tensor {
+  const T = x.shape[1];
+  return x.narrow(1, T - 1, T);
 }
 
 function stackOf(options: LanguageModelOptions): StackOptions {

@@ -121,10 +121,10 @@ describe("generate", () => {
   it("says what cannot be", async () => {
     const failure = async (options: Partial<GenerateOptions>, prompt = [1]): Promise<string> =>
       String(await written({ tokens: 1, random: key(1), ...options }, prompt).catch((reason: unknown) => reason));
-    expect(await failure({}, [])).to.contain("generate: the prompt is empty");
-    expect(await failure({ temperature: -1 })).to.contain("generate: temperature -1 is not 0 or more");
-    expect(await failure({ topK: 0 })).to.contain("generate: topK 0 is not a whole number above 0");
-    expect(await failure({ topP: 1.5 })).to.contain("generate: topP 1.5 is not in (0, 1]");
+    expect(await failure({}, [])).to.contain("generate: prompt []: want an array of ids, not empty");
+    expect(await failure({ temperature: -1 })).to.contain("generate: temperature -1: want a number of 0 or more");
+    expect(await failure({ topK: 0 })).to.contain("generate: topK 0: want a whole number of 1 or more, or Infinity");
+    expect(await failure({ topP: 1.5 })).to.contain("generate: topP 1.5: want a number above 0, to 1");
   });
 });
 

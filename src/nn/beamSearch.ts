@@ -1,0 +1,139 @@
+/**
+ * Beam search: the likeliest continuations, not the likeliest next token. Its rules are those of transformers 4.38 (BeamSearchScorer), so
+ * that the two write the same. B prompts, N beams, V vocabulary.
+ */
+import type { Kinds } from "../autograd/arguments.ts";
+import { check, checkOptions, finite, oneOf, optional, whole } from "../autograd/arguments.ts";
+import type { LanguageModel } from "./evaluate.ts";
+import { aModel, logSumExp, somePrompts, stops, using, writingKinds } from "./generate.ts";
+import type { Written, WritingOptions } from "./generate.ts";
+import { open, textsOf } from "./reading.ts";
+import type { Logits, Prompts, TextToText } from "./reading.ts";
+import { likeliest } from "./sample.ts";
+
+export interface BeamSearchOptions extends WritingOptions {
+  /** N: how many continuations are followed at once. 1 is greedy. */
+  readonly beams: number;
+  /** A finished continuation of n tokens, its stop token counted, scores (sum of log-probabilities) / n^penalty: above 0 favours long ones. Default 1. */
+  readonly lengthPenalty?: number;
+  /**
+   * When a prompt with N finished continuations is done. true: at once; false: when the best open one, as long as it is now, would not beat
+   * the worst of them; "never": when none could, however long it grew (which for a penalty above 0 is the last token). Default false.
+   */
+  readonly earlyStopping?: boolean | "never";
+  /** How many continuations to return, N at most. Default 1. */
+  readonly returned?: number;
+}
+
+const kinds: Kinds<BeamSearchOptions> = {
+  ...writingKinds,
+  tokens: whole(1),
+  beams: whole(1),
+  lengthPenalty: optional(finite()),
+  earlyStopping: optional(oneOf(true, false, "never")),
+  returned: optional(whole(1)),
+};
+
+/** One continuation. */
+export interface Beam extends Written {
+  /** logProbability / length^penalty. */
+  readonly score: number;
+}
+
+/** -> for each prompt its best continuations, best first. A model that is an encoder-decoder writes about the prompts instead. */
+export async function beamSearch(model: LanguageModel | TextToText, prompts: Prompts, options: BeamSearchOptions): Promise<Beam[][]> {
+  check("beamSearch", "model", model, aModel);
+  check("beamSearch", "prompts", prompts, somePrompts);
+  checkOptions("beamSearch", options, kinds);
+  const { tokens, beams, returned = 1, padding = 0, cache = true } = options;
+  check("beamSearch", "returned", returned, whole(1, beams));
+  const texts = await textsOf("beamSearch", prompts);
+  const searches = texts.map(() => new Search(options));
+  // What a prompt leaves is read once and then taken N times; without a cache every row reads for itself.
+  const copies = cache ? 1 : beams;
+  const rows = texts.flatMap((prompt) => new Array<readonly number[]>(copies).fill(prompt));
+  return using(open(model, rows, padding), cache, async (reading, opened) => {
+    let logits = await reading.begin(opened.prompts, padding);
+    if (cache) logits = logits.flatMap((row) => new Array<Logits>(beams).fill(row));
+    for (let length = 1; ; length++) {
+      const first = cache && length === 1;
+      const steps = searches.flatMap((search, b) => search.step(logits.slice(b * beams, (b + 1) * beams), length, padding));
+      if (length === tokens || searches.every(({ done }) => done)) return searches.map((search) => search.best(returned));
+      const prompt = (i: number): number => Math.floor(i / beams);
+      reading.reorder(steps.map(({ beam }, i) => (first ? prompt(i) : prompt(i) * beams + beam)));
+      logits = await reading.next(steps.map(({ id }) => id));
+    }
+  });
+}
+
+interface Open {
+  readonly ids: readonly number[];
+  readonly sum: number;
+}
+
+/** The beams of one prompt. */
+class Search {
+  done = false;
+  #open: readonly Open[];
+  #finished: Beam[] = [];
+  readonly #options: BeamSearchOptions;
+
+  constructor(options: BeamSearchOptions) {
+    // All beams begin alike: only the first may speak, or they would stay alike.
+    this.#open = Array.from({ length: options.beams }, (_, i) => ({ ids: [], sum: i === 0 ? 0 : -1e9 }));
+    this.#options = options;
+  }
+
+  /** Decides the next token of each beam; `length` is that of a continuation with it. -> which beam goes on with which id. */
+  step(logits: readonly Logits[], length: number, padding: number): { beam: number; id: number }[] {
+    const { beams, stop } = this.#options;
+    if (this.done) return this.#open.map(() => ({ beam: 0, id: padding }));
+    const candidates = this.#candidates(logits);
+    const going: { beam: number; id: number; sum: number }[] = [];
+    for (const [rank, { beam, id, sum }] of candidates.entries()) {
+      if (going.length === beams) break;
+      if (!stops(stop, id)) going.push({ beam, id, sum });
+      else if (rank < beams) this.#finish({ ids: [...this.#open[beam].ids, id], sum });
+    }
+    // A vocabulary of stop tokens alone: nothing goes on.
+    while (going.length < beams) going.push({ beam: 0, id: padding, sum: -Infinity });
+    this.#open = going.map(({ beam, id, sum }) => ({ ids: [...this.#open[beam].ids, id], sum }));
+    this.done = this.#isDone(candidates[0].sum, length);
+    return going;
+  }
+
+  /** The best (1 + stop tokens) N continuations by one token, best first. */
+  #candidates(logits: readonly Logits[]): { beam: number; id: number; sum: number }[] {
+    const { beams, stop } = this.#options;
+    const count = beams * Math.max(2, 1 + (typeof stop === "number" ? 1 : (stop?.length ?? 0)));
+    const all = this.#open.flatMap(({ sum }, beam) => {
+      const total = logSumExp(logits[beam]);
+      return likeliest(logits[beam], count).map((id) => ({ beam, id, sum: sum + logits[beam][id] - total }));
+    });
+    if (all.length === 0) throw new RangeError("beamSearch: no logit is a number above -Infinity");
+    return all.sort((a, b) => b.sum - a.sum || a.beam - b.beam || a.id - b.id).slice(0, count);
+  }
+
+  #finish({ ids, sum }: Open): void {
+    const { beams, lengthPenalty = 1 } = this.#options;
+    const beam = { ids, logProbability: sum, score: sum / ids.length ** lengthPenalty };
+    const full = this.#finished.length === beams;
+    if (full && beam.score <= this.#finished[beams - 1].score) return;
+    // Among equals the later comes first.
+    this.#finished = [beam, ...this.#finished].sort((a, b) => b.score - a.score).slice(0, beams);
+  }
+
+  #isDone(best: number, length: number): boolean {
+    const { beams, lengthPenalty = 1, earlyStopping = false, tokens } = this.#options;
+    if (this.#finished.length < beams) return false;
+    if (earlyStopping === true) return true;
+    const longest = earlyStopping === "never" && lengthPenalty > 0 ? tokens : length;
+    return this.#finished[beams - 1].score >= best / longest ** lengthPenalty;
+  }
+
+  /** Open beams count as finished where the tokens ran out. */
+  best(count: number): Beam[] {
+    if (!this.done) for (const open of this.#open) if (open.sum > -1e8) this.#finish(open);
+    return this.#finished.slice(0, count);
+  }
+}

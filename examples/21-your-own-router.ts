@@ -1,70 +1,59 @@
 /**
- * Lesson 21: write a router and let the laws judge it. What the package holds its own routers to is open to yours: `routerLaws` picks
- * the laws that its traits promise, and any test runner can check them: `for (const law of laws) it(law.name, () => law.check())`.
+ * Lesson 21: write a router and let the laws judge it. A router of one's own has the shape of the built-in ones: a formula, `choose`; the
+ * base class checks, groups, seats and adds losses. `routerLaws` picks the laws that its traits promise, and any test runner can check them:
+ * `for (const law of laws) it(law.name, () => law.check())`.
  *
- * Expect: a router of some thirty lines keeps them all. Then it is got wrong in six ways that would train without complaint, and each is
- * refuted in a case of few tokens. One seat too many shows in the shape of the slots; reading the future, or letting it take one's seat,
- * by changing the future; a gate that is alone and renormalised is always 1, and nothing can be learnt from it.
+ * Expect: a router of some twenty lines keeps them all. Then it is got wrong in five ways that would train without complaint, and each is
+ * refuted in a case of few tokens. A slot too many shows in the shape of the rows; reading later tokens, or letting them take the slot of an
+ * earlier one, shows when later tokens are changed; a single gate that is renormalised is always 1, and nothing can be learnt from it.
  */
-import { arange, key, where } from "switchyard-moe";
+import { arange, key } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
-import { Projection, Router, capacityOf, queue, slotOfChoice, slotRouting, sortedRouting } from "switchyard-moe/moe";
-import type { Queue, RouteRequest, RouterTraits, Routing } from "switchyard-moe/moe";
+import { Projection, Router, capacityOf } from "switchyard-moe/moe";
+import type { Choices, RouteRequest } from "switchyard-moe/moe";
 import { initializers } from "switchyard-moe/nn";
 import { BrokenLaw, routerLaws } from "switchyard-moe/testing";
 import type { RouterLaw, RouterSetting } from "switchyard-moe/testing";
 import { begin, keepPicture, short } from "./train/lesson.ts";
 import { WIDTH, seats, send } from "./train/words.ts";
 
-/** The best expert, weighed by its probability; first come, first served. B sequences, T tokens of each, G groups, E experts. */
+/** The best expert, weighed by its probability; first come, first served. G groups, S tokens of a group, E experts, D width. */
 class MyRouter extends Router {
-  readonly experts: number;
   readonly projection: Projection;
-  readonly group: RouterSetting["group"];
-  readonly traits: RouterTraits = { name: "mine", choosing: "tokens", choices: 1, capacity: true, time: "causal", gatesSumToOne: false, learns: true, scores: "softmax", readsIds: false }; // prettier-ignore
 
   constructor(setting: Omit<RouterSetting, "choices" | "vocabulary">) {
-    super();
-    this.experts = setting.experts;
-    this.group = setting.group;
-    this.projection = new Projection(setting);
+    const { width, experts, random, dtype, initializer } = setting;
+    super(setting, { name: "mine", choosing: "tokens", choices: 1, capacity: true, time: "causal", gatesSumToOne: false, learns: true, scores: "softmax", readsIds: false }); // prettier-ignore
+    this.projection = new Projection({ width, experts, random, dtype, initializer });
   }
 
-  route({ tokens, mask, capacityFactor }: RouteRequest): Routing {
-    const [batch, length] = tokens.shape;
-    const all = batch * length;
-    const logits = this.logits(this.projection.input(tokens, mask)).reshape([all, this.experts]); // [B T, E]
+  protected choose(x: Tensor): Choices {
+    const logits = this.logits(x); // [G, S, E]
     const probs = logits.softmax(-1);
-    const best = probs.argmax(-1).reshape([all, 1]);
-    const expertOfChoice = this.wish(best, mask?.reshape([all, 1]));
-    const books = { real: mask?.reshape([all]) ?? null, expertOfChoice, gate: this.gate(probs.takeAlong(best, 1)), logits, probs };
-    if (capacityFactor === "dropless") return sortedRouting({ books, losses: {} }, this.experts);
-    const groups = this.group === "batch" ? 1 : batch;
-    const capacity = this.seats(capacityOf(all / groups, this.experts, capacityFactor));
-    const slots = slotOfChoice(this.line(expertOfChoice.reshape([groups, all / groups, 1])), this.experts, capacity);
-    return slotRouting({ books: { ...books, slotOfChoice: slots }, losses: {} }, this.experts, groups * capacity);
+    const best = probs.argmax(-1).unsqueeze(2); // [G, S, 1]
+    return { expertOfChoice: best, gate: this.gate(probs.takeAlong(best, 2)), logits, probs };
   }
 
   // Places to go wrong
-  logits = (input: Tensor): Tensor => this.projection.forward(input);
-  wish = (best: Tensor, mask?: Tensor): Tensor => (mask ? where(mask.cast("int32"), best, -1) : best);
-  gate = (share: Tensor): Tensor => share;
-  seats = (capacity: number): number => capacity;
-  line = (expert: Tensor): Queue => queue(expert);
+  logits = (x: Tensor): Tensor => this.projection.forward(x);
+  gate = (probability: Tensor): Tensor => probability;
 }
 
-/** Places of [G, S] from the last to the first. */
+/** Positions [G, S] from the last to the first. */
 function backwards([groups, size]: readonly number[]): Tensor {
   return arange(0, size, 1, { dtype: "int32" }).flip().reshape([1, size]).broadcastTo([groups, size]);
 }
 
+/** What each wrong router does otherwise: in its formula, or in a rule of the base class. */
 const mistakes: Record<string, (router: MyRouter) => object> = {
-  "keeps one token too many": () => ({ seats: (capacity: number) => capacity + 1 }),
-  "gives padding a seat": () => ({ wish: (best: Tensor) => best }),
-  "drops who came first": () => ({ line: (expert: Tensor) => queue(expert, backwards(expert.shape)) }),
-  "renormalises its gate": () => ({ gate: (share: Tensor) => share.div(share) }),
+  "keeps one token too many": ({ experts }) => ({
+    capacity: (size: number, { capacityFactor: factor }: RouteRequest) =>
+      factor === "dropless" ? factor : capacityOf(size, experts, factor) + 1,
+  }),
+  "drops who came first": () => ({ order: (gate: Tensor) => backwards(gate.shape) }),
+  "renormalises its gate": () => ({ gate: (probability: Tensor) => probability.div(probability) }),
   "reads the whole sequence": ({ projection }) => ({ logits: (x: Tensor) => projection.forward(x.add(x.mean(1, { keepDims: true }))) }),
-  "sends its weights no gradient": () => ({ gate: (share: Tensor) => share.detach() }),
+  "sends its weights no gradient": () => ({ gate: (probability: Tensor) => probability.detach() }),
 };
 
 /** The complaint of a law, or nothing. */

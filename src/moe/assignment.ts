@@ -5,22 +5,45 @@
  */
 import { where } from "../autograd/operations.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import type { Kind, Kinds } from "./arguments.ts";
+import { check, checkOptions, count, optional, positive, tensorOf, whole } from "./arguments.ts";
 
+/** Options of an assignment by rounds. */
 export interface AssignmentOptions {
-  /** Weight of the entropy; the smaller, the nearer to the best assignment and the slower to reach it. */
+  /** Weight of the entropy; the smaller, the nearer to the best assignment and the slower to reach it. Default 0.03 of Dykstra, 1 of Sinkhorn. */
   readonly temperature?: number;
+  /** Default 50 of Dykstra, 20 of Sinkhorn; at most 100,000. */
   readonly rounds?: number;
 }
 
-/** Where there is no token: as good as 0, and finite, so that no difference of two is NaN. */
+export const assignmentKinds: Kinds<AssignmentOptions> = { temperature: optional(positive), rounds: optional(whole(0, 100_000)) };
+
+export const anAssignment: Kind = {
+  wanted: "an object with temperature, rounds or both",
+  accepts: (value) =>
+    typeof value === "object" &&
+    value !== null &&
+    Object.entries(value).every(([name, option]) => {
+      const kind = new Map(Object.entries<Kind>(assignmentKinds)).get(name);
+      return kind !== undefined && (option === undefined || kind.accepts(option));
+    }),
+};
+
+/** The logarithm of padding's entries: exp of it is 0, and it is finite, so that no difference of two is NaN. */
 const NEVER = -1e9;
 
 /**
- * A [G, E, S] with nearly the largest <scores, A> among those whose rows add up to C, whose columns to at most b, and whose
- * entries are at most 1: Dykstra's projections in turn, each with what it took off last time. Zhou et al. 2022,
- * arXiv:2202.09368, section 3.3. open [G, 1, S]: 1 for tokens. After so many rounds the sums are near, not exact.
+ * Expert Choice with a cap: A [G, E, S] with nearly the largest sum of scores times A, plus temperature times the entropy of A, among those
+ * whose rows add up to C, whose columns add up to at most b, and whose entries are at most 1; by Dykstra's alternating projections. scores
+ * [G, E, S]; open [G, 1, S]: 1 for tokens. After a fixed number of rounds the sums are near, not exact. Zhou et al. 2022, arXiv:2202.09368,
+ * section 3.3. Throws for shapes and options that do not fit.
  */
 export function cappedAssignment(scores: Tensor, capacity: number, cap: number, open?: Tensor, options: AssignmentOptions = {}): Tensor {
+  check("cappedAssignment", "scores", scores, tensorOf("G, E, S"));
+  check("cappedAssignment", "capacity", capacity, whole());
+  check("cappedAssignment", "cap", cap, count);
+  check("cappedAssignment", "open", open, optional(tensorOf("G, 1, S")));
+  checkOptions<AssignmentOptions>("cappedAssignment", options, assignmentKinds);
   const { temperature = 0.03, rounds = 50 } = options;
   const start = scores.detach().div(temperature);
   let a = open ? where(open, start, NEVER) : start;
@@ -29,21 +52,26 @@ export function cappedAssignment(scores: Tensor, capacity: number, cap: number, 
     (x) => x.add(x.logSumExp(1, { keepDims: true }).neg().add(Math.log(cap)).minimum(0)), // columns: at most b
     (x) => x.minimum(0), // entries: at most 1
   ];
-  const taken: (Tensor | null)[] = sets.map(() => null);
+  const removed: (Tensor | null)[] = sets.map(() => null);
   for (let round = 0; round < rounds; round++)
     sets.forEach((project, i) => {
-      const before = taken[i] ? a.add(taken[i]) : a;
+      const before = removed[i] ? a.add(removed[i]) : a;
       a = project(before);
-      taken[i] = before.sub(a);
+      removed[i] = before.sub(a);
     });
   return a.exp();
 }
 
 /**
- * P [G, S, E] = exp(u_s + h_se + v_e) whose rows add up to 1 / S and whose columns to 1 / E over the tokens that are open: Sinkhorn & Knopp
- * 1967, as S-BASE uses it: Clark et al. 2022, arXiv:2202.01169, appendix B. open [G, S, 1].
+ * Sinkhorn's assignment: P [G, S, E] = exp(u_s + h_se + v_e), h the logits over the temperature, whose rows add up to 1 / S and whose columns
+ * add up to 1 / E over the tokens that are open. logits [G, S, E]; open [G, S, 1]: 1 for tokens. Sinkhorn & Knopp 1967, as S-BASE uses it:
+ * Clark et al. 2022, arXiv:2202.01169, appendix B. Throws for shapes and options that do not fit.
  */
-export function sinkhorn(logits: Tensor, open?: Tensor, { temperature = 1, rounds = 20 }: AssignmentOptions = {}): Tensor {
+export function sinkhorn(logits: Tensor, open?: Tensor, options: AssignmentOptions = {}): Tensor {
+  check("sinkhorn", "logits", logits, tensorOf("G, S, E"));
+  check("sinkhorn", "open", open, optional(tensorOf("G, S, 1")));
+  checkOptions<AssignmentOptions>("sinkhorn", options, assignmentKinds);
+  const { temperature = 1, rounds = 20 } = options;
   const [, size, experts] = logits.shape;
   const start = logits.detach().div(temperature);
   const count = open ? open.cast(start.dtype).sum([1, 2], { keepDims: true }).maximum(1) : null;

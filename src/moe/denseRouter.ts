@@ -1,31 +1,33 @@
 /**
- * The classic mixture of experts: every expert sees every token, a softmax weighs them. Jacobs et al. 1991; as the dense limit
+ * The classic mixture of experts: every expert computes every token, a softmax weighs them. Jacobs et al. 1991; as the dense limit
  * of sparse gating in Shazeer et al. 2017, arXiv:1701.06538, eq. 2. Nothing is sparse here and nothing is dropped.
- * B sequences, T tokens of each, E experts, D width.
+ * G groups, S tokens of a group, E experts, D width.
  */
 import { arange } from "../autograd/create.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { checkOptions } from "./arguments.ts";
+import type { RouterLossOptions } from "./losses.ts";
 import type { ProjectionOptions } from "./projection.ts";
-import { Projection } from "./projection.ts";
-import type { RouteRequest, RouterTraits } from "./router.ts";
-import { Router, checkRequest } from "./router.ts";
-import type { Routing } from "./routing.ts";
-import type { RouterLossOptions } from "./tokenChoice.ts";
-import { seat, tokenLosses } from "./tokenChoice.ts";
+import { Projection, projectionKinds, projectionOptions } from "./projection.ts";
+import { Router, routerKinds } from "./router.ts";
+import type { Choices, SeatingOptions } from "./seating.ts";
 
-export interface DenseOptions extends ProjectionOptions, RouterLossOptions {}
+/** Options of a dense router. Those of seating are taken so that routers can be exchanged: every expert has a slot for every token. */
+export interface DenseOptions extends ProjectionOptions, SeatingOptions, RouterLossOptions {}
 
+/**
+ * Sends each token to all experts, weighed by softmax(x W): the mixture without sparsity. It has no balance loss unless one is asked for, and
+ * reads no capacity: every expert has a slot for every token. Throws for an option that it does not know or that is out of range.
+ * Shazeer et al. 2017, arXiv:1701.06538, eq. 1-2.
+ */
 export class DenseRouter extends Router {
-  readonly experts: number;
-  readonly traits: RouterTraits;
   readonly projection: Projection;
   readonly options: DenseOptions;
 
   constructor(options: DenseOptions) {
-    super();
-    this.options = options;
-    this.experts = options.experts;
-    this.projection = new Projection(options);
-    this.traits = {
+    const { allowCausal: _, ...shared } = routerKinds;
+    checkOptions<DenseOptions>("DenseRouter", options, { ...projectionKinds, ...shared, width: projectionKinds.width });
+    super(options, {
       name: "dense softmax",
       choosing: "tokens",
       choices: options.experts,
@@ -35,20 +37,20 @@ export class DenseRouter extends Router {
       learns: true,
       scores: "softmax",
       readsIds: false,
-    };
+    });
+    this.options = options;
+    this.projection = new Projection(projectionOptions(options));
   }
 
-  route(request: RouteRequest): Routing {
-    checkRequest(request, this.options.width);
-    const logits = this.projection.forward(this.projection.input(request.tokens, request.mask)); // [B, T, E]
+  protected choose(x: Tensor): Choices {
+    const logits = this.projection.forward(x); // [G, S, E]
     const probs = logits.softmax(-1);
     const everyone = arange(0, this.experts, 1, { dtype: "int32", backend: logits.backend });
-    const expertOfChoice = everyone.broadcastTo(logits.shape).contiguous();
-    const losses = tokenLosses({ expertOfChoice, logits, probs }, request, this.options);
-    return seat(
-      { experts: this.experts, expertOfChoice, gate: probs, logits, probs, losses },
-      { ...request, capacityFactor: Infinity },
-      {},
-    );
+    return { expertOfChoice: everyone.broadcastTo(logits.shape).contiguous(), gate: probs, logits, probs };
+  }
+
+  /** A slot for every token. */
+  protected override capacity(size: number): number {
+    return size;
   }
 }

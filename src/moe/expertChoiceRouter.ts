@@ -3,55 +3,69 @@
  * needed; a token may have several experts or none. Zhou et al. 2022, arXiv:2202.09368, section 3.
  *
  * Whether an expert takes a token depends on all other tokens of the group, later ones too: not for causal models.
- * B sequences, T tokens of each, G groups, S tokens of a group, E experts, C slots of an expert in a group, D width.
+ * G groups, S tokens of a group, E experts, C slots of an expert in a group, D width.
  */
 import { noGrad } from "../autograd/context.ts";
 import { arange } from "../autograd/create.ts";
 import { where } from "../autograd/operations.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import type { Kind } from "./arguments.ts";
+import { checkOptions, count, optional, positive } from "./arguments.ts";
 import type { AssignmentOptions } from "./assignment.ts";
-import { cappedAssignment } from "./assignment.ts";
+import { anAssignment, cappedAssignment } from "./assignment.ts";
 import { capacityOf } from "./capacity.ts";
+import type { Group } from "./grouping.ts";
 import type { ProjectionOptions } from "./projection.ts";
-import { Projection } from "./projection.ts";
-import type { Group, RouteRequest, RouterTraits } from "./router.ts";
-import { Router, checkRequest, grouped, groupsOf, refuseCausal } from "./router.ts";
-import type { Routing } from "./routing.ts";
-import { slotRouting } from "./routing.ts";
-import { booked } from "./tokenChoice.ts";
+import { Projection, projectionKinds, projectionOptions } from "./projection.ts";
+import type { GroupedTokens, RouteRequest } from "./router.ts";
+import { Router, routerKinds } from "./router.ts";
+import type { Choices } from "./seating.ts";
 
+/** Options of Expert Choice. */
 export interface ExpertChoiceOptions extends ProjectionOptions {
-  /** c: how many experts a token has on average; C = c S / E, rounded as capacityOf does. Default 2. The request's factor is not read. */
+  /**
+   * c: how many experts a token has on average; C = c S / E, rounded as capacityOf does. Default 2. The request's factor is not read; its
+   * `expertCapacity`, where given, is.
+   */
   readonly average?: number;
   /**
-   * b, a whole number: the most experts a token may have (section 3.3). Default: none. Of fixed rounds of Dykstra's algorithm, and of
-   * fractions taken whole, a token may still come out with more; where the paper leaves that, it keeps the b that rate it highest
-   * and the slots of the others stay empty: a few in a hundred, more where E C > b S leaves no other way.
+   * b, a whole number: the most experts a token may have (section 3.3). Default: none. The assignment takes a fixed number of rounds and its
+   * fractions are taken whole, so a token may come out with more; it then keeps the b experts with the largest scores, which the paper leaves
+   * open, and the slots of the others stay empty: a few in a hundred, more where E C > b S leaves no other way.
    */
   readonly cap?: number;
-  /** Of that algorithm. */
+  /** Of the algorithm behind `cap`. */
   readonly assignment?: AssignmentOptions;
+  /** The tokens among which an expert chooses. Default "batch". */
   readonly group?: Group;
-  /** Serve in a causal model all the same, to study what it does there. */
+  /** Serve in a causal model all the same, to study what it does there. Default false. */
   readonly allowCausal?: boolean;
 }
 
+const aCap: Kind = { ...count, wanted: "a whole number of experts, or Infinity", accepts: (x) => x === Infinity || count.accepts(x) };
+
+/**
+ * Lets each expert choose the C tokens with the largest probabilities p = softmax(x W), which are also the gates. The load is even by
+ * construction and there is no loss; a token has 0 to E experts, `average` of them in the mean, at most `cap`. An acausal router: refused in
+ * a causal model. Throws for an option that it does not know or that is out of range. Zhou et al. 2022, arXiv:2202.09368, section 3.
+ */
 export class ExpertChoiceRouter extends Router {
-  readonly experts: number;
-  readonly traits: RouterTraits;
   readonly projection: Projection;
   readonly options: ExpertChoiceOptions;
 
   constructor(options: ExpertChoiceOptions) {
-    super();
+    const { group, allowCausal } = routerKinds;
+    checkOptions<ExpertChoiceOptions>("ExpertChoiceRouter", options, {
+      ...projectionKinds,
+      group,
+      allowCausal,
+      average: optional(positive),
+      cap: optional(aCap),
+      assignment: optional(anAssignment),
+    });
     const { experts, average = 2, cap = Infinity } = options;
-    if (!(average > 0)) throw new RangeError(`average ${average}: must be above 0`);
-    if (cap !== Infinity && !Number.isInteger(cap)) throw new RangeError(`cap ${cap}: must be a whole number of experts`);
-    if (!(cap >= average)) throw new RangeError(`cap ${cap}: below the average of ${average} experts per token`);
-    this.options = options;
-    this.experts = experts;
-    this.projection = new Projection(options);
-    this.traits = {
+    if (cap < average) throw new RangeError(`ExpertChoiceRouter: cap ${cap}: want at least the average of ${average} experts per token`);
+    super(options, {
       name: cap < Infinity ? "expert choice, capped" : "expert choice",
       choosing: "experts",
       choices: experts,
@@ -61,56 +75,54 @@ export class ExpertChoiceRouter extends Router {
       learns: true,
       scores: "softmax",
       readsIds: false,
-    };
+    });
+    this.options = options;
+    this.projection = new Projection(projectionOptions(options));
   }
 
-  route(request: RouteRequest): Routing {
-    const { group = "batch", allowCausal, average = 2, width } = this.options;
-    checkRequest(request, width);
-    refuseCausal("expert choice", "an expert's choice of a token depends on later tokens", request, allowCausal);
-    const { tokens, mask } = request;
-    const logits = this.projection.forward(this.projection.input(tokens, mask)); // [B, T, E]
+  protected choose(x: Tensor, { mask, capacity }: GroupedTokens): Choices {
+    const logits = this.projection.forward(x); // [G, S, E]
     const probs = logits.softmax(-1);
-    const groups = groupsOf(tokens, group);
-    const capacity = capacityOf(groups[1], this.experts, average);
-    const choiceOfSlot = noGrad(() => this.#choose(grouped(probs, groups), mask && grouped(mask, groups), capacity));
-    const slotOfChoice = choiceOfSlot.invert(probs.size).reshape([probs.size / this.experts, this.experts]); // [B T, E]
-    const everyone = arange(0, this.experts, 1, { dtype: "int32", backend: tokens.backend });
-    const expertOfChoice = where(slotOfChoice.greaterEqual(0), everyone, -1).reshape(probs.shape);
-    const base = booked({ experts: this.experts, expertOfChoice, gate: probs, logits, probs, losses: {} }, expertOfChoice, mask);
-    return slotRouting({ ...base, books: { ...base.books, slotOfChoice } }, this.experts, groups[0] * capacity);
+    const position = noGrad(() => this.#positions(probs, mask, capacity ?? 0));
+    const everyone = arange(0, this.experts, 1, { dtype: "int32", backend: x.backend });
+    return { expertOfChoice: where(position.greaterEqual(0), everyone, -1), position, gate: probs, logits, probs };
   }
 
+  /** c S / E of the options: the request's factor is not read. */
+  protected override capacity(size: number, { expertCapacity }: RouteRequest): number {
+    return expertCapacity === undefined ? capacityOf(size, this.experts, this.options.average ?? 2) : Math.min(size, expertCapacity);
+  }
+
+  /** As many experts as a token has on average. */
   override visits(): number {
     return Math.min(this.options.average ?? 2, this.experts);
   }
 
-  /** For each slot [E G C] the choice t E + e it serves, -1 where it stays empty. probs [G, S, E], mask [G, S] */
-  #choose(probs: Tensor, mask: Tensor | undefined, capacity: number): Tensor {
-    const [groups, size, experts] = probs.shape;
+  /** The position of each token at each expert, [G, S, E] int32, -1 where it was not taken. probs [G, S, E], mask [G, S] */
+  #positions(probs: Tensor, mask: Tensor | undefined, capacity: number): Tensor {
+    const { cap = Infinity, assignment } = this.options;
     const open = mask?.cast(probs.dtype).unsqueeze(1); // [G, 1, S]
     const scores = probs.transpose(1, 2); // [G, E, S]
-    const { cap = Infinity, assignment } = this.options;
-    const capped = cap < experts;
-    const worth = capped ? cappedAssignment(scores, capacity, cap, open, assignment) : scores;
-    const wished = open ? where(open, worth, -1) : worth;
-    const token = wished.topK(capacity).indices; // [G, E, C]
-    const allowed = capped ? withinCap(wished, scores, capacity, cap) : undefined;
-    const seated = open ? (allowed?.mul(open) ?? open.broadcastTo(scores.shape)) : allowed; // [G, E, S]
-    const int = { dtype: "int32", backend: probs.backend } as const;
-    const first = arange(0, groups, 1, int).mul(size).reshape([groups, 1, 1]);
-    const choice = token
-      .add(first)
-      .mul(experts)
-      .add(arange(0, experts, 1, int).reshape([1, experts, 1]));
-    const kept = seated ? where(seated.takeAlong(token, 2), choice, -1) : choice;
-    return kept.transpose(0, 1).reshape([experts * groups * capacity]);
+    if (cap >= this.experts) return taken(open ? where(open, scores, -1) : scores, capacity, open);
+    const share = cappedAssignment(scores, capacity, cap, open, assignment);
+    const assigned = open ? where(open, share, -1) : share;
+    const within = withinCap(assigned, scores, capacity, cap); // [G, E, S]
+    const kept = open ? within.mul(open) : within;
+    return taken(where(kept, assigned, -1), capacity, kept);
   }
 }
 
+/** Positions [G, S, E] of the `capacity` best tokens of each expert, by scores [G, E, S]; of those that `allowed` does not refuse. */
+function taken(scores: Tensor, capacity: number, allowed?: Tensor): Tensor {
+  const [groups, experts, size] = scores.shape;
+  const token = scores.topK(capacity).indices; // [G, E, C]
+  const kept = allowed ? where(allowed.broadcastTo(scores.shape).takeAlong(token, 2), token, -1) : token;
+  return kept.invert(size).reshape([groups, experts, size]).transpose(1, 2);
+}
+
 /** 1 where an expert takes a token that keeps it: of more takers than `cap`, a token keeps those with the largest scores. [G, E, S] */
-function withinCap(worth: Tensor, scores: Tensor, capacity: number, cap: number): Tensor {
-  const taken = worth.rank(-1, { descending: true }).less(capacity);
-  const place = where(taken, scores, -1).rank(1, { descending: true });
-  return taken.mul(place.less(cap)).cast(scores.dtype);
+function withinCap(assigned: Tensor, scores: Tensor, capacity: number, cap: number): Tensor {
+  const best = assigned.rank(-1, { descending: true }).less(capacity);
+  const rankOfExpert = where(best, scores, -1).rank(1, { descending: true });
+  return best.mul(rankOfExpert.less(cap)).cast(scores.dtype);
 }

@@ -12,17 +12,47 @@ import type { FeedForwardKind } from "../nn/feedForward.ts";
 import { scaledTruncatedNormal } from "../nn/initializers.ts";
 import type { Cost, Pass } from "../nn/module.ts";
 import { Module, beside, under } from "../nn/module.ts";
-import { requireSizes } from "./projection.ts";
+import type { Kinds } from "./arguments.ts";
+import {
+  aPass,
+  anInitializer,
+  check,
+  checkOptions,
+  count,
+  flag,
+  having,
+  initKinds,
+  instance,
+  listOf,
+  oneOf,
+  optional,
+  rate,
+} from "./arguments.ts";
+import { aTensor } from "./arguments.ts";
 import type { RowLayout } from "./routing.ts";
 
-/** Its cost is what one token costs in one expert; the layer knows how many a token visits. */
+const aLayout = having("the layout of a routing", "experts", "lead", "offsets", "project", "spread");
+
+/** The arguments of a forward pass through experts. */
+function checkForward(name: string, rows: Tensor, layout: RowLayout, pass: Pass, experts: number): void {
+  check(`${name}.forward`, "rows", rows, aTensor);
+  check(`${name}.forward`, "layout", layout, aLayout);
+  check(`${name}.forward`, "pass", pass, aPass);
+  if (layout.experts !== experts) throw new RangeError(`${name}.forward: layout of ${layout.experts} experts: want ${experts}`);
+}
+
+/**
+ * The experts of a sparse layer: E networks of one shape, computed together on the rows that a routing sends them. A subclass says how many
+ * there are and how rows are computed. Its `cost` is what one token costs in one expert; the layer knows how many a token visits.
+ */
 export abstract class Experts extends Module {
   /** E */
   abstract readonly count: number;
-  /** rows [...lead, D], each for its own expert -> [...lead, D]. */
+  /** rows [...lead, D], each for the expert that the layout names -> [...lead, D]. */
   abstract forward(rows: Tensor, layout: RowLayout, pass: Pass): Tensor;
 }
 
+/** Options of feed-forward experts; the others are those of a dense layer. */
 export interface FeedForwardExpertsOptions extends FeedForwardOptions {
   /** E */
   readonly experts: number;
@@ -32,9 +62,21 @@ export interface FeedForwardExpertsOptions extends FeedForwardOptions {
   readonly hidden: number;
 }
 
+const feedForwardKinds: Kinds<FeedForwardExpertsOptions> = {
+  ...initKinds,
+  experts: count,
+  width: count,
+  hidden: count,
+  kind: optional(oneOf(...Object.keys(activationOf))),
+  bias: optional(flag),
+  dropout: optional(rate),
+  initializer: optional(anInitializer),
+};
+
 /**
- * Feed-forward networks with batched weights. Each expert is drawn differently, by the fan-in of one expert and a scale of
- * 0.1; `dropout` acts between the two matrices, differently in each expert (expert dropout, 0.4 in fine-tuning).
+ * E feed-forward networks with batched weights: activation(x W + b) V + c, or the gated kinds, each expert with its own matrices. Every expert
+ * is drawn differently, by the fan-in of one and a scale of 0.1; `dropout` acts between the two matrices, differently in each expert (expert
+ * dropout, 0.4 in fine-tuning). Throws for an option that it does not know or that is out of range.
  * Fedus et al. 2021, arXiv:2101.03961, section 2.4.
  */
 export class FeedForwardExperts extends Experts {
@@ -56,16 +98,15 @@ export class FeedForwardExperts extends Experts {
 
   constructor(options: FeedForwardExpertsOptions) {
     super();
-    const { experts, width, hidden, kind = "relu", bias = true, dropout: rate = 0 } = options;
+    checkOptions<FeedForwardExpertsOptions>("FeedForwardExperts", options, feedForwardKinds);
+    const { experts, width, hidden, kind = "relu", bias = true, dropout: share = 0 } = options;
     const { initializer = scaledTruncatedNormal(0.1), random, dtype = "float32" } = options;
-    requireSizes({ experts, width, hidden });
-    if (!(rate >= 0 && rate < 1)) throw new RangeError(`expert dropout ${rate}: must be in [0, 1)`);
     const weight = (name: string, from: number, to: number): Tensor =>
       initializer([experts, from, to], random.at(name, "weight"), { dtype, requiresGrad: true });
     const zero = (size: number): Tensor | null => (bias ? zeros([experts, size], { dtype, requiresGrad: true }) : null);
     this.count = experts;
     this.kind = kind;
-    this.dropout = rate;
+    this.dropout = share;
     this.hidden = weight("hidden", width, hidden);
     this.hiddenBias = zero(hidden);
     this.factor = isGated(kind) ? weight("factor", width, hidden) : null;
@@ -74,7 +115,9 @@ export class FeedForwardExperts extends Experts {
     this.outputBias = zero(width);
   }
 
+  /** rows [...lead, D], each for the expert that the layout names -> [...lead, D]. */
   forward(rows: Tensor, layout: RowLayout, pass: Pass): Tensor {
+    checkForward("FeedForwardExperts", rows, layout, pass, this.count);
     const project = (x: Tensor, weight: Tensor): Tensor => layout.project(x, beside(x, weight));
     const spread = (bias: Tensor): Tensor => layout.spread(beside(rows, bias));
     const active = activate(project(rows, this.hidden), activationOf[this.kind], this.hiddenBias ? spread(this.hiddenBias) : undefined); // [...lead, F]
@@ -98,23 +141,28 @@ export interface RowModule extends Module {
 }
 
 /**
- * Arbitrary modules as experts, one after the other. Of sorted rows each module sees all and keeps its own, since which they
- * are is known on the device only: E times the work.
+ * Modules of any kind as experts, computed one after the other: each maps rows [N, D] to rows of one width. Of sorted rows each module computes
+ * all and keeps its own, since only the device knows which they are: E times the work. Throws without modules.
  */
 export class ModuleExperts extends Experts {
   readonly modules: readonly RowModule[];
 
   constructor(modules: readonly RowModule[]) {
     super();
-    requireSizes({ experts: modules.length });
+    const aModule = instance(Module, "a module from rows [N, D] to rows");
+    check("ModuleExperts", "modules", modules, { ...listOf(aModule), wanted: "an array of modules, each from rows [N, D] to rows" });
+    check("ModuleExperts", "number of modules", modules.length, count);
     this.modules = modules;
   }
 
+  /** E */
   get count(): number {
     return this.modules.length;
   }
 
+  /** rows [...lead, D], each for the expert that the layout names -> [...lead, F]. */
   forward(rows: Tensor, layout: RowLayout, pass: Pass): Tensor {
+    checkForward("ModuleExperts", rows, layout, pass, this.count);
     const run = (expert: RowModule, e: number, x: Tensor): Tensor => expert.forward(x, under(pass, "modules", e));
     if (!layout.offsets) return stack(this.modules.map((expert, e) => run(expert, e, rows.narrow(0, e, e + 1).squeeze(0))));
     const owner = layout.spread(eye(this.count, this.count, { dtype: rows.dtype, backend: rows.backend })); // [N, E]

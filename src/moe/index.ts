@@ -30,20 +30,23 @@ export type { SoftOptions } from "./softRouter.ts";
 
 // What routers are made of
 export { Router } from "./router.ts";
-export type { Group, RouteRequest, RouterTraits, BalanceScope } from "./router.ts";
+export type { GroupedTokens, RouteRequest, RouterOptions, RouterTraits } from "./router.ts";
+export type { BalanceScope, Group } from "./grouping.ts";
 export { Projection } from "./projection.ts";
 export type { ProjectionOptions } from "./projection.ts";
 export { capacityOf } from "./capacity.ts";
 export type { CapacityFactor } from "./capacity.ts";
-export type { RouterLossOptions, Priority, SeatingOptions } from "./tokenChoice.ts";
-export { queue, slotOfChoice, slotRouting, softRouting, sortedRouting } from "./routing.ts";
-export type { Books, Mixing, Queue, RowLayout, Routing } from "./routing.ts";
+export type { Choices, Priority, SeatingOptions } from "./seating.ts";
+export { queue, slotOfChoice, slotRouting, sortedRouting } from "./routing.ts";
+export type { Books, Queue, RowLayout, Routing } from "./routing.ts";
+export { softRouting } from "./mixtures.ts";
+export type { Mixing, Mixtures } from "./mixtures.ts";
 export { cappedAssignment, sinkhorn } from "./assignment.ts";
 export type { AssignmentOptions } from "./assignment.ts";
 
 // Losses, and what happens between steps
 export { importanceLoss, loadBalance, loadLoss, squaredVariation, zLoss } from "./losses.ts";
-export type { BalanceInput } from "./losses.ts";
+export type { BalanceInput, RouterLossOptions } from "./losses.ts";
 export { afterStep } from "./steps.ts";
 
 // What a routing did

@@ -1,27 +1,48 @@
 /**
- * Auxiliary losses of routers. Each is a scalar that is returned, never stored, and not yet scaled by its coefficient.
+ * Auxiliary losses of routers. Each is a scalar that is returned, never stored, and not yet multiplied by its coefficient.
  * A mask (1 for tokens, 0 for padding) makes them what they would be without the padding.
  *
  * R scopes over which a loss is computed (one: the batch; or one per sequence), L tokens of a scope, E experts, K choices.
  */
 import { where } from "../autograd/operations.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import { check, checkOptions, optional, tensorOf } from "./arguments.ts";
+import type { BalanceScope } from "./grouping.ts";
 
+/** The losses that every router can add in which tokens or experts choose, named "balance" and "z". */
+export interface RouterLossOptions {
+  /** Coefficient of the load-balancing loss, `loadBalance`; 0: none. */
+  readonly balance?: number;
+  /** The tokens over which f and P of the load-balancing loss are taken. Default "batch". */
+  readonly balanceScope?: BalanceScope;
+  /** Coefficient of the router z-loss, `zLoss`; 0: none. */
+  readonly zLoss?: number;
+}
+
+/** What the load-balancing loss is computed from. */
 export interface BalanceInput {
   /** [R, L, K] int32, before capacity; -1 where no choice was made. */
   readonly expertOfChoice: Tensor;
-  /** [R, L, E], each row the whole distribution. */
+  /** [R, L, E], each row the distribution over all experts. */
   readonly probs: Tensor;
-  /** [R, L] */
+  /** [R, L]: 1 for tokens, 0 for padding. */
   readonly mask?: Tensor | undefined;
 }
 
 /**
- * E sum_e f_e P_e, the mean over scopes: f the share of choices that fell on e, counted before capacity and without gradient, P the
- * mean probability of e. Fedus et al. 2021, arXiv:2101.03961, eq. 4-6, with f divided by K for more choices than one.
- * 1 where f or all rows of P are uniform, E where all tokens surely take one expert; in between it may go below 1.
+ * The load-balancing loss E sum_e f_e P_e, averaged over scopes that have a token: f is the share of choices that fell on expert e, counted
+ * before capacity and without gradient, P the mean probability of e. It is 1 where f or every row of P is uniform, E where all tokens take
+ * one expert with probability 1; in between it can be below 1. Fedus et al. 2021, arXiv:2101.03961, eq. 4-6, with f divided by K.
  */
-export function loadBalance({ expertOfChoice, probs, mask }: BalanceInput): Tensor {
+export function loadBalance(input: BalanceInput): Tensor {
+  checkOptions<BalanceInput>("loadBalance", input, {
+    expertOfChoice: tensorOf("R, L, K"),
+    probs: tensorOf("R, L, E"),
+    mask: optional(tensorOf("R, L")),
+  });
+  const { expertOfChoice, probs, mask } = input;
+  requireScopes("loadBalance", "probs", probs, expertOfChoice);
+  requireScopes("loadBalance", "mask", mask, expertOfChoice);
   const [scopes, length, choices] = expertOfChoice.shape;
   const experts = probs.shape[2];
   const counts = expertOfChoice.reshape([scopes, length * choices]).bincount(experts);
@@ -30,29 +51,62 @@ export function loadBalance({ expertOfChoice, probs, mask }: BalanceInput): Tens
   return overScopes(f.mul(p).sum(1).mul(experts), mask);
 }
 
-/** Mean over tokens of (log sum_e exp h_e)^2. Zoph et al. 2022, arXiv:2202.08906, eq. 5. logits [R, L, E]. */
+/**
+ * The router z-loss: the mean over all tokens, whatever scopes they stand in, of (log sum_e exp h_e)^2. It keeps logits small. logits
+ * [R, L, E]; mask [R, L]. Zoph et al. 2022, arXiv:2202.08906, eq. 5.
+ */
 export function zLoss(logits: Tensor, mask?: Tensor): Tensor {
+  checkLogits("zLoss", "logits", logits, mask);
   const squared = logits.logSumExp(-1, { keepDims: true }).square(); // [R, L, 1]
-  return overScopes(perToken(masked(squared, mask).sum(1), logits.shape[1], mask), mask);
+  const sum = masked(squared, mask).sum();
+  return mask ? sum.div(mask.cast(sum.dtype).sum().maximum(1)) : sum.mul(1 / Math.max(1, squared.size));
 }
 
-/** The squared coefficient of variation, with population variance; 0 for v = 0. Shazeer et al. 2017, arXiv:1701.06538, eq. 7. v [R, E] */
+/**
+ * CV^2, the squared coefficient of variation of each row of v [R, E], averaged over rows; with population variance, and 0 for a row of zeros.
+ * It is between 0 (even) and E - 1 (one expert has all). Shazeer et al. 2017, arXiv:1701.06538, eq. 7.
+ */
 export function squaredVariation(v: Tensor): Tensor {
+  check("squaredVariation", "v", v, tensorOf("R, E"));
+  return overScopes(variationOf(v), undefined);
+}
+
+/**
+ * The importance loss before its coefficient: CV^2 of the gates that each expert got, summed over tokens, averaged over scopes that have a
+ * token. gates [R, L, E], 0 where an expert was not chosen. Shazeer et al. 2017, arXiv:1701.06538, eq. 6-7.
+ */
+export function importanceLoss(gates: Tensor, mask?: Tensor): Tensor {
+  checkLogits("importanceLoss", "gates", gates, mask);
+  return overScopes(variationOf(masked(gates, mask).sum(1)), mask);
+}
+
+/**
+ * The load loss before its coefficient: CV^2 of the expected number of tokens of each expert, averaged over scopes that have a token.
+ * probability [R, L, E] that a token takes the expert, as `loadProbability` computes it. Shazeer et al. 2017, arXiv:1701.06538, eq. 11.
+ */
+export function loadLoss(probability: Tensor, mask?: Tensor): Tensor {
+  checkLogits("loadLoss", "probability", probability, mask);
+  return overScopes(variationOf(masked(probability, mask).sum(1)), mask);
+}
+
+/** [R, E] -> [R] */
+function variationOf(v: Tensor): Tensor {
   const mean = v.mean(-1, { keepDims: true });
   const none = mean.equal(0);
-  return where(none, 0, v.div(where(none, 1, mean)))
-    .variance(-1)
-    .mean();
+  return where(none, 0, v.div(where(none, 1, mean))).variance(-1);
 }
 
-/** CV^2 of the gates summed over tokens. Shazeer et al. 2017, eq. 6-7. gates [R, L, E], 0 where an expert was not chosen. */
-export function importanceLoss(gates: Tensor, mask?: Tensor): Tensor {
-  return squaredVariation(masked(gates, mask).sum(1));
+function checkLogits(where_: string, name: string, x: Tensor, mask: Tensor | undefined): void {
+  check(where_, name, x, tensorOf("R, L, E"));
+  check(where_, "mask", mask, optional(tensorOf("R, L")));
+  requireScopes(where_, "mask", mask, x);
 }
 
-/** CV^2 of the expected load. Shazeer et al. 2017, appendix A, eq. 11. probability [R, L, E] that a token takes the expert. */
-export function loadLoss(probability: Tensor, mask?: Tensor): Tensor {
-  return squaredVariation(masked(probability, mask).sum(1));
+/** Two tensors of the same scopes and tokens. */
+function requireScopes(where_: string, name: string, given: Tensor | undefined, like: Tensor): void {
+  const [scopes, length] = like.shape;
+  if (given && (given.shape[0] !== scopes || given.shape[1] !== length))
+    throw new RangeError(`${where_}: ${name} [${given.shape.join(", ")}]: want one entry for each of ${scopes} x ${length} tokens`);
 }
 
 /** x [R, L, n] with the rows of padding zeroed; by a select, so that what padding holds (NaN too) stays out. */
@@ -66,7 +120,7 @@ function perToken(sums: Tensor, length: number, mask?: Tensor): Tensor {
   return sums.div(mask.cast(sums.dtype).sum(1, { keepDims: true }).maximum(1));
 }
 
-/** The mean over scopes, [R] or [R, 1], that have a token. */
+/** The mean of [R] over the scopes that have a token. */
 function overScopes(losses: Tensor, mask?: Tensor): Tensor {
   if (!mask) return losses.mean();
   const used = mask.cast(losses.dtype).max(1);

@@ -1,44 +1,38 @@
 /**
  * No-Token-Left-Behind: tokens whose expert is full try their next choices. Fedus et al. 2021, arXiv:2101.03961, appendix B.
- * B sequences, T tokens of each, G groups, S tokens of a group, E experts, C capacity.
+ * G groups, S tokens of a group, E experts, A attempts, C capacity.
  */
 import { where } from "../autograd/operations.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { capacityOf } from "./capacity.ts";
-import type { RouteRequest } from "./router.ts";
-import { grouped, groupsOf } from "./router.ts";
-import type { Queue, Routing } from "./routing.ts";
+import type { Queue } from "./routing.ts";
 import { queue } from "./routing.ts";
-import type { SeatingOptions, RouterChoices } from "./tokenChoice.ts";
-import { booked, orderOf, seated, withoutPadding } from "./tokenChoice.ts";
+import { withoutPadding } from "./seating.ts";
 
-/** Seats each token once, in the first of `attempts` choices that has room; its gate is the probability of the expert that took it. */
-export function seatNobodyLeftBehind(
-  { logits, probs, losses }: Pick<RouterChoices, "logits" | "probs" | "losses">,
-  first: Tensor, // [B, T, 1]
-  attempts: number,
-  request: RouteRequest,
-  { group = "batch", priority = "position" }: SeatingOptions,
-): Routing {
-  const factor = Number(request.capacityFactor);
-  const experts = probs.shape[2];
-  const groups = groupsOf(request.tokens, group);
-  const capacity = capacityOf(groups[1], experts, factor);
-  const order = orderOf(priority, grouped(probs.takeAlong(first, 2), groups), request);
-  const preferred = withoutPadding(preferences(logits, first, attempts), request.mask);
-  const line = seatInTurns(grouped(preferred, groups), experts, capacity, order);
-  const choice = line.expert.reshape(first.shape);
-  const gate = probs.takeAlong(choice.maximum(0), 2);
-  return seated(booked({ experts, expertOfChoice: choice, gate, logits, probs, losses }, choice, request.mask), line, experts, factor);
+/** What decides the turns. */
+interface Turns {
+  /** A */
+  readonly attempts: number;
+  /** C */
+  readonly capacity: number;
+  /** [G, S]: 0 for padding. */
+  readonly mask: Tensor | undefined;
+  /** [G, S]: the token that is first, second, ...; undefined: by position. */
+  readonly order: Tensor | undefined;
 }
 
-/** The experts of each token in the order it would try them, led by `first` (which may have been drawn). [B, T, attempts] */
+/** For each token the first of its preferred experts that has room, and its position there; -1 and no position where none has. [G, S, 1] */
+export function choicesInTurns(logits: Tensor, first: Tensor, { attempts, capacity, mask, order }: Turns): Queue {
+  const preferred = withoutPadding(preferences(logits, first, attempts), mask);
+  return seatInTurns(preferred, logits.shape[2], capacity, order);
+}
+
+/** The experts of each token in the order in which it tries them, led by `first` (which may have been drawn). [G, S, A] */
 function preferences(logits: Tensor, first: Tensor, attempts: number): Tensor {
   const chosen = first.squeeze(2).oneHot(logits.shape[2], logits.dtype);
   return where(chosen, Infinity, logits.detach()).topK(attempts).indices;
 }
 
-/** One round for each preference; positions of a round follow those of the rounds before. preferred [G, S, K] */
+/** One round for each preference; positions of a round follow those of the rounds before. preferred [G, S, A] */
 function seatInTurns(preferred: Tensor, experts: number, capacity: number, order?: Tensor): Queue {
   const [groups, size, attempts] = preferred.shape;
   let expert = preferred.narrow(2, 0, 1); // [G, S, 1]

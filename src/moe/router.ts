@@ -1,39 +1,71 @@
 /**
- * What a router is: a module that answers tokens with a routing. The layer knows no more of it.
- * B sequences, T tokens of each, E experts, K choices, D width.
+ * What a router is: a module that answers tokens with a routing. Every router has the same door, `Router.route`, which checks the request,
+ * refuses causal models where the router's traits say so, hides padding, groups the tokens, and seats the choices; a router's own part is
+ * `choose`, its formula.
+ * B sequences, T tokens of each, G groups, S tokens of a group, E experts, K choices, C slots of an expert in a group, D width.
  */
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Pass } from "../nn/module.ts";
 import { Module } from "../nn/module.ts";
+import type { Kinds } from "./arguments.ts";
+import {
+  aBalanceScope,
+  aCapacityFactor,
+  aGroup,
+  aPass,
+  aPriority,
+  check,
+  checkOptions,
+  coefficient,
+  count,
+  flag,
+  having,
+  oneOf,
+  optional,
+  tensorOf,
+  text,
+} from "./arguments.ts";
 import type { CapacityFactor } from "./capacity.ts";
-import { requireCapacityFactor } from "./capacity.ts";
+import { capacityOf } from "./capacity.ts";
+import type { BalanceScope } from "./grouping.ts";
+import { grouped, groupsOf } from "./grouping.ts";
+import type { RouterLossOptions } from "./losses.ts";
+import { masked } from "./losses.ts";
+import type { Mixtures } from "./mixtures.ts";
+import { mix } from "./mixtures.ts";
 import type { Routing } from "./routing.ts";
+import type { Choices, SeatingOptions } from "./seating.ts";
+import { orderOf, scoped, seat, tokenLosses } from "./seating.ts";
 
+/** What a layer asks of its router: the tokens of one forward pass. */
 export interface RouteRequest {
-  /** [B, T, D]. A NaN stays in its own token's output where tokens choose, and turns losses into NaN, which is how one hears of it. */
+  /** [B, T, D]. Where tokens choose, a NaN stays in its own token's output; a loss over a token that is NaN is NaN. */
   readonly tokens: Tensor;
-  /** [B, T] int32: what the tokens are, for routers that hash. */
+  /** [B, T] int32: the ids of the tokens, for routers that hash. */
   readonly ids?: Tensor | undefined;
   /** [B, T]: 1 for tokens, 0 for padding, which never counts and never takes a slot. */
   readonly mask?: Tensor | undefined;
+  /** Slots as a multiple of an even share. */
   readonly capacityFactor: CapacityFactor;
-  /** Whether tokens must not depend on later ones. */
+  /** Slots of each expert in a group, whatever the number of tokens; given, the factor is not read. */
+  readonly expertCapacity?: number | undefined;
+  /** Whether a token's output must not depend on later tokens. */
   readonly causal?: boolean | undefined;
   readonly pass: Pass;
 }
 
-/** What may be said of a router beforehand; the laws it is held to are chosen by these. */
+/** What is known of a router before it routes; the laws that it is held to are chosen by these. */
 export interface RouterTraits {
   readonly name: string;
   /** Tokens choose experts, experts choose tokens, or slots mix all tokens. */
   readonly choosing: "tokens" | "experts" | "mixtures";
   /** K: the most experts a token can have. */
   readonly choices: number;
-  /** Whether the capacity factor of the request decides its slots. */
+  /** Whether the capacity of the request decides the number of slots. */
   readonly capacity: boolean;
   /**
-   * Whether a token's output can depend on later tokens of its sequence, where groups are sequences: "causal" never,
-   * "dropless" not while nothing is dropped, "acausal" always.
+   * Whether a token's output can depend on later tokens of its sequence, where groups are sequences: "causal" never, "dropless" not while
+   * nothing is dropped, "acausal" always. An acausal router is refused in a causal model, unless `allowCausal` is set.
    */
   readonly time: "causal" | "dropless" | "acausal";
   /** Whether the gates of a token that loses no choice add up to 1. */
@@ -46,55 +78,152 @@ export interface RouterTraits {
   readonly readsIds: boolean;
 }
 
-export abstract class Router extends Module {
-  abstract readonly experts: number;
-  abstract readonly traits: RouterTraits;
-  abstract route(request: RouteRequest): Routing;
+/** What every router takes: sizes, who shares slots, who is seated first, and the losses. */
+export interface RouterOptions extends SeatingOptions, RouterLossOptions {
+  /** E */
+  readonly experts: number;
+  /** D; without it, tokens of any width are routed. */
+  readonly width?: number;
+  /** Serve in a causal model although the traits say "acausal", to study what it does there. Default false. */
+  readonly allowCausal?: boolean;
+}
 
-  /** Experts that a token pays for, in the mean over a sequence of `length`: as many as it chooses, where tokens choose. */
+/** The tokens of a request as `choose` sees them. */
+export interface GroupedTokens {
+  /** [G, S] int32 */
+  readonly ids: Tensor | undefined;
+  /** [G, S]: 1 for tokens, 0 for padding. */
+  readonly mask: Tensor | undefined;
+  /** C; null: dropless. */
+  readonly capacity: number | null;
+  readonly pass: Pass;
+  /** A tensor [G, S, n] or [G, S] over the tokens of each balance scope: [R, L, n] or [R, L]. */
+  readonly inScopes: (x: Tensor, scope: BalanceScope) => Tensor;
+}
+
+/** The kinds of the options that every router takes. */
+export const routerKinds: Kinds<RouterOptions> = {
+  experts: count,
+  width: optional(count),
+  group: optional(aGroup),
+  priority: optional(aPriority),
+  queueBy: optional(oneOf("choice", "token")),
+  balance: optional(coefficient),
+  balanceScope: optional(aBalanceScope),
+  zLoss: optional(coefficient),
+  allowCausal: optional(flag),
+};
+
+const traitKinds: Kinds<RouterTraits> = {
+  name: text,
+  choosing: oneOf("tokens", "experts", "mixtures"),
+  choices: count,
+  capacity: flag,
+  time: oneOf("causal", "dropless", "acausal"),
+  gatesSumToOne: flag,
+  learns: flag,
+  scores: oneOf("softmax", "sigmoid", "none"),
+  readsIds: flag,
+};
+
+/**
+ * Sends tokens to experts: the base of all routers, and of your own. A subclass passes its options and traits to the constructor and writes
+ * one method, `choose`: from x [G, S, D], padding as zeros, to the experts of each token and their gates (or, for soft mixtures, to two
+ * matrices). The rest is the same for all: `route` checks the request, refuses an acausal router in a causal model, groups tokens, gives
+ * choices their slots by capacity and priority, and adds the losses that the options ask for.
+ */
+export abstract class Router extends Module {
+  /** E */
+  readonly experts: number;
+  readonly traits: RouterTraits;
+  readonly #options: RouterOptions;
+
+  /** Options of a subclass beside those of RouterOptions are its own to check. Throws for an option or a trait that is none. */
+  constructor(options: RouterOptions, traits: RouterTraits) {
+    super();
+    const { name } = new.target;
+    check(name, "options", options, having("an object with experts", "experts"));
+    for (const [option, kind] of Object.entries(routerKinds)) check(name, option, options[option as keyof RouterOptions], kind);
+    checkOptions<RouterTraits>(`${name}: traits`, traits, traitKinds);
+    this.experts = options.experts;
+    this.traits = traits;
+    this.#options = options;
+  }
+
+  /**
+   * Routes the tokens [B, T, D] of a request. Throws for shapes that do not fit, for a group that does not divide the tokens, for ids that
+   * are missing where the router reads them, and where a causal model asks an acausal router.
+   */
+  route(request: RouteRequest): Routing {
+    this.#check(request);
+    const { tokens, ids, mask, pass } = request;
+    const { group = "batch", queueBy = "choice" } = this.#options;
+    const shape = tokens.shape.slice(0, 2);
+    const groups = groupsOf(shape, group, this.constructor.name);
+    const size = this.capacity(groups[1], request);
+    const seen: GroupedTokens = {
+      ids: ids && grouped(ids, groups),
+      mask: mask && grouped(mask, groups),
+      capacity: size === "dropless" ? null : size,
+      pass,
+      inScopes: (x, scope) => scoped(x, shape, scope),
+    };
+    const chosen = this.choose(grouped(masked(tokens, mask), groups), seen);
+    if ("dispatch" in chosen) return mix(chosen, this.experts, seen.mask);
+    const losses = tokenLosses(chosen, this.#options, { shape, mask: seen.mask });
+    const order = chosen.position ? undefined : this.order(chosen.gate, pass);
+    return seat(chosen, losses, { ...seen, shape, order, queueBy });
+  }
+
+  /** The router's formula. x [G, S, D] with padding as zeros -> experts and gates of each token, or the two matrices of soft mixtures. */
+  protected abstract choose(x: Tensor, tokens: GroupedTokens): Choices | Mixtures;
+
+  /** C: slots of each expert in a group of `size` tokens, or "dropless". A router with a rule of its own overrides it. */
+  protected capacity(size: number, { capacityFactor, expertCapacity }: RouteRequest): number | "dropless" {
+    if (expertCapacity !== undefined) return Math.min(size, expertCapacity);
+    return capacityFactor === "dropless" ? capacityFactor : capacityOf(size, this.experts, capacityFactor, this.traits.choices);
+  }
+
+  /** [G, S]: the token that is first, second, ... in the queues of its group; undefined: by position. gate [G, S, K] */
+  protected order(gate: Tensor, pass: Pass): Tensor | undefined {
+    return orderOf(this.#options.priority ?? "position", gate, pass);
+  }
+
+  /** The number of experts that compute for a token, on average over a sequence of `length`; where tokens choose, the number of choices. */
   visits(_length: number): number {
     return this.traits.choices;
   }
 
-  /** Called after each optimiser step with all it routed for that step; most routers have nothing to learn outside of gradients. */
+  /** Called after each optimiser step with all that was routed for that step; only routers that learn outside of gradients do something. */
   afterStep(..._routings: readonly Routing[]): void {}
+
+  #check(request: RouteRequest): void {
+    const { name } = this.constructor;
+    const { width, allowCausal = false } = this.#options;
+    checkOptions<RouteRequest>(`${name}.route`, request, requestKinds);
+    const { tokens, ids, mask, causal } = request;
+    const [batch, length, last] = tokens.shape;
+    if (width !== undefined && last !== width)
+      throw new RangeError(`${name}.route: tokens [${tokens.shape.join(", ")}]: want [B, T, ${width}]`);
+    for (const [what, given] of Object.entries({ ids, mask }))
+      if (given && (given.shape[0] !== batch || given.shape[1] !== length))
+        throw new RangeError(`${name}.route: ${what} [${given.shape.join(", ")}]: want [${batch}, ${length}], one entry for each token`);
+    if (this.traits.readsIds && !ids) throw new TypeError(`${name}.route: ids are missing: want a tensor [B, T] of int32`);
+    if (ids && ids.dtype !== "int32") throw new TypeError(`${name}.route: ids of ${ids.dtype}: want int32`);
+    if (causal && this.traits.time === "acausal" && !allowCausal)
+      throw new RangeError(
+        `${name}.route: this model is causal, and the router's traits say time "acausal": outputs would depend on later tokens, and the loss ` +
+          "would be too good to be true. Set allowCausal to use it all the same",
+      );
+  }
 }
 
-/** The tokens among which slots are shared out: all of the batch, each sequence for itself, or so many consecutive tokens. */
-export type Group = "batch" | "sequence" | number;
-/** The tokens over which f and P of a balance loss are taken. */
-export type BalanceScope = "batch" | "sequence";
-
-/** [groups, tokens of a group]. An error where a group's size does not divide the tokens. */
-export function groupsOf(tokens: Tensor, group: Group): [number, number] {
-  const [batch, length] = tokens.shape;
-  if (group === "batch") return [1, batch * length];
-  if (group === "sequence") return [batch, length];
-  if (!Number.isInteger(group) || group < 1 || (batch * length) % group !== 0)
-    throw new RangeError(`group: ${batch} x ${length} tokens do not divide into groups of ${group}`);
-  return [(batch * length) / group, group];
-}
-
-/** x [B, T, n] or [B, T] as [groups, tokens of a group, n] or without n. */
-export function grouped(x: Tensor, [groups, size]: readonly [number, number]): Tensor {
-  return x.reshape([groups, size, ...x.shape.slice(2)]);
-}
-
-/** Errors with numbers, once, at the door. */
-export function checkRequest({ tokens, ids, mask, capacityFactor }: RouteRequest, width?: number): void {
-  requireCapacityFactor(capacityFactor);
-  const [batch, length, last] = tokens.shape;
-  if (tokens.shape.length !== 3 || (width !== undefined && last !== width))
-    throw new RangeError(`route: tokens [${tokens.shape.join(", ")}]: want [B, T, ${width ?? "D"}]`);
-  for (const [name, given] of Object.entries({ ids, mask }))
-    if (given && (given.shape.length !== 2 || given.shape[0] !== batch || given.shape[1] !== length))
-      throw new RangeError(`route: ${name} [${given.shape.join(", ")}] beside ${batch} x ${length} tokens`);
-}
-
-/** Routers that look at later tokens refuse to stand in a causal model: it would learn to read the answer. */
-export function refuseCausal(name: string, why: string, { causal }: RouteRequest, allowed = false): void {
-  if (causal && !allowed)
-    throw new RangeError(
-      `${name}: this model is causal, and ${why}; its loss would be too good to be true. Set allowCausal to see for yourself`,
-    );
-}
+const requestKinds: Kinds<RouteRequest> = {
+  tokens: tensorOf("B, T, D"),
+  ids: optional(tensorOf("B, T")),
+  mask: optional(tensorOf("B, T")),
+  capacityFactor: aCapacityFactor,
+  expertCapacity: optional(count),
+  causal: optional(flag),
+  pass: aPass,
+};

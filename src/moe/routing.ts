@@ -1,9 +1,9 @@
 /**
- * Who goes where. A routing carries tokens to their experts' rows (`dispatch`), brings the results back, weighed (`combine`), and
- * shows its books. There are three kinds:
+ * The decisions of a router for all tokens of a call. A routing carries tokens to the rows of their experts (`dispatch`), brings the results
+ * back, each multiplied by its gate (`combine`), and shows what was decided (`books`). There are three kinds:
  * - slots: each expert has C slots per group, laid out [E, G, C], so that all experts are one batched product; static shapes;
  * - sorted: one row per choice, rows of one expert side by side, `offsets` on the device: nothing is dropped, nothing is padded;
- * - soft: every slot is a mixture of all tokens: two dense matrices.
+ * - soft: every slot is a mixture of all tokens: two dense matrices (mixtures.ts).
  *
  * The first two are the same two tables, each the inverse of the other, and one primitive: gatherRows, whose derivative is itself
  * with the tables swapped. So forward, backward and second order are all gathers; nothing scatters and nothing is [T, E, C].
@@ -13,8 +13,9 @@
 import { arange, ones } from "../autograd/create.ts";
 import { gatherRows, groupedMatmul, where } from "../autograd/operations.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import { check, oneOf, optional, tensorOf, whole } from "./arguments.ts";
 
-/** What a routing decided. Token t is row t of the [B, T, D] input read in order. */
+/** The decisions of a routing, as tensors. Token t is row t of the [B, T, D] input read in order. */
 export interface Books {
   /** [T]: 1 for tokens, 0 for padding; null: all are tokens. */
   readonly real: Tensor | null;
@@ -24,25 +25,32 @@ export interface Books {
   readonly slotOfChoice: Tensor;
   /** [T, K]: what weighs the expert's output, at least float32. */
   readonly gate: Tensor;
-  /** [T, E]: what the router said, before and after its softmax (or sigmoid); without a router, the gates. */
+  /** [T, E]: what the router computed, before and after its softmax (or sigmoid); of a router that computes neither, its gates. */
   readonly logits: Tensor;
   readonly probs: Tensor;
 }
 
-/** How the experts' rows lie: equally many for each expert ([E, N / E]), or one expert after the other ([N]). */
+/** The layout of the experts' rows: equally many for each expert ([E, N / E]), or those of one expert after the other ([N]). */
 export interface RowLayout {
   readonly experts: number;
   /** The axes before the width. */
   readonly lead: readonly number[];
   /** Where each expert's rows begin, [E + 1] int32; null where all have equally many. */
   readonly offsets: Tensor | null;
+  /**
+   * [E, G] int32: how many of the C rows of each expert and group hold a token. They are the first ones; the others are zeros. null where
+   * rows are not slots, and on devices that the host cannot read without waiting.
+   */
+  readonly filled: Tensor | null;
   /** Each row times the matrix of its expert: x [...lead, D], weight [E, D, F] -> [...lead, F]. */
   project(x: Tensor, weight: Tensor): Tensor;
   /** To each row the vector of its expert: [E, F] -> [E, 1, F] or [N, F], which stretches to [...lead, F]. */
   spread(vectors: Tensor): Tensor;
 }
 
+/** The answer of a router: what each token is sent to, and how results come back. */
 export interface Routing {
+  /** See the head of the file: C slots per expert and group, rows sorted by expert, or slots that mix all tokens. */
   readonly kind: "slots" | "sorted" | "soft";
   readonly layout: RowLayout;
   readonly books: Books;
@@ -56,10 +64,7 @@ export interface Routing {
   combine(y: Tensor): Tensor;
 }
 
-/** Books and losses, before a kind of routing is made of them. */
-export type Booked = Pick<Routing, "books" | "losses">;
-
-/** The same before anyone has a slot. */
+/** The same before choices have slots. */
 export interface Unseated extends Pick<Routing, "losses"> {
   readonly books: Omit<Books, "slotOfChoice">;
 }
@@ -67,11 +72,12 @@ export interface Unseated extends Pick<Routing, "losses"> {
 // Layouts
 
 /** Equally many rows for each expert. */
-export function evenLayout(experts: number, rows: number): RowLayout {
+export function evenLayout(experts: number, rows: number, filled: Tensor | null = null): RowLayout {
   return {
     experts,
     lead: [experts, rows],
     offsets: null,
+    filled,
     project: (x, weight) => x.matmul(weight),
     spread: (vectors) => vectors.unsqueeze(1),
   };
@@ -83,6 +89,7 @@ export function sortedLayout(experts: number, rows: number, offsets: Tensor): Ro
     experts,
     lead: [rows],
     offsets,
+    filled: null,
     project: (x, weight) => groupedMatmul(x, weight, offsets),
     // A product with ones: its adjoint is a grouped sum, where taking rows would have to scatter.
     spread: (vectors) => groupedMatmul(ones([rows, 1], { dtype: vectors.dtype, backend: vectors.backend }), vectors.unsqueeze(1), offsets),
@@ -98,41 +105,60 @@ export interface Queue {
 }
 
 /**
- * Positions in each expert's queue: all first choices before all second ones (GShard); among choices of one rank by `order` [G, S] (which token
- * is first, second, ...; without it, by position in the sequence). A choice of -1 is in no queue.
+ * The position of each choice in its expert's queue. expert [G, S, K] int32, -1 for no choice, which is in no queue. `by` "choice": all first
+ * choices before all second ones (GShard, arXiv:2006.16668, algorithm 1); "token": all choices of a token before those of the next (DeepSpeed).
+ * `order` [G, S]: the token that is first, second, ... in its group; without it, tokens queue by position.
  */
-export function queue(expert: Tensor, order?: Tensor): Queue {
+export function queue(expert: Tensor, order?: Tensor, by: "choice" | "token" = "choice"): Queue {
+  check("queue", "expert", expert, tensorOf("G, S, K"));
+  check("queue", "order", order, optional(tensorOf("G, S")));
+  check("queue", "by", by, oneOf("choice", "token"));
   const [groups, size, choices] = expert.shape;
-  const lined = order ? expert.takeAlong(order.unsqueeze(2).broadcastTo(expert.shape), 1) : expert;
+  const ordered = order ? expert.takeAlong(order.unsqueeze(2).broadcastTo(expert.shape), 1) : expert;
+  const lined = by === "choice" ? ordered.transpose(1, 2) : ordered; // [G, K, S] or [G, S, K]
   const counted = lined
-    .transpose(1, 2)
     .reshape([groups, choices * size])
-    .countEarlier();
-  const positions = counted.reshape([groups, choices, size]).transpose(1, 2);
+    .countEarlier()
+    .reshape(lined.shape);
+  const positions = by === "choice" ? counted.transpose(1, 2) : counted; // [G, S, K]
   if (!order) return { expert, position: positions };
   return { expert, position: positions.takeAlong(order.invert(size).unsqueeze(2).broadcastTo(expert.shape), 1) };
 }
 
 /** Slot e G C + g C + position where the position is below `capacity` (C >= 0), -1 elsewhere. [T, K] */
 export function slotOfChoice({ expert, position }: Queue, experts: number, capacity: number): Tensor {
+  check("slotOfChoice", "expert", expert, tensorOf("G, S, K"));
+  check("slotOfChoice", "position", position, tensorOf("G, S, K"));
+  check("slotOfChoice", "experts", experts, whole(1));
+  check("slotOfChoice", "capacity", capacity, whole());
   const [groups, size, choices] = expert.shape;
   if (experts * groups * capacity >= 2 ** 31)
-    throw new RangeError(`slots: ${experts} experts x ${groups} groups x ${capacity} slots are too many for int32`);
+    throw new RangeError(`slotOfChoice: ${experts} experts x ${groups} groups x ${capacity} slots: want less than 2^31 in all`);
   const group = arange(0, groups, 1, { dtype: "int32", backend: expert.backend }).reshape([groups, 1, 1]);
   const queues = groups === 1 ? expert : expert.mul(groups).add(group); // one for each expert and group
   const seated = position.greaterEqual(0).mul(position.less(capacity));
   return where(seated, queues.mul(capacity).add(position), -1).reshape([groups * size, choices]);
 }
 
-/** The slots kind from each choice's slot: `rows` = G C slots for each of E experts, laid out one expert after the other. */
-export function slotRouting(base: Booked, experts: number, rows: number): Routing {
+/**
+ * The slots kind from the slot of each choice: `rows` = G C slots for each of E experts, those of one expert after those of another. Where the
+ * number of groups is told, the layout counts the rows that are filled.
+ */
+export function slotRouting(base: Pick<Routing, "books" | "losses">, experts: number, rows: number, groups?: number): Routing {
   const slots = base.books.slotOfChoice;
-  const layout = evenLayout(experts, rows);
   const choiceOfSlot = slots.reshape([slots.size]).invert(experts * rows);
+  const layout = evenLayout(experts, rows, groups === undefined ? null : filledOf(choiceOfSlot, experts, groups));
   return { ...base, kind: "slots", layout, ...gathers(base.books, layout, choiceOfSlot) };
 }
 
-/** The sorted kind: row offsets[e] + position for each choice that was made. Any order within an expert will do. */
+/** [E, G]: of C slots, those that a choice was given. choiceOfSlot [E G C], -1 where empty. */
+function filledOf(choiceOfSlot: Tensor, experts: number, groups: number): Tensor | null {
+  if (!choiceOfSlot.backend.downloadSync) return null;
+  const capacity = choiceOfSlot.size / Math.max(1, experts * groups);
+  return choiceOfSlot.greaterEqual(0).cast("int32").reshape([experts, groups, capacity]).sum(2);
+}
+
+/** The sorted kind: row offsets[e] + position for each choice that was made, in any order within an expert. */
 export function sortedRouting(base: Unseated, experts: number): Routing {
   const { expertOfChoice } = base.books;
   const rows = expertOfChoice.size;
@@ -164,48 +190,6 @@ function gathers(
     combine(y) {
       const gateOfRow = gatherRows(gate.reshape([tokens * choices, 1]), choiceOfRow, slotOfEach).cast(y.dtype); // [N, 1]
       return gatherRows(y.reshape([rows, y.shape[lead.length]]).mul(gateOfRow), slots, tokenOfRow);
-    },
-  };
-}
-
-// Soft
-
-/** What a soft routing multiplies by. N = E P slots of a group. */
-export interface Mixing {
-  /** [G, N, S]: slots mix the tokens of their group. */
-  readonly dispatch: Tensor;
-  /** [G, S, N]: tokens mix the slots' results. */
-  readonly combine: Tensor;
-  /** [G, S, 1]: 0 where a token is padding, which is read as zeros: a weight of 0 would not keep its NaN out of a sum. */
-  readonly open?: Tensor | undefined;
-}
-
-/** The soft kind. */
-export function softRouting(base: Booked, experts: number, { dispatch, combine, open }: Mixing): Routing {
-  const [groups, slots, size] = dispatch.shape;
-  const each = slots / experts;
-  return {
-    ...base,
-    kind: "soft",
-    layout: evenLayout(experts, groups * each),
-    tables: [dispatch, combine, ...(open ? [open] : [])],
-    dispatch(x) {
-      const width = x.shape[1];
-      const tokens = x.reshape([groups, size, width]);
-      return dispatch
-        .cast(x.dtype)
-        .matmul(open ? where(open.cast(x.dtype), tokens, 0) : tokens) // [G, N, D]
-        .reshape([groups, experts, each, width])
-        .transpose(0, 1)
-        .reshape([experts, groups * each, width]);
-    },
-    combine(y) {
-      const width = y.shape[2];
-      const rows = y.reshape([experts, groups, each, width]).transpose(0, 1).reshape([groups, slots, width]);
-      return combine
-        .cast(y.dtype)
-        .matmul(rows)
-        .reshape([groups * size, width]);
     },
   };
 }

@@ -2,34 +2,39 @@
  * Soft MoE: each slot of an expert is a mixture of all tokens of the group, each token a mixture of all slots' results. Nothing
  * is chosen, nothing dropped, everything has a gradient. Puigcerver et al. 2023, arXiv:2308.00951, section 2.1 and 2.3.
  *
- * Every token sees every other: not for causal models.
- * B sequences, T tokens of each, G groups, S tokens of a group, E experts, P slots of an expert in a group, N = E P, D width.
+ * Every token reads every other: not for causal models.
+ * G groups, S tokens of a group, E experts, P slots of an expert in a group, N = E P, D width.
  */
-import { arange, ones } from "../autograd/create.ts";
+import { ones } from "../autograd/create.ts";
 import { where } from "../autograd/operations.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { scaledTruncatedNormal } from "../nn/initializers.ts";
 import type { Cost } from "../nn/module.ts";
-import { masked } from "./losses.ts";
+import { checkOptions, count } from "./arguments.ts";
+import type { Group } from "./grouping.ts";
+import type { Mixtures } from "./mixtures.ts";
 import type { ProjectionOptions } from "./projection.ts";
-import { requireSizes } from "./projection.ts";
-import type { Group, RouteRequest, RouterTraits } from "./router.ts";
-import { Router, checkRequest, grouped, groupsOf, refuseCausal } from "./router.ts";
-import type { Routing } from "./routing.ts";
-import { softRouting } from "./routing.ts";
+import { projectionKinds } from "./projection.ts";
+import type { GroupedTokens } from "./router.ts";
+import { Router, routerKinds } from "./router.ts";
 
-export interface SoftOptions extends Omit<ProjectionOptions, "precision"> {
-  /** P. */
+/** Options of Soft MoE. */
+export interface SoftOptions extends Omit<ProjectionOptions, "precision" | "bias"> {
+  /** P: slots of each expert in a group. */
   readonly slots: number;
-  /** Default "sequence": mixtures do not cross sequences. */
+  /** The tokens that slots mix. Default "sequence": mixtures do not cross sequences. */
   readonly group?: Group;
-  /** Serve in a causal model all the same. */
+  /** Serve in a causal model all the same, to study what it does there. Default false. */
   readonly allowCausal?: boolean;
 }
 
+/**
+ * Lets every slot read a weighted mean of all tokens of its group, and every token a weighted mean of the results of all slots: logits are
+ * `scale` times the cosines between tokens and slots, dispatch is their softmax over tokens, combine that over slots. Nothing is dropped and
+ * there is no loss. An acausal router: refused in a causal model. Throws for an option that it does not know or that is out of range.
+ * Puigcerver et al. 2023, arXiv:2308.00951, section 2.1 and 2.3.
+ */
 export class SoftRouter extends Router {
-  readonly experts: number;
-  readonly traits: RouterTraits;
   /** [D, N]: what each slot looks for. */
   readonly slots: Tensor;
   /** [1]: multiplies the cosines between tokens and slots (section 2.3). */
@@ -37,43 +42,39 @@ export class SoftRouter extends Router {
   readonly options: SoftOptions;
 
   constructor(options: SoftOptions) {
-    super();
-    const { width, experts, slots, initializer = scaledTruncatedNormal(), random, dtype = "float32" } = options;
-    requireSizes({ width, experts, slots });
+    const { group, allowCausal } = routerKinds;
+    const { width, experts, initializer, random, dtype } = projectionKinds;
+    checkOptions<SoftOptions>("SoftRouter", options, { width, experts, initializer, random, dtype, group, allowCausal, slots: count });
+    super(
+      { ...options, group: options.group ?? "sequence" },
+      {
+        name: "soft",
+        choosing: "mixtures",
+        choices: options.experts,
+        capacity: false,
+        time: "acausal",
+        gatesSumToOne: true,
+        learns: true,
+        scores: "softmax",
+        readsIds: false,
+      },
+    );
+    const { initializer: initialise = scaledTruncatedNormal(), dtype: type = "float32" } = options;
     this.options = options;
-    this.experts = experts;
-    this.slots = initializer([width, experts * slots], random.at("slots"), { dtype, requiresGrad: true });
-    this.scale = ones([1], { dtype, requiresGrad: true });
-    this.traits = {
-      name: "soft",
-      choosing: "mixtures",
-      choices: experts,
-      capacity: false,
-      time: "acausal",
-      gatesSumToOne: true,
-      learns: true,
-      scores: "softmax",
-      readsIds: false,
-    };
+    const shape = [options.width, options.experts * options.slots];
+    this.slots = initialise(shape, options.random.at("slots"), { dtype: type, requiresGrad: true });
+    this.scale = ones([1], { dtype: type, requiresGrad: true });
   }
 
-  route(request: RouteRequest): Routing {
-    const { group = "sequence", width, slots, allowCausal } = this.options;
-    checkRequest(request, width);
-    refuseCausal("soft MoE", "every slot mixes all tokens, later ones too", request, allowCausal);
-    const { tokens, mask } = request;
-    const groups = groupsOf(tokens, group);
-    const open = mask && grouped(mask, groups).unsqueeze(2); // [G, S, 1]
-    const x = unit(grouped(masked(tokens, mask).atLeast("float32"), groups), 2);
-    const logits = x.matmul(unit(this.slots, 0).mul(this.scale).cast(x.dtype)); // [G, S, N]
+  protected choose(x: Tensor, { mask }: GroupedTokens): Mixtures {
+    const open = mask?.unsqueeze(2); // [G, S, 1]
+    const tokens = unit(x.atLeast("float32"), 2);
+    const logits = tokens.matmul(unit(this.slots, 0).mul(this.scale).cast(tokens.dtype)); // [G, S, N]
     const dispatch = (open ? where(open, logits, -Infinity) : logits).transpose(1, 2).softmax(-1); // [G, N, S], over tokens
-    const combine = logits.softmax(-1); // [G, S, N], over slots
-    const combined = open ? where(open, combine, 0) : combine;
-    const base = { books: bookOf(logits, combined, open, this.experts, slots), losses: {} };
-    return softRouting(base, this.experts, { dispatch, combine: combined, open });
+    return { dispatch, combine: logits.softmax(-1), logits };
   }
 
-  /** N slots serve the T tokens of a sequence. */
+  /** N slots serve the tokens of a sequence. */
   override visits(length: number): number {
     return (this.experts * this.options.slots) / length;
   }
@@ -87,29 +88,4 @@ export class SoftRouter extends Router {
 function unit(x: Tensor, axis: number): Tensor {
   const norm = x.norm(axis, { keepDims: true });
   return x.div(where(norm.equal(0), 1, norm));
-}
-
-/** All experts serve every token; an expert's gate is the weight of its slots, and stands in their first. */
-function bookOf(logits: Tensor, combine: Tensor, open: Tensor | undefined, experts: number, slots: number): Routing["books"] {
-  const [groups, size] = logits.shape;
-  const perExpert = (x: Tensor): Tensor => x.reshape([groups * size, experts, slots]);
-  const gate = perExpert(combine).sum(2); // [G S, E]
-  const int = { dtype: "int32", backend: logits.backend } as const;
-  const everyone = arange(0, experts, 1, int);
-  const group = arange(0, groups, 1, int).reshape([groups, 1, 1]).broadcastTo([groups, size, experts]);
-  const first = everyone
-    .mul(groups)
-    .add(group)
-    .mul(slots)
-    .reshape([groups * size, experts]);
-  const served = (x: Tensor): Tensor =>
-    open ? where(open.cast("int32").reshape([groups * size, 1]), x, -1) : x.broadcastTo([groups * size, experts]).contiguous();
-  return {
-    real: open?.reshape([groups * size]) ?? null,
-    expertOfChoice: served(everyone),
-    slotOfChoice: served(first),
-    gate,
-    logits: perExpert(logits).logSumExp(2),
-    probs: gate,
-  };
 }

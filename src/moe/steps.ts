@@ -1,14 +1,17 @@
 /** What happens to routers between optimiser steps. */
-import type { Module } from "../nn/module.ts";
+import { Module } from "../nn/module.ts";
+import { check, instance } from "./arguments.ts";
 import { MoE } from "./moeLayer.ts";
 import type { Routing } from "./routing.ts";
 
 /**
- * Lets every router of a model take note of what it routed for this step; once per optimiser step, after it, never in evaluation. A pass is
- * what one forward pass answered, its routings in layer order; several where gradients were accumulated. An error where their number
- * is not that of the sparse layers.
+ * Tells every router of a model what it routed for this optimiser step; call it once per step, after it, never in evaluation. A pass is the
+ * list of routings of one forward pass, in layer order; several where gradients were accumulated. Throws where a pass has not one routing for
+ * each sparse layer. Only routers that balance by a bias (biasRate) do something.
  */
 export function afterStep(model: Module, ...passes: readonly (readonly object[])[]): void {
+  check("afterStep", "model", model, instance(Module, "a module"));
+  passes.forEach((routings, i) => check("afterStep", `pass ${i}`, routings, { wanted: "an array of routings", accepts: Array.isArray }));
   const layers = model.namedModules().flatMap(([, module]) => (module instanceof MoE ? [module] : []));
   for (const routings of passes)
     if (layers.length !== routings.length)

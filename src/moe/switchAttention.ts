@@ -18,10 +18,24 @@ import type { AttentionInput, KeyValues } from "../nn/multiHeadAttention.ts";
 import { Experts } from "./experts.ts";
 import { MoE } from "./moeLayer.ts";
 import type { MoEOptions } from "./moeLayer.ts";
-import { requireSizes } from "./projection.ts";
+import type { Kinds } from "./arguments.ts";
+import {
+  aCapacityFactor,
+  aPass,
+  anInitializer,
+  callable,
+  check,
+  checkOptions,
+  count,
+  having,
+  initKinds,
+  optional,
+  tensorOf,
+} from "./arguments.ts";
 import type { Router } from "./router.ts";
 import type { Routing, RowLayout } from "./routing.ts";
 
+/** Options of linear experts. */
 export interface LinearExpertsOptions extends Init {
   /** E */
   readonly experts: number;
@@ -32,20 +46,35 @@ export interface LinearExpertsOptions extends Init {
   readonly initializer?: Initializer;
 }
 
-/** Experts that are one matrix each. */
+const linearKinds: Kinds<LinearExpertsOptions> = {
+  ...initKinds,
+  experts: count,
+  width: count,
+  outputs: count,
+  initializer: optional(anInitializer),
+};
+
+/**
+ * Experts that are one matrix each: rows [..., D] -> [..., F], without bias. Throws for an option that it does not know or that is out of range.
+ * Fedus et al. 2021, arXiv:2101.03961, appendix A.
+ */
 export class LinearExperts extends Experts {
   readonly count: number;
   /** [E, D, F] */
   readonly weight: Tensor;
 
-  constructor({ experts, width, outputs, initializer = scaledTruncatedNormal(0.1), random, dtype = "float32" }: LinearExpertsOptions) {
+  constructor(options: LinearExpertsOptions) {
     super();
-    requireSizes({ experts, width, outputs });
+    checkOptions<LinearExpertsOptions>("LinearExperts", options, linearKinds);
+    const { experts, width, outputs, initializer = scaledTruncatedNormal(0.1), random, dtype = "float32" } = options;
     this.count = experts;
     this.weight = initializer([experts, width, outputs], random.at("weight"), { dtype, requiresGrad: true });
   }
 
+  /** rows [...lead, D], each for the expert that the layout names -> [...lead, F]. */
   forward(rows: Tensor, layout: RowLayout): Tensor {
+    check("LinearExperts.forward", "rows", rows, having("a tensor", "storage", "strides"));
+    check("LinearExperts.forward", "layout", layout, having("the layout of a routing", "lead", "project"));
     return layout.project(rows, beside(rows, this.weight));
   }
 
@@ -55,7 +84,9 @@ export class LinearExperts extends Experts {
   }
 }
 
-export interface SwitchAttentionOptions extends Init, Omit<MoEOptions, "router" | "experts" | "shared"> {
+/** Options of Switch attention; the capacities are those of its two sparse layers. */
+export interface SwitchAttentionOptions extends Init, Omit<MoEOptions, "router" | "experts" | "shared" | "sharedGate" | "dropped"> {
+  /** H, a divisor of the width. */
   readonly heads: number;
   /** E */
   readonly experts: number;
@@ -63,15 +94,33 @@ export interface SwitchAttentionOptions extends Init, Omit<MoEOptions, "router" 
   readonly router: (init: Init) => Router;
 }
 
+const attentionKinds: Kinds<SwitchAttentionOptions> = {
+  ...initKinds,
+  heads: count,
+  experts: count,
+  router: { ...callable, wanted: "a function from { random, dtype } to a router" },
+  trainingCapacityFactor: optional(aCapacityFactor),
+  evaluationCapacityFactor: optional(aCapacityFactor),
+  expertCapacity: optional(count),
+};
+
+/**
+ * Self-attention whose matrices are sparse: one sparse layer of linear experts makes the queries, another the keys and values, x [B, T, D] ->
+ * [B, T, D]. Stands in the attention place of a block. A token that found no slot has queries, or keys and values, of 0. Throws where heads do
+ * not divide the width, and for an option that it does not know or that is out of range. Fedus et al. 2021, arXiv:2101.03961, appendix A, figure 10.
+ */
 export class SwitchAttention extends Module implements Attention {
   readonly queries: MoE;
   readonly keysAndValues: MoE;
   readonly output: Linear;
   readonly heads: number;
 
-  constructor(width: number, { heads, experts, router, random, dtype = "float32", ...capacities }: SwitchAttentionOptions) {
+  constructor(width: number, options: SwitchAttentionOptions) {
     super();
-    if (width % heads) throw new RangeError(`SwitchAttention: width ${width} does not divide into ${heads} heads`);
+    check("SwitchAttention", "width", width, count);
+    checkOptions<SwitchAttentionOptions>("SwitchAttention", options, attentionKinds);
+    const { heads, experts, router, random, dtype = "float32", ...capacities } = options;
+    if (width % heads) throw new RangeError(`SwitchAttention: heads ${heads}: want a number that divides the width of ${width}`);
     const sparse = (name: string, outputs: number): MoE =>
       new MoE({
         router: router({ random: random.at(name, "router"), dtype }),
@@ -84,12 +133,17 @@ export class SwitchAttention extends Module implements Attention {
     this.heads = heads;
   }
 
-  /** x [B, T, D]; attends to itself and to what came before. */
+  /**
+   * x [B, T, D] attends to itself and to the tokens before it (`past`). Answers the output [B, T, D], keys and values of all tokens so far, and
+   * losses and routings of both sparse layers.
+   */
   extend(
     x: Tensor,
     { causal = false, bias, mask, past }: AttentionInput,
     pass: Pass,
   ): { output: Tensor; seen: KeyValues; losses: Record<string, Tensor>; routings: Routing[] } {
+    check("SwitchAttention.extend", "x", x, tensorOf("B, T, D"));
+    check("SwitchAttention.extend", "pass", pass, aPass);
     const [, T] = x.shape;
     const before = past?.keys.shape[2] ?? 0;
     const tokens = { causal, ...(mask && { mask: mask.narrow(1, before, before + T) }) };

@@ -1,71 +1,75 @@
 /**
- * The Switch router: each token goes to its best expert, and the router learns because that expert's output is weighed by its
+ * The Switch router: each token goes to its best expert, and the router learns because that expert's output is multiplied by its
  * probability, not renormalised: y = p_i(x) E_i(x), i = argmax p. Fedus et al. 2021, arXiv:2101.03961, eq. 1-6.
- * B sequences, T tokens of each, E experts, D width.
+ * G groups, S tokens of a group, E experts, D width.
  */
 import { noGrad } from "../autograd/context.ts";
 import type { Key } from "../autograd/random.ts";
 import { uniformLike } from "../autograd/random.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Pass } from "../nn/module.ts";
+import { checkOptions, finite, optional, rate, whole } from "./arguments.ts";
 import type { ProjectionOptions } from "./projection.ts";
-import { Projection, requireSizes } from "./projection.ts";
-import { seatNobodyLeftBehind } from "./rerouting.ts";
-import type { RouteRequest, RouterTraits } from "./router.ts";
-import { Router, checkRequest } from "./router.ts";
-import type { Routing } from "./routing.ts";
-import type { RouterLossOptions, SeatingOptions } from "./tokenChoice.ts";
-import { seat, tokenLosses } from "./tokenChoice.ts";
+import { Projection, projectionKinds, projectionOptions } from "./projection.ts";
+import { choicesInTurns } from "./rerouting.ts";
+import type { GroupedTokens, RouterOptions, RouterTraits } from "./router.ts";
+import { Router, routerKinds } from "./router.ts";
+import type { Choices } from "./seating.ts";
 
 /** How the router explores while it trains (the paper's appendix C); in evaluation it never does. */
 export interface Exploration {
   /** Multiplies the router's input, not the experts', by uniform numbers in [1 - jitter, 1 + jitter]. */
   readonly jitter?: number;
-  /** Drops this share of the router's input. */
+  /** Drops this share of the router's input. Default 0. */
   readonly inputDropout?: number;
-  /** Draws the expert from softmax(logits / temperature); 0 takes the best. The gate stays the probability at temperature 1. */
+  /** Draws the expert from softmax(logits / temperature); 0 takes the best. The gate stays the probability at temperature 1. Default 0. */
   readonly temperature?: number;
 }
 
-export interface SwitchOptions extends ProjectionOptions, SeatingOptions, RouterLossOptions, Exploration {
-  /** How many of its choices a token without a slot may try: No-Token-Left-Behind, appendix B. 1: only its best. */
+/** Options of a Switch router. Those that are not said otherwise have the paper's values: jitter 0.01, balance 0.01. */
+export interface SwitchOptions extends ProjectionOptions, RouterOptions, Exploration {
+  /** D */
+  readonly width: number;
+  /** How many of its choices a token without a slot may try: No-Token-Left-Behind, appendix B. Default 1: only its best. */
   readonly attempts?: number;
 }
 
-/** Defaults are the paper's: jitter 0.01, balance 0.01, initial scale 0.1. */
+/**
+ * Sends each token to the one expert with the largest probability, which is also its gate: p = softmax(x W), i = argmax p, y = p_i E_i(x).
+ * Adds the load-balancing loss (coefficient 0.01) and, while training, jitter of 1 % on its own input. Ties go to the lowest index.
+ * Throws for an option that it does not know or that is out of range. Fedus et al. 2021, arXiv:2101.03961, eq. 1-6 and appendix C.
+ */
 export class SwitchRouter extends Router {
-  readonly experts: number;
-  readonly traits: RouterTraits;
   readonly projection: Projection;
   readonly options: SwitchOptions;
 
   constructor(options: SwitchOptions) {
-    super();
-    const { experts, width, jitter = 0.01, temperature = 0, attempts = 1 } = options;
-    requireSizes({ experts, width });
-    if (!(jitter >= 0 && jitter < 1)) throw new RangeError(`jitter ${jitter}: must be in [0, 1)`);
-    if (!(temperature >= 0)) throw new RangeError(`temperature ${temperature}: must be 0 or more`);
-    if (!Number.isInteger(attempts) || attempts < 1 || attempts > experts)
-      throw new RangeError(`attempts ${attempts}: must be a whole number from 1 to the ${experts} experts`);
-    this.options = { ...options, jitter, balance: options.balance ?? 0.01 };
-    this.experts = experts;
-    this.projection = new Projection(options);
-    this.traits = traitsOf(options);
+    checkOptions<SwitchOptions>("SwitchRouter", options, {
+      ...projectionKinds,
+      ...routerKinds,
+      width: projectionKinds.width,
+      jitter: optional(rate),
+      inputDropout: optional(rate),
+      temperature: optional(finite(0)),
+      attempts: optional(whole(1, options?.experts)),
+    });
+    const given = { ...options, jitter: options.jitter ?? 0.01, balance: options.balance ?? 0.01 };
+    super(given, traitsOf(options));
+    this.options = given;
+    this.projection = new Projection(projectionOptions(options));
   }
 
-  route(request: RouteRequest): Routing {
-    checkRequest(request, this.options.width);
-    const { tokens, mask, pass } = request;
-    const input = explored(this.projection.input(tokens, mask), this.options, pass);
-    const logits = this.projection.forward(input); // [B, T, E]
-    const probs = logits.softmax(-1);
-    const expertOfChoice = choose(logits, this.options, pass).unsqueeze(2); // [B, T, 1]
-    const losses = tokenLosses({ expertOfChoice, logits, probs }, request, this.options);
+  protected choose(x: Tensor, tokens: GroupedTokens): Choices {
+    const { pass, capacity, mask } = tokens;
     const { attempts = 1 } = this.options;
-    if (attempts > 1 && request.capacityFactor !== "dropless")
-      return seatNobodyLeftBehind({ logits, probs, losses }, expertOfChoice, attempts, request, this.options);
-    const gate = probs.takeAlong(expertOfChoice, 2);
-    return seat({ experts: this.experts, expertOfChoice, gate, logits, probs, losses }, request, this.options);
+    const logits = this.projection.forward(explored(this.projection.input(x), this.options, pass)); // [G, S, E]
+    const probs = logits.softmax(-1);
+    const best = chosen(logits, this.options, pass).unsqueeze(2); // [G, S, 1]
+    const gate = probs.takeAlong(best, 2);
+    if (attempts === 1 || capacity === null) return { expertOfChoice: best, gate, logits, probs };
+    const order = this.order(gate, pass);
+    const { expert, position } = choicesInTurns(logits, best, { attempts, capacity, mask, order });
+    return { expertOfChoice: expert, position, gate: probs.takeAlong(expert.maximum(0), 2), logits, probs, counted: best };
   }
 }
 
@@ -75,7 +79,7 @@ function traitsOf({ attempts = 1, priority = "position" }: SwitchOptions): Route
     choosing: "tokens",
     choices: 1,
     capacity: true,
-    // A later token's first choice may take the slot an earlier token hoped for as its second.
+    // A later token's first choice may take the slot that would have been an earlier token's second.
     time: priority === "position" && attempts === 1 ? "causal" : "dropless",
     gatesSumToOne: false,
     learns: true,
@@ -101,8 +105,8 @@ function jitterFactors(like: Tensor, jitter: number, key: Key): Tensor {
   );
 }
 
-/** The best expert of each token, or one drawn by its probability. logits [B, T, E] -> [B, T] int32 */
-function choose(logits: Tensor, { temperature = 0 }: Exploration, { training, random }: Pass): Tensor {
+/** The best expert of each token, or one drawn by its probability. logits [G, S, E] -> [G, S] int32 */
+function chosen(logits: Tensor, { temperature = 0 }: Exploration, { training, random }: Pass): Tensor {
   if (!training || temperature === 0) return logits.argmax(-1);
   return noGrad(() =>
     logits
@@ -113,7 +117,7 @@ function choose(logits: Tensor, { temperature = 0 }: Exploration, { training, ra
   );
 }
 
-/** Noise under which argmax draws from the softmax. Gumbel 1954. */
-function gumbel(like: Tensor, key: Key): Tensor {
+/** Noise under which argmax draws from the softmax, and the K largest without replacement. Gumbel 1954. */
+export function gumbel(like: Tensor, key: Key): Tensor {
   return uniformLike(like.atLeast("float32"), key).log().neg().log().neg();
 }

@@ -1,12 +1,15 @@
 /**
- * Routing as the papers write it, twice over: seats by plain loops over numbers, and dispatch and combine as products with one-hot
+ * Routing as the papers write it, in two ways: slots by plain loops over numbers, and dispatch and combine as products with one-hot
  * arrays [T, E, C]. Nothing here is shared with src/moe but the experts' parameters.
  * T tokens of all groups, E experts, C slots of an expert over all groups, K choices, D width.
  */
+import { check, checkOptions, listOf, number, oneOf, optional, whole } from "../autograd/arguments.ts";
+import type { Kinds } from "../autograd/arguments.ts";
 import { einsum, stack, tensor } from "../index.ts";
 import type { Tensor } from "../index.ts";
 import type { FeedForwardExperts } from "../moe/index.ts";
 
+/** What decides who gets a slot. */
 export interface SeatingByHand {
   /** For each token its choices in order; -1 is none. */
   readonly choices: readonly (readonly number[])[];
@@ -15,36 +18,60 @@ export interface SeatingByHand {
   readonly groupSize: number;
   /** Slots of an expert in a group; Infinity seats everyone. */
   readonly capacity: number;
-  /** Larger is seated first; equal: who stands first. */
+  /** One number for each token: the larger is seated first; equal: the earlier token. Without it, by position. */
   readonly priority?: readonly number[];
+  /** "choice" (default): all first choices before all second ones. "token": all choices of a token before those of the next. */
+  readonly by?: "choice" | "token";
 }
 
-/** For each token and choice the place in the expert's queue of its group, or -1: group by group, choice by choice, token by token. */
-export function seatByHand({ choices, experts, groupSize, capacity, priority }: SeatingByHand): number[][] {
-  const places = choices.map((row) => row.map(() => -1));
+/**
+ * Slots by plain loops: for each token and choice the position in its expert's queue of its group, or -1 where the expert was full or no choice
+ * was made. What routers of the package are compared with, and yours can be (`LawOptions.seats`). Throws for input that does not fit.
+ */
+export function seatByHand(input: SeatingByHand): number[][] {
+  checkOptions<SeatingByHand>("seatByHand", input, seatingKinds);
+  const { choices, experts, groupSize, capacity, priority, by = "choice" } = input;
+  const positions = choices.map((row) => row.map(() => -1));
+  const ranks = choices[0]?.map((_, k) => k) ?? [];
   for (let from = 0; from < choices.length; from += groupSize) {
-    const taken = new Array<number>(experts).fill(0);
-    const line = choices.slice(from, from + groupSize).map((_, i) => from + i);
-    if (priority) line.sort((a, b) => priority[b] - priority[a] || a - b);
-    for (let choice = 0; choice < (choices[0]?.length ?? 0); choice++)
-      for (const token of line) {
-        const expert = choices[token][choice];
-        if (expert < 0) continue;
-        if (taken[expert] < capacity) places[token][choice] = taken[expert];
-        taken[expert]++;
-      }
+    const used = new Array<number>(experts).fill(0);
+    const tokens = choices.slice(from, from + groupSize).map((_, i) => from + i);
+    if (priority) tokens.sort((a, b) => priority[b] - priority[a] || a - b);
+    const turns = by === "choice" ? ranks.flatMap((k) => tokens.map((t) => [t, k])) : tokens.flatMap((t) => ranks.map((k) => [t, k]));
+    for (const [token, choice] of turns) {
+      const expert = choices[token][choice];
+      if (expert < 0) continue;
+      if (used[expert] < capacity) positions[token][choice] = used[expert];
+      used[expert]++;
+    }
   }
-  return places;
+  return positions;
 }
 
-/** min(S, max(1, ceil(S K factor / E))) in the order of the words. */
+const seatingKinds: Kinds<SeatingByHand> = {
+  choices: listOf(listOf(whole(-1))),
+  experts: whole(1),
+  groupSize: whole(1),
+  capacity: number,
+  priority: optional(listOf(number)),
+  by: optional(oneOf("choice", "token")),
+};
+
+/** min(S, max(1, ceil(S K factor / E))), the product read to 14 digits before it is rounded up. Throws for input that does not fit. */
 export function capacityByHand(size: number, choices: number, experts: number, factor: number): number {
-  const wanted = Math.ceil((size * choices * factor) / experts);
-  return wanted > size ? size : wanted < 1 ? Math.min(1, size) : wanted;
+  check("capacityByHand", "size", size, whole());
+  check("capacityByHand", "choices", choices, whole(1));
+  check("capacityByHand", "experts", experts, whole(1));
+  check("capacityByHand", "factor", factor, number);
+  if (size === 0) return 0;
+  const wanted = Math.ceil(Number(((size * choices * factor) / experts).toPrecision(14)));
+  return wanted > size ? size : wanted < 1 ? 1 : wanted;
 }
 
 /** The indices of the K largest, the lowest index first among equals. */
 export function largest(row: readonly number[], count: number): number[] {
+  check("largest", "row", row, listOf(number));
+  check("largest", "count", count, whole());
   const order = row.map((_, i) => i).sort((a, b) => row[b] - row[a] || a - b);
   return order.slice(0, count);
 }

@@ -112,7 +112,7 @@ for (const row of routers)
       it(`a capacity factor of ${factor} is refused`, () => {
         const w = world(row, plain);
         const route = (): unknown => w.router.route({ tokens: w.tokens, ids: w.ids, capacityFactor: factor, pass: { training: true, random: key(1) } }); // prettier-ignore
-        expect(route).to.throw(RangeError, `capacity factor ${factor}: must be above 0`);
+        expect(route).to.throw(RangeError, `route: capacityFactor ${factor}: want a number above 0`);
       });
 
     for (const experts of [0, -1, 1.5])
@@ -126,9 +126,9 @@ for (const row of routers)
         w.router.route({ tokens: w.tokens, ids: w.ids, capacityFactor: 1, pass: { training: true, random: key(1) }, ...change });
       const flat = tensor(new Float64Array(4 * D), { shape: [4, D] });
       const short = tensor(new Float64Array(3), { shape: [1, 3] });
-      expect(() => route({ tokens: flat })).to.throw(RangeError, `route: tokens [4, ${D}]: want [B, T, `);
-      expect(() => route({ mask: short })).to.throw(RangeError, "route: mask [1, 3] beside 1 x 4 tokens");
-      expect(() => route({ ids: short.cast("int32") })).to.throw(RangeError, "route: ids [1, 3] beside 1 x 4 tokens");
+      expect(() => route({ tokens: flat })).to.throw(TypeError, `route: tokens (a Tensor of shape [4, ${D}]): want a tensor [B, T, D]`);
+      expect(() => route({ mask: short })).to.throw(RangeError, "route: mask [1, 3]: want [1, 4], one entry for each token");
+      expect(() => route({ ids: short.cast("int32") })).to.throw(RangeError, "route: ids [1, 3]: want [1, 4], one entry for each token");
     });
   });
 
@@ -142,26 +142,29 @@ describe("bad options", () => {
         () => new moe.NoisyTopKRouter({ ...base, choices }),
         () => new moe.BalancedRouter({ ...base, choices }),
       ])
-        expect(make).to.throw(RangeError, `choices ${choices}: must be a whole number from 1 to the 2 experts`);
+        expect(make).to.throw(RangeError, `choices ${choices}: want a whole number from 1 to 2`);
     for (const attempts of [3, 0]) expect(() => new moe.SwitchRouter({ ...base, attempts })).to.throw(RangeError, `attempts ${attempts}`);
     for (const average of [0, -1, NaN]) expect(() => new moe.ExpertChoiceRouter({ ...base, average })).to.throw(RangeError, `average ${average}`); // prettier-ignore
     for (const slots of [0, 1.5]) expect(() => new moe.SoftRouter({ ...base, slots })).to.throw(RangeError, `slots ${slots}`);
   });
 
   it("a cap below the average, or of half an expert, is refused", () => {
-    expect(() => new moe.ExpertChoiceRouter({ ...base, average: 2, cap: 1 })).to.throw(RangeError, "cap 1: below the average of 2");
-    expect(() => new moe.ExpertChoiceRouter({ ...base, average: 1, cap: 1.5 })).to.throw(RangeError, "cap 1.5: must be a whole number");
+    expect(() => new moe.ExpertChoiceRouter({ ...base, average: 2, cap: 1 })).to.throw(RangeError, "cap 1: want at least the average of 2");
+    expect(() => new moe.ExpertChoiceRouter({ ...base, average: 1, cap: 1.5 })).to.throw(RangeError, "cap 1.5: want a whole number");
   });
 
   it("a hash without ids, and ids or experts beyond the table", () => {
     const router = new moe.HashRouter({ experts: 2, table: [0, 1] });
     const request = { tokens: tensor(Float64Array.from(normals(2 * D, key(1))), { shape: [1, 2, D] }), capacityFactor: 1, pass: { training: false, random: key(1) } } as const; // prettier-ignore
-    expect(() => router.route(request)).to.throw(RangeError, "no ids");
+    expect(() => router.route(request)).to.throw(TypeError, "HashRouter.route: ids are missing");
     expect(() => router.route({ ...request, ids: tensor(Int32Array.of(1, 2), { shape: [1, 2] }) })).to.throw(
       RangeError,
       "index 2 at 1 is outside 0 to 1",
     );
-    expect(() => new moe.HashRouter({ experts: 2, table: [0, 2] })).to.throw(RangeError, "id 1 has expert 2 of 2");
-    expect(() => new moe.HashRouter({ experts: 2, table: [] })).to.throw(RangeError, "number of ids 0");
+    expect(() => new moe.HashRouter({ experts: 2, table: [0, 2] })).to.throw(
+      RangeError,
+      "HashRouter: table[1] 2: want a whole number from 0 to 1",
+    );
+    expect(() => new moe.HashRouter({ experts: 2, table: [] })).to.throw(RangeError, "HashRouter: number of ids in table 0");
   });
 });

@@ -34,8 +34,8 @@ describe("capacity", () => {
 
   it("refuses a factor that is not above 0, and no experts", () => {
     for (const factor of [0, -1, NaN])
-      expect(() => capacityOf(4, 2, factor)).to.throw(RangeError, `capacity factor ${factor}: must be above 0`);
-    expect(() => capacityOf(4, 0, 1)).to.throw(RangeError, "0 experts");
+      expect(() => capacityOf(4, 2, factor)).to.throw(RangeError, `capacityOf: factor ${factor}: want a number above 0`);
+    expect(() => capacityOf(4, 0, 1)).to.throw(RangeError, "capacityOf: experts 0: want a whole number of 1 or more");
   });
 
   it("P29: seats at a capacity of 0 drop everybody", () => {

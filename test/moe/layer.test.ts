@@ -111,6 +111,7 @@ describe("experts", () => {
       experts: E,
       lead: [E, 50],
       offsets: null,
+      filled: null,
       project: (x: Tensor, w: Tensor) => x.matmul(w),
       spread: (v: Tensor) => v.unsqueeze(1),
     };
@@ -190,11 +191,11 @@ describe("layer", () => {
   it("refuses experts that the router does not count, and capacities that are none", () => {
     expect(() => new moe.MoE({ router: router({ experts: 2 }), experts: experts() })).to.throw(
       RangeError,
-      "the router knows 2 experts, there are 3",
+      "MoE: experts: want as many as the router has, 2, not 3",
     );
     expect(() => new moe.MoE({ router: router(), experts: experts(), trainingCapacityFactor: -1 })).to.throw(
       RangeError,
-      "capacity factor -1",
+      "MoE: trainingCapacityFactor -1: want a number above 0",
     );
   });
 });
@@ -239,7 +240,7 @@ describe("paths", () => {
     const dense = list(
       one.forward(
         x.reshape([1, 5, D]),
-        { experts: 1, lead: [1, 5], offsets: null, project: (a, w) => a.matmul(w), spread: (v) => v.unsqueeze(1) },
+        { experts: 1, lead: [1, 5], offsets: null, filled: null, project: (a, w) => a.matmul(w), spread: (v) => v.unsqueeze(1) },
         evaluation,
       ),
     );

@@ -291,12 +291,12 @@ describe("expert choice", () => {
   it("refuses a causal model unless told to, and says why", () => {
     const request = { tokens: tokensOf(4, 1), capacityFactor: 1, pass: passOf(false, 0), causal: true } as const;
     const makers: [string, (allowCausal: boolean) => Router][] = [
-      ["expert choice", (allowCausal) => new moe.ExpertChoiceRouter({ ...base(2), allowCausal })],
-      ["soft MoE", (allowCausal) => new moe.SoftRouter({ ...base(2), slots: 1, allowCausal })],
-      ["balanced assignment", (allowCausal) => new moe.BalancedRouter({ ...base(2), allowCausal })],
+      ["ExpertChoiceRouter", (allowCausal) => new moe.ExpertChoiceRouter({ ...base(2), allowCausal })],
+      ["SoftRouter", (allowCausal) => new moe.SoftRouter({ ...base(2), slots: 1, allowCausal })],
+      ["BalancedRouter", (allowCausal) => new moe.BalancedRouter({ ...base(2), allowCausal })],
     ];
     for (const [name, make] of makers) {
-      expect(() => make(false).route(request)).to.throw(RangeError, `${name}: this model is causal, and`);
+      expect(() => make(false).route(request)).to.throw(RangeError, `${name}.route: this model is causal, and`);
       expect(make(true).route(request).books.gate.shape[0]).to.equal(4);
     }
   });
@@ -426,8 +426,8 @@ describe("hash", () => {
     expect(new Set([expert[0][0], expert[2][0], expert[3][0]]).size).to.equal(1);
     expect(gate.flat()).to.deep.equal([1, 1, 1, 1, 1, 1]);
     expect([router.parameters().length, Object.keys(routing.losses).length]).to.deep.equal([0, 0]);
-    expect(() => route(router, tokensOf(6, 1))).to.throw(RangeError, "no ids");
-    expect(() => new moe.HashRouter({ experts: 2, table: [0, 2] })).to.throw(RangeError, "id 1 has expert 2 of 2");
+    expect(() => route(router, tokensOf(6, 1))).to.throw(TypeError, "ids are missing");
+    expect(() => new moe.HashRouter({ experts: 2, table: [0, 2] })).to.throw(RangeError, "table[1] 2: want a whole number from 0 to 1");
   });
 
   it("a balanced table spreads counts to within the largest of them", () =>

@@ -26,6 +26,16 @@ export interface RouterRow extends Subject {
   readonly exceptions?: Readonly<Record<string, string>>;
 }
 
+/** What all routers with a projection take of a setting. */
+function common({ width, experts, group, random, dtype, initializer }: RouterSetting): Omit<RouterSetting, "choices" | "vocabulary"> {
+  return { width, experts, group, random, dtype, initializer };
+}
+
+/** The same and K. */
+function commonK(setting: RouterSetting): Omit<RouterSetting, "vocabulary"> {
+  return { ...common(setting), choices: setting.choices };
+}
+
 export const losses = { balance: 0.01, zLoss: 0.001 } as const;
 
 /** x W of a router with one projection, flat [T, E]. */
@@ -166,36 +176,36 @@ const hashTable = ({ vocabulary, experts, random }: RouterSetting): number[] => 
 export const routers: readonly RouterRow[] = [
   {
     name: "switch",
-    make: (setting) => new SwitchRouter({ ...setting, ...losses, jitter: 0.1 }),
+    make: (setting) => new SwitchRouter({ ...common(setting), ...losses, jitter: 0.1 }),
     seats: (c, world) => switchSeats(c, world, false),
   },
   {
     name: "switch, batch-prioritised",
-    make: (setting) => new SwitchRouter({ ...setting, ...losses, priority: "gate", jitter: 0 }),
+    make: (setting) => new SwitchRouter({ ...common(setting), ...losses, priority: "gate", jitter: 0 }),
     seats: (c, world) => switchSeats(c, world, true),
   },
   {
     name: "switch, seats by lot, drawn experts",
-    make: (setting) => new SwitchRouter({ ...setting, ...losses, priority: "random", temperature: 1, inputDropout: 0.1 }),
+    make: (setting) => new SwitchRouter({ ...common(setting), ...losses, priority: "random", temperature: 1, inputDropout: 0.1 }),
     seats: (c, world) => switchSeats(c, world, false),
   },
   {
     name: "switch, no token left behind",
-    make: (setting) => new SwitchRouter({ ...setting, ...losses, attempts: attemptsOf(setting), jitter: 0.1 }),
+    make: (setting) => new SwitchRouter({ ...common(setting), ...losses, attempts: attemptsOf(setting), jitter: 0.1 }),
     seats: (c, world) => reroutedSeats(c, world, attemptsOf(c)),
   },
   {
     name: "dense softmax",
-    make: (setting) => new DenseRouter({ ...setting, ...losses }),
+    make: (setting) => new DenseRouter({ ...common(setting), ...losses }),
     seats(c, { router, tokens }) {
       const gates = softmaxOf(logitsOf(as(router, DenseRouter), tokens));
       const everyone = rowsOf(gates).map((row) => row.map((_, e) => e));
-      return seatsOfChoices({ ...c, factor: Infinity, group: "batch" }, everyone, gates);
+      return seatsOfChoices({ ...c, factor: Infinity }, everyone, gates);
     },
   },
   {
     name: "noisy top-k",
-    make: (setting) => new NoisyTopKRouter(setting),
+    make: (setting) => new NoisyTopKRouter(commonK(setting)),
     seats(c, { router, tokens }) {
       const logits = logitsOf(as(router, NoisyTopKRouter), tokens);
       return bestSeats(c, rowsOf(logits), choicesOf(c), amongBest(logits, choicesOf(c)));
@@ -203,7 +213,7 @@ export const routers: readonly RouterRow[] = [
   },
   {
     name: "top-k, V-MoE",
-    make: (setting) => new TopKRouter({ ...setting, ...losses, priority: "gate" }),
+    make: (setting) => new TopKRouter({ ...commonK(setting), ...losses, priority: "gate" }),
     seats(c, { router, tokens }) {
       const logits = logitsOf(as(router, TopKRouter), tokens);
       return bestSeats(c, rowsOf(logits), choicesOf(c), softmaxOf(logits), true);
@@ -213,7 +223,7 @@ export const routers: readonly RouterRow[] = [
     name: "top-2, GShard",
     make: (setting) =>
       new TopKRouter({
-        ...setting,
+        ...commonK(setting),
         ...losses,
         choices: Math.min(2, setting.experts),
         normalise: "after",
@@ -229,7 +239,7 @@ export const routers: readonly RouterRow[] = [
   },
   {
     name: "top-k, Mixtral",
-    make: (setting) => new TopKRouter({ ...setting, ...losses, normalise: "after" }),
+    make: (setting) => new TopKRouter({ ...commonK(setting), ...losses, normalise: "after" }),
     seats(c, { router, tokens }) {
       const logits = logitsOf(as(router, TopKRouter), tokens);
       return bestSeats(c, rowsOf(logits), choicesOf(c), amongBest(logits, choicesOf(c)));
@@ -239,7 +249,7 @@ export const routers: readonly RouterRow[] = [
     name: "top-k, DeepSeek-V3",
     make(setting) {
       const router = new TopKRouter({
-        ...setting,
+        ...commonK(setting),
         ...losses,
 
         scores: "sigmoid",
@@ -278,7 +288,7 @@ export const routers: readonly RouterRow[] = [
   },
   {
     name: "hash",
-    make: (setting) => new HashRouter({ ...setting, table: hashTable(setting) }),
+    make: (setting) => new HashRouter({ experts: setting.experts, group: setting.group, table: hashTable(setting) }),
     seats(c, { tokens }) {
       const table = hashTable(settingOf(c));
       const gates = tensor(new Float64Array(c.ids.length * c.experts).fill(1), {
@@ -294,7 +304,7 @@ export const routers: readonly RouterRow[] = [
   },
   {
     name: "balanced assignment",
-    make: (setting) => new BalancedRouter(setting),
+    make: (setting) => new BalancedRouter(commonK(setting)),
     seats(c, { router, tokens }) {
       const logits = logitsOf(as(router, BalancedRouter), tokens);
       const gates = choicesOf(c) === 1 ? logits.neg().exp().add(1).reciprocal() : softmaxOf(logits);
@@ -303,18 +313,19 @@ export const routers: readonly RouterRow[] = [
   },
   {
     name: "expert choice",
-    make: (setting) => new ExpertChoiceRouter({ ...setting, average: AVERAGE }),
+    make: (setting) => new ExpertChoiceRouter({ ...common(setting), average: AVERAGE }),
     seats: expertSeats,
     exceptions: { "P39: padding": "an expert has a share of all places as slots, and padding has places" },
   },
   {
     name: "expert choice, capped",
-    make: (setting) => new ExpertChoiceRouter({ ...setting, average: AVERAGE, cap: 2, assignment: { temperature: 0.05, rounds: 8 } }),
+    make: (setting) =>
+      new ExpertChoiceRouter({ ...common(setting), average: AVERAGE, cap: 2, assignment: { temperature: 0.05, rounds: 8 } }),
     seats: (_, world) => seatsOfBooks(world, softmaxOf(logitsOf(as(world.router, ExpertChoiceRouter), world.tokens))),
     exceptions: { "P39: padding": "an expert has a share of all places as slots, and padding has places" },
   },
   {
     name: "soft mixtures",
-    make: (setting) => new SoftRouter({ ...setting, slots: 2 }),
+    make: (setting) => new SoftRouter({ ...common(setting), slots: 2 }),
   },
 ];

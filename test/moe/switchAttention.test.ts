@@ -85,6 +85,6 @@ describe("Switch attention", () => {
           random: key(1),
           router: (init) => new moe.SwitchRouter({ width: 7, experts: 2, ...init }),
         }),
-    ).to.throw(RangeError, "width 7 does not divide into 2 heads");
+    ).to.throw(RangeError, "SwitchAttention: heads 2: want a number that divides the width of 7");
   });
 });

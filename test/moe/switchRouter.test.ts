@@ -144,12 +144,15 @@ describe("Switch router", () => {
 
   it("says what does not fit", () => {
     const request = { tokens: tokensOf(2, 1), capacityFactor: 1, pass: passOf(false, 0) };
-    expect(() => router({ experts: 0 })).to.throw(RangeError, "experts 0: must be a whole number of 1 or more");
+    expect(() => router({ experts: 0 })).to.throw(RangeError, "experts 0: want a whole number of 1 or more");
     expect(() => router({ jitter: 1 })).to.throw(RangeError, "jitter 1");
-    expect(() => router({ attempts: 5 })).to.throw(RangeError, "attempts 5: must be a whole number from 1 to the 4 experts");
+    expect(() => router({ attempts: 5 })).to.throw(RangeError, "attempts 5: want a whole number from 1 to 4");
     expect(() => router({ width: 3 }).route(request)).to.throw(RangeError, "tokens [1, 2, 4]: want [B, T, 3]");
-    expect(() => router().route({ ...request, capacityFactor: 0 })).to.throw(RangeError, "capacity factor 0");
-    expect(() => router().route({ ...request, mask: tensor([[1]]) })).to.throw(RangeError, "mask [1, 1] beside 1 x 2 tokens");
-    expect(() => router({ group: 3 }).route(request)).to.throw(RangeError, "1 x 2 tokens do not divide into groups of 3");
+    expect(() => router().route({ ...request, capacityFactor: 0 })).to.throw(RangeError, "capacityFactor 0");
+    expect(() => router().route({ ...request, mask: tensor([[1]]) })).to.throw(RangeError, "mask [1, 1]: want [1, 2]");
+    expect(() => router({ group: 3 }).route(request)).to.throw(
+      RangeError,
+      "SwitchRouter: group 3: want a number that divides the 1 x 2 tokens",
+    );
   });
 });

@@ -10,11 +10,17 @@ const laws = "test/moe/laws.test.ts";
 
 export const moe: readonly Sabotage[] = [
   // Seats
-  { what: "capacity is rounded down", file: "src/moe/capacity.ts", from: "Math.ceil((tokens", to: "Math.floor((tokens", test: capacity },
+  {
+    what: "capacity is rounded down",
+    file: "src/moe/capacity.ts",
+    from: "nearest : Math.ceil(x)",
+    to: "nearest : Math.floor(x)",
+    test: capacity,
+  },
   {
     what: "a small group has no slots",
     file: "src/moe/capacity.ts",
-    from: "Math.max(1, Math.ceil",
+    from: "Math.max(1, roundUp",
     to: "Math.max(0, Math.round",
     test: capacity,
   },
@@ -50,22 +56,22 @@ export const moe: readonly Sabotage[] = [
   {
     what: "second choices push in",
     file: "src/moe/routing.ts",
-    from: ".transpose(1, 2)\n    .reshape([groups, choices * size])\n    .countEarlier();\n  const positions = counted.reshape([groups, choices, size]).transpose(1, 2);",
-    to: ".reshape([groups, choices * size])\n    .countEarlier();\n  const positions = counted.reshape([groups, size, choices]);",
+    from: 'by: "choice" | "token" = "choice"): Queue',
+    to: 'by: "choice" | "token" = "token"): Queue',
     test: "test/moe/gallery.test.ts",
     title: "Second choices that push in",
   },
   {
     what: "the least certain are seated first",
-    file: "src/moe/tokenChoice.ts",
+    file: "src/moe/seating.ts",
     from: "argsort(-1, { descending: true })",
     to: "argsort(-1, { descending: false })",
     test: laws,
     title: "P16 P17",
   },
   {
-    what: "padding takes seats",
-    file: "src/moe/tokenChoice.ts",
+    what: "padding takes slots",
+    file: "src/moe/seating.ts",
     from: 'return mask ? where(mask.cast("int32").unsqueeze(2), choice, -1) : choice;',
     to: "return mask ? choice : choice;",
     test: layer,
@@ -102,7 +108,7 @@ export const moe: readonly Sabotage[] = [
   {
     what: "shared experts are forgotten",
     file: "src/moe/moeLayer.ts",
-    from: "always ? routed.add(always.output) : routed",
+    from: "always ? routed.add(this.#gated(always.output, x)) : routed",
     to: "always ? routed : routed",
     test: layer,
   },
@@ -138,9 +144,9 @@ export const moe: readonly Sabotage[] = [
   },
   {
     what: "f is counted after capacity is known: losses vanish without slots",
-    file: "src/moe/tokenChoice.ts",
+    file: "src/moe/seating.ts",
     from: "if (balance !== 0)",
-    to: 'if (balance !== 0 && request.capacityFactor !== "dropless")',
+    to: "if (balance !== 0 && !choices.position)",
     test: laws,
     title: "P38",
   },
@@ -148,8 +154,8 @@ export const moe: readonly Sabotage[] = [
   {
     what: "a renormalised top-1 gate",
     file: "src/moe/switchRouter.ts",
-    from: "const gate = probs.takeAlong(expertOfChoice, 2);",
-    to: "const gate = probs.takeAlong(expertOfChoice, 2).mul(0).add(1);",
+    from: "const gate = probs.takeAlong(best, 2);",
+    to: "const gate = probs.takeAlong(best, 2).mul(0).add(1);",
     test: switched,
   },
   {
@@ -170,8 +176,8 @@ export const moe: readonly Sabotage[] = [
   {
     what: "jitter reaches the experts",
     file: "src/moe/moeLayer.ts",
-    from: "routing.dispatch(x.reshape([x.shape[0] * x.shape[1], x.shape[2]]))",
-    to: "routing.dispatch(x.mul(1.01).reshape([x.shape[0] * x.shape[1], x.shape[2]]))",
+    from: "routing.dispatch(flat)",
+    to: "routing.dispatch(flat.mul(1.01))",
     test: layer,
   },
   {
@@ -184,8 +190,8 @@ export const moe: readonly Sabotage[] = [
   {
     what: "the router computes in bfloat16",
     file: "src/moe/projection.ts",
-    from: 'seen.atLeast("float32")',
-    to: "seen",
+    from: 'tokens.atLeast("float32")',
+    to: "tokens",
     test: switched,
   },
   {
@@ -221,8 +227,8 @@ export const moe: readonly Sabotage[] = [
   {
     what: "the bias weighs",
     file: "src/moe/topKRouter.ts",
-    from: "const gate = this.#gates(wished, logits, scores, probs);",
-    to: "const gate = this.#gates(wished, logits, this.bias ? scores.add(this.bias) : scores, probs);",
+    from: "const gate = this.#gates(best, logits, scores, probs);",
+    to: "const gate = this.#gates(best, logits, this.bias ? scores.add(this.bias) : scores, probs);",
     test: routers,
   },
   {
@@ -235,8 +241,8 @@ export const moe: readonly Sabotage[] = [
   {
     what: "second choices are always made",
     file: "src/moe/topKRouter.ts",
-    from: 'return where(first.maximum(drawn.cast("int32")), wished, -1);',
-    to: 'return where(first.maximum(drawn.cast("int32")).maximum(1), wished, -1);',
+    from: 'return where(first.maximum(drawn.cast("int32")), best, -1);',
+    to: 'return where(first.maximum(drawn.cast("int32")).maximum(1), best, -1);',
     test: routers,
   },
   {
@@ -249,8 +255,8 @@ export const moe: readonly Sabotage[] = [
   {
     what: "noise in evaluation",
     file: "src/moe/noisyTopKRouter.ts",
-    from: "request.pass.training ? this.noise",
-    to: "request.pass.random ? this.noise",
+    from: "pass.training ? this.noise",
+    to: "pass.random ? this.noise",
     test: routers,
   },
   {
@@ -261,10 +267,10 @@ export const moe: readonly Sabotage[] = [
     test: routers,
   },
   {
-    what: "expert choice serves a causal model",
-    file: "src/moe/expertChoiceRouter.ts",
-    from: "request, allowCausal);",
-    to: "request, allowCausal || true);",
+    what: "an acausal router serves a causal model",
+    file: "src/moe/router.ts",
+    from: 'this.traits.time === "acausal" && !allowCausal',
+    to: 'this.traits.time === "acausal" && allowCausal',
     test: routers,
   },
   {
@@ -284,8 +290,8 @@ export const moe: readonly Sabotage[] = [
   {
     what: "a token keeps all who took it",
     file: "src/moe/expertChoiceRouter.ts",
-    from: "taken.mul(place.less(cap))",
-    to: "taken.mul(place.less(cap + 1))",
+    from: "best.mul(rankOfExpert.less(cap))",
+    to: "best.mul(rankOfExpert.less(cap + 1))",
     test: routers,
   },
   {
@@ -304,15 +310,15 @@ export const moe: readonly Sabotage[] = [
   },
   {
     what: "routers read what padding holds",
-    file: "src/moe/projection.ts",
-    from: "const seen = masked(tokens, mask);",
-    to: "const seen = masked(tokens, mask && undefined);",
+    file: "src/moe/router.ts",
+    from: "masked(tokens, mask), groups)",
+    to: "masked(tokens, mask && undefined), groups)",
     test: laws,
     title: "P25 P39",
   },
   {
     what: "mixtures multiply padding by 0",
-    file: "src/moe/routing.ts",
+    file: "src/moe/mixtures.ts",
     from: "open ? where(open.cast(x.dtype), tokens, 0) : tokens",
     to: "tokens",
     test: laws,

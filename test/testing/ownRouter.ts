@@ -1,109 +1,80 @@
 /**
  * A router as a user would write it, from public names alone, and ways to get it wrong.
- * B sequences, T tokens of each, G groups, S tokens of a group, N = B T tokens, E experts, K choices.
+ * G groups, S tokens of a group, E experts, K choices.
  */
-import { arange, where } from "switchyard-moe";
+import { arange } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
-import { Projection, Router, capacityOf, queue, slotOfChoice, slotRouting, sortedRouting } from "switchyard-moe/moe";
-import type { RouteRequest, RouterTraits, Routing } from "switchyard-moe/moe";
+import { Projection, Router } from "switchyard-moe/moe";
+import type { Choices, RouteRequest, RouterTraits, Routing } from "switchyard-moe/moe";
 import type { RouterSetting } from "switchyard-moe/testing";
 
 /** The K most probable experts, weighed by their probabilities, first come, first served. */
 export class OwnRouter extends Router {
-  readonly experts: number;
-  readonly traits: RouterTraits;
   readonly setting: RouterSetting;
   readonly projection: Projection;
 
-  constructor(setting: RouterSetting) {
-    super();
-    this.setting = setting;
-    this.experts = setting.experts;
-    this.projection = new Projection(setting);
-    const { choices } = setting;
+  constructor(setting: RouterSetting, traits: Partial<RouterTraits> = {}) {
+    const { width, experts, choices, random, dtype, initializer } = setting;
     const time = choices === 1 ? "causal" : "dropless";
-    this.traits = { name: "own", choosing: "tokens", choices, capacity: true, time, gatesSumToOne: false, learns: true, scores: "softmax", readsIds: false }; // prettier-ignore
+    super(setting, { name: "own", choosing: "tokens", choices, capacity: true, time, gatesSumToOne: false, learns: true, scores: "softmax", readsIds: false, ...traits }); // prettier-ignore
+    this.setting = setting;
+    this.projection = new Projection({ width, experts, random, dtype, initializer });
   }
 
-  route({ tokens, mask, capacityFactor: factor }: RouteRequest): Routing {
-    const { experts, choices, group } = this.setting;
-    const [batch, length] = tokens.shape;
-    const logits = this.logits(tokens, mask).reshape([batch * length, experts]); // [N, E]
+  protected choose(x: Tensor): Choices {
+    const logits = this.logits(x); // [G, S, E]
     const probs = logits.softmax(-1);
-    const best = probs.topK(choices).indices; // [N, K]
-    const expertOfChoice = this.masked(best, mask);
-    const books = { real: mask?.reshape([batch * length]) ?? null, expertOfChoice, gate: this.gate(probs, best), logits, probs };
-    if (factor === "dropless") return sortedRouting({ books, losses: {} }, experts);
-    const groups = group === "batch" ? 1 : batch;
-    const size = (batch * length) / groups;
-    const capacity = this.capacity(size, factor);
-    const line = this.line(expertOfChoice.reshape([groups, size, choices]));
-    return slotRouting(
-      { books: { ...books, slotOfChoice: slotOfChoice(line, experts, capacity) }, losses: {} },
-      experts,
-      groups * capacity,
-    );
+    const best = probs.topK(this.setting.choices).indices; // [G, S, K]
+    return { expertOfChoice: best, gate: this.gate(probs, best), logits, probs };
   }
 
   // What the wrong ones change
 
-  logits(tokens: Tensor, mask?: Tensor): Tensor {
-    return this.projection.forward(this.projection.input(tokens, mask));
-  }
-
-  masked(best: Tensor, mask?: Tensor): Tensor {
-    return mask ? where(mask.reshape([mask.size, 1]).cast("int32"), best, -1) : best;
+  logits(x: Tensor): Tensor {
+    return this.projection.forward(x);
   }
 
   gate(probs: Tensor, best: Tensor): Tensor {
-    return probs.takeAlong(best, 1);
-  }
-
-  capacity(size: number, factor: number): number {
-    return capacityOf(size, this.experts, factor, this.setting.choices);
-  }
-
-  line(expert: Tensor): ReturnType<typeof queue> {
-    return queue(expert);
+    return probs.takeAlong(best, 2);
   }
 }
 
 class OneTooMany extends OwnRouter {
-  override capacity(size: number, factor: number): number {
-    return super.capacity(size, factor) + 1;
+  protected override capacity(size: number, request: RouteRequest): number | "dropless" {
+    const capacity = super.capacity(size, request);
+    return capacity === "dropless" ? capacity : capacity + 1;
   }
 }
 
 class NeverDrops extends OwnRouter {
-  override capacity(size: number): number {
-    return size;
+  protected override capacity(size: number, request: RouteRequest): number | "dropless" {
+    return request.capacityFactor === "dropless" ? "dropless" : size;
   }
 }
 
 class SeatsPadding extends OwnRouter {
-  override masked(best: Tensor): Tensor {
-    return best;
+  override route({ mask: _, ...request }: RouteRequest): Routing {
+    return super.route(request);
   }
 }
 
 class LastComeFirstServed extends OwnRouter {
-  override line(expert: Tensor): ReturnType<typeof queue> {
-    const [groups, size] = expert.shape;
-    return queue(expert, arange(0, size, 1, { dtype: "int32" }).flip().reshape([1, size]).broadcastTo([groups, size]));
+  protected override order({ shape: [groups, size] }: Tensor): Tensor {
+    return arange(0, size, 1, { dtype: "int32" }).flip().reshape([1, size]).broadcastTo([groups, size]);
   }
 }
 
 class Renormalises extends OwnRouter {
   override gate(probs: Tensor, best: Tensor): Tensor {
     const gate = super.gate(probs, best);
-    return gate.div(gate.sum(1, { keepDims: true }));
+    return gate.div(gate.sum(2, { keepDims: true }));
   }
 }
 
-/** Reads a summary of its whole sequence. */
+/** Reads a summary of its whole group. */
 class Peeks extends OwnRouter {
-  override logits(tokens: Tensor, mask?: Tensor): Tensor {
-    const logits = super.logits(tokens, mask);
+  override logits(x: Tensor): Tensor {
+    const logits = super.logits(x);
     return logits.add(logits.mean(1, { keepDims: true }));
   }
 }
@@ -111,6 +82,25 @@ class Peeks extends OwnRouter {
 class LearnsNothing extends OwnRouter {
   override gate(probs: Tensor, best: Tensor): Tensor {
     return super.gate(probs, best).detach();
+  }
+}
+
+/** Serves causal models although its traits say that it reads the future. */
+class NotRefused extends OwnRouter {
+  constructor(setting: RouterSetting) {
+    super(setting, { time: "acausal" });
+  }
+
+  override route({ causal: _, ...request }: RouteRequest): Routing {
+    return super.route(request);
+  }
+}
+
+/** Puts a token behind an empty slot. */
+class LeavesAGap extends OwnRouter {
+  protected override choose(x: Tensor): Choices {
+    const choices = super.choose(x);
+    return { ...choices, position: choices.expertOfChoice.mul(0).add(arange(1, x.shape[1] + 1, 1, { dtype: "int32" }).unsqueeze(1)) };
   }
 }
 
@@ -132,5 +122,13 @@ export const wrong: readonly WrongRouter[] = [
   { what: "drops the wrong token", Kind: LastComeFirstServed, choices: 1, law: "P74:", says: /tokens from \d on changed the output/ },
   { what: "renormalises gates although its traits say not", Kind: Renormalises, law: "P19:", says: /gatesSumToOne: call it true/ },
   { what: "peeks at later tokens", Kind: Peeks, choices: 1, law: "P74:", says: /tokens from \d on changed the output/ },
+  { what: "serves causal models although it reads the future", Kind: NotRefused, law: "P89:", says: /a causal model was served/ },
+  {
+    what: "leaves the first slots empty",
+    Kind: LeavesAGap,
+    choices: 1,
+    law: "P90:",
+    says: /slots of expert \d+ in group \d+ that hold a token/,
+  },
   { what: "sends its router no gradient", Kind: LearnsNothing, law: "P53:", says: /add up to 0 in size/ },
 ];

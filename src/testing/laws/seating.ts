@@ -1,4 +1,4 @@
-/** Laws of seats: who is kept, who is dropped, and that nobody sits on another's lap. Properties P14 to P24, P31, P33 of the field. */
+/** Laws of slots: which choices are kept, which are dropped, and that no two share a slot. Properties P14 to P24, P31, P33, P90. */
 import { booksOf, cases, list, maskOf, world } from "../cases.ts";
 import { holds, near, same } from "../check.ts";
 import { capacityByHand } from "../oracle.ts";
@@ -77,6 +77,29 @@ export const seating: readonly Law[] = [
           const used = slot.flat().filter((s) => s >= first && s < first + capacity).sort((a, b) => a - b); // prettier-ignore
           const free = Array.from({ length: Math.min(wanted, capacity) }, (_, place) => first + place);
           same(used, free, `slots of expert ${e} in group ${g}, which ${wanted} chose`);
+        }
+    },
+  },
+  {
+    name: "P90: the rows that hold a token are the first ones of their expert and group, as many as the layout counts",
+    cases: cases(),
+    of: hard,
+    meets: { padding: 0.3, emptyExperts: 0.1 },
+    check(subject, c, note) {
+      const routing = world(subject, c).route();
+      note(routing);
+      const { filled, lead } = routing.layout;
+      if (routing.kind !== "slots" || !filled) return;
+      const [experts, groups] = filled.shape;
+      const capacity = lead[1] / groups;
+      const counts = list(filled);
+      const slots = booksOf(routing).slot.flat();
+      for (let e = 0; e < experts; e++)
+        for (let g = 0; g < groups; g++) {
+          const from = (e * groups + g) * capacity;
+          const used = slots.filter((s) => s >= from && s < from + capacity).sort((a, b) => a - b);
+          const first = Array.from({ length: counts[e * groups + g] }, (_, i) => from + i);
+          same(used, first, `slots of expert ${e} in group ${g} that hold a token`);
         }
     },
   },

@@ -41,6 +41,23 @@ export const time: readonly Law[] = [
     },
   },
   {
+    name: "P89: an acausal router refuses causal models",
+    cases: sequences,
+    of: (traits) => traits.time === "acausal",
+    check(subject, c, note) {
+      const w = world(subject, c);
+      note(w.route());
+      const request = { tokens: w.tokens, ids: w.ids, capacityFactor: c.factor, causal: true, pass: passOf(false, c.seed) };
+      let served = true;
+      try {
+        w.router.route(request);
+      } catch {
+        served = false;
+      }
+      holds(!served, 'a causal model was served, although the traits say time "acausal"');
+    },
+  },
+  {
     name: "P60: evaluation draws nothing",
     cases: cases({ training: false }),
     meets: { drops: 0.1, padding: 0.3 },

@@ -1,0 +1,65 @@
+/** Kinds of arguments of this room, beside those of tensors and plain values. */
+import type { Kind, Kinds } from "../autograd/arguments.ts";
+import { aFloatDtype, aKey, aTensor, callable, finite, flag, having, oneOf, optional, rate, whole } from "../autograd/arguments.ts";
+import type { Init, Pass } from "../nn/module.ts";
+
+export * from "../autograd/arguments.ts";
+
+/** A count: 1 or more. */
+export const count: Kind = whole(1);
+
+/** A coefficient of a loss: 0 switches it off. */
+export const coefficient: Kind = finite(0);
+
+/** What every constructor of weights takes. */
+export const initKinds: Kinds<Init> = { random: aKey, dtype: optional(aFloatDtype) };
+
+export const anInitializer: Kind = { ...callable, wanted: "an initializer, such as initializers.normal(0.02)" };
+
+/** { training, random }: by its members, since a pass may come from anywhere. */
+export const aPass: Kind = {
+  wanted: "a pass, such as { training: false, random: key(0) }",
+  accepts: (value) => isPass(value),
+};
+
+function isPass(value: unknown): value is Pass {
+  const members: Kind = having("a pass", "training", "random");
+  if (!members.accepts(value)) return false;
+  const { training, random } = value as { training: unknown; random: unknown };
+  return flag.accepts(training) && aKey.accepts(random);
+}
+
+/** "batch", "sequence", or a number of consecutive tokens. */
+export const aGroup: Kind = {
+  wanted: 'a whole number of 1 or more, "batch" or "sequence"',
+  accepts: (value) => count.accepts(value) || value === "batch" || value === "sequence",
+};
+
+export const aBalanceScope: Kind = oneOf("batch", "sequence");
+
+export const aPriority: Kind = oneOf("position", "gate", "random");
+
+/** Above 0, Infinity too, or "dropless". */
+export const aCapacityFactor: Kind = {
+  wanted: 'a number above 0 (Infinity gives every token a slot), or "dropless" (no slots)',
+  accepts: (value) => value === "dropless" || (typeof value === "number" && value > 0),
+};
+
+/** A tensor of so many axes; the names of the axes are those of the error. */
+export function tensorOf(axes: string): Kind {
+  const rank = axes.split(",").length;
+  return {
+    wanted: `a tensor [${axes}]`,
+    accepts: (value) => aTensor.accepts(value) && (value as { shape: readonly number[] }).shape.length === rank,
+  };
+}
+
+/** Plain data of numbers: an array or a typed array. */
+export const someNumbers: Kind = {
+  wanted: "an array of numbers",
+  accepts: (value) =>
+    (ArrayBuffer.isView(value) && !(value instanceof DataView)) ||
+    (Array.isArray(value) && value.every((entry) => typeof entry === "number")),
+};
+
+export { rate };

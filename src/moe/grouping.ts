@@ -1,0 +1,26 @@
+/**
+ * The three scopes of a router, which are three options: the tokens that share slots (`group`), those over which a balance loss is taken
+ * (`balanceScope`), and who is seated first among the former (`priority`, in seating.ts).
+ * B sequences, T tokens of each, G groups, S tokens of a group, R scopes, L tokens of a scope.
+ */
+import type { Tensor } from "../autograd/tensor.ts";
+
+/** The tokens that share the slots of the experts: all of the batch, those of one sequence, or so many consecutive ones. */
+export type Group = "batch" | "sequence" | number;
+
+/** The tokens over which f and P of a balance loss are taken: all of the batch, or those of one sequence. */
+export type BalanceScope = "batch" | "sequence";
+
+/** [groups, tokens of a group] of [B, T] tokens. Throws where a group's size does not divide the tokens. */
+export function groupsOf([batch, length]: readonly number[], group: Group, where: string): [number, number] {
+  if (group === "batch") return [1, batch * length];
+  if (group === "sequence") return [batch, length];
+  if ((batch * length) % group !== 0)
+    throw new RangeError(`${where}: group ${group}: want a number that divides the ${batch} x ${length} tokens of the batch`);
+  return [(batch * length) / group, group];
+}
+
+/** x [B, T, n] or [B, T] as [groups, tokens of a group, n] or without n: tokens keep their order, so this is a view. */
+export function grouped(x: Tensor, [groups, size]: readonly [number, number]): Tensor {
+  return x.reshape([groups, size, ...x.shape.slice(2)]);
+}

@@ -1,0 +1,95 @@
+/**
+ * Soft mixtures: every slot of an expert is a weighted mean of all tokens of a group, every token a weighted mean of the results of all slots.
+ * Puigcerver et al. 2023, arXiv:2308.00951, section 2.1. T tokens of all groups, G groups, S tokens of a group, E experts, P slots of an
+ * expert in a group, N = E P slots of a group, D width.
+ */
+import { arange } from "../autograd/create.ts";
+import { where } from "../autograd/operations.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import type { Books, Routing } from "./routing.ts";
+import { evenLayout } from "./routing.ts";
+
+/** What a router answers whose slots mix tokens. */
+export interface Mixtures {
+  /** [G, N, S]: slots mix the tokens of their group; rows add up to 1. */
+  readonly dispatch: Tensor;
+  /** [G, S, N]: tokens mix the slots' results; rows add up to 1. */
+  readonly combine: Tensor;
+  /** [G, S, N]: what both are made of. */
+  readonly logits: Tensor;
+  /** Losses of the router's own, multiplied by their coefficients. */
+  readonly losses?: Readonly<Record<string, Tensor>>;
+}
+
+/** The routing of mixtures; padding (mask [G, S] 0) is neither read nor served. */
+export function mix({ dispatch, combine, logits, losses = {} }: Mixtures, experts: number, mask: Tensor | undefined): Routing {
+  const open = mask?.unsqueeze(2); // [G, S, 1]
+  const served = open ? where(open, combine, 0) : combine;
+  return softRouting({ books: booksOf(logits, served, open, experts), losses }, experts, { dispatch, combine: served, open });
+}
+
+/** The two matrices of a soft routing. */
+export interface Mixing {
+  /** [G, N, S]: slots mix the tokens of their group. */
+  readonly dispatch: Tensor;
+  /** [G, S, N]: tokens mix the slots' results. */
+  readonly combine: Tensor;
+  /** [G, S, 1]: 0 where a token is padding, which is read as zeros: a weight of 0 would not keep its NaN out of a sum. */
+  readonly open?: Tensor | undefined;
+}
+
+/** The soft kind: slots read mixtures of the tokens, tokens read mixtures of the slots' results. */
+export function softRouting(base: Pick<Routing, "books" | "losses">, experts: number, { dispatch, combine, open }: Mixing): Routing {
+  const [groups, slots, size] = dispatch.shape;
+  const each = slots / experts;
+  return {
+    ...base,
+    kind: "soft",
+    layout: evenLayout(experts, groups * each),
+    tables: [dispatch, combine, ...(open ? [open] : [])],
+    dispatch(x) {
+      const width = x.shape[1];
+      const tokens = x.reshape([groups, size, width]);
+      return dispatch
+        .cast(x.dtype)
+        .matmul(open ? where(open.cast(x.dtype), tokens, 0) : tokens) // [G, N, D]
+        .reshape([groups, experts, each, width])
+        .transpose(0, 1)
+        .reshape([experts, groups * each, width]);
+    },
+    combine(y) {
+      const width = y.shape[2];
+      const rows = y.reshape([experts, groups, each, width]).transpose(0, 1).reshape([groups, slots, width]);
+      return combine
+        .cast(y.dtype)
+        .matmul(rows)
+        .reshape([groups * size, width]);
+    },
+  };
+}
+
+/** All experts serve every token; an expert's gate is the weight of its slots, and stands in their first. */
+function booksOf(logits: Tensor, combine: Tensor, open: Tensor | undefined, experts: number): Books {
+  const [groups, size, all] = logits.shape;
+  const slots = all / experts;
+  const perExpert = (x: Tensor): Tensor => x.reshape([groups * size, experts, slots]);
+  const gate = perExpert(combine).sum(2); // [G S, E]
+  const int = { dtype: "int32", backend: logits.backend } as const;
+  const everyone = arange(0, experts, 1, int);
+  const group = arange(0, groups, 1, int).reshape([groups, 1, 1]).broadcastTo([groups, size, experts]);
+  const first = everyone
+    .mul(groups)
+    .add(group)
+    .mul(slots)
+    .reshape([groups * size, experts]);
+  const served = (x: Tensor): Tensor =>
+    open ? where(open.cast("int32").reshape([groups * size, 1]), x, -1) : x.broadcastTo([groups * size, experts]).contiguous();
+  return {
+    real: open?.reshape([groups * size]) ?? null,
+    expertOfChoice: served(everyone),
+    slotOfChoice: served(first),
+    gate,
+    logits: perExpert(logits).logSumExp(2),
+    probs: gate,
+  };
+}

@@ -2,13 +2,14 @@
  * The safetensors format, written and read without a library: eight bytes with the length of a JSON header, the header, the
  * numbers, little-endian. Works on Uint8Array alone, so in browsers too.
  */
+import { aBackend, aTensor, check, checkOptions, instance, optional, text } from "../autograd/arguments.ts";
 import type { Backend, DType } from "../autograd/contract.ts";
 import { sizeOf } from "../autograd/contract.ts";
 import { tensor } from "../autograd/create.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { fromFloat16Bits } from "./float16.ts";
 import type { Metadata, Widths } from "./safetensorsHeader.ts";
-import { LENGTH_BYTES, formatHeader, jsonLength, parseHeader } from "./safetensorsHeader.ts";
+import { LENGTH_BYTES, formatHeader, isObject, jsonLength, parseHeader } from "./safetensorsHeader.ts";
 
 export type { Metadata } from "./safetensorsHeader.ts";
 
@@ -60,6 +61,7 @@ function getBfloat16(view: DataView, at: number): number {
   return word.getFloat32(0);
 }
 
+/** What a safetensors file holds. */
 export interface Safetensors {
   readonly tensors: Map<string, Tensor>;
   readonly metadata: Metadata;
@@ -67,8 +69,12 @@ export interface Safetensors {
 
 // Writing
 
-/** The bytes of a file that holds all `tensors`. */
-export async function writeSafetensors(tensors: ReadonlyMap<string, Tensor>, metadata: Metadata = {}): Promise<Uint8Array> {
+/**
+ * The bytes of a safetensors file that holds all `tensors`, such as a module's `state()`, and text beside them. Throws for what is no
+ * tensor, for metadata that is no string, and for the name "__metadata__", which the format keeps for itself.
+ */
+export async function writeSafetensors(tensors: ReadonlyMap<string, Tensor>, metadata: Metadata = {}): Promise<Uint8Array<ArrayBuffer>> {
+  checkWritten(tensors, metadata);
   if (tensors.has("__metadata__")) throw new RangeError('writeSafetensors: a tensor may not be called "__metadata__"');
   const order = [...tensors].toSorted(([, a], [, b]) => widths[nameOf[b.dtype]] - widths[nameOf[a.dtype]]);
   const named = order.map(([name, { dtype, shape }]) => ({ name, dtype: nameOf[dtype], shape }));
@@ -83,13 +89,27 @@ export async function writeSafetensors(tensors: ReadonlyMap<string, Tensor>, met
   return file;
 }
 
+function checkWritten(tensors: ReadonlyMap<string, Tensor>, metadata: Metadata): void {
+  const where = "writeSafetensors";
+  check(where, "tensors", tensors, instance(Map, "a Map of tensors by name, such as model.state()"));
+  for (const [name, value] of tensors) {
+    check(where, "a name", name, text);
+    check(where, `"${name}"`, value, aTensor);
+  }
+  check(where, "metadata", metadata, { wanted: "an object of strings", accepts: (value) => isObject(value) && !(value instanceof Map) });
+  for (const [name, value] of Object.entries(metadata)) check(where, `metadata "${name}"`, value, text);
+}
+
 // Reading
 
 /**
- * The tensors and the metadata of a file. Half precision becomes float32; integers of any width and truths become int32. A damaged
- * or foreign file, or an integer beyond 32 bits, is an error that says what is wrong and where.
+ * The tensors and the metadata of a safetensors file. Half precision becomes float32; integers of any width and truths become int32. A damaged
+ * or foreign file, or an integer beyond 32 bits, is an error that says what is wrong and where. `backend`: where the tensors are made.
  */
-export function readSafetensors(file: Uint8Array, { backend }: { readonly backend?: Backend } = {}): Safetensors {
+export function readSafetensors(file: Uint8Array, options: { readonly backend?: Backend } = {}): Safetensors {
+  check(WHERE, "file", file, instance(Uint8Array, "a Uint8Array with the bytes of a file"));
+  checkOptions(WHERE, options, { backend: optional(aBackend) });
+  const { backend } = options;
   const start = LENGTH_BYTES + jsonLength(WHERE, file, file.length);
   const { entries, metadata } = parseHeader(WHERE, file.subarray(LENGTH_BYTES, start), file.length - start, widths);
   const tensors = entries.map(({ name, dtype, shape, from }): [string, Tensor] => {

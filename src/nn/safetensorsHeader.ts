@@ -45,7 +45,8 @@ export function parseHeader(where: string, json: Uint8Array, numbers: number, wi
   const fail = (why: string): never => {
     throw new RangeError(`${where}: ${why}`);
   };
-  const { __metadata__: metadata = {}, ...rest } = objectOf(textOf(json, fail), fail);
+  const { __metadata__: given, ...rest } = objectOf(textOf(json, fail), fail);
+  const metadata = given ?? {}; // null is read as none, as the reference implementation does
   if (!isStrings(metadata)) return fail("__metadata__ is not an object of strings");
   const entries = Object.entries(rest).map(([name, value]) => entryOf(name, value, widths, fail));
   checkCover(entries, numbers, fail);
@@ -78,7 +79,7 @@ function objectOf(json: string, fail: Fail): Record<string, unknown> {
   return header;
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
@@ -86,16 +87,41 @@ function isStrings(value: unknown): value is Metadata {
   return isObject(value) && Object.values(value).every((text) => typeof text === "string");
 }
 
-/** The names of a JSON object in order, repeated ones too: JSON.parse keeps the last and says nothing. */
+/** The names of a valid JSON object in order, repeated ones too: JSON.parse keeps the last and says nothing. */
 function topLevelNames(json: string): string[] {
   const names: string[] = [];
   let depth = 0;
-  for (const [token] of json.matchAll(/"(?:[^"\\]|\\.)*"\s*:?|[{}[\]]/g)) {
-    if (token === "{" || token === "[") depth++;
-    else if (token === "}" || token === "]") depth--;
-    else if (depth === 1 && token.endsWith(":")) names.push(String(JSON.parse(token.slice(0, -1))));
+  for (let at = 0; at < json.length; at++) {
+    const character = json[at];
+    if (character === "{" || character === "[") depth++;
+    else if (character === "}" || character === "]") depth--;
+    else if (character === '"') {
+      const end = endOfString(json, at);
+      if (depth === 1 && isFollowedByColon(json, end)) names.push(String(JSON.parse(json.slice(at, end))));
+      at = end - 1;
+    }
   }
   return names;
+}
+
+/** Behind the closing quote of the string that opens at `at`. By index: a regular expression overflows its stack on long strings. */
+function endOfString(json: string, at: number): number {
+  let quote = json.indexOf('"', at + 1);
+  while (isEscaped(json, quote)) quote = json.indexOf('"', quote + 1);
+  return quote + 1;
+}
+
+/** Whether an odd number of backslashes stands before. */
+function isEscaped(json: string, at: number): boolean {
+  let backslashes = 0;
+  while (json[at - 1 - backslashes] === "\\") backslashes++;
+  return backslashes % 2 === 1;
+}
+
+function isFollowedByColon(json: string, at: number): boolean {
+  let next = at;
+  while (" \t\n\r".includes(json[next])) next++;
+  return json[next] === ":";
 }
 
 function entryOf(name: string, value: unknown, widths: Widths, fail: Fail): Entry {
@@ -137,7 +163,7 @@ export function formatHeader(
   tensors: readonly Pick<Entry, "name" | "dtype" | "shape">[],
   metadata: Metadata,
   widths: Widths,
-): { header: Uint8Array; entries: Entry[]; bytes: number } {
+): { header: Uint8Array<ArrayBuffer>; entries: Entry[]; bytes: number } {
   let bytes = 0;
   const entries = tensors.map(({ name, dtype, shape }) => {
     const from = bytes;

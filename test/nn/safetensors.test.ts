@@ -169,3 +169,62 @@ describe("safetensors", () => {
     expect(String(error)).to.contain('a tensor may not be called "__metadata__"');
   });
 });
+
+describe("safetensors of any size", () => {
+  it("hold 80,000 names", async function () {
+    this.timeout(120_000);
+    const one = tensor([1]);
+    const names = Array.from({ length: 80_000 }, (_, i) => `blocks.${i}.weight`);
+    const { tensors } = readSafetensors(await writeSafetensors(new Map(names.map((name) => [name, one]))));
+    expect(tensors.size).to.equal(80_000);
+    expect(tensors.get("blocks.79999.weight")?.shape).to.deep.equal([1]);
+  });
+
+  it("hold 16 MB of metadata, quotes, backslashes and braces in it", async function () {
+    this.timeout(120_000);
+    const metadata = { long: 'a"b\\{[:'.repeat(2_000_000), "ends in a backslash\\": "\\" };
+    const written = await writeSafetensors(new Map([['"{\\', tensor([3])]]), metadata);
+    const { tensors, metadata: read } = readSafetensors(written);
+    expect(read.long === metadata.long && read["ends in a backslash\\"] === "\\").to.equal(true);
+    expect([...tensors.keys()]).to.deep.equal(['"{\\']);
+  });
+
+  it("see a name that stands twice behind strings that look like names", () => {
+    const twice = `{"a\\\\":${JSON.stringify(f32([1], 0, 4))},"__metadata__":{"b":"\\"a\\\\\\\":"},\n"a\\u005c"\t :${JSON.stringify(f32([1], 0, 4))}}`;
+    expect(() => JSON.parse(twice)).to.not.throw();
+    expect(() => readSafetensors(file(twice, 4))).to.throw('readSafetensors: "a\\" is named twice in the header');
+  });
+});
+
+describe("safetensors", () => {
+  it("have no metadata where they say null, as the reference implementation reads it", () => {
+    const { tensors, metadata } = readSafetensors(file({ __metadata__: null, x: f32([1], 0, 4) }, 4));
+    expect([metadata, tensors.size]).to.deep.equal([{}, 1]);
+  });
+
+  it("hold a tensor called __proto__", async () => {
+    const { tensors } = readSafetensors(await writeSafetensors(new Map([["__proto__", tensor([7])]])));
+    expect(tensors.get("__proto__")?.dataSync()[0]).to.equal(7);
+  });
+
+  it("are written and read of what they can hold, or not at all", async () => {
+    const failure = (attempt: Promise<unknown>): Promise<string> => attempt.then(String, (error: Error) => error.message);
+    const x = tensor([1]);
+    expect(await failure(writeSafetensors({ x } as never))).to.equal(
+      "writeSafetensors: tensors { x }: want a Map of tensors by name, such as model.state()",
+    );
+    expect(await failure(writeSafetensors(new Map([["x", [1]]]) as never))).to.equal('writeSafetensors: "x" [1]: want a tensor');
+    expect(await failure(writeSafetensors(new Map([["x", x]]), { step: 3 } as never))).to.equal(
+      'writeSafetensors: metadata "step" 3: want a string',
+    );
+    expect(await failure(writeSafetensors(new Map([["x", x]]), new Map() as never))).to.include(
+      "metadata (a Map): want an object of strings",
+    );
+    expect(() => readSafetensors(new ArrayBuffer(8) as never)).to.throw(
+      "readSafetensors: file (a ArrayBuffer): want a Uint8Array with the bytes of a file",
+    );
+    expect(() => readSafetensors(new Uint8Array(8), { backend: "cpu" } as never)).to.throw(
+      'readSafetensors: backend "cpu": want a backend',
+    );
+  });
+});

@@ -1,4 +1,6 @@
-/** Clipping gradients, on the device: nothing is read back. By their common norm: Pascanu et al. 2012, arXiv:1211.5063, algorithm 1. */
+/** Clipping gradients, on the device: nothing is read back. */
+import { aTensor, check, describe, positive } from "../autograd/arguments.ts";
+import type { Kind } from "../autograd/arguments.ts";
 import { context, noGrad } from "../autograd/context.ts";
 import { concat } from "../autograd/operations.ts";
 import { scope } from "../autograd/scope.ts";
@@ -8,22 +10,36 @@ import { Tensor } from "../autograd/tensor.ts";
 /** p above 0 of (sum |g|^p)^(1/p): 1 sums magnitudes, 2 is the Euclidean length, Infinity the largest magnitude. */
 export type NormType = number;
 
-/** The norm of all gradients as one vector. An error where no parameter has a gradient. */
+const aboveZero: Kind = { wanted: "a number above 0, or Infinity", accepts: (value) => value === Infinity || positive.accepts(value) };
+
+/**
+ * The norm of all gradients taken as one vector, a scalar of at least float32 on their device. `type` chooses the norm, 2 unless
+ * another one is given. Throws where no parameter has a gradient.
+ */
 export function gradNorm(parameters: Iterable<Tensor>, type: NormType = 2): Tensor {
-  if (!(type > 0)) throw new RangeError(`gradNorm: a norm of type ${type}: want a number above 0`);
-  const gradients = [...parameters].flatMap(({ grad }) => grad ?? []);
+  check("gradNorm", "type", type, aboveZero);
+  const gradients = listed("gradNorm", parameters).flatMap(({ grad }) => grad ?? []);
   if (gradients.length === 0) throw new RangeError("gradNorm: no parameter has a gradient; call backward first");
   return noGrad(() =>
     scope(() => {
       const kernel = type === 2 ? kernelOf(gradients) : undefined;
       if (kernel) return kernel(gradients).sqrt();
       const parts = gradients.map((g) => partOf(g.atLeast("float32"), type).reshape([1]));
-      const all = concat(parts);
+      const widest = parts.some(({ dtype }) => dtype === "float64") ? "float64" : "float32";
+      const all = concat(parts.map((part) => part.cast(widest)));
       if (type === Infinity) return all.max();
-      if (type === 2) return all.sum().sqrt();
-      return type === 1 ? all.sum() : all.sum().pow(1 / type);
+      return type === 2 ? all.sum().sqrt() : all.sum().pow(1 / type);
     }),
   );
+}
+
+/** The parameters as an array. */
+function listed(where: string, parameters: Iterable<Tensor>): Tensor[] {
+  const isIterable = typeof parameters === "object" && parameters !== null && Symbol.iterator in parameters;
+  if (!isIterable) throw new TypeError(`${where}: parameters ${describe(parameters)}: want tensors, such as model.parameters()`);
+  const all = [...parameters];
+  for (const [i, parameter] of all.entries()) check(where, `parameter ${i}`, parameter, aTensor);
+  return all;
 }
 
 /** The device's own sum of squares of everything at once, where it has one. */
@@ -37,19 +53,26 @@ function kernelOf([first, ...rest]: readonly Tensor[]): ((xs: readonly Tensor[])
 
 function partOf(g: Tensor, type: NormType): Tensor {
   if (type === Infinity) return g.abs().max();
-  if (type === 2) return g.square().sum();
-  return type === 1 ? g.abs().sum() : g.abs().pow(type).sum();
+  return type === 2 ? g.square().sum() : g.abs().pow(type).sum();
 }
 
-/** min(1, maxNorm / (norm + 1e-6)): what `step({ gradScale })` multiplies every gradient with. */
+/**
+ * min(1, maxNorm / (norm + 1e-6)), a scalar: given to `step({ gradScale })`, it clips the gradients by their norm without writing
+ * them. Pascanu et al. 2012, arXiv:1211.5063, algorithm 1.
+ */
 export function clipScale(norm: Tensor, maxNorm: number): Tensor {
-  if (!(maxNorm > 0)) throw new RangeError(`clipScale: maxNorm ${maxNorm} is not above 0`);
+  check("clipScale", "norm", norm, aTensor);
+  check("clipScale", "maxNorm", maxNorm, aboveZero);
   return noGrad(() => scope(() => norm.add(1e-6).reciprocal().mul(maxNorm).minimum(1)));
 }
 
-/** Scales all gradients so that their norm is at most `maxNorm`, and answers with the norm before. */
+/**
+ * Scales all gradients in place so that their common norm is at most `maxNorm`, and returns the norm before. Semantics of
+ * torch.nn.utils.clip_grad_norm_. Throws where no parameter has a gradient, and for a maxNorm of 0 or less.
+ */
 export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number, type: NormType = 2): Tensor {
-  const all = [...parameters];
+  check("clipGradNorm", "maxNorm", maxNorm, aboveZero);
+  const all = listed("clipGradNorm", parameters);
   const norm = gradNorm(all, type);
   noGrad(() =>
     scope(() => {
@@ -60,12 +83,13 @@ export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number, type
   return norm;
 }
 
-/** Brings every element of all gradients into [-bound, bound]. */
+/** Limits every element of all gradients to [-bound, bound], in place. Throws for a bound of 0 or less. */
 export function clipGradValue(parameters: Iterable<Tensor>, bound: number): void {
-  if (!(bound > 0)) throw new RangeError(`clipGradValue: bound ${bound} is not above 0`);
+  check("clipGradValue", "bound", bound, aboveZero);
+  const all = listed("clipGradValue", parameters);
   noGrad(() =>
     scope(() => {
-      for (const { grad } of parameters) grad?.assign(grad.clamp(-bound, bound));
+      for (const { grad } of all) grad?.assign(grad.clamp(-bound, bound));
     }),
   );
 }

@@ -1,16 +1,19 @@
-/** Cross-entropy, with the semantics of torch.nn.functional.cross_entropy. R rows, V classes. */
+/** Cross-entropy. R rows, V classes. */
+import { aTensor, check, checkOptions, finite, oneOf, optional, whole } from "../autograd/arguments.ts";
+import type { Kind, Kinds } from "../autograd/arguments.ts";
 import { formatShape, sameShape } from "../autograd/contract.ts";
 import { where } from "../autograd/operations.ts";
 import type { Fused } from "../autograd/fused.ts";
-import { requireFloat, requireOneOf } from "../autograd/arguments.ts";
+import { requireFloat } from "../autograd/arguments.ts";
 import { axisOf } from "../autograd/axes.ts";
 import { applyFused } from "../autograd/fused.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 
 /** Of the losses of all rows; "none" leaves them. */
 export type Reduction = "mean" | "sum" | "none";
-export const reductions: readonly Reduction[] = ["mean", "sum", "none"];
+export const aReduction: Kind = oneOf("mean", "sum", "none");
 
+/** Options of `crossEntropy`. */
 export interface CrossEntropyOptions {
   /** Where the classes lie; default the last axis. */
   readonly axis?: number;
@@ -23,6 +26,14 @@ export interface CrossEntropyOptions {
   /** "mean" divides by the weights of the rows' targets (so by their number, without weights). Default "mean". */
   readonly reduction?: Reduction;
 }
+
+const kinds: Kinds<CrossEntropyOptions> = {
+  axis: optional(whole(-Number.MAX_SAFE_INTEGER)),
+  ignoreIndex: optional(whole(-(2 ** 31), 2 ** 31 - 1)),
+  labelSmoothing: optional(finite(0, 1)),
+  weight: optional(aTensor),
+  reduction: optional(aReduction),
+};
 
 const crossEntropyFused: Fused<"crossEntropy"> = {
   name: "crossEntropy",
@@ -37,13 +48,18 @@ function pickTarget(x: Tensor, target: Tensor, ignoreIndex: number): Tensor {
 }
 
 /**
- * -log softmax(logits)[target], in nats and at least float32. Targets are class ids (int32, the logits' shape without the class
- * axis) or probabilities (the logits' shape). A mean over no rows at all is 0.
+ * Cross-entropy: -log softmax(logits)[target], in nats and at least float32. Targets are class ids (int32, the logits' shape without
+ * the class axis) or probabilities (the logits' shape). The mean over no rows is 0, and what has no weight costs nothing, even where
+ * its log-probability is -Infinity. Semantics of torch.nn.functional.cross_entropy elsewhere. Throws for shapes that do not fit, and
+ * for a target outside 0 to V - 1 where the host knows the targets.
  */
 export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
+  check("crossEntropy", "logits", logits, aTensor);
+  check("crossEntropy", "target", target, aTensor);
+  checkOptions("crossEntropy", options, kinds);
   requireFloat("crossEntropy", logits);
   const axis = axisOf("crossEntropy", options.axis ?? -1, logits);
-  checkOptions(options, logits.shape[axis]);
+  checkWeight(options, logits.shape[axis]);
   const others = logits.shape.flatMap((_, i) => (i === axis ? [] : [i]));
   const shape = others.map((i) => logits.shape[i]);
   const soft = target.dtype !== "int32";
@@ -112,10 +128,7 @@ function reduced(losses: Tensor, shape: readonly number[], count: RowLosses["cou
   return sum.div(where(n.equal(0), 1, n).cast(sum.dtype));
 }
 
-function checkOptions({ labelSmoothing = 0, weight, reduction = "mean" }: CrossEntropyOptions, classes: number): void {
-  requireOneOf("crossEntropy", "reduction", reduction, reductions);
-  if (!(labelSmoothing >= 0 && labelSmoothing <= 1))
-    throw new RangeError(`crossEntropy: labelSmoothing ${labelSmoothing} is not in [0, 1]`);
+function checkWeight({ weight }: CrossEntropyOptions, classes: number): void {
   if (weight && !sameShape(weight.shape, [classes]))
     throw new RangeError(`crossEntropy: weight ${formatShape(weight.shape)} for ${classes} classes: want [${classes}]`);
 }

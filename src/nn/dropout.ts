@@ -1,24 +1,33 @@
-/** Srivastava et al. 2014: zeroes a share of the elements while training and scales the rest, so that the mean stays. */
+/** Dropout. */
+import { aTensor, check, rate as aRate } from "../autograd/arguments.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Pass } from "./module.ts";
 import { Module, requirePass } from "./module.ts";
 
-/** x in evaluation; while training, x with a share `rate` of its elements at 0 and the others times 1 / (1 - rate). */
+/**
+ * Sets a share `rate` of the elements of x to 0 while training, and multiplies the others with 1 / (1 - rate), so that the mean
+ * stays. In evaluation, and at a rate of 0, it returns x itself. Srivastava et al. 2014. Throws for a rate outside [0, 1).
+ */
 export function dropout(x: Tensor, rate: number, pass: Pass): Tensor {
+  check("dropout", "x", x, aTensor);
+  check("dropout", "rate", rate, aRate);
   requirePass(pass);
   return pass.training && rate > 0 ? x.dropout(rate, pass.random) : x;
 }
 
-/** `dropout` at a fixed rate in [0, 1). */
+/** Applies `dropout` at a fixed rate. */
 export class Dropout extends Module {
+  /** The share of elements that are set to 0 while training. */
   readonly rate: number;
 
+  /** Throws for a rate outside [0, 1). */
   constructor(rate: number) {
     super();
-    if (!(rate >= 0 && rate < 1)) throw new RangeError(`Dropout: rate ${rate} is not in [0, 1)`);
+    check("Dropout", "rate", rate, aRate);
     this.rate = rate;
   }
 
+  /** x of any shape -> the same shape. */
   forward(x: Tensor, pass: Pass): Tensor {
     return dropout(x, this.rate, pass);
   }

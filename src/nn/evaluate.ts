@@ -1,4 +1,5 @@
 /** Scoring a language model on held-out sequences. B batch, T tokens. */
+import { aTensor, check, describe, having, optional } from "../autograd/arguments.ts";
 import { noGrad } from "../autograd/context.ts";
 import type { Backend } from "../autograd/contract.ts";
 import { key } from "../autograd/random.ts";
@@ -8,24 +9,27 @@ import { crossEntropy } from "./crossEntropy.ts";
 import type { LanguageModelInput, LanguageModelOutput } from "./languageModel.ts";
 import type { Pass } from "./module.ts";
 
-/** A pass that draws nothing. */
+/** The pass of evaluation: not training, nothing drawn. */
 export const evaluation: Pass = { training: false, random: key("evaluation") };
 
+/** What can be scored and sampled from: ids [B, T] in, logits [B, T, V] out. */
 export interface LanguageModel {
   /** Where its parameters live; the current backend, if it does not say. */
   readonly backend?: Backend;
   forward(ids: Tensor, input: LanguageModelInput, pass: Pass): LanguageModelOutput;
 }
 
+/** Sequences to be scored together. */
 export interface Batch {
   /** [B, T] int32 */
   readonly ids: Tensor;
-  /** [B, T] int32: the token that follows each; -100 where it shall not be scored (padding, mere context). */
+  /** [B, T] int32: the token that follows each; -100 where it is not scored (padding, context). */
   readonly targets: Tensor;
   /** [B, T], 0 for padding. */
   readonly mask?: Tensor;
 }
 
+/** How well a model predicts. */
 export interface Evaluation {
   /** Nats per scored token. */
   readonly loss: number;
@@ -35,10 +39,20 @@ export interface Evaluation {
   readonly tokens: number;
 }
 
-/** The mean cross-entropy over all scored tokens of `data`, each counted once. Nothing is drawn, recorded or kept. */
+/**
+ * Scores a model: the mean cross-entropy over all scored tokens of `data`, each counted once. Nothing is drawn, recorded or kept.
+ * Throws where no token is scored.
+ */
 export async function evaluate(model: LanguageModel, data: Iterable<Batch>): Promise<Evaluation> {
+  check("evaluate", "model", model, having("a language model", "forward"));
+  if (typeof data !== "object" || data === null || !(Symbol.iterator in data))
+    throw new TypeError(`evaluate: data ${describe(data)}: want batches, such as [{ ids, targets }]`);
   let [sum, tokens] = [0, 0];
-  for (const { ids, targets, mask } of data) {
+  for (const batch of data) {
+    check("evaluate", "a batch", batch, having("an object with ids and targets", "ids", "targets"));
+    const { ids, targets, mask } = batch;
+    for (const [name, value] of Object.entries({ ids, targets })) check("evaluate", `${name} of a batch`, value, aTensor);
+    check("evaluate", "mask of a batch", mask, optional(aTensor));
     const parts = noGrad(() =>
       scope(() => {
         const { logits } = model.forward(ids, mask ? { mask } : {}, evaluation);

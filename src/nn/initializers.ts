@@ -2,6 +2,8 @@
  * First weights. The last two axes of a weight are [fanIn, fanOut]; axes before them count copies, so experts [E, D, F] are
  * drawn each by the fan-in of one expert, and differently.
  */
+import { aKey, aShape, check, finite, number } from "../autograd/arguments.ts";
+import type { Kind } from "../autograd/arguments.ts";
 import type { Shape } from "../autograd/contract.ts";
 import { formatShape } from "../autograd/contract.ts";
 import type { CreateOptions } from "../autograd/create.ts";
@@ -13,61 +15,82 @@ import type { Tensor } from "../autograd/tensor.ts";
 /** Makes the weight of a shape from a key: the same key, the same numbers. */
 export type Initializer = (shape: Shape, at: Key, options?: CreateOptions) => Tensor;
 
-/** [..., fanIn, fanOut]; an error for fewer than two axes. */
+/** The numbers of inputs and outputs of a weight [..., fanIn, fanOut]. Throws for fewer than two axes. */
 export function fans(shape: Shape): { fanIn: number; fanOut: number } {
+  check("initializers.fans", "shape", shape, aShape);
   if (shape.length < 2) throw new RangeError(`fan-in of ${formatShape(shape)}: a weight has the axes [..., fanIn, fanOut]`);
   return { fanIn: shape[shape.length - 2], fanOut: shape[shape.length - 1] };
 }
 
-/** `value` everywhere. */
-export const constantInitializer =
-  (value: number): Initializer =>
-  (shape, _, options) =>
-    full(shape, value, options);
+/** Sets every element to `value`. */
+export function constantInitializer(value: number): Initializer {
+  return initializer("constantInitializer", "value", value, number, (shape, _, options) => full(shape, value, options));
+}
 
-/** Normal of mean 0. */
-export const normal =
-  (std: number): Initializer =>
-  (shape, at, options) =>
-    random.normal(shape, at, { ...options, std });
+/** Draws from the normal distribution of mean 0 and deviation `std`. */
+export function normal(std: number): Initializer {
+  return initializer("normal", "std", std, size, (shape, at, options) => random.normal(shape, at, { ...options, std }));
+}
 
-/** Normal, values beyond two deviations drawn again. */
-export const truncatedNormal =
-  (std: number): Initializer =>
-  (shape, at, options) =>
-    random.truncatedNormal(shape, at, { ...options, std });
+/** Draws from the normal distribution of mean 0 and deviation `std`; values beyond two deviations are drawn again. */
+export function truncatedNormal(std: number): Initializer {
+  return initializer("truncatedNormal", "std", std, size, (shape, at, options) => random.truncatedNormal(shape, at, { ...options, std }));
+}
 
 /**
- * Truncated normal of deviation sqrt(scale / fanIn). Fedus et al. 2021, arXiv:2101.03961, section 2.4: scale 0.1 instead of the
- * usual 1.0 makes sparse models train stably. The deviation is that before truncation, as in their code.
+ * Draws from a truncated normal distribution of deviation sqrt(scale / fanIn), `scale` 1 unless said otherwise. Fedus et al. 2021,
+ * arXiv:2101.03961, section 2.4: scale 0.1 makes sparse models train stably. The deviation is that before truncation, as in their
+ * code.
  */
-export const scaledTruncatedNormal =
-  (scale = 1): Initializer =>
-  (shape, at, options) =>
-    random.truncatedNormal(shape, at, { ...options, std: Math.sqrt(scale / fans(shape).fanIn) });
+export function scaledTruncatedNormal(scale = 1): Initializer {
+  return initializer("scaledTruncatedNormal", "scale", scale, size, (shape, at, options) =>
+    random.truncatedNormal(shape, at, { ...options, std: Math.sqrt(scale / fans(shape).fanIn) }),
+  );
+}
 
-/** Glorot & Bengio 2010, eq. 16: uniform within gain sqrt(6 / (fanIn + fanOut)). */
-export const xavierUniform =
-  (gain = 1): Initializer =>
-  (shape, at, options) =>
-    symmetric(shape, at, gain * Math.sqrt(6 / sum(shape)), options);
+/** Draws uniformly within gain sqrt(6 / (fanIn + fanOut)), `gain` 1 unless said otherwise. Glorot & Bengio 2010, eq. 16. */
+export function xavierUniform(gain = 1): Initializer {
+  return initializer("xavierUniform", "gain", gain, size, (shape, at, options) =>
+    symmetric(shape, at, gain * Math.sqrt(6 / sum(shape)), options),
+  );
+}
 
-/** Glorot & Bengio 2010: normal of deviation gain sqrt(2 / (fanIn + fanOut)). */
-export const xavierNormal =
-  (gain = 1): Initializer =>
-  (shape, at, options) =>
-    random.normal(shape, at, { ...options, std: gain * Math.sqrt(2 / sum(shape)) });
+/** Draws from the normal distribution of deviation gain sqrt(2 / (fanIn + fanOut)), `gain` 1 unless said otherwise. Glorot & Bengio 2010. */
+export function xavierNormal(gain = 1): Initializer {
+  return initializer("xavierNormal", "gain", gain, size, (shape, at, options) =>
+    random.normal(shape, at, { ...options, std: gain * Math.sqrt(2 / sum(shape)) }),
+  );
+}
 
-/** He et al. 2015, arXiv:1502.01852, eq. 10: variance gain^2 / fanIn, gain sqrt(2) before a ReLU. */
-export const kaimingUniform =
-  (gain = Math.SQRT2): Initializer =>
-  (shape, at, options) =>
-    symmetric(shape, at, gain * Math.sqrt(3 / fans(shape).fanIn), options);
+/**
+ * Draws uniformly with variance gain^2 / fanIn; `gain` is sqrt(2), that of a ReLU, unless said otherwise. He et al. 2015,
+ * arXiv:1502.01852, eq. 10.
+ */
+export function kaimingUniform(gain = Math.SQRT2): Initializer {
+  return initializer("kaimingUniform", "gain", gain, size, (shape, at, options) =>
+    symmetric(shape, at, gain * Math.sqrt(3 / fans(shape).fanIn), options),
+  );
+}
 
-export const kaimingNormal =
-  (gain = Math.SQRT2): Initializer =>
-  (shape, at, options) =>
-    random.normal(shape, at, { ...options, std: gain / Math.sqrt(fans(shape).fanIn) });
+/** Draws from the normal distribution of variance gain^2 / fanIn; `gain` as in `kaimingUniform`. He et al. 2015, arXiv:1502.01852, eq. 10. */
+export function kaimingNormal(gain = Math.SQRT2): Initializer {
+  return initializer("kaimingNormal", "gain", gain, size, (shape, at, options) =>
+    random.normal(shape, at, { ...options, std: gain / Math.sqrt(fans(shape).fanIn) }),
+  );
+}
+
+const size: Kind = finite(0);
+
+/** An initializer that checks what it is made with, and what it is called with. */
+function initializer(name: string, argument: string, value: number, kind: Kind, make: Initializer): Initializer {
+  const where = `initializers.${name}`;
+  check(where, argument, value, kind);
+  return (shape, at, options) => {
+    check(where, "shape", shape, aShape);
+    check(where, "at", at, aKey);
+    return make(shape, at, options);
+  };
+}
 
 function sum(shape: Shape): number {
   const { fanIn, fanOut } = fans(shape);

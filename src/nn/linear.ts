@@ -1,12 +1,15 @@
 /** D inputs, F outputs. */
+import { aFloatDtype, aKey, aTensor, callable, check, checkOptions, flag, optional, whole } from "../autograd/arguments.ts";
+import type { Kinds } from "../autograd/arguments.ts";
 import { formatShape } from "../autograd/contract.ts";
 import { zeros } from "../autograd/create.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Initializer } from "./initializers.ts";
 import { scaledTruncatedNormal } from "./initializers.ts";
 import type { Cost, Init } from "./module.ts";
-import { Module, beside, requireInit } from "./module.ts";
+import { Module, beside } from "./module.ts";
 
+/** How a Linear is made. */
 export interface LinearOptions extends Init {
   /** Default true. */
   readonly bias?: boolean;
@@ -14,28 +17,40 @@ export interface LinearOptions extends Init {
   readonly initializer?: Initializer;
 }
 
-/** x [..., D] -> x W + b [..., F]. */
+const kinds: Kinds<LinearOptions> = {
+  random: aKey,
+  dtype: optional(aFloatDtype),
+  bias: optional(flag),
+  initializer: optional(callable),
+};
+
+/** A linear map: x [..., D] -> x W + b [..., F]. */
 export class Linear extends Module {
   /** [D, F]: as experts [E, D, F] are, and the transpose of PyTorch's. */
   readonly weight: Tensor;
   /** [F] */
   readonly bias: Tensor | null;
 
+  /** `inputs` D, `outputs` F. Throws for sizes below 1 and for unknown options. */
   constructor(inputs: number, outputs: number, options: LinearOptions) {
     super();
-    requireInit("Linear", options);
+    check("Linear", "inputs", inputs, whole(1));
+    check("Linear", "outputs", outputs, whole(1));
+    checkOptions("Linear", options, kinds);
     const { bias = true, initializer = scaledTruncatedNormal(), random, dtype = "float32" } = options;
     this.weight = initializer([inputs, outputs], random.at("weight"), { dtype, requiresGrad: true });
     this.bias = bias ? zeros([outputs], { dtype, requiresGrad: true }) : null;
   }
 
+  /** x [..., D] -> [..., F]. Throws where x does not end in D. */
   forward(x: Tensor): Tensor {
     const y = this.project(x);
     return this.bias ? y.add(beside(x, this.bias)) : y;
   }
 
-  /** Without the bias, for those who add it in one pass with what follows. */
+  /** x W without the bias, for callers who add it together with what follows. Throws where x does not end in D. */
   project(x: Tensor): Tensor {
+    check("Linear", "x", x, aTensor);
     const [inputs] = this.weight.shape;
     if (x.shape[x.shape.length - 1] !== inputs)
       throw new RangeError(
@@ -44,6 +59,7 @@ export class Linear extends Module {
     return x.matmul(beside(x, this.weight));
   }
 
+  /** One product with the weight for each token. */
   override cost(length: number): Cost {
     return { active: super.cost(length).active, flops: 2 * this.weight.size };
   }

@@ -1,11 +1,13 @@
 /** What every layer is: a thing with named parameters, state that can be saved, a price per token, and a forward pass. */
+import { aKey, aTensor, check, flag, instance, text } from "../autograd/arguments.ts";
+import type { Kind } from "../autograd/arguments.ts";
 import type { DType } from "../autograd/contract.ts";
 import { formatShape, sameShape } from "../autograd/contract.ts";
 import { noGrad } from "../autograd/context.ts";
 import { contiguous } from "../autograd/movement.ts";
 import { apply } from "../autograd/apply.ts";
 import { scope } from "../autograd/scope.ts";
-import { Key } from "../autograd/random.ts";
+import type { Key } from "../autograd/random.ts";
 import { Tensor } from "../autograd/tensor.ts";
 
 /** What surrounds one forward pass; the last argument of every `forward` that draws or differs between training and use. */
@@ -16,15 +18,29 @@ export interface Pass {
   readonly random: Key;
 }
 
-/** The pass as a part of a module sees it: a random stream of its own. Evaluation draws nothing, so its key stays. */
+/** The pass for a part of a module: its random numbers come from a stream under `path`. Evaluation draws nothing, so its key stays. */
 export function under(pass: Pass, ...path: readonly (string | number)[]): Pass {
   requirePass(pass);
   return pass.training ? { training: true, random: pass.random.at(...path) } : pass;
 }
 
-/** For JavaScript, where a layer may be called without its last argument. */
+/** Recognises a pass. */
+export const aPass: Kind = {
+  wanted: "a pass, such as { training: false, random: key(0) }",
+  accepts: (value) =>
+    typeof value === "object" &&
+    value !== null &&
+    "training" in value &&
+    flag.accepts(value.training) &&
+    "random" in value &&
+    aKey.accepts(value.random),
+};
+
+/** Throws where a layer is called without its last argument, or with something else. */
 export function requirePass(pass: Pass | undefined): void {
-  if (!pass) throw new TypeError("forward: there is no pass; end the call with { training: false, random: key(0) }");
+  if (pass === undefined || pass === null)
+    throw new TypeError("forward: there is no pass; end the call with { training: false, random: key(0) }");
+  check("forward", "the pass", pass, aPass);
 }
 
 /** What every constructor needs to make first weights. */
@@ -35,9 +51,9 @@ export interface Init {
   readonly dtype?: DType;
 }
 
-/** For JavaScript, where a layer may be made without a key. */
+/** Throws where a layer is made without a key. */
 export function requireInit(layer: string, options: Init | undefined): void {
-  if (!(options?.random instanceof Key))
+  if (!aKey.accepts(options?.random))
     throw new TypeError(`${layer}: there is no key for the first weights; end the call with { random: key(0) }`);
 }
 
@@ -50,12 +66,12 @@ export interface Cost {
 }
 
 /**
- * Parameters are the fields that are tensors and require a gradient; buffers are those that do not (a router's bias, a running
+ * What every layer and model is. Parameters are the fields that are tensors and require a gradient; buffers are those that do not (a router's bias, a running
  * count): state that is saved but not trained. Fields that are modules, or arrays of modules, are parts. Names are paths in
- * field order: "blocks.3.feedForward.hidden.weight". Private (#) fields are nobody's business.
+ * field order: "blocks.3.feedForward.hidden.weight". Private (#) fields are not looked at.
  */
 export abstract class Module {
-  /** Own parts, by field name. */
+  /** The modules among its fields, by field name: its parts. */
   children(): [string, Module][] {
     return Object.entries(this).flatMap(([name, value]): [string, Module][] => {
       if (value instanceof Module) return [[name, value]];
@@ -64,13 +80,14 @@ export abstract class Module {
     });
   }
 
-  /** This module ("") and all below it. */
+  /** This module, whose path is "" or the prefix given, and all below it, by path. */
   namedModules(prefix = ""): [string, Module][] {
+    check(`${this.constructor.name}.namedModules`, "prefix", prefix, text);
     const below = this.children().flatMap(([name, child]) => child.namedModules(prefix ? `${prefix}.${name}` : name));
     return [[prefix, this], ...below];
   }
 
-  /** Parameters and buffers by path. One that is used in two places has the name of the first. */
+  /** Its parameters and buffers and those below it, by path. A tensor that is used in two places has the path of the first. */
   state(): Map<string, Tensor> {
     const seen = new Set<Tensor>();
     const found = new Map<string, Tensor>();
@@ -83,42 +100,57 @@ export abstract class Module {
     return found;
   }
 
+  /** The tensors that are trained, by path, in field order. */
   namedParameters(): [string, Tensor][] {
     return [...this.state()].filter(([, tensor]) => tensor.requiresGrad);
   }
 
+  /** The tensors that are trained, in field order. */
   parameters(): Tensor[] {
     return this.namedParameters().map(([, tensor]) => tensor);
   }
 
-  /** Writes the path of each tensor into its name, for errors and printed tapes. */
+  /** Writes the path of each tensor into its name, which errors and printed tapes show. Returns the module. */
   label(): this {
     for (const [name, tensor] of this.state()) tensor.name = name;
     return this;
   }
 
+  /** Sets the gradients of all parameters to null. */
   zeroGrad(): void {
     for (const parameter of this.parameters()) parameter.zeroGrad();
   }
 
   /**
-   * Assigns a saved state. Everything is checked before anything is assigned: a name that is missing or unknown, a shape or a
-   * dtype that differs, and the module stays as it was.
+   * Assigns a saved state, tensors by path as `state` returns them. Throws for a name that is missing or unknown, and for a shape or
+   * a dtype that differs; everything is checked before anything is assigned.
    */
   load(saved: ReadonlyMap<string, Tensor>): void {
+    check(
+      `${this.constructor.name}.load`,
+      "saved",
+      saved,
+      instance(Map, "a Map of tensors by name, such as readSafetensors(file).tensors"),
+    );
+    for (const [name, value] of saved) check(`${this.constructor.name}.load`, `"${name}"`, value, aTensor);
     const own = this.state();
     const faults = [...faultsOf(own, saved)];
     if (faults.length)
-      throw new RangeError(`load: ${faults.slice(0, 5).join("; ")}${faults.length > 5 ? `; and ${faults.length - 5} more` : ""}`);
+      throw new RangeError(
+        `${this.constructor.name}.load: ${faults.slice(0, 5).join("; ")}${faults.length > 5 ? `; and ${faults.length - 5} more` : ""}`,
+      );
     for (const [name, tensor] of own) renew(tensor, saved.get(name) ?? tensor);
   }
 
-  /** How often one token runs through a part of this, on average over a sequence of `length`; a sparse layer chooses among its parts. */
+  /**
+   * How often one token passes through a part, on average over a sequence of `length` tokens: 1 unless a layer says otherwise. A
+   * sparse layer, which sends a token to few of its experts, says less.
+   */
   runs(_part: Module, _length: number): number {
     return 1;
   }
 
-  /** What one token costs when it attends to `length` others: own parameters, and each part as often as it is run through. */
+  /** What one token costs when it attends to `length` tokens: the layer's own parameters, and each part as often as a token passes through it. */
   cost(length: number): Cost {
     const own = Object.values(this).filter((value): value is Tensor => value instanceof Tensor && value.requiresGrad);
     const parts = this.children().map(([, child]) => timesCost(this.runs(child, length), child.cost(length)));
@@ -126,10 +158,12 @@ export abstract class Module {
   }
 }
 
+/** A cost that is paid so many times. */
 export function timesCost(times: number, { active, flops }: Cost): Cost {
   return { active: times * active, flops: times * flops };
 }
 
+/** The sum of costs. */
 export function addCosts(costs: readonly Cost[]): Cost {
   return costs.reduce((sum, cost) => ({ active: sum.active + cost.active, flops: sum.flops + cost.flops }), { active: 0, flops: 0 });
 }
@@ -145,7 +179,7 @@ function* faultsOf(own: ReadonlyMap<string, Tensor>, saved: ReadonlyMap<string, 
   for (const name of saved.keys()) if (!own.has(name)) yield `"${name}" of the saved state has no place here`;
 }
 
-/** Assigns the values of `from` in a buffer that `tensor` has for itself: a device may then overwrite it. */
+/** Assigns the values of `from`, in a buffer that no other tensor reads: a device may then overwrite it. */
 export function renew(tensor: Tensor, from: Tensor): void {
   noGrad(() => scope(() => void tensor.assign(apply(contiguous, from))));
 }

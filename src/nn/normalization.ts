@@ -1,4 +1,6 @@
 /** Normalisation over the last axes. D width. */
+import { aFloatDtype, aTensor, check, checkOptions, either, finite, listOf, optional, whole } from "../autograd/arguments.ts";
+import type { Kind, Kinds } from "../autograd/arguments.ts";
 import type { Shape } from "../autograd/contract.ts";
 import { formatShape, sameShape } from "../autograd/contract.ts";
 import { ones, zeros } from "../autograd/create.ts";
@@ -22,17 +24,25 @@ const rmsNormFused: Fused<"rmsNorm"> = {
   compose: ({ eps }, x, weight) => x.mul(x.square().mean(-1, { keepDims: true }).add(eps).rsqrt()).mul(weight),
 };
 
+/** Centred twice: the mean of large numbers is rounded, and what is left of it after the first time is small and exact. */
 function standardize(x: Tensor, eps: number): Tensor {
-  const centred = x.sub(x.mean(-1, { keepDims: true }));
+  const near = x.sub(x.mean(-1, { keepDims: true }));
+  const centred = near.sub(near.mean(-1, { keepDims: true }));
   return centred.mul(centred.square().mean(-1, { keepDims: true }).add(eps).rsqrt());
 }
 
+const anEps: Kind = finite(0);
+
 /**
- * (x - mean) / sqrt(variance + eps) * weight + bias over the trailing axes that `weight` and `bias` span; without them over the
- * last axis. Ba, Kiros & Hinton 2016, arXiv:1607.06450, eq. 4. An error where they do not fit x or one another.
+ * Layer normalisation: (x - mean) / sqrt(variance + eps) * weight + bias over the trailing axes that `weight` and `bias` span;
+ * without them over the last axis. Ba, Kiros & Hinton 2016, arXiv:1607.06450, eq. 4. Throws where they do not fit x or one another.
  */
 export function layerNorm(x: Tensor, weight?: Tensor, bias?: Tensor, eps = 1e-5): Tensor {
+  check("layerNorm", "x", x, aTensor);
+  for (const [name, given] of Object.entries({ weight, bias })) check("layerNorm", name, given, optional(aTensor));
+  check("layerNorm", "eps", eps, anEps);
   requireFloat("layerNorm", x);
+  if (x.shape.length === 0) throw new RangeError("layerNorm: x is a scalar, which has no last axis");
   for (const [what, given] of Object.entries({ weight, bias })) if (given) checkTail("layerNorm", what, x, given);
   if (weight && bias && !sameShape(weight.shape, bias.shape))
     throw new RangeError(`layerNorm: weight ${formatShape(weight.shape)} and bias ${formatShape(bias.shape)} differ`);
@@ -54,8 +64,14 @@ function flat(x: Tensor, weight?: Tensor): Tensor {
   return x.reshape([...x.shape.slice(0, x.shape.length - weight.shape.length), weight.size]);
 }
 
-/** x / sqrt(mean(x^2) + eps) * weight over the last axis. Zhang & Sennrich 2019, arXiv:1910.07467, eq. 4. */
+/**
+ * Root-mean-square normalisation: x / sqrt(mean(x^2) + eps) * weight over the last axis; weight [D]. Zhang & Sennrich 2019,
+ * arXiv:1910.07467, eq. 4. Throws where the weight is not as long as that axis.
+ */
 export function rmsNorm(x: Tensor, weight: Tensor, eps = 1e-6): Tensor {
+  check("rmsNorm", "x", x, aTensor);
+  check("rmsNorm", "weight", weight, aTensor);
+  check("rmsNorm", "eps", eps, anEps);
   requireFloat("rmsNorm", x);
   checkTail("rmsNorm", "weight", x, weight);
   if (weight.shape.length !== 1) throw new RangeError(`rmsNorm: weight ${formatShape(weight.shape)} is more than the last axis`);
@@ -69,12 +85,15 @@ function checkTail(operation: string, what: string, x: Tensor, given: Tensor): v
     throw new RangeError(`${operation}: ${what} ${formatShape(given.shape)} does not fit the last axes of ${formatShape(x.shape)}`);
 }
 
+/** How a normalisation is made. */
 export interface NormOptions extends Omit<Init, "random"> {
-  /** Keeps the root away from 0. */
+  /** Added below the root, which keeps it away from 0. */
   readonly eps?: number;
 }
 
-/** `layerNorm` with a weight and a bias to learn; `width` may be several axes. */
+const kinds: Kinds<NormOptions> = { eps: optional(anEps), dtype: optional(aFloatDtype) };
+
+/** Applies `layerNorm` with a weight and a bias that are learned. */
 export class LayerNorm extends Module {
   /** [D], 1 at the start. */
   readonly weight: Tensor;
@@ -82,32 +101,44 @@ export class LayerNorm extends Module {
   readonly bias: Tensor;
   readonly eps: number;
 
-  constructor(width: number | Shape, { eps = 1e-5, dtype = "float32" }: NormOptions = {}) {
+  /** `width`: the size of the last axis, or the sizes of several. eps is 1e-5 unless another one is given. */
+  constructor(width: number | Shape, options: NormOptions = {}) {
     super();
+    check("LayerNorm", "width", width, either(whole(1), listOf(whole(1))));
+    checkOptions("LayerNorm", options, kinds);
+    const { eps = 1e-5, dtype = "float32" } = options;
     const shape = typeof width === "number" ? [width] : width;
     this.weight = ones(shape, { dtype, requiresGrad: true });
     this.bias = zeros(shape, { dtype, requiresGrad: true });
     this.eps = eps;
   }
 
+  /** x [..., D] -> [..., D]. Throws where x does not end in the width. */
   forward(x: Tensor): Tensor {
+    check("LayerNorm", "x", x, aTensor);
     return layerNorm(x, beside(x, this.weight), beside(x, this.bias), this.eps);
   }
 }
 
-/** As T5 and the Switch Transformer have it: no mean, no bias. */
+/** Applies `rmsNorm` with a weight that is learned: the normalisation of T5 and of the Switch Transformer, without mean and bias. */
 export class RMSNorm extends Module {
   /** [D], 1 at the start. */
   readonly weight: Tensor;
   readonly eps: number;
 
-  constructor(width: number, { eps = 1e-6, dtype = "float32" }: NormOptions = {}) {
+  /** `width`: the size of the last axis. eps is 1e-6 unless another one is given. */
+  constructor(width: number, options: NormOptions = {}) {
     super();
+    check("RMSNorm", "width", width, whole(1));
+    checkOptions("RMSNorm", options, kinds);
+    const { eps = 1e-6, dtype = "float32" } = options;
     this.weight = ones([width], { dtype, requiresGrad: true });
     this.eps = eps;
   }
 
+  /** x [..., D] -> [..., D]. Throws where x does not end in the width. */
   forward(x: Tensor): Tensor {
+    check("RMSNorm", "x", x, aTensor);
     return rmsNorm(x, beside(x, this.weight), this.eps);
   }
 }

@@ -1,15 +1,39 @@
-/** Learning-rate schedules: functions from the number of steps taken (0 before the first) to a factor of the learning rate. */
+/**
+ * Learning-rate schedules: functions from the number of steps taken (0 before the first) to a factor of the learning rate. Each
+ * throws for an unknown option and for one of a wrong kind.
+ */
+import { check, checkOptions, finite, optional, positive } from "../autograd/arguments.ts";
+import type { Kind, Kinds } from "../autograd/arguments.ts";
 
 /** Steps taken -> factor: what `step({ factor })` multiplies the learning rate with. */
 export type Schedule = (step: number) => number;
 
+/** The part that schedules have in common. */
 export interface WarmupOptions {
   /** Steps over which the factor grows linearly from 0. Default 0. */
   readonly warmup?: number;
 }
 
-function warmed(warmup: number, step: number, after: (step: number) => number): number {
-  return step < warmup ? step / warmup : after(step);
+/** A schedule that ends. */
+export interface DecayOptions extends WarmupOptions {
+  /** The step at which it ends; warm-up included. */
+  readonly total: number;
+  /** The factor from there on. Default 0. */
+  readonly final?: number;
+}
+
+const count: Kind = finite(0);
+const factor: Kind = finite();
+const warm: Kinds<WarmupOptions> = { warmup: optional(count) };
+const decay: Kinds<DecayOptions> = { ...warm, total: positive, final: optional(factor) };
+
+/** The linear warm-up, and `after` it. */
+function schedule(name: string, warmup: number, after: (step: number) => number): Schedule {
+  const where = `schedules.${name}`;
+  return (step) => {
+    check(where, "step", step, count);
+    return step < warmup ? step / warmup : after(step);
+  };
 }
 
 /** Share of the way from the end of the warm-up to `total`, in [0, 1]. */
@@ -21,47 +45,94 @@ function between(from: number, to: number, share: number): number {
   return (1 - share) * from + share * to;
 }
 
-/** 1, after the warm-up. */
-export const constant =
-  ({ warmup = 0 }: WarmupOptions = {}): Schedule =>
-  (step) =>
-    warmed(warmup, step, () => 1);
+/** From 1 to 0 along half a cosine. Loshchilov & Hutter 2016, arXiv:1608.03983, eq. 5. */
+function halfCosine(share: number): number {
+  return Math.max(0, 0.5 * (1 + Math.cos(Math.PI * share)));
+}
 
-/** Down to `final` at step `total`, in a straight line. */
-export const linear =
-  ({ warmup = 0, total, final = 0 }: WarmupOptions & { readonly total: number; readonly final?: number }): Schedule =>
-  (step) =>
-    warmed(warmup, step, () => between(1, final, progress(step, warmup, total)));
+/** Keeps the factor at 1 after the warm-up. */
+export function constant(options: WarmupOptions = {}): Schedule {
+  checkOptions("schedules.constant", options, warm);
+  return schedule("constant", options.warmup ?? 0, () => 1);
+}
 
-/** Down to `final` at step `total`, along `cycles` of a cosine (half a cycle by default). Loshchilov & Hutter 2016, arXiv:1608.03983, eq. 5. */
-export const cosine =
-  ({
-    warmup = 0,
-    total,
-    final = 0,
-    cycles = 0.5,
-  }: WarmupOptions & { readonly total: number; readonly final?: number; readonly cycles?: number }): Schedule =>
-  (step) =>
-    warmed(
-      warmup,
-      step,
-      () => final + (1 - final) * Math.max(0, 0.5 * (1 + Math.cos(2 * Math.PI * cycles * progress(step, warmup, total)))),
-    );
+/** Falls from 1 to `final` at step `total`, in a straight line. */
+export function linear(options: DecayOptions): Schedule {
+  checkOptions("schedules.linear", options, decay);
+  const { warmup = 0, total, final = 0 } = options;
+  return schedule("linear", warmup, (step) => between(1, final, progress(step, warmup, total)));
+}
 
-/** sqrt(scale / (scale + steps since the warm-up)), as T5 and Switch are trained; `scale` is the warm-up unless said otherwise. Raffel et al. 2019, arXiv:1910.10683, section 3.1.2. */
-export const inverseSquareRoot =
-  ({ warmup = 10_000, scale = warmup || 10_000 }: WarmupOptions & { readonly scale?: number } = {}): Schedule =>
-  (step) =>
-    warmed(warmup, step, () => Math.sqrt(scale / (scale + step - warmup)));
+/** Falls from 1 to `final` at step `total` as (1 - share of the way)^power; `power` is 1, a straight line, unless said otherwise. */
+export function polynomial(options: DecayOptions & { readonly power?: number }): Schedule {
+  checkOptions("schedules.polynomial", options, { ...decay, power: optional(positive) });
+  const { warmup = 0, total, final = 0, power = 1 } = options;
+  return schedule("polynomial", warmup, (step) => between(final, 1, (1 - progress(step, warmup, total)) ** power));
+}
 
-/** From one factor to another over `steps`, then constant. */
-export const ramp =
-  ({ from, to, steps }: { readonly from: number; readonly to: number; readonly steps: number }): Schedule =>
-  (step) =>
-    between(from, to, progress(step, 0, steps));
+/**
+ * Falls from 1 to `final` along `cycles` of a cosine up to step `total`. Half a cycle, the default, falls once; a whole one rises
+ * again. Loshchilov & Hutter 2016, arXiv:1608.03983, eq. 5.
+ */
+export function cosine(options: DecayOptions & { readonly cycles?: number }): Schedule {
+  checkOptions("schedules.cosine", options, { ...decay, cycles: optional(count) });
+  const { warmup = 0, total, final = 0, cycles = 0.5 } = options;
+  return schedule("cosine", warmup, (step) => between(final, 1, halfCosine(2 * cycles * progress(step, warmup, total))));
+}
 
-/** Times `gamma` after every `every` steps. */
-export const staircase =
-  ({ every, gamma }: { readonly every: number; readonly gamma: number }): Schedule =>
-  (step) =>
-    gamma ** Math.floor(step / every);
+/**
+ * Falls from 1 to `final` along half a cosine, `cycles` times one after the other up to step `total`, each time from 1 again. Behind
+ * `total` it is `final`. Semantics of Hugging Face's cosine schedule with hard restarts.
+ */
+export function cosineWithRestarts(options: DecayOptions & { readonly cycles?: number }): Schedule {
+  checkOptions("schedules.cosineWithRestarts", options, { ...decay, cycles: optional(positive) });
+  const { warmup = 0, total, final = 0, cycles = 1 } = options;
+  return schedule("cosineWithRestarts", warmup, (step) => {
+    const share = progress(step, warmup, total);
+    return share >= 1 ? final : between(final, 1, halfCosine((cycles * share) % 1));
+  });
+}
+
+/**
+ * Falls from 1 to `final` along half a cosine over `first` steps, then again from 1 over `growth` times as many, without end; `growth`
+ * is 1 unless said otherwise. Loshchilov & Hutter 2016, arXiv:1608.03983, section 3: T_0 and T_mult.
+ */
+export function warmRestarts(
+  options: WarmupOptions & { readonly first: number; readonly growth?: number; readonly final?: number },
+): Schedule {
+  checkOptions("schedules.warmRestarts", options, { ...warm, first: positive, growth: optional(finite(1)), final: optional(factor) });
+  const { warmup = 0, first, growth = 1, final = 0 } = options;
+  return schedule("warmRestarts", warmup, (step) => between(final, 1, halfCosine(shareOfCycle(step - warmup, first, growth))));
+}
+
+/** How far a step is in its cycle; the cycles are `first`, `first` growth, `first` growth^2, ... steps long. */
+function shareOfCycle(step: number, first: number, growth: number): number {
+  if (growth === 1) return (step % first) / first;
+  let [from, span] = [0, first];
+  while (step >= from + span) [from, span] = [from + span, span * growth];
+  return (step - from) / span;
+}
+
+/**
+ * Falls as sqrt(scale / (scale + steps since the warm-up)), as T5 and the Switch Transformer are trained. `warmup` is 10,000 unless
+ * said otherwise, and `scale` is the warm-up. Raffel et al. 2019, arXiv:1910.10683, section 3.1.2.
+ */
+export function inverseSquareRoot(options: WarmupOptions & { readonly scale?: number } = {}): Schedule {
+  checkOptions("schedules.inverseSquareRoot", options, { ...warm, scale: optional(positive) });
+  const { warmup = 10_000, scale = warmup || 10_000 } = options;
+  return schedule("inverseSquareRoot", warmup, (step) => Math.sqrt(scale / (scale + step - warmup)));
+}
+
+/** Goes from the factor `from` to the factor `to` over `steps` in a straight line, then stays. */
+export function ramp(options: { readonly from: number; readonly to: number; readonly steps: number }): Schedule {
+  checkOptions("schedules.ramp", options, { from: factor, to: factor, steps: count });
+  const { from, to, steps } = options;
+  return schedule("ramp", 0, (step) => between(from, to, progress(step, 0, steps)));
+}
+
+/** Multiplies the factor with `gamma` after every `every` steps. */
+export function staircase(options: { readonly every: number; readonly gamma: number }): Schedule {
+  checkOptions("schedules.staircase", options, { every: positive, gamma: count });
+  const { every, gamma } = options;
+  return schedule("staircase", 0, (step) => gamma ** Math.floor(step / every));
+}

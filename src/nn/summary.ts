@@ -1,12 +1,15 @@
 /** What a model consists of and what one token of it costs, as a table. */
+import { check, checkOptions, instance, optional, positive } from "../autograd/arguments.ts";
 import { formatShape } from "../autograd/contract.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import type { Cost, Module } from "./module.ts";
-import { timesCost } from "./module.ts";
+import type { Cost } from "./module.ts";
+import { Module, timesCost } from "./module.ts";
 
+/** One module of a `summary`. */
 export interface SummaryRow extends Cost {
   /** "" for the whole model. */
   readonly path: string;
+  /** The name of its class. */
   readonly kind: string;
   /** Shapes of its own parameters, by name. */
   readonly shapes: string;
@@ -14,8 +17,10 @@ export interface SummaryRow extends Cost {
   readonly parameters: number;
 }
 
+/** What a model consists of; `String(summary)` is a table. */
 export interface Summary {
   readonly rows: readonly SummaryRow[];
+  /** How many numbers are learned. */
   readonly parameters: number;
   /** Parameters that take part in the computation of one token. */
   readonly active: number;
@@ -24,8 +29,14 @@ export interface Summary {
   toString(): string;
 }
 
-/** One row for each module. `length` is how many tokens a token attends to; FLOPs count matrix products, a multiply-add as two. */
-export function summary(model: Module, { length = 1 }: { readonly length?: number } = {}): Summary {
+/**
+ * Tells what a model consists of and what one token costs, one row for each module. `length` is how many tokens a token attends to
+ * (1 unless said otherwise); FLOPs count matrix products, a multiply-add as two.
+ */
+export function summary(model: Module, options: { readonly length?: number } = {}): Summary {
+  check("summary", "model", model, instance(Module, "a module"));
+  checkOptions("summary", options, { length: optional(positive) });
+  const { length = 1 } = options;
   const runs = runsOf(model, length);
   const rows = model.namedModules().map(([path, module]): SummaryRow => {
     const own = Object.entries(module).filter((entry): entry is [string, Tensor] => isParameter(entry[1]));

@@ -114,8 +114,8 @@ describe("what is called without its last argument", () => {
   const unkeyed = { heads: 2, dropout: 0.5 } as never;
   // prettier-ignore
   const bad: Record<string, [() => unknown, string]> = {
-    "a Linear": [() => new Linear(3, 4, nothing), "Linear: there is no key for the first weights; end the call with { random: key(0) }"],
-    "an Embedding": [() => new Embedding(3, 4, nothing), "Embedding: there is no key"],
+    "a Linear": [() => new Linear(3, 4, nothing), "Linear: options undefined: want an object with random"],
+    "an Embedding": [() => new Embedding(3, 4, nothing), "Embedding: options undefined: want an object with random"],
     "a DenseFeedForward": [() => new DenseFeedForward(3, 4, nothing), "DenseFeedForward: options undefined: want an object with random"],
     "a MultiHeadAttention": [() => new MultiHeadAttention(4, unkeyed), "MultiHeadAttention: random is missing: want a key, such as key(1)"],
     "learned positions": [() => new LearnedPositions(8, 4, nothing), "LearnedPositions: there is no key"],
@@ -162,6 +162,19 @@ describe("normalisation", () => {
     expectClose(layerNorm(ones([2, 4], { dtype: "float64" })), zeros([2, 4], { dtype: "float64" }));
     return checkGradients((x) => layerNorm(x), [drawn([3, 4], 3)]);
   });
+
+  // Near 1e5 a float32 is a multiple of 1/128, and the mean of many is off by more than their differences.
+  for (const offset of [1e4, 1e5, 1e6])
+    it(`layer norm of four numbers in turn, one apart, at ${offset}: exact to 1e-5`, () => {
+      const x = tensor(
+        Float32Array.from({ length: 4096 }, (_, i) => offset + (i % 4)),
+        { shape: [1, 4096] },
+      );
+      const wanted = [-1.5, -0.5, 0.5, 1.5].map((value) => value / Math.sqrt(1.25));
+      const far = ones([4096]);
+      for (const y of [layerNorm(x, undefined, undefined, 0), layerNorm(x, far, undefined, 0), layerNorm(x, undefined, far, 0).sub(1)])
+        y.dataSync().forEach((value, i) => expect(value).to.be.closeTo(wanted[i % 4], 1e-5));
+    });
 
   it("refuses a weight of another width", () => {
     expect(() => new LayerNorm(4, { dtype: "float64" }).forward(drawn([2, 3], 1))).to.throw(
@@ -214,8 +227,13 @@ describe("dropout", () => {
     expect([...dropout(x, 0.25, training(2)).dataSync()]).to.not.deep.equal([...y]);
   });
 
+  it("of a rate of 0 is the tensor itself, while training too", () => {
+    const x = drawn([4], 1);
+    expect(dropout(x, 0, training(1))).to.equal(x);
+  });
+
   it("refuses a rate of 1", () => {
-    expect(() => new Dropout(1)).to.throw(RangeError, "Dropout: rate 1 is not in [0, 1)");
+    expect(() => new Dropout(1)).to.throw(RangeError, "Dropout: rate 1: want a number from 0 to below 1");
   });
 });
 

@@ -1,7 +1,8 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { key, ones, scope, tensor, zeros } from "switchyard-moe";
-import type { Tensor } from "switchyard-moe";
+import type { DType, Tensor } from "switchyard-moe";
+import { wasm } from "switchyard-moe/backend/wasm";
 import { Adafactor, Adam, AdamW, Linear, Rmsprop, Sgd, clipGradNorm, clipGradValue, clipScale, gradNorm } from "switchyard-moe/nn";
 import type { NormType, Optimizer, Parameters } from "switchyard-moe/nn";
 import { drawn, expectClose } from "./plain.ts";
@@ -372,6 +373,29 @@ describe("clipping", () => {
       all(parameters).forEach((value, i) => expect(value).to.be.closeTo((before[i] * 0.5) / (norm(before) + 1e-6), 1e-12));
     });
 
+  it("without a bound only measures", () => {
+    const parameters = withGradients(1);
+    const before = all(parameters);
+    expect(clipGradNorm(parameters, Infinity).itemSync()).to.be.closeTo(Math.hypot(...before), 1e-9);
+    expect(all(parameters)).to.deep.equal(before);
+  });
+
+  it("measures gradients of any dtypes together, also where the device has a kernel for float32 alone", async () => {
+    const backend = await wasm({ threads: 1 });
+    const values = [3, -4.5, 0.25];
+    const gradient = (dtype: DType): Tensor => {
+      const p = zeros([3], { dtype, backend, requiresGrad: true });
+      p.accumulateGrad(tensor(values, { dtype, backend }));
+      return p;
+    };
+    const square = values.reduce((sum, value) => sum + value * value, 0);
+    for (const dtypes of [["float32"], ["bfloat16"], ["float64"], ["float32", "bfloat16"], ["float32", "float64", "bfloat16"]] as const) {
+      const norm = gradNorm(dtypes.map(gradient));
+      expect(norm.itemSync(), dtypes.join()).to.be.closeTo(Math.sqrt(dtypes.length * square), 1e-6);
+      expect(norm.dtype).to.equal(dtypes.some((dtype) => dtype === "float64") ? "float64" : "float32");
+    }
+  });
+
   it("by value brings each element in, and leaves parameters without a gradient alone", () => {
     const parameters = [...withGradients(1), zeros([2], { requiresGrad: true })];
     const before = all(parameters);
@@ -391,8 +415,8 @@ describe("clipping", () => {
 
   it("refuses what cannot be clipped", () => {
     expect(() => gradNorm([zeros([2], { requiresGrad: true })])).to.throw("gradNorm: no parameter has a gradient; call backward first");
-    expect(() => clipGradNorm(withGradients(1), 0)).to.throw("clipScale: maxNorm 0 is not above 0");
-    expect(() => gradNorm(withGradients(1), 0)).to.throw("gradNorm: a norm of type 0: want a number above 0");
-    expect(() => clipGradValue(withGradients(1), -1)).to.throw("clipGradValue: bound -1 is not above 0");
+    expect(() => clipGradNorm(withGradients(1), 0)).to.throw("clipGradNorm: maxNorm 0: want a number above 0, or Infinity");
+    expect(() => gradNorm(withGradients(1), 0)).to.throw("gradNorm: type 0: want a number above 0, or Infinity");
+    expect(() => clipGradValue(withGradients(1), -1)).to.throw("clipGradValue: bound -1: want a number above 0, or Infinity");
   });
 });

@@ -190,7 +190,7 @@ describe("safetensors of any size", () => {
   });
 
   it("see a name that stands twice behind strings that look like names", () => {
-    const twice = `{"a\\\\":${JSON.stringify(f32([1], 0, 4))},"__metadata__":{"b":"\\"a\\\\\\\":"},\n"a\\u005c"\t :${JSON.stringify(f32([1], 0, 4))}}`;
+    const twice = `{"a\\\\":${JSON.stringify(f32([1], 0, 4))},"__metadata__":{"b":"\\"a\\\\\\":"},\n"a\\u005c"\t :${JSON.stringify(f32([1], 0, 4))}}`;
     expect(() => JSON.parse(twice)).to.not.throw();
     expect(() => readSafetensors(file(twice, 4))).to.throw('readSafetensors: "a\\" is named twice in the header');
   });

@@ -5,10 +5,10 @@
 import type { Kinds } from "../autograd/arguments.ts";
 import { check, checkOptions, finite, oneOf, optional, whole } from "../autograd/arguments.ts";
 import type { LanguageModel } from "./evaluate.ts";
-import { aModel, logSumExp, somePrompts, stops, using, writingKinds } from "./generate.ts";
+import { aModel, logSumExp, somePrompts, stops, writingKinds } from "./generate.ts";
 import type { Written, WritingOptions } from "./generate.ts";
-import { open, textsOf } from "./reading.ts";
-import type { Logits, Prompts, TextToText } from "./reading.ts";
+import { Reading, open, textsOf, waiting } from "./reading.ts";
+import type { Logits, Prompts, TextToText, Writing } from "./reading.ts";
 import { likeliest } from "./sample.ts";
 
 export interface BeamSearchOptions extends WritingOptions {
@@ -45,15 +45,25 @@ export async function beamSearch(model: LanguageModel | TextToText, prompts: Pro
   check("beamSearch", "model", model, aModel);
   check("beamSearch", "prompts", prompts, somePrompts);
   checkOptions("beamSearch", options, kinds);
+  check("beamSearch", "returned", options.returned ?? 1, whole(1, options.beams));
+  return waiting(writeBeams(model, await textsOf("beamSearch", prompts), options));
+}
+
+/** `beamSearch`, for who reads the numbers. */
+export function* writeBeams(
+  model: LanguageModel | TextToText,
+  texts: readonly (readonly number[])[],
+  options: BeamSearchOptions,
+): Writing<Beam[][]> {
   const { tokens, beams, returned = 1, padding = 0, cache = true } = options;
-  check("beamSearch", "returned", returned, whole(1, beams));
-  const texts = await textsOf("beamSearch", prompts);
   const searches = texts.map(() => new Search(options));
   // What a prompt leaves is read once and then taken N times; without a cache every row reads for itself.
   const copies = cache ? 1 : beams;
   const rows = texts.flatMap((prompt) => new Array<readonly number[]>(copies).fill(prompt));
-  return using(open(model, rows, padding), cache, async (reading, opened) => {
-    let logits = await reading.begin(opened.prompts, padding);
+  const opened = open(model, rows, padding);
+  const reading = new Reading(opened.model, cache);
+  try {
+    let logits = yield reading.begin(opened.prompts, padding);
     if (cache) logits = logits.flatMap((row) => new Array<Logits>(beams).fill(row));
     for (let length = 1; ; length++) {
       const first = cache && length === 1;
@@ -61,9 +71,12 @@ export async function beamSearch(model: LanguageModel | TextToText, prompts: Pro
       if (length === tokens || searches.every(({ done }) => done)) return searches.map((search) => search.best(returned));
       const prompt = (i: number): number => Math.floor(i / beams);
       reading.reorder(steps.map(({ beam }, i) => (first ? prompt(i) : prompt(i) * beams + beam)));
-      logits = await reading.next(steps.map(({ id }) => id));
+      logits = yield reading.next(steps.map(({ id }) => id));
     }
-  });
+  } finally {
+    reading.close();
+    opened.close();
+  }
 }
 
 interface Open {

@@ -3,8 +3,8 @@ import type { Kind, Kinds } from "../autograd/arguments.ts";
 import { aKey, aTensor, check, checkOptions, either, flag, having, listOf, optional, whole } from "../autograd/arguments.ts";
 import type { Key } from "../autograd/random.ts";
 import type { LanguageModel } from "./evaluate.ts";
-import { Reading, open, textsOf } from "./reading.ts";
-import type { Logits, Opened, Prompts, TextToText } from "./reading.ts";
+import { Reading, numbersOf, open, textsOf, waiting } from "./reading.ts";
+import type { Logits, Prompts, TextToText, Writing } from "./reading.ts";
 import { sample, sampleKinds } from "./sample.ts";
 import type { SampleOptions } from "./sample.ts";
 
@@ -94,7 +94,7 @@ export async function* generate(
   const reading = new Reading(opened.model, cache);
   try {
     const text = opened.prompts[0].slice(-context);
-    let [logits] = await reading.begin([text]);
+    let [logits] = await numbersOf(reading.begin([text]));
     for (let i = 0; ; i++) {
       const id = sample(logits, sampling, drawAt(random, i));
       yield id;
@@ -102,8 +102,8 @@ export async function* generate(
       text.push(id);
       if (text.length > context) {
         text.splice(0, text.length - Math.ceil(context / 2));
-        [logits] = await reading.begin([text]);
-      } else [logits] = await reading.next([id]);
+        [logits] = await numbersOf(reading.begin([text]));
+      } else [logits] = await numbersOf(reading.next([id]));
     }
   } finally {
     reading.close();
@@ -125,13 +125,23 @@ export async function generateBatch(
   check("generateBatch", "prompts", prompts, somePrompts);
   checkOptions("generateBatch", options, batchKinds);
   requireKey("generateBatch", options);
+  return waiting(writeBatch(model, await textsOf("generateBatch", prompts), options));
+}
+
+/** `generateBatch`, for who reads the numbers. */
+export function* writeBatch(
+  model: LanguageModel | TextToText,
+  texts: readonly (readonly number[])[],
+  options: GenerateBatchOptions,
+): Writing<Written[]> {
   const { tokens, random, stop, padding = 0, cache = true, temperature, topK, topP } = options;
   const sampling = sampleOptions({ temperature, topK, topP });
-  const texts = await textsOf("generateBatch", prompts);
   const rows = texts.map(() => ({ ids: [] as number[], logProbability: 0, ended: tokens === 0 }));
   if (tokens === 0) return rows.map(finished);
-  return using(open(model, texts, padding), cache, async (reading, opened) => {
-    let logits = await reading.begin(opened.prompts, padding);
+  const opened = open(model, texts, padding);
+  const reading = new Reading(opened.model, cache);
+  try {
+    let logits = yield reading.begin(opened.prompts, padding);
     for (let i = 0; ; i++) {
       const next = rows.map((row, b) => {
         if (row.ended) return padding;
@@ -142,24 +152,16 @@ export async function generateBatch(
         return id;
       });
       if (i + 1 === tokens || rows.every(({ ended }) => ended)) return rows.map(finished);
-      logits = await reading.next(next);
+      logits = yield reading.next(next);
     }
-  });
-}
-
-function finished({ ids, logProbability }: Written): Written {
-  return { ids, logProbability };
-}
-
-/** Runs `write` with a reading, and frees it whatever happens. */
-export async function using<T>(opened: Opened, cache: boolean, write: (reading: Reading, opened: Opened) => Promise<T>): Promise<T> {
-  const reading = new Reading(opened.model, cache);
-  try {
-    return await write(reading, opened);
   } finally {
     reading.close();
     opened.close();
   }
+}
+
+function finished({ ids, logProbability }: Written): Written {
+  return { ids, logProbability };
 }
 
 export function stops(stop: WritingOptions["stop"], id: number): boolean {

@@ -5,6 +5,7 @@ import { noGrad } from "../autograd/context.ts";
 import type { Backend } from "../autograd/contract.ts";
 import { formatShape, sameShape } from "../autograd/contract.ts";
 import { tensor } from "../autograd/create.ts";
+import type { Numbers } from "../autograd/read.ts";
 import { scope } from "../autograd/scope.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Seen } from "./block.ts";
@@ -12,8 +13,45 @@ import type { LanguageModel } from "./evaluate.ts";
 import { evaluation } from "./evaluate.ts";
 import type { Pass } from "./module.ts";
 
-/** Log-probabilities of one row are numbers of a plain array: all that is decided of a token is decided on the host. */
+/** Of one row, [V]. What a token becomes is decided on the host. */
 export type Logits = ArrayLike<number>;
+
+/** Writing asks for the numbers of logits [B, 1, V], again and again, and answers with what was written. Who runs it waits for them or not. */
+export type Writing<T> = Generator<Tensor, T, readonly Logits[]>;
+
+/** Runs what writes, and waits for the numbers. */
+export async function waiting<T>(writing: Writing<T>): Promise<T> {
+  let step = writing.next();
+  while (!step.done) {
+    const rows = await numbersOf(step.value).catch((reason: unknown) => void writing.throw(reason)); // which throws it again
+    step = writing.next(rows ?? []);
+  }
+  return step.value;
+}
+
+/** The same on a device that can be read at once. */
+export function atOnce<T>(writing: Writing<T>): T {
+  let step = writing.next();
+  while (!step.done) {
+    const { value } = step;
+    step = writing.next(byRow(value.dataSync(), value));
+    value.dispose();
+  }
+  return step.value;
+}
+
+/** The rows of logits, which are freed. */
+export async function numbersOf(logits: Tensor): Promise<Logits[]> {
+  try {
+    return byRow(await logits.data(), logits);
+  } finally {
+    logits.dispose();
+  }
+}
+
+function byRow(numbers: Numbers, { shape: [B, , V] }: Tensor): Logits[] {
+  return Array.from({ length: B }, (_, b) => numbers.subarray(b * V, (b + 1) * V));
+}
 
 /**
  * Several texts that are read side by side, each token once. Texts of different lengths are padded on the left, so that their last
@@ -39,8 +77,8 @@ export class Reading {
     this.#pads = [];
   }
 
-  /** Forgets what was read and begins with these texts. -> the logits after each, [B][V]. */
-  begin(prompts: readonly (readonly number[])[], padding = 0): Promise<Logits[]> {
+  /** Forgets what was read and begins with these texts. -> the logits after each, [B, 1, V]. */
+  begin(prompts: readonly (readonly number[])[], padding = 0): Tensor {
     this.close();
     const longest = prompts.reduce((most, { length }) => Math.max(most, length), 0);
     this.#pads = prompts.map(({ length }) => longest - length);
@@ -48,8 +86,8 @@ export class Reading {
     return this.#read(0);
   }
 
-  /** One more token for each row. -> the logits after it. */
-  next(ids: readonly number[]): Promise<Logits[]> {
+  /** One more token for each row. -> the logits after it, [B, 1, V]. */
+  next(ids: readonly number[]): Tensor {
     this.#rows.forEach((row, b) => row.push(ids[b]));
     return this.#read(this.#past ? this.#rows[0].length - 1 : 0);
   }
@@ -73,7 +111,7 @@ export class Reading {
   }
 
   /** Reads the tokens from place `from` on. */
-  async #read(from: number): Promise<Logits[]> {
+  #read(from: number): Tensor {
     const [B, all] = [this.#rows.length, this.#rows[0].length];
     const fresh = this.#rows.flatMap((row) => row.slice(from));
     const { logits, seen } = noGrad(() =>
@@ -85,10 +123,7 @@ export class Reading {
       }),
     );
     if (this.#cache) this.#keep(seen);
-    const numbers = await logits.data();
-    logits.dispose();
-    const V = numbers.length / B;
-    return Array.from({ length: B }, (_, b) => numbers.subarray(b * V, (b + 1) * V));
+    return logits;
   }
 
   /** Mask and places, where a row has padding. */

@@ -1,6 +1,5 @@
 /** Running a primitive: on the device of its inputs, with a line on the tape where they are tracked. */
-import type { ArrayType, Backend } from "../backend/backend.ts";
-import { requireRoom } from "./arguments.ts";
+import type { Backend } from "../backend/backend.ts";
 import { context } from "./context.ts";
 import { checkFinite } from "./debug.ts";
 import type { Primitive } from "./primitive.ts";
@@ -16,16 +15,11 @@ export function apply(primitive: Primitive, ...inputs: Tensor[]): Tensor {
   const view = primitive.view?.(type, inputs[0]);
   const out = view
     ? inputs[0].wrap(type, inputs[0].storage, view.strides, view.offset)
-    : inputs[0].wrap(type, compute(primitive, backend, type, inputs));
+    : inputs[0].wrap(type, new Storage(backend, primitive.run(backend, type, ...inputs), hostOf(primitive, inputs)));
   if (context().recording && inputs.some((input, i) => primitive.vjp[i] && input.requiresGrad))
     out.line = new Line(primitive.name, inputs, out, pullPrimitive(primitive));
   if (context().debug) checkFinite(primitive.name, out, inputs);
   return out;
-}
-
-function compute(primitive: Primitive, backend: Backend, type: ArrayType, inputs: readonly Tensor[]): Storage {
-  requireRoom(primitive.name, type);
-  return new Storage(backend, primitive.run(backend, type, ...inputs), hostOf(primitive, inputs));
 }
 
 function hostOf(primitive: Primitive, inputs: readonly Tensor[]): Int32Array | null {

@@ -3,7 +3,6 @@
  * are recorded and which scope owns new tensors; an operation itself runs where its inputs live.
  */
 import type { Backend } from "../backend/backend.ts";
-import { callable, check } from "./arguments.ts";
 import type { Scope } from "./scope.ts";
 
 export interface Context {
@@ -15,9 +14,11 @@ export interface Context {
   readonly scope: Scope | null;
   /** Whether each result is checked for NaN and infinities. */
   readonly debug: boolean;
+  /** Whether random tensors are drawn; else they are zeros. */
+  readonly drawing: boolean;
 }
 
-let current: Context = { backend: null, recording: true, scope: null, debug: false };
+let current: Context = { backend: null, recording: true, scope: null, debug: false, drawing: true };
 
 export function context(): Context {
   return current;
@@ -39,9 +40,8 @@ export function within<T>(change: Partial<Context>, fn: () => T, name = "within"
   }
 }
 
-/** Runs `fn` without recording: results inside are constants, and no gradient flows through them. Throws for asynchronous functions. */
+/** Operations inside leave no line on the tape: their results are constants. */
 export function noGrad<T>(fn: () => T): T {
-  check("noGrad", "fn", fn, callable);
   return within({ recording: false }, fn, "noGrad");
 }
 

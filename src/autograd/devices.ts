@@ -2,22 +2,21 @@
 import type { Backend } from "../backend/backend.ts";
 import { BackendError } from "../backend/backend.ts";
 import { CpuBackend } from "../backend/cpu/cpuBackend.ts";
-import { aBackend, callable, check, either, oneOf } from "./arguments.ts";
 import { context, setContext, within } from "./context.ts";
 
 let cpu: Backend | undefined;
 
-/** The reference backend in plain TypeScript, of which there is one: every dtype, and the arithmetic that the others are held to. */
+/** The plain TypeScript reference backend; one for everybody. */
 export function cpuBackend(): Backend {
   return (cpu ??= new CpuBackend());
 }
 
-/** The backend where new data goes now: the CPU reference until `useBackend` is called. */
+/** Where new data goes now; the CPU reference until `useBackend` is called. */
 export function defaultBackend(): Backend {
   return context().backend ?? cpuBackend();
 }
 
-/** A device by name. "auto" is the fastest that works here without being asked for permissions: "wasm", and "cpu" where there is none, said once. */
+/** "auto" is the fastest that works here without being asked for permissions: "wasm", and "cpu" where there is none, said once. */
 export type BackendName = "auto" | "cpu" | "wasm" | "gpu";
 
 const loaders: Record<BackendName, () => Promise<Backend>> = {
@@ -31,25 +30,21 @@ const loaders: Record<BackendName, () => Promise<Backend>> = {
   gpu: async () => (await import("../backend/gpu/index.ts")).gpu(),
 };
 
-const names = Object.keys(loaders);
-const aChoice = either({ ...oneOf(...names), wanted: names.join(", ") }, aBackend);
-
 const loaded = new Map<BackendName, Promise<Backend>>();
 
 /**
- * Makes a backend the place of new data from now on: `await useBackend("wasm")`, or one that you made yourself. Devices are loaded when
+ * From now on new data goes to this backend: `await useBackend("wasm")`, or one that you made yourself. Devices are loaded when
  * asked for and kept. It answers with the backend, whose `description` says what really runs. A device that cannot be had is an
  * error: there is no silent fallback.
  */
 export async function useBackend(choice: BackendName | Backend): Promise<Backend> {
-  if (typeof choice !== "string") check("useBackend", "choice", choice, aChoice);
   const backend = typeof choice === "string" ? await load(choice) : choice;
   setContext({ backend });
   return backend;
 }
 
 async function load(name: BackendName): Promise<Backend> {
-  if (!Object.hasOwn(loaders, name)) throw new BackendError(`useBackend: there is no "${name}"; there are ${names.join(", ")}`);
+  if (!(name in loaders)) throw new BackendError(`useBackend: there is no "${name}"; there are ${Object.keys(loaders).join(", ")}`);
   let backend = loaded.get(name);
   if (!backend) loaded.set(name, (backend = loaders[name]()));
   try {
@@ -60,9 +55,7 @@ async function load(name: BackendName): Promise<Backend> {
   }
 }
 
-/** Runs `fn` with `backend` as the place of new data, and answers with its result. Throws for asynchronous functions. */
+/** New data made by `fn` goes to `backend`. */
 export function withBackend<T>(backend: Backend, fn: () => T): T {
-  check("withBackend", "backend", backend, aBackend);
-  check("withBackend", "fn", fn, callable);
   return within({ backend }, fn, "withBackend");
 }

@@ -1,123 +1,72 @@
 /** Random tensors, made on the host from a key: the same numbers on every device. */
 import type { Shape } from "../backend/shape.ts";
 import { sizeOf } from "../backend/shape.ts";
-import { aCount, aFloatDtype, aKey, check, checkOptions, checkShape, finite, optional, positive, requireRoom } from "./arguments.ts";
-import type { Kinds } from "./arguments.ts";
+import { checkShape } from "./arguments.ts";
+import { context, noGrad, within } from "./context.ts";
 import type { CreateOptions } from "./create.ts";
-import { createKinds, tensor } from "./create.ts";
+import { tensor, zeros } from "./create.ts";
 import type { Key } from "./key.ts";
+import { requireKey } from "./key.ts";
 import type { Tensor } from "./tensor.ts";
 
 export { Key, key } from "./key.ts";
 export { uniformLike, uniformMask } from "./masks.ts";
 
-/** The range of uniform numbers. */
-export interface UniformOptions extends CreateOptions {
-  /** The least number; default 0. */
-  readonly low?: number;
-  /** What every number lies below; default 1. */
-  readonly high?: number;
-}
-
-/** The mean and the standard deviation of normal numbers. */
-export interface NormalOptions extends CreateOptions {
-  /** Default 0. */
-  readonly mean?: number;
-  /** Default 1. */
-  readonly std?: number;
-}
-
-/** The standard deviation and the bound of truncated normal numbers. */
-export interface TruncatedNormalOptions extends CreateOptions {
-  /** Of the distribution before it is cut; default 1. */
-  readonly std?: number;
-  /** No number is farther from 0 than this many standard deviations; above 0, default 2. */
-  readonly bound?: number;
-}
-
-const kinds: Kinds<CreateOptions> = { ...createKinds, dtype: optional(aFloatDtype) };
-const deviation = optional(finite(0));
-
-function fill<O extends CreateOptions>(
-  operation: string,
-  shape: Shape,
-  at: Key,
-  options: O,
-  known: Kinds<O>,
-  draw: (i: number) => number,
-): Tensor {
-  const where = `random.${operation}`;
-  checkShape(where, shape);
-  check(where, "at", at, aKey);
-  checkOptions(where, options, known);
-  requireRoom(where, { shape, dtype: "float64" });
-  const { dtype = "float32", requiresGrad, backend, name } = options;
+function fill(shape: Shape, at: Key, draw: (i: number) => number, options: CreateOptions): Tensor {
+  checkShape("random", shape);
+  requireKey(at);
+  if (!context().drawing) return blank(shape, options);
   return tensor(
     Float64Array.from({ length: sizeOf(shape) }, (_, i) => draw(i)),
-    { dtype, shape, ...(requiresGrad && { requiresGrad }), ...(backend && { backend }), ...(name !== undefined && { name }) },
+    { dtype: "float32", ...options, shape },
   );
 }
 
-/** Draws numbers uniformly from [low, high), the same for the same key. Throws where low is above high. */
-export function uniform(shape: Shape, at: Key, options: UniformOptions = {}): Tensor {
-  const { low = 0, high = 1 } = options ?? {};
-  if (low > high) throw new RangeError(`random.uniform: low ${low} is above high ${high}`);
-  return fill(
-    "uniform",
-    shape,
-    at,
-    options,
-    { ...kinds, low: optional(finite()), high: optional(finite()) },
-    (i) => low + (high - low) * at.number(i),
-  );
+/**
+ * Random tensors made by `fn` are zeros that take no room: one number, stretched. For models whose weights come from a file; drawing
+ * hundreds of millions of first weights takes longer than reading them.
+ */
+export function withoutDrawing<T>(fn: () => T): T {
+  return within({ drawing: false }, fn, "withoutDrawing");
 }
 
-/** One standard normal number for each index of a key: Box & Muller 1958. */
+function blank(shape: Shape, { requiresGrad = false, ...options }: CreateOptions): Tensor {
+  const zero = zeros([], options);
+  const stretched = noGrad(() => zero.broadcastTo(shape));
+  if (shape.length > 0) zero.dispose();
+  return requiresGrad ? stretched.requireGrad() : stretched;
+}
+
+/** Uniform in [low, high). */
+export function uniform(shape: Shape, at: Key, options: CreateOptions & { readonly low?: number; readonly high?: number } = {}): Tensor {
+  const { low = 0, high = 1 } = options;
+  return fill(shape, at, (i) => low + (high - low) * at.number(i), options);
+}
+
+/** One standard normal number per index. Box & Muller 1958. */
 export function gaussian(at: Key, index: number): number {
-  if (!(index >= 0)) check("random.gaussian", "index", index, aCount);
   const radius = Math.sqrt(-2 * Math.log((at.bits(2 * index) + 0.5) * 2 ** -32));
   return radius * Math.cos(2 * Math.PI * at.number(2 * index + 1));
 }
 
-/** Draws normal numbers with `mean` and `std`, the same for the same key. */
-export function normal(shape: Shape, at: Key, options: NormalOptions = {}): Tensor {
-  const { mean = 0, std = 1 } = options ?? {};
-  return fill("normal", shape, at, options, { ...kinds, mean: optional(finite()), std: deviation }, (i) => mean + std * gaussian(at, i));
+/** Normal with `mean` and `std`. */
+export function normal(shape: Shape, at: Key, options: CreateOptions & { readonly mean?: number; readonly std?: number } = {}): Tensor {
+  const { mean = 0, std = 1 } = options;
+  return fill(shape, at, (i) => mean + std * gaussian(at, i), options);
 }
 
-/**
- * Draws normal numbers of mean 0 of which none is farther from 0 than `bound` standard deviations. (The deviation of the result is
- * smaller than `std`: 0.8796 of it at the default bound of 2.)
- */
-export function truncatedNormal(shape: Shape, at: Key, options: TruncatedNormalOptions = {}): Tensor {
-  const { std = 1, bound = 2 } = options ?? {};
-  const draw = bound < NARROW ? narrow : wide;
-  return fill(
-    "truncatedNormal",
-    shape,
-    at,
-    options,
-    { ...kinds, std: deviation, bound: optional(positive) },
-    (i) => std * draw(at, i, bound),
-  );
-}
-
-/** Below this bound, most normal numbers would be refused. */
-const NARROW = 0.5;
-
-/** Normal numbers, drawn again beyond the bound. */
-function wide(at: Key, index: number, bound: number): number {
-  for (let attempt = 0; ; attempt++) {
-    const z = gaussian(attempt ? at.at("again", attempt) : at, index);
-    if (Math.abs(z) <= bound) return z;
-  }
-}
-
-/** Uniform numbers within the bound, kept with a probability in proportion to the normal density there. */
-function narrow(at: Key, index: number, bound: number): number {
-  for (let attempt = 0; ; attempt++) {
-    const trial = attempt ? at.at("again", attempt) : at;
-    const z = bound * (2 * trial.number(2 * index) - 1);
-    if (trial.number(2 * index + 1) <= Math.exp(-0.5 * z * z)) return z;
-  }
+/** Normal, with values beyond `bound` standard deviations drawn again. (The result's own deviation is 0.8796 std at 2.) */
+export function truncatedNormal(
+  shape: Shape,
+  at: Key,
+  options: CreateOptions & { readonly std?: number; readonly bound?: number } = {},
+): Tensor {
+  const { std = 1, bound = 2 } = options;
+  const draw = (i: number): number => {
+    for (let attempt = 0; ; attempt++) {
+      const z = gaussian(attempt ? at.at("again", attempt) : at, i);
+      if (Math.abs(z) <= bound) return std * z;
+    }
+  };
+  return fill(shape, at, draw, options);
 }

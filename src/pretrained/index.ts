@@ -11,3 +11,14 @@ export type { AddressOptions } from "./addressSource.ts";
 // What they hold
 export { openWeights } from "./weights.ts";
 export type { Piece, StoredDType, StoredTensor } from "./stored.ts";
+
+// Models
+export { loadPretrained } from "./load.ts";
+export type { LoadOptions, Pretrained, SwitchSemantics } from "./load.ts";
+export type { FamilyName } from "./config.ts";
+export type { DecoderConfig, DecoderFamily } from "./decoders.ts";
+export type { EncoderDecoderConfig, EncoderDecoderFamily, SwitchConfig } from "./encoderDecoders.ts";
+export { savePretrained } from "./save.ts";
+export type { SaveOptions } from "./save.ts";
+export { familyOf } from "./familyOf.ts";
+export type { ModelConfig, TokenIds } from "./familyOf.ts";

@@ -14,7 +14,7 @@ export interface Files {
   readdir(path: string, options: { withFileTypes: true }): Promise<{ readonly name: string; isDirectory(): boolean }[]>;
   mkdir(path: string, options: { recursive: true }): Promise<unknown>;
   rename(from: string, to: string): Promise<void>;
-  rm(path: string, options: { force: true; recursive: true }): Promise<void>;
+  rm(path: string, options: { force: true; recursive: boolean }): Promise<void>;
 }
 
 /** Taken from getBuiltinModule: an import would stop bundlers for browsers. Throws a TypeError where there is no Node. */

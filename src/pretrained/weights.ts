@@ -16,6 +16,9 @@ const containers: readonly { readonly file: string; readonly read: Reader }[] = 
   { file: "pytorch_model.bin", read: torchFile },
 ];
 
+/** Files that may belong to a checkpoint's weights. */
+export const weightFiles = /^(model.*\.safetensors|pytorch_model.*\.bin)(\.index\.json)?$/;
+
 async function safetensors(source: Source, file: string, size: number): Promise<StoredTensor[]> {
   requireNoPointer(file, await source.read(file, 0, Math.min(size, 64)));
   return safetensorsFile(source, file, size);

@@ -181,41 +181,46 @@ export class MultiHeadAttention extends Module {
     if (memory ?? known) return this.#cross(x, memory, values ?? memory, known);
     if (this.keys) throw new TypeError("MultiHeadAttention: made with a keyWidth or valueWidth, it needs a memory; none was given");
     // One product for all three; heads are views.
-    const packed = this.#inHeads(this.projection.forward(x)); // [B, T, H + 2 G, K]
+    const projected = this.#inHeads(this.projection.forward(x)); // [B, T, H + 2 G, K]
+    const packed = this.queryNorm ? projected : this.#clipped(projected);
     const [q, k, v] = unpack(packed, this.heads);
     if (!past && !this.rotary && !this.queryNorm) return { q, k, v, packed };
     const before = past?.keys.shape[2] ?? 0;
     const turn = (heads: Tensor): Tensor => this.rotary?.forward(heads, before) ?? heads;
     const [queries, keys] = [turn(this.#normed(q, this.queryNorm)), turn(this.#normed(k, this.keyNorm))];
-    if (!past) return { q: queries, k: keys, v };
-    return { q: queries, k: concat([past.keys, keys], 2), v: concat([past.values, v], 2) };
+    const fresh = this.queryNorm ? this.#clipped(v) : v;
+    if (!past) return { q: queries, k: keys, v: fresh };
+    return { q: queries, k: concat([past.keys, keys], 2), v: concat([past.values, fresh], 2) };
   }
 
-  /** [B, T, n K] -> [B, T, n, K], clipped where nothing is normed before. */
+  /** [B, T, n K] -> [B, T, n, K] */
   #inHeads(x: Tensor): Tensor {
-    const heads = x.reshape([...x.shape.slice(0, 2), x.shape[2] / this.headWidth, this.headWidth]);
-    return this.clip === null || this.queryNorm ? heads : heads.clamp(-this.clip, this.clip);
+    return x.reshape([...x.shape.slice(0, 2), x.shape[2] / this.headWidth, this.headWidth]);
   }
 
-  /** Heads [B, n, T, K] as they are, or each normed, or all of a token at once; then clipped. */
+  #clipped(x: Tensor): Tensor {
+    return this.clip === null ? x : x.clamp(-this.clip, this.clip);
+  }
+
+  /** Each head of [B, n, T, K] normed and clipped, or all heads of a token at once; without a norm they are as they should be. */
   #normed(heads: Tensor, norm: RMSNorm | null): Tensor {
     if (!norm) return heads;
     const byToken = heads.transpose(1, 2); // [B, T, n, K]
-    const whole = norm.weight.size === this.headWidth ? byToken : byToken.reshape([...byToken.shape.slice(0, 2), norm.weight.size]);
-    const y = norm.forward(whole).reshape(byToken.shape);
-    return (this.clip === null ? y : y.clamp(-this.clip, this.clip)).transpose(1, 2);
+    const joined = norm.weight.size === this.headWidth ? byToken : byToken.reshape([...byToken.shape.slice(0, 2), norm.weight.size]);
+    return this.#clipped(norm.forward(joined).reshape(byToken.shape).transpose(1, 2));
   }
 
   /** Queries of x meet keys and values from elsewhere: the same weights, read in parts. */
   #cross(x: Tensor, memory: Tensor | undefined, source: Tensor | undefined, known: KeyValues | undefined): Projected {
     const [queries, groups] = [this.heads * this.headWidth, this.keyValueHeads * this.headWidth];
     const part = (from: Tensor, start: number, count: number): Tensor => this.#part(from, start, start + count);
-    const q = this.#normed(part(x, 0, queries), this.queryNorm);
+    const finished = (heads: Tensor, norm: RMSNorm | null): Tensor => (norm ? this.#normed(heads, norm) : this.#clipped(heads));
+    const q = finished(part(x, 0, queries), this.queryNorm);
     if (known) return { q, k: known.keys, v: known.values };
     if (!memory || !source) throw new TypeError("MultiHeadAttention: there is no memory");
     const k = this.keys ? this.#inHeads(this.keys.forward(memory)).transpose(1, 2) : part(memory, queries, groups);
     const v = this.values ? this.#inHeads(this.values.forward(source)).transpose(1, 2) : part(source, queries + groups, groups);
-    return { q, k: this.#normed(k, this.keyNorm), v };
+    return { q, k: finished(k, this.keyNorm), v: finished(v, null) };
   }
 
   /** The columns from `start` to `stop` of the projection, in heads [B, n, T, K]. */

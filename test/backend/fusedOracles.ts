@@ -75,16 +75,17 @@ export function biasActivation(x: Plain, bias: Plain | undefined, activation: Ac
 export function attention(q: Plain, k: Plain, v: Plain, bias: Plain | undefined, scale: number, causal: boolean): Plain {
   const [batch, heads, t, d] = q.shape;
   const s = k.shape[2];
+  const shared = (h: number): number => Math.floor((h * k.shape[1]) / heads);
   const scores = build([batch, heads, t, s], q.dtype, ([b, h, i, j]) => {
     if (causal && j > i + s - t) return -Infinity;
     let sum = 0;
-    for (let c = 0; c < d; c++) sum += at(q, [b, h, i, c]) * at(k, [b, h, j, c]);
+    for (let c = 0; c < d; c++) sum += at(q, [b, h, i, c]) * at(k, [b, shared(h), j, c]);
     return sum * scale + (bias ? at(bias, [b, h, i, j]) : 0);
   });
   const weights = softmax(scores);
   return build(q.shape, q.dtype, ([b, h, i, c]) => {
     let sum = 0;
-    for (let j = 0; j < s; j++) sum += at(weights, [b, h, i, j]) * at(v, [b, h, j, c]);
+    for (let j = 0; j < s; j++) sum += at(weights, [b, h, i, j]) * at(v, [b, shared(h), j, c]);
     return sum;
   });
 }

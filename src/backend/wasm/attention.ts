@@ -1,4 +1,4 @@
-/** Launching fused attention. B batch, H heads, T queries, S keys, D width of a head. */
+/** Launching fused attention. B batch, H heads of queries, G heads of keys and values, T queries, S keys, D width of a head. */
 import { sizeOf } from "../shape.ts";
 import type { Buffer, FusedKernel, NDArray } from "../backend.ts";
 import { attentionScratch } from "./kernels/attention.ts";
@@ -18,12 +18,15 @@ interface Attributes {
 interface Sizes {
   readonly B: number;
   readonly H: number;
+  readonly G: number;
   readonly T: number;
   readonly S: number;
   readonly D: number;
 }
 
-const sizesOf = (q: NDArray, k: NDArray): Sizes => ({ B: q.shape[0], H: q.shape[1], T: q.shape[2], S: k.shape[2], D: q.shape[3] });
+function sizesOf(q: NDArray, k: NDArray): Sizes {
+  return { B: q.shape[0], H: q.shape[1], G: k.shape[1], T: q.shape[2], S: k.shape[2], D: q.shape[3] };
+}
 
 export function attention(backend: WasmBackend): FusedKernel<Attributes> {
   return {
@@ -58,8 +61,10 @@ export function attention(backend: WasmBackend): FusedKernel<Attributes> {
               backend.addressOf(saved),
               ...shape,
               plan.itemStep,
-              plan.repeats,
-              plan.repeatStep,
+              plan.batches,
+              plan.heads,
+              plan.biasBatch,
+              plan.biasHead,
             ]);
           }),
         ),
@@ -70,9 +75,9 @@ export function attention(backend: WasmBackend): FusedKernel<Attributes> {
   };
 }
 
-function served([q, k, v, bias]: readonly NDArray[], { D, S }: Sizes): boolean {
+function served([q, k, v, bias]: readonly NDArray[], { D, S, H, G }: Sizes): boolean {
   const float = [q, k, v, ...(bias ? [bias] : [])].every(({ dtype }) => dtype === "float32");
-  return float && k.shape[1] === q.shape[1] && sizeOf(q.shape) > 0 && S > 0 && v.shape[3] === D;
+  return float && H % G === 0 && sizeOf(q.shape) > 0 && S > 0 && v.shape[3] === D;
 }
 
 /** Address and strides, in bytes, of an array [B, H, T, D] whose rows are contiguous; copied if they are not. */
@@ -103,7 +108,7 @@ function operands<R>(
 function launch(
   backend: WasmBackend,
   kernel: string,
-  { H, T, S, D, B }: Sizes,
+  { H, G, T, S, D, B }: Sizes,
   { scale, causal }: Attributes,
   items: number,
   given: (shape: readonly number[]) => number[],
@@ -113,29 +118,36 @@ function launch(
   const bytes = Math.ceil(attentionScratch(S, D, block, backward) / 64) * 64;
   backend.scratch(bytes * backend.threads, (scratch) => {
     const work = B * H * T * S * (D / 8 + 4) * (backward ? 3 : 1);
-    backend.start(kernel, items, work, ...given([H, T, S, D, scale, causal ? 1 : 0, block, scratch, bytes]));
+    backend.start(kernel, items, work, ...given([H, H / G, T, S, D, scale, causal ? 1 : 0, block, scratch, bytes]));
   });
 }
 
+/**
+ * What one thread takes: heads whose cotangents meet in one matrix, in order. Those are the heads that share keys and values, and those
+ * that share a matrix of the bias. Item i takes the heads i itemStep + b H + 0..heads-1 for b in 0..batches-1, counted through the batch.
+ */
 interface BiasPlan {
   readonly wanted: boolean;
   /** Of the cotangent that the kernel writes: [1 or B, 1 or H, T, S]. */
   readonly shape: readonly number[];
-  /** Heads, counted through the batch, that add into one matrix of it: item * itemStep + 0..repeats-1 * repeatStep. */
   readonly items: number;
   readonly itemStep: number;
-  readonly repeats: number;
-  readonly repeatStep: number;
+  readonly batches: number;
+  readonly heads: number;
+  /** From one batch and from one head to the next in the cotangent, in matrices; 0 where they share one. */
+  readonly biasBatch: number;
+  readonly biasHead: number;
 }
 
-/** Which heads share a matrix of the bias. One thread takes them all, in order. */
-function biasPlan(bias: NDArray | undefined, wanted: boolean, { B, H, T, S }: Sizes): BiasPlan {
-  const own = { wanted, shape: [B, H, T, S], items: B * H, itemStep: 1, repeats: 1, repeatStep: 0 };
+function biasPlan(bias: NDArray | undefined, wanted: boolean, { B, H, G, T, S }: Sizes): BiasPlan {
+  const R = H / G;
+  const own = { wanted, shape: [B, H, T, S], items: B * G, itemStep: R, batches: 1, heads: R, biasBatch: H, biasHead: 1 };
   if (!bias || !wanted) return own;
   const [batch, heads] = [1, 1, 1, 1, ...bias.shape].slice(-4);
-  if (batch === 1 && heads === 1) return { wanted, shape: [1, 1, T, S], items: 1, itemStep: 0, repeats: B * H, repeatStep: 1 };
-  if (batch === 1) return { wanted, shape: [1, H, T, S], items: H, itemStep: 1, repeats: B, repeatStep: H };
-  if (heads === 1) return { wanted, shape: [B, 1, T, S], items: B, itemStep: H, repeats: H, repeatStep: 1 };
+  if (batch === 1 && heads === 1)
+    return { wanted, shape: [1, 1, T, S], items: 1, itemStep: 0, batches: B, heads: H, biasBatch: 0, biasHead: 0 };
+  if (batch === 1) return { wanted, shape: [1, H, T, S], items: G, itemStep: R, batches: B, heads: R, biasBatch: 0, biasHead: 1 };
+  if (heads === 1) return { wanted, shape: [B, 1, T, S], items: B, itemStep: H, batches: 1, heads: H, biasBatch: 1, biasHead: 0 };
   return own;
 }
 

@@ -118,13 +118,17 @@ const biases = [
 ] as const;
 
 /** q, k, v and perhaps a bias. */
-function attentionCase(dims: { b: number; h: number; t: number; s: number; d: number }, bias: readonly number[] | null, causal: boolean) {
-  const { b, h, t, s, d } = dims;
+function attentionCase(
+  dims: { b: number; h: number; g?: number; t: number; s: number; d: number },
+  bias: readonly number[] | null,
+  causal: boolean,
+) {
+  const { b, h, g = h, t, s, d } = dims;
   return {
     inputs: (dtype: DType) => [
       random([b, h, t, d], dtype, 121),
-      random([b, h, s, d], dtype, 122),
-      random([b, h, s, d], dtype, 123),
+      random([b, g, s, d], dtype, 122),
+      random([b, g, s, d], dtype, 123),
       ...(bias ? [random(bias, dtype, 124)] : []),
     ],
     attributes: { scale: 0.6, causal },
@@ -200,6 +204,13 @@ const laws: Record<Exclude<keyof FusedKernels, "adam" | "sumOfSquares">, Law> = 
       attentionCase({ b: 2, h: 2, t: 3, s: 4, d: 2 }, [2, 3, 4], false),
       attentionCase({ b: 2, h: 1, t: 3, s: 3, d: 2 }, [2, 1, 1, 3], true),
       attentionCase({ b: 1, h: 2, t: 9, s: 9, d: 5 }, [2, 9, 9], true),
+      // Heads that share keys and values, under a bias of each kind.
+      attentionCase({ b: 2, h: 4, g: 2, t: 3, s: 4, d: 3 }, null, true),
+      attentionCase({ b: 2, h: 4, g: 1, t: 1, s: 5, d: 2 }, null, false),
+      attentionCase({ b: 2, h: 4, g: 2, t: 3, s: 3, d: 2 }, [2, 4, 3, 3], false),
+      attentionCase({ b: 2, h: 6, g: 2, t: 2, s: 4, d: 2 }, [6, 2, 4], true),
+      attentionCase({ b: 2, h: 4, g: 2, t: 3, s: 3, d: 2 }, [2, 1, 3, 3], false),
+      attentionCase({ b: 2, h: 3, g: 1, t: 3, s: 4, d: 2 }, [3, 4], true),
     ],
   }),
 };

@@ -4,6 +4,9 @@
  * largest score and the sum of exponentials. Dao et al. 2022, arXiv:2205.14135, section 3, without their tiling of the keys:
  * a block of 96 queries and 1,024 keys still fits a second-level cache.
  *
+ * Heads of queries that share a head of keys and values (`share` of them, neighbours) follow one another in a thread: their keys and values
+ * are laid out once, and their cotangents add up in place. Ainslie et al. 2023, arXiv:2305.13245.
+ *
  * T queries, S keys, D width of a head; a head's rows are `row` bytes apart, its numbers adjacent. P probabilities, dS the cotangent
  * of the scores.
  */
@@ -20,7 +23,7 @@ import { exponentials, scaleRow, shareOf } from "./rowwise.ts";
 
 // prettier-ignore
 const SHAPE = {
-  heads: "i32", queries: "i32", keys: "i32", width: "i32", scale: "f32", causal: "i32", block: "i32", scratch: "i32", scratchBytes: "i32",
+  heads: "i32", share: "i32", queries: "i32", keys: "i32", width: "i32", scale: "f32", causal: "i32", block: "i32", scratch: "i32", scratchBytes: "i32",
 } as const;
 // prettier-ignore
 const OPERANDS = {
@@ -31,7 +34,7 @@ const FORWARD = { out: "i32", ...OPERANDS, ...SHAPE, begin: "i32", end: "i32" } 
 // prettier-ignore
 const BACKWARD = {
   dq: "i32", dk: "i32", dv: "i32", dBias: "i32", g: "i32", gBatch: "i32", gHead: "i32", gRow: "i32", out: "i32", ...OPERANDS, ...SHAPE,
-  itemStep: "i32", repeats: "i32", repeatStep: "i32", begin: "i32", end: "i32",
+  itemStep: "i32", batches: "i32", itemHeads: "i32", biasMatrixBatch: "i32", biasMatrixHead: "i32", begin: "i32", end: "i32",
 } as const;
 
 const padded = (n: I32): I32 => i32.and(i32.add(n, NR - 1), -NR);
@@ -108,16 +111,13 @@ export function attentionKernels(m: Module, arithmetic: Arithmetic, { gemm, pack
     f.for(p.begin, p.end, 1, (item) => {
       const batch = f.let(i32.divU(item, p.heads));
       const head = f.let(i32.remU(item, p.heads));
+      const group = f.let(i32.divU(head, p.share));
       const q = at(f, p.q, p.qBatch, p.qHead, batch, head);
       const bias = at(f, p.bias, p.biasBatch, p.biasHead, batch, head);
-      f.call(packAll, { to: keyPanels, b: at(f, p.k, p.kBatch, p.kHead, batch, head), kStride: 4, nStride: p.kRow, k: p.width, n: p.keys });
-      f.call(packAll, {
-        to: valuePanels,
-        b: at(f, p.v, p.vBatch, p.vHead, batch, head),
-        kStride: p.vRow,
-        nStride: 4,
-        k: p.keys,
-        n: p.width,
+      f.if(i32.or(i32.eq(item, p.begin), i32.eqz(i32.remU(head, p.share))), () => {
+        const [k, v] = [at(f, p.k, p.kBatch, p.kHead, batch, group), at(f, p.v, p.vBatch, p.vHead, batch, group)];
+        f.call(packAll, { to: keyPanels, b: k, kStride: 4, nStride: p.kRow, k: p.width, n: p.keys });
+        f.call(packAll, { to: valuePanels, b: v, kStride: p.vRow, nStride: 4, k: p.keys, n: p.width });
       });
       const rowOfItem = f.let(i32.mul(item, p.queries));
       forBlocks(f, p, (first, rows, limit) => {
@@ -147,7 +147,7 @@ export function attentionKernels(m: Module, arithmetic: Arithmetic, { gemm, pack
     });
   });
 
-  // Item: all heads that share one bias, `repeats` of them, if its cotangent is wanted; else one head.
+  // Item: all heads whose cotangents meet somewhere, in order.
   m.export("attentionCotangent", BACKWARD, (f, p) => {
     const s: Scribe = { f, madd };
     const scale = splat(f, p.scale);
@@ -164,30 +164,33 @@ export function attentionKernels(m: Module, arithmetic: Arithmetic, { gemm, pack
     const keys4 = f.let(i32.shl(p.keys, 2));
     const biasBytes = f.let(i32.mul(p.queries, keys4));
     f.for(p.begin, p.end, 1, (item) => {
-      const dBias = f.let(i32.add(p.dBias, i32.mul(item, biasBytes)));
-      f.if(p.dBias, () => f.for(0, biasBytes, 4, (j) => f.do(f32.store(i32.add(dBias, j), 0))));
-      f.for(0, p.repeats, 1, (repeat) => {
-        const pair = f.let(i32.add(i32.mul(item, p.itemStep), i32.mul(repeat, p.repeatStep)));
+      const first = f.let(i32.mul(item, p.itemStep));
+      const steps = f.let(i32.mul(p.batches, p.itemHeads));
+      f.for(0, steps, 1, (step) => {
+        const ofBatch = f.let(i32.divU(step, p.itemHeads));
+        const ofHead = f.let(i32.remU(step, p.itemHeads));
+        const pair = f.let(i32.add(first, i32.add(i32.mul(ofBatch, p.heads), ofHead)));
         const batch = f.let(i32.divU(pair, p.heads));
         const head = f.let(i32.remU(pair, p.heads));
+        const group = f.let(i32.divU(head, p.share));
+        const matrix = i32.add(i32.mul(batch, p.biasMatrixBatch), i32.mul(head, p.biasMatrixHead));
+        const dBias = f.let(i32.add(p.dBias, i32.mul(matrix, biasBytes)));
+        // The first that adds to a matrix of the bias: of its batch where batches share it, of its heads where they do.
+        const fresh = i32.and(i32.eqz(ofBatch), i32.or(i32.eqz(ofHead), p.biasMatrixHead));
+        f.if(p.dBias, () => f.if(fresh, () => clear(f, dBias, i32.const(0), biasBytes)));
         const q = at(f, p.q, p.qBatch, p.qHead, batch, head);
-        const k = at(f, p.k, p.kBatch, p.kHead, batch, head);
         const g = at(f, p.g, p.gBatch, p.gHead, batch, head);
         const bias = at(f, p.bias, p.biasBatch, p.biasHead, batch, head);
-        const dk = f.let(i32.add(p.dk, i32.mul(pair, keyBytes)));
-        const dv = f.let(i32.add(p.dv, i32.mul(pair, keyBytes)));
-        clear(f, dk, i32.const(0), keyBytes);
-        clear(f, dv, i32.const(0), keyBytes);
-        f.call(packAll, { to: keyPanels, b: k, kStride: 4, nStride: p.kRow, k: p.width, n: p.keys });
-        f.call(packAll, {
-          to: valuePanels,
-          b: at(f, p.v, p.vBatch, p.vHead, batch, head),
-          kStride: 4,
-          nStride: p.vRow,
-          k: p.width,
-          n: p.keys,
+        const keysAt = f.let(i32.mul(i32.add(i32.mul(batch, i32.divU(p.heads, p.share)), group), keyBytes));
+        const [dk, dv] = [p.dk, p.dv].map((base) => f.let(i32.add(base, keysAt)));
+        f.if(i32.eqz(i32.remU(head, p.share)), () => {
+          const [k, v] = [at(f, p.k, p.kBatch, p.kHead, batch, group), at(f, p.v, p.vBatch, p.vHead, batch, group)];
+          clear(f, dk, i32.const(0), keyBytes);
+          clear(f, dv, i32.const(0), keyBytes);
+          f.call(packAll, { to: keyPanels, b: k, kStride: 4, nStride: p.kRow, k: p.width, n: p.keys });
+          f.call(packAll, { to: valuePanels, b: v, kStride: 4, nStride: p.vRow, k: p.width, n: p.keys });
+          f.call(packAll, { to: keysDown, b: k, kStride: p.kRow, nStride: 4, k: p.keys, n: p.width });
         });
-        f.call(packAll, { to: keysDown, b: k, kStride: p.kRow, nStride: 4, k: p.keys, n: p.width });
         const rowOfPair = f.let(i32.mul(pair, p.queries));
         forBlocks(f, p, (first, rows, limit) => {
           const qBlock = f.let(i32.add(q, i32.mul(first, p.qRow)));

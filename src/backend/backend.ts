@@ -14,7 +14,9 @@
  */
 import type { Shape } from "./shape.ts";
 
+/** What the elements of an array are: two floats, integers of 32 bits, and bfloat16, which is stored and never computed in. */
 export type DType = "float32" | "float64" | "int32" | "bfloat16";
+/** Elements as they travel between host and device: bfloat16 as the upper 16 bits of a float32, in a Uint16Array. */
 export type TypedArray = Float32Array | Float64Array | Int32Array | Uint16Array;
 
 /** Shape and element type: all that a type rule needs to know. */
@@ -39,6 +41,7 @@ export interface View {
 export interface NDArray extends ArrayType, View {}
 
 // prettier-ignore
+/** Elementwise operations of one array. */
 export type UnaryOp =
   | "neg" | "abs" | "sign" | "floor" | "ceil" | "round" | "trunc"
   | "exp" | "expm1" | "log" | "log1p" | "sqrt" | "rsqrt" | "reciprocal" | "square"
@@ -47,14 +50,17 @@ export type UnaryOp =
 
 /** Operands broadcast against each other. Comparisons give 1 or 0 in the operands' dtype; with NaN they give 0 (notEqual 1). */
 // prettier-ignore
+/** Elementwise operations of two arrays, which broadcast against each other. */
 export type BinaryOp =
   | "add" | "sub" | "mul" | "div" | "pow" | "maximum" | "minimum" | "floorDiv" | "mod"
   | "equal" | "notEqual" | "less" | "lessEqual" | "greater" | "greaterEqual";
 
 /** NaN ranks below every number: it never wins a max, it always wins a min. (A product is composed, so that its derivatives are exact at 0.) */
 export type ReduceOp = "sum" | "max" | "min";
+/** Reductions of an axis to the place of its best element. */
 export type ArgReduceOp = "argmax" | "argmin";
 
+/** What a backend holds, and what it has run. */
 export interface BackendStats {
   /** Buffers and bytes alive now, and the most bytes that were alive at once. */
   readonly liveBuffers: number;
@@ -64,6 +70,7 @@ export interface BackendStats {
   readonly launches: number;
 }
 
+/** What a device must do: keep buffers, and run a closed set of kernels on strided views of them. The rules stand at the head of this file. */
 export interface Backend {
   /** As users choose it: "cpu", "wasm", "gpu". */
   readonly name: string;
@@ -80,6 +87,7 @@ export interface Backend {
   // Data. bfloat16 travels as the upper 16 bits of a float32 in a Uint16Array.
   /** Takes a row-major copy of `data`. */
   upload(type: ArrayType, data: TypedArray): Buffer;
+  /** A buffer filled with `value`. */
   full(out: ArrayType, value: number): Buffer;
   /** A row-major copy of a contiguous buffer that starts at 0. A later `free` of the buffer does not disturb it. */
   download(buffer: Buffer, type: ArrayType): Promise<TypedArray>;
@@ -87,10 +95,13 @@ export interface Backend {
   downloadSync?(buffer: Buffer, type: ArrayType): TypedArray;
   /** Gives the memory back once every kernel launched so far has run. Freeing twice is the caller's error. */
   free(buffer: Buffer): void;
+  /** What it holds now, and what it has run. */
   stats(): BackendStats;
 
   // Elementwise
+  /** op(x) for each element. */
   unary(op: UnaryOp, out: ArrayType, x: NDArray): Buffer;
+  /** op(x, y) for each pair of elements; x and y broadcast to out.shape. */
   binary(op: BinaryOp, out: ArrayType, x: NDArray, y: NDArray): Buffer;
   /** condition != 0 ? x : y, all three broadcast; NaN counts as true. */
   select(out: ArrayType, condition: NDArray, x: NDArray, y: NDArray): Buffer;
@@ -98,6 +109,7 @@ export interface Backend {
   cast(out: ArrayType, x: NDArray): Buffer;
 
   // Reductions. `axes` ascending and non-negative; the reduced axes are gone from (or 1 in) out.shape.
+  /** The reduction of `axes` of x: an empty sum is 0, an extreme of nothing is not asked for. */
   reduce(op: ReduceOp, out: ArrayType, x: NDArray, axes: readonly number[]): Buffer;
   /** int32 index of the first best element. */
   argReduce(op: ArgReduceOp, out: ArrayType, x: NDArray, axis: number): Buffer;
@@ -112,6 +124,7 @@ export interface Backend {
   copy(out: ArrayType, x: NDArray): Buffer;
   /** x placed at `before` in an array of out.shape, `value` elsewhere. */
   pad(out: ArrayType, x: NDArray, before: readonly number[], value: number): Buffer;
+  /** Arrays side by side along `axis`. */
   concat(out: ArrayType, xs: readonly NDArray[], axis: number): Buffer;
 
   // Order, along the last axis. NaN ranks below every number; equal values keep their order (lowest index first).
@@ -171,6 +184,7 @@ export interface FusedKernel<Attributes> {
   ): (Buffer | null)[];
 }
 
+/** Activation functions with a fused kernel: relu, gelu, its approximation by tanh, and silu. */
 export type Activation = "relu" | "gelu" | "geluTanh" | "silu";
 
 /** Inputs of each fused function, and its attributes. R rows, V classes, D width, B batch, H heads, T queries, S keys. */

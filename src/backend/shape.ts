@@ -28,6 +28,7 @@ export function isContiguous(shape: Shape, strides: readonly number[]): boolean 
   return true;
 }
 
+/** Whether two shapes have the same sizes in the same order. */
 export function sameShape(a: Shape, b: Shape): boolean {
   if (a.length !== b.length) return false;
   for (let axis = 0; axis < a.length; axis++) if (a[axis] !== b[axis]) return false;
@@ -78,6 +79,7 @@ export function reshapedStrides(shape: Shape, strides: readonly number[], to: Sh
   return result;
 }
 
+/** A shape as errors show it: "[2, 3]". */
 export function formatShape(shape: Shape): string {
   return `[${shape.join(", ")}]`;
 }

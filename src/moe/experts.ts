@@ -155,7 +155,7 @@ export class ModuleExperts extends Experts {
     this.modules = modules;
   }
 
-  /** E */
+  /** The number of experts, E. */
   get count(): number {
     return this.modules.length;
   }

@@ -34,6 +34,7 @@ function count(slots: Int32Array): number {
   return slots.reduce((n, slot) => n + Number(slot >= 0), 0);
 }
 
+/** What a routing did, in numbers: the load of the experts, what was dropped, how sure the router was. */
 export interface RoutingMetrics {
   /** Choices of each expert, before capacity. */
   readonly load: readonly number[];

@@ -10,6 +10,7 @@ import type { Tensor } from "../autograd/tensor.ts";
 import type { Pass } from "../nn/module.ts";
 import type { Routing } from "./routing.ts";
 
+/** One choice of a token: which expert, with which weight, and whether it was served. */
 export interface TracedChoice {
   /** 0 for the first choice. */
   readonly choice: number;
@@ -21,6 +22,7 @@ export interface TracedChoice {
   readonly slot: number;
 }
 
+/** What one router did with one token: its probabilities and its choices. */
 export interface TracedToken {
   readonly layer: number;
   readonly sequence: number;

@@ -6,6 +6,7 @@ import type { Groups, ParameterState, Parameters, StepOptions } from "./optimize
 import { withDefaults } from "./options.ts";
 import { Optimizer, gradientOf, once, stateLike } from "./optimizer.ts";
 
+/** Learning rate, decay and clipping of Adafactor. */
 export interface AdafactorOptions {
   /** The step where relativeStep is false. Default 1e-3. */
   readonly lr: number;

@@ -8,6 +8,7 @@ import type { Groups, ParameterState, Parameters, StepOptions } from "./optimize
 import { withDefaults } from "./options.ts";
 import { Optimizer, gradientOf, once, stateLike } from "./optimizer.ts";
 
+/** Learning rate, decay rates and weight decay of Adam and AdamW. */
 export interface AdamOptions {
   /** Default 1e-3. */
   readonly lr: number;

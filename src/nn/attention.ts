@@ -14,6 +14,7 @@ import { dropout } from "./dropout.ts";
 import type { Pass } from "./module.ts";
 import { Tables } from "./tables.ts";
 
+/** The scale, the mask and the bias of attention. */
 export interface AttentionOptions {
   /** Query t sees keys up to t + S - T: the queries are the last T of S places. */
   readonly causal?: boolean;

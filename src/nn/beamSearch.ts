@@ -11,6 +11,7 @@ import { Reading, open, textsOf, waiting } from "./reading.ts";
 import type { Logits, Prompts, TextToText, Writing } from "./reading.ts";
 import { likeliest } from "./sample.ts";
 
+/** How many beams are kept, how long they grow, and how their lengths are weighed. */
 export interface BeamSearchOptions extends WritingOptions {
   /** N: how many continuations are followed at once. 1 is greedy. */
   readonly beams: number;

@@ -23,6 +23,7 @@ export interface Attention {
   ): { output: Tensor; seen: KeyValues; losses?: Record<string, Tensor>; routings?: readonly object[] };
 }
 
+/** The layers that a block is put together from. */
 export interface BlockParts {
   readonly attention: Attention & Module;
   /** Dense or sparse: the block does not know. */
@@ -53,6 +54,7 @@ export interface Seen extends KeyValues {
   readonly memory?: KeyValues & { readonly mask?: Tensor };
 }
 
+/** What a block is told beside its input: masks, positions, the memory and the past. */
 export interface BlockInput extends Omit<AttentionInput, "memory" | "values" | "known" | "past"> {
   readonly tokens?: TokenInfo;
   /** [B, S, D] for the cross-attention. With a past that has read it, it is not read again. */
@@ -63,6 +65,7 @@ export interface BlockInput extends Omit<AttentionInput, "memory" | "values" | "
   readonly past?: Seen | undefined;
 }
 
+/** What a block answers with: its output, auxiliary losses and routings. */
 export interface BlockOutput {
   /** [B, T, D] */
   readonly output: Tensor;
@@ -102,6 +105,7 @@ export class Block extends Module {
     this.dropout = share;
   }
 
+  /** x [B, T, D] through attention, cross-attention where there is one, and the feed-forward layer -> [B, T, D]. */
   forward(x: Tensor, input: BlockInput, pass: Pass): BlockOutput {
     const { tokens: info, memory: _memory, memoryMask, past, ...self } = input;
     const tokens = { ...info, ...(self.causal ? { causal: true } : {}) };

@@ -21,8 +21,10 @@ import { Module, under } from "./module.ts";
 import { Stack, commonKinds, initOf } from "./stack.ts";
 import type { CommonSettings } from "./stack.ts";
 
+/** One of the two stacks of layers. */
 export type StackName = "encoder" | "decoder";
 
+/** The sizes and settings of an encoder-decoder. */
 export interface EncoderDecoderOptions extends CommonSettings {
   /** V: ids are 0 to V - 1. */
   readonly vocabulary: number;
@@ -51,6 +53,7 @@ const kinds: Kinds<EncoderDecoderOptions> = {
   start: optional(whole(0)),
 };
 
+/** The text that the encoder reads and the one that the decoder continues, with their masks. */
 export interface EncoderDecoderInput {
   /** [B, T] int32: what the encoder reads. */
   readonly ids: Tensor;
@@ -75,6 +78,7 @@ export interface Encoded {
 /** As for a decoder alone. With a past, the memory need not be read again either. */
 export type DecoderInput = LanguageModelInput;
 
+/** Logits of the decoder's next tokens, auxiliary losses and routings. */
 export interface EncoderDecoderOutput {
   /** [B, U, V] */
   readonly logits: Tensor;
@@ -127,6 +131,7 @@ export class EncoderDecoder extends Module {
     return this.options.start ?? 0;
   }
 
+  /** Encodes `ids` [B, S] and answers with logits [B, T, V] of the token after each of `decoderIds` [B, T]. */
   forward({ ids, mask, decoderIds, decoderMask }: EncoderDecoderInput, pass: Pass): EncoderDecoderOutput {
     const encoded = this.encode(ids, { mask }, pass);
     const decoded = this.decode(decoderIds, encoded, { mask: decoderMask }, pass);

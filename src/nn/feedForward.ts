@@ -54,6 +54,7 @@ export function isGated(kind: FeedForwardKind): boolean {
   return kind === "reglu" || kind === "geglu" || kind === "gegluTanh" || kind === "swiglu";
 }
 
+/** The activation, the bias and the dropout of a feed-forward layer, and how it is initialised. */
 export interface FeedForwardOptions extends Init {
   /** Default "relu", as in the Switch Transformer. */
   readonly kind?: FeedForwardKind;
@@ -103,7 +104,7 @@ export class DenseFeedForward extends Module implements FeedForward<null> {
     return { output: this.apply(x, pass), losses: {}, routing: null };
   }
 
-  /** x [..., D] -> [..., D] */
+  /** The layer itself, without its place in a block: x [..., D] -> [..., D]. */
   apply(x: Tensor, pass: Pass): Tensor {
     const { bias } = this.hidden;
     const active = activate(this.hidden.project(x), activationOf[this.kind], bias ? beside(x, bias) : undefined); // [..., F]

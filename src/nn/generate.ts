@@ -8,6 +8,7 @@ import type { Logits, Prompts, TextToText, Writing } from "./reading.ts";
 import { sample, sampleKinds } from "./sample.ts";
 import type { SampleOptions } from "./sample.ts";
 
+/** How long texts may grow, and what ends them. */
 export interface WritingOptions {
   /** How many tokens to write, at most. */
   readonly tokens: number;
@@ -19,6 +20,7 @@ export interface WritingOptions {
   readonly cache?: boolean;
 }
 
+/** How one text is written: how long, how sampled, and how much of the past is read. */
 export interface GenerateOptions extends SampleOptions, WritingOptions {
   /** Where to draw from: the same key, the same text. Only temperature 0 needs none. */
   readonly random?: Key;
@@ -26,6 +28,7 @@ export interface GenerateOptions extends SampleOptions, WritingOptions {
   readonly context?: number;
 }
 
+/** How a batch of texts is written: how long, how sampled, from which key. */
 export type GenerateBatchOptions = Omit<GenerateOptions, "context">;
 
 /** What was written after one prompt. */

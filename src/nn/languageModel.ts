@@ -12,6 +12,7 @@ import type { Pass } from "./module.ts";
 import { Stack, blockKinds, initOf } from "./stack.ts";
 import type { BlockSettings, SequenceInput, StackOptions } from "./stack.ts";
 
+/** The sizes and settings of a decoder language model. */
 export interface LanguageModelOptions extends BlockSettings {
   /** V: ids are 0 to V - 1. 256 for bytes. */
   readonly vocabulary: number;
@@ -21,11 +22,13 @@ export interface LanguageModelOptions extends BlockSettings {
 
 const kinds: Kinds<LanguageModelOptions> = { ...blockKinds, vocabulary: whole(1), tied: optional(flag) };
 
+/** Token ids [B, T], and what is known of them: padding, documents, the past. */
 export interface LanguageModelInput extends SequenceInput {
   /** "last": only the logits after the last token, [B, 1, V], as generation needs them. Default "all". */
   readonly logits?: "all" | "last" | undefined;
 }
 
+/** Logits of the next tokens, auxiliary losses, routings, and the past for the next call. */
 export interface LanguageModelOutput {
   /** [B, T, V] */
   readonly logits: Tensor;

@@ -19,6 +19,7 @@ import { Module, addCosts, beside, under } from "./module.ts";
 import { RMSNorm } from "./normalization.ts";
 import { Rotary } from "./positions.ts";
 
+/** Heads, widths and settings of multi-head attention. */
 export interface MultiHeadAttentionOptions extends Init {
   /** H */
   readonly heads: number;
@@ -74,6 +75,7 @@ export interface KeyValues {
   readonly values: Tensor;
 }
 
+/** What attention reads beside its queries: the memory, masks, a bias, the past. */
 export interface AttentionInput {
   /** Attend to these vectors [B, S, D] instead of x itself. */
   readonly memory?: Tensor | undefined;

@@ -29,6 +29,7 @@ export type Parameters = Module | Iterable<readonly [string, Tensor]>;
 /** Options of single parameters, by name: `(name) => (name.endsWith("bias") ? { weightDecay: 0 } : {})`. */
 export type Groups<O> = (name: string, parameter: Tensor) => Partial<O>;
 
+/** By what a step scales the learning rate and the gradients. */
 export interface StepOptions {
   /** Times the learning rate: what a schedule gives for this step. Default 1. */
   readonly factor?: number;

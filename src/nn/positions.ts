@@ -19,6 +19,7 @@ const tables = new Tables();
 
 /** Adds something of its position to each token: x [B, T, D], of which so many tokens came before; or whose places are given, [B, T]. */
 export interface AbsolutePositions {
+  /** x [B, T, D] with its positions, which begin at `past` for each row. */
   forward(x: Tensor, past: number | Tensor): Tensor;
 }
 
@@ -87,7 +88,7 @@ export abstract class PositionBias extends Module {
   /** Which row speaks for a key at `distance` = query position - key position. */
   abstract rowOf(distance: number): number;
 
-  /** -> [H, T, S] */
+  /** What is added to the scores of T queries, the last of S keys: [H, T, S]. */
   forward(T: number, S: number): Tensor {
     const { backend } = this.weight;
     const rows = Int32Array.from({ length: T + S - 1 }, (_, i) => this.rowOf(S - 1 - i)); // by key - query, from 1 - S on
@@ -109,6 +110,7 @@ export abstract class PositionBias extends Module {
   }
 }
 
+/** How far a position bias tells distances apart, and how it is initialised. */
 export interface PositionBiasOptions extends Init {
   /** Keys behind the query have rows of their own. Default false: a causal model has no such keys. */
   readonly bidirectional?: boolean;
@@ -180,6 +182,7 @@ export function bucketOf(distance: number, buckets: number, maxDistance: number,
   return Math.min(buckets - 1, exact + Math.floor(fround(share * (buckets - exact))));
 }
 
+/** The wavelengths of rotary embeddings, and which coordinates are turned together. */
 export interface RotaryOptions {
   /** Wavelengths go from 2 pi to 2 pi theta. Default 10,000. */
   readonly theta?: number;

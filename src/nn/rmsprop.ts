@@ -6,6 +6,7 @@ import type { Groups, ParameterState, Parameters, StepOptions } from "./optimize
 import { withDefaults } from "./options.ts";
 import { Optimizer, gradientOf, once, stateLike } from "./optimizer.ts";
 
+/** Learning rate, decay rate, momentum and weight decay of RMSprop. */
 export interface RmspropOptions {
   /** Default 1e-2. */
   readonly lr: number;

@@ -2,6 +2,7 @@
 import type { Kind, Kinds } from "../autograd/arguments.ts";
 import { check, checkOptions, optional } from "../autograd/arguments.ts";
 
+/** How a token is drawn from its probabilities: temperature, the k likeliest, the likeliest share. */
 export interface SampleOptions {
   /** Divides the logits: below 1 bolder, above 1 more varied; 0 always takes the likeliest. Default 1. */
   readonly temperature?: number;

@@ -6,6 +6,7 @@ import type { Groups, ParameterState, Parameters, StepOptions } from "./optimize
 import { withDefaults } from "./options.ts";
 import { Optimizer, gradientOf, once, stateLike } from "./optimizer.ts";
 
+/** Learning rate, momentum and weight decay of stochastic gradient descent. */
 export interface SgdOptions {
   /** The learning rate; it has no default. */
   readonly lr: number;

@@ -12,6 +12,7 @@ export interface NoiseSpan {
   readonly end: number;
 }
 
+/** How much of a text is masked, in spans of which length, and by which sentinels. */
 export interface SpanCorruptionOptions {
   /** Share of the tokens that are taken out, above 0 and below 1. Default 0.15. */
   readonly density?: number;

@@ -80,6 +80,7 @@ export interface BlockSettings extends CommonSettings {
   readonly attention?: (layer: number, init: Init) => (Attention & Module) | undefined;
 }
 
+/** The layers of a stack and what they share. */
 export interface StackOptions extends BlockSettings {
   /** Whether no token sees a later one. */
   readonly causal: boolean;
@@ -140,6 +141,7 @@ export interface SequenceInput {
   readonly positions?: Tensor | undefined;
 }
 
+/** What a stack of blocks reads beside its input: ids, masks, the memory, the past. */
 export interface StackInput extends SequenceInput {
   /** [B, T] int32, for routers that read them. */
   readonly ids?: Tensor | undefined;
@@ -149,6 +151,7 @@ export interface StackInput extends SequenceInput {
   readonly memoryMask?: Tensor | undefined;
 }
 
+/** What a stack answers with: its normed output, auxiliary losses, routings and keys and values. */
 export interface StackOutput {
   /** [B, T, D], normed. */
   readonly output: Tensor;

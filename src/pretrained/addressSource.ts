@@ -3,6 +3,7 @@ import { callable, checkOptions, having, optional, positive, whole as wholeNumbe
 import type { Source } from "./source.ts";
 import { messageOf, whole } from "./source.ts";
 
+/** How a checkpoint is fetched from an address. */
 export interface AddressOptions {
   /** Sent with every request: `{ authorization: "Bearer …" }`. */
   readonly headers?: Readonly<Record<string, string>>;

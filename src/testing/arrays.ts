@@ -11,6 +11,7 @@ export interface PlainArray {
   readonly data: readonly number[];
 }
 
+/** How many axes drawn shapes have, and of which sizes. */
 export interface ShapeOptions {
   readonly minAxes?: number;
   readonly maxAxes?: number;
@@ -26,6 +27,7 @@ export function shapes({ minAxes = 0, maxAxes = 3, minSize = 0, maxSize = 4 }: S
   );
 }
 
+/** The range of drawn numbers, and how far they lie beside the grid. */
 export interface NumberOptions {
   readonly min?: number;
   readonly max?: number;

@@ -138,6 +138,7 @@ export const passOf = (training: boolean, seed: number, ...path: (string | numbe
   random: key(seed).at("pass", ...path),
 });
 
+/** One case made real: a router in a layer, its tokens, and what it does with them. */
 export interface World {
   readonly router: Router;
   readonly layer: MoE;

@@ -12,6 +12,7 @@ export class Coverage {
   #cases = 0;
   readonly #met = new Map<Kind, number>();
 
+  /** Counts one case. */
   note(c: RouterCase, routing: Routing): void {
     const { expert, slot } = booksOf(routing);
     const used = new Set(expert.flat().filter((e) => e >= 0));
@@ -30,11 +31,13 @@ export class Coverage {
     for (const kind of kinds) if (met[kind]) this.#met.set(kind, (this.#met.get(kind) ?? 0) + 1);
   }
 
+  /** Counts the cases of another one too. */
   add(other: Coverage): void {
     this.#cases += other.#cases;
     for (const [kind, times] of other.#met) this.#met.set(kind, (this.#met.get(kind) ?? 0) + times);
   }
 
+  /** Forgets all cases. */
   clear(): void {
     this.#cases = 0;
     this.#met.clear();
@@ -45,6 +48,7 @@ export class Coverage {
     return this.#cases ? (this.#met.get(kind) ?? 0) / this.#cases : 0;
   }
 
+  /** The number of cases, and the share of each kind in per cent. */
   toString(): string {
     return `${this.#cases} cases: ${kinds.map((kind) => `${kind} ${Math.round(100 * this.share(kind))} %`).join(", ")}`;
   }

@@ -13,6 +13,7 @@ import { Coverage, kinds } from "./coverage.ts";
 import { claims, laws } from "./laws/index.ts";
 import type { Claim, Law } from "./laws/law.ts";
 
+/** How many cases the laws try, from which seed, and what a router does not promise. */
 export interface LawOptions {
   /** Of the cases: the same seed, the same cases. Default 7. */
   readonly seed?: number;

@@ -14,6 +14,7 @@ import type { GpuLibrary, GpuMode } from "./library.ts";
 export { GpuBackend };
 export type { GpuMode };
 
+/** Which of gpu.js's modes runs, and how. */
 export interface GpuOptions {
   /** Which road through gpu.js to take; an error where it is not there. Default: the first that is. */
   readonly mode?: GpuMode;

@@ -11,6 +11,7 @@ import { WasmBackend } from "./wasmBackend.ts";
 
 export { WasmBackend };
 
+/** How many threads compute, and how much memory they may share. */
 export interface WasmOptions {
   /** Threads, the caller's among them; by default one for each processor, and one where the caller may not block. */
   readonly threads?: number;

@@ -49,6 +49,7 @@ export class WasmBackend extends CpuBackend {
     );
   }
 
+  /** How many threads compute, the calling one included. */
   get threads(): number {
     return this.#threads.count;
   }

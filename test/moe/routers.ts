@@ -56,13 +56,26 @@ export function rowsOf(x: Tensor): number[][] {
 }
 
 /** Seats of a router in which tokens choose: the choices of real tokens, seated by hand. */
-export function seatsOfChoices(c: RouterCase, choices: readonly (readonly number[])[], gates: Tensor, priority?: readonly number[]): Seats {
+export function seatsOfChoices(
+  c: RouterCase,
+  choices: readonly (readonly number[])[],
+  gates: Tensor,
+  priority?: readonly number[],
+  by?: "choice" | "token",
+): Seats {
   const real = maskOf(c);
   const expert = choices.map((row, t) => (real[t] ? row : row.map(() => -1)));
   const tokens = c.batch * c.length;
   const groupSize = c.factor !== "dropless" && c.group === "sequence" ? c.length : tokens;
   const capacity = c.factor === "dropless" ? groupSize : capacityByHand(groupSize, expert[0].length, c.experts, c.factor);
-  const positions = seatByHand({ choices: expert, experts: c.experts, groupSize, capacity, ...(priority && { priority }) });
+  const positions = seatByHand({
+    choices: expert,
+    experts: c.experts,
+    groupSize,
+    capacity,
+    ...(priority && { priority }),
+    ...(by && { by }),
+  });
   const slot = positions.map((row, t) => row.map((p) => (p < 0 ? -1 : Math.floor(t / groupSize) * capacity + p)));
   return { expert, slot, gates };
 }
@@ -101,6 +114,20 @@ const choicesOf = (c: RouterCase): number => Math.min(c.choices, c.experts);
 function as<R extends Router>(router: Router, kind: abstract new (...args: never[]) => R): R {
   if (!(router instanceof kind)) throw new TypeError(`not a ${kind.name}`);
   return router;
+}
+
+/** The K best, whose gates are their share, times a scale, in those that found a slot. */
+function seatedSeats(c: RouterCase, { router, tokens }: World, choices: number, by: "choice" | "token", scale = 1): Seats {
+  const { projection } = as(router, TopKRouter);
+  const logits = logitsOf({ projection }, tokens);
+  const all = softmaxOf(projection.bias ? logits.add(projection.bias) : logits);
+  const { expert, slot } = seatsOfChoices(c, rowsOf(all).map((row) => largest(row, choices)), all, undefined, by); // prettier-ignore
+  const kept = expert.flatMap((row, t) =>
+    Array.from({ length: c.experts }, (_, e) => Number(row.some((x, k) => x === e && slot[t][k] >= 0))),
+  );
+  const seated = all.mul(tensor(Float64Array.from(kept), { shape: all.shape }));
+  const total = seated.sum(1, { keepDims: true });
+  return { expert, slot, gates: seated.div(total.add(total.equal(0))).mul(scale) };
 }
 
 /** What the books say: for routers whose choice is proved elsewhere, so that only transport is compared. */
@@ -244,6 +271,22 @@ export const routers: readonly RouterRow[] = [
       const logits = logitsOf(as(router, TopKRouter), tokens);
       return bestSeats(c, rowsOf(logits), choicesOf(c), amongBest(logits, choicesOf(c)));
     },
+  },
+  {
+    name: "top-k, DeepSpeed, by token",
+    make: (setting) => new TopKRouter({ ...commonK(setting), ...losses, normalise: "seated", queueBy: "token" }),
+    seats: (c, world) => seatedSeats(c, world, choicesOf(c), "token"),
+  },
+  {
+    name: "top-2, DeepSpeed, Gumbel second",
+    make(setting) {
+      const choices = Math.min(2, setting.experts);
+      const options = { ...commonK(setting), ...losses, choices, balanceCounts: "first", normalise: "seated" } as const;
+      const router = new TopKRouter({ ...options, gumbelBeyondFirst: true, bias: true, gateScale: 0.5 });
+      router.projection.bias?.assign(tensor(Float64Array.from(biases(setting)), { dtype: setting.dtype }));
+      return router;
+    },
+    seats: (c, world) => seatedSeats(c, world, Math.min(2, c.experts), "choice", 0.5),
   },
   {
     name: "top-k, DeepSeek-V3",

@@ -1,5 +1,5 @@
 /**
- * What stands behind a router: E networks of one shape, computed together. E experts, N rows, D width, F hidden width.
+ * Experts: E networks of one shape, computed together. E experts, N rows, D width, F hidden width.
  */
 import { activate } from "../autograd/activations.ts";
 import { eye, zeros } from "../autograd/create.ts";
@@ -7,7 +7,7 @@ import { stack, where } from "../autograd/operations.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { dropout } from "../nn/dropout.ts";
 import type { FeedForwardOptions } from "../nn/feedForward.ts";
-import { activationOf, isGated } from "../nn/feedForward.ts";
+import { aFeedForwardKind, activationOf, isGated } from "../nn/feedForward.ts";
 import type { FeedForwardKind } from "../nn/feedForward.ts";
 import { scaledTruncatedNormal } from "../nn/initializers.ts";
 import type { Cost, Pass } from "../nn/module.ts";
@@ -15,6 +15,7 @@ import { Module, beside, under } from "../nn/module.ts";
 import type { Kinds } from "./arguments.ts";
 import {
   aPass,
+  aTensor,
   anInitializer,
   check,
   checkOptions,
@@ -24,11 +25,9 @@ import {
   initKinds,
   instance,
   listOf,
-  oneOf,
   optional,
   rate,
 } from "./arguments.ts";
-import { aTensor } from "./arguments.ts";
 import type { RowLayout } from "./routing.ts";
 
 const aLayout = having("the layout of a routing", "experts", "lead", "offsets", "project", "spread");
@@ -67,7 +66,7 @@ const feedForwardKinds: Kinds<FeedForwardExpertsOptions> = {
   experts: count,
   width: count,
   hidden: count,
-  kind: optional(oneOf(...Object.keys(activationOf))),
+  kind: optional(aFeedForwardKind),
   bias: optional(flag),
   dropout: optional(rate),
   initializer: optional(anInitializer),

@@ -1,10 +1,12 @@
 /**
- * What a routing did, in numbers. Books are read to the host once, may be added up over batches, and are then only counted.
- * T tokens, E experts, K choices.
+ * Routing metrics: load, drops, confidence, utilisation. Books are read to the host once and then counted; those of several batches or layers may
+ * be counted together. T tokens, E experts, K choices.
  */
+import type { Kind, Kinds } from "./arguments.ts";
+import { aTensor, check, checkOptions, having, listOf, number, optional, someNumbers, whole } from "./arguments.ts";
 import type { Routing } from "./routing.ts";
 
-/** The books of a routing as plain arrays. */
+/** The books of a routing as plain arrays: what `readBooks` reads and the metrics count. */
 export interface HostBooks {
   /** T, padding among them. */
   readonly tokens: number;
@@ -20,8 +22,17 @@ export interface HostBooks {
   readonly gate: Float64Array;
 }
 
-/** Reads the books of a routing. Start it before the scope of the step closes; await it whenever. */
-export async function readBooks({ kind, books, layout }: Routing): Promise<HostBooks> {
+const aRouting = having("a routing, as Router.route and MoE.forward answer", "kind", "books", "layout");
+
+/**
+ * Reads the books of a routing from its device to plain arrays. Start it before the scope of the step closes; the promise may be awaited later.
+ * Throws for anything but a routing.
+ */
+export async function readBooks(routing: Routing): Promise<HostBooks> {
+  check("readBooks", "routing", routing, aRouting);
+  const { kind, books, layout } = routing;
+  check("readBooks", "routing.books", books, having("the books of a routing", "expertOfChoice", "slotOfChoice", "gate"));
+  for (const name of ["expertOfChoice", "slotOfChoice", "gate"] as const) check("readBooks", `routing.books.${name}`, books[name], aTensor);
   const [tokens, choices] = books.expertOfChoice.shape;
   const all = [books.expertOfChoice.data(), books.slotOfChoice.data(), books.gate.data(), books.real?.data()] as const;
   const [expert, slot, gate, real] = await Promise.all(all);
@@ -54,9 +65,36 @@ export interface RoutingMetrics {
   readonly utilisation: number;
 }
 
-/** The metrics of all given books together; zero where there is nothing to divide by. */
+const bookKinds: Kinds<HostBooks> = {
+  tokens: whole(0, 2 ** 31),
+  real: optional(someNumbers),
+  experts: whole(1, 2 ** 31),
+  choices: whole(0, 2 ** 31),
+  rows: whole(),
+  expertOfChoice: someNumbers,
+  slotOfChoice: someNumbers,
+  gate: someNumbers,
+};
+
+/** Books whose arrays are as long as they say, with experts that there are: every loop below ends with them. */
+function checkBooks(where: string, books: HostBooks): void {
+  checkOptions<HostBooks>(`${where}: books`, books, bookKinds);
+  const { tokens, choices, experts, real, expertOfChoice, slotOfChoice, gate } = books;
+  for (const [name, array] of Object.entries({ expertOfChoice, slotOfChoice, gate }))
+    if (array.length !== tokens * choices)
+      throw new RangeError(`${where}: books: ${name} of ${array.length}: want ${tokens} tokens x ${choices} choices`);
+  if (real && real.length !== tokens)
+    throw new RangeError(`${where}: books: real of ${real.length}: want one entry for each of ${tokens} tokens`);
+  expertOfChoice.forEach((expert, at) => {
+    if (!(expert >= -1 && expert < experts))
+      throw new RangeError(`${where}: books: expertOfChoice[${at}] ${expert}: want -1 to ${experts - 1}`);
+  });
+}
+
+/** The metrics of all given books together, of several layers or batches; 0 where there is nothing to divide by. Throws for books that are none. */
 export function measure(...all: readonly HostBooks[]): RoutingMetrics {
-  const load = new Array<number>(Math.max(0, ...all.map((books) => books.experts))).fill(0);
+  for (const books of all) checkBooks("measure", books);
+  const load = new Array<number>(all.reduce((most, { experts }) => Math.max(most, experts), 0)).fill(0);
   const sum = { tokens: 0, served: 0, choices: 0, kept: 0, gates: 0, rows: 0 };
   for (const books of all) {
     sum.rows += books.rows;
@@ -102,9 +140,12 @@ function ratio(part: number, whole: number): number {
   return whole > 0 ? part / whole : 0;
 }
 
-/** For each class (a position, a language, a byte) how many of its tokens were there, and how many no expert served. */
+/**
+ * For each class (a position, a language, a byte) how many of its tokens were there, and how many no expert served; [classes] both. classOfToken
+ * [T]: from 0 to classes - 1; padding is not counted. Throws for books or classes that do not fit.
+ */
 export function droppedBy(books: HostBooks, classOfToken: ArrayLike<number>, classes: number): { tokens: number[]; dropped: number[] } {
-  requireClasses("droppedBy", books, classOfToken);
+  requireClasses("droppedBy", books, classOfToken, classes);
   const tokens = new Array<number>(classes).fill(0);
   const dropped = new Array<number>(classes).fill(0);
   for (let token = 0; token < books.tokens; token++) {
@@ -116,9 +157,12 @@ export function droppedBy(books: HostBooks, classOfToken: ArrayLike<number>, cla
   return { tokens, dropped };
 }
 
-/** How often each expert was chosen by tokens of each class, before capacity: [classes][E]. */
+/**
+ * How often each expert was chosen by tokens of each class, before capacity: [classes][E]. classOfToken [T]: from 0 to classes - 1; padding
+ * chooses nothing. Throws for books or classes that do not fit.
+ */
 export function expertsByClass(books: HostBooks, classOfToken: ArrayLike<number>, classes: number): number[][] {
-  requireClasses("expertsByClass", books, classOfToken);
+  requireClasses("expertsByClass", books, classOfToken, classes);
   const table = Array.from({ length: classes }, () => new Array<number>(books.experts).fill(0));
   for (let at = 0; at < books.expertOfChoice.length; at++) {
     const expert = books.expertOfChoice[at];
@@ -127,23 +171,44 @@ export function expertsByClass(books: HostBooks, classOfToken: ArrayLike<number>
   return table;
 }
 
-function requireClasses(operation: string, { tokens }: HostBooks, classOfToken: ArrayLike<number>): void {
-  if (classOfToken.length !== tokens) throw new RangeError(`${operation}: ${classOfToken.length} classes for ${tokens} tokens`);
+function requireClasses(where: string, books: HostBooks, classOfToken: ArrayLike<number>, classes: number): void {
+  checkBooks(where, books);
+  check(where, "classOfToken", classOfToken, someNumbers);
+  check(where, "classes", classes, whole(1, 2 ** 24));
+  const { tokens } = books;
+  if (classOfToken.length !== tokens)
+    throw new RangeError(`${where}: classOfToken of ${classOfToken.length}: want one for each of ${tokens} tokens`);
+  const inRange: Kind = whole(0, classes - 1);
+  for (let token = 0; token < tokens; token++)
+    if (isReal(books, token)) check(where, `classOfToken[${token}]`, classOfToken[token], inRange);
 }
 
-/** H in bits, -sum p log2 p, of a distribution given by counts; 0 of nothing. Shannon 1948. */
+/** The entropy in bits, -sum p log2 p, of the distribution that counts of 0 or more give; 0 without counts. Shannon 1948. */
 export function entropy(counts: readonly number[]): number {
+  checkCounts("entropy", "counts", counts);
   const total = counts.reduce((sum, n) => sum + n, 0);
   return counts.reduce((sum, n) => (n > 0 ? sum + (n / total) * Math.log2(total / n) : sum), 0);
 }
 
-/** Entropy of the load over its largest value, log2 E: 1 where it is even, 0 where one expert has all. One expert counts as even. */
+function checkCounts(where: string, name: string, counts: readonly number[]): void {
+  check(where, name, counts, {
+    ...listOf({ ...number, accepts: (n) => typeof n === "number" && n >= 0 }),
+    wanted: "an array of counts of 0 or more",
+  });
+}
+
+/** The entropy of the load [E] over its largest value, log2 E: 1 where it is even, 0 where one expert has all. One expert counts as even. */
 export function loadEntropy(load: readonly number[]): number {
+  checkCounts("loadEntropy", "load", load);
   return load.length > 1 ? entropy(load) / Math.log2(load.length) : 1;
 }
 
-/** MaxVio, (largest load - mean) / mean: 0 where it is even, E - 1 where one expert has all. Wang et al. 2024, arXiv:2408.15664, section 4.1. */
+/**
+ * MaxVio of the load [E], (largest load - mean) / mean: 0 where it is even, E - 1 where one expert has all. Wang et al. 2024, arXiv:2408.15664,
+ * section 4.1.
+ */
 export function maxViolation(load: readonly number[]): number {
+  checkCounts("maxViolation", "load", load);
   const mean = load.reduce((sum, n) => sum + n, 0) / load.length;
-  return ratio(Math.max(0, ...load) - mean, mean);
+  return ratio(load.reduce((most, n) => Math.max(most, n), 0) - mean, mean);
 }

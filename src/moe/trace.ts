@@ -1,6 +1,6 @@
 /**
- * Where each token went: for every sparse layer, position and choice the expert, the gate, and whether a slot was found. It only reads
- * the books of routings that were made anyway, so while nobody asks it costs nothing.
+ * Traces: for every sparse layer, position and choice the expert, the gate, and whether a slot was found. A trace reads the books of routings that
+ * a forward pass makes anyway; a model that is not traced pays nothing for it.
  * B sequences, T tokens of each, E experts, K choices.
  */
 import { noGrad } from "../autograd/context.ts";
@@ -8,6 +8,7 @@ import { key } from "../autograd/random.ts";
 import { scope } from "../autograd/scope.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Pass } from "../nn/module.ts";
+import { aPass, callable, check, having, listOf, optional, tensorOf } from "./arguments.ts";
 import type { Routing } from "./routing.ts";
 
 /** One choice of a token: which expert, with which weight, and whether it was served. */
@@ -37,10 +38,17 @@ export interface TraceableModel {
   forward(ids: Tensor, input: object, pass: Pass): { readonly routings: readonly object[] };
 }
 
-/** Runs the model as in use (or as in training, given such a pass) and reads what its routers did. ids [B, T] int32. */
+/**
+ * Runs a model on ids [B, T] int32, in evaluation unless the pass says otherwise, and reads for each sparse layer and token its choices, gates and
+ * slots, layer by layer and token by token. Throws for a model whose forward pass answers no routings.
+ */
 export async function trace(model: TraceableModel, ids: Tensor, pass: Pass = { training: false, random: key(0) }): Promise<TracedToken[]> {
+  check("trace", "model", model, having("a model, such as a DecoderLanguageModel", "forward"));
+  check("trace", "ids", ids, tensorOf("B, T"));
+  check("trace", "pass", pass, aPass);
   const read = scope(() => {
     const routings = noGrad(() => model.forward(ids, {}, pass).routings) as readonly Routing[];
+    check("trace", "model.forward(...).routings", routings, { ...listOf(having("a routing", "books")), wanted: "an array of routings" });
     return routings.map(({ books }) => [books.expertOfChoice, books.slotOfChoice, books.gate, books.probs]);
   });
   const layers = await Promise.all(read.map((tensors) => Promise.all(tensors.map((x) => x.data()))));
@@ -62,8 +70,14 @@ export async function trace(model: TraceableModel, ids: Tensor, pass: Pass = { t
   );
 }
 
-/** One line per token, in columns; `labels` name the tokens of a sequence. A dropped choice is marked with an x, no choice with a dash. */
+/**
+ * A trace as text, one line per token, in columns: position, label, expert, gate and slot of each choice, and in brackets the probabilities of all
+ * experts. `labels` name the tokens of a sequence. A dropped choice is marked "x dropped", a token without a choice "-".
+ */
 export function formatTrace(tokens: readonly TracedToken[], labels?: (sequence: number, position: number) => string): string {
+  const aToken = having("a token", "layer", "sequence", "position", "probs", "choices");
+  check("formatTrace", "tokens", tokens, { ...listOf(aToken), wanted: "an array of traced tokens, as trace answers" });
+  check("formatTrace", "labels", labels, optional(callable));
   const named = columnOf(tokens, ({ sequence, position }) => (labels ? `  ${JSON.stringify(labels(sequence, position))}` : ""));
   const chosen = columnOf(tokens, choicesText);
   const lines = tokens.map((token, i) => {
@@ -84,6 +98,6 @@ function choicesText({ choices, probs }: TracedToken): string {
 
 function columnOf(tokens: readonly TracedToken[], text: (token: TracedToken) => string): string[] {
   const cells = tokens.map(text);
-  const width = Math.max(0, ...cells.map((cell) => cell.length));
+  const width = cells.reduce((most, cell) => Math.max(most, cell.length), 0);
   return cells.map((cell) => cell.padEnd(width));
 }

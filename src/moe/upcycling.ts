@@ -5,15 +5,20 @@
 import { formatShape, sameShape } from "../autograd/contract.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { DenseFeedForward } from "../nn/feedForward.ts";
-import type { Module } from "../nn/module.ts";
+import { Module } from "../nn/module.ts";
+import { check, instance } from "./arguments.ts";
 import { FeedForwardExperts } from "./experts.ts";
 import { MoE } from "./moeLayer.ts";
 
+const aModel = instance(Module, "a module");
+
 /**
- * Assigns to every tensor of `to` its namesake in `from` where shape and dtype agree, and returns those names. The first step of distilling a sparse
- * teacher into a dense student, which trains on with nn's distillationLoss: Fedus et al. 2021, arXiv:2101.03961, section 4.2.
+ * Copies every tensor of `from` to the tensor of `to` that has the same name, shape and dtype, and returns those names. The first step of distilling
+ * a sparse teacher into a dense student, which then trains with nn's distillationLoss: Fedus et al. 2021, arXiv:2101.03961, section 4.2.
  */
 export function copyShared(from: Module, to: Module): string[] {
+  check("copyShared", "from", from, aModel);
+  check("copyShared", "to", to, aModel);
   const source = from.state();
   const shared = [...to.state()].flatMap(([name, tensor]): [string, Tensor, Tensor][] => {
     const given = source.get(name);
@@ -24,13 +29,16 @@ export function copyShared(from: Module, to: Module): string[] {
 }
 
 /**
- * Starts a sparse model from a trained dense one: every expert begins as the dense layer at its place, all else is copied, routers
- * stay as they are. Komatsuzaki et al. 2022, arXiv:2212.05055. Everything is checked before anything is assigned.
+ * Starts a sparse model from a trained dense one (sparse upcycling): every expert becomes the dense layer at its place, all else that has the same
+ * name is copied, routers stay as they are. Everything is checked before anything is assigned. Throws where the sparse model has no sparse layer,
+ * or a layer does not fit. Komatsuzaki et al. 2022, arXiv:2212.05055.
  */
 export function upcycle(dense: Module, sparse: Module): void {
+  check("upcycle", "dense", dense, aModel);
+  check("upcycle", "sparse", sparse, aModel);
   const places = new Map(dense.namedModules());
   const pairs = sparse.namedModules().flatMap(([path, layer]) => (layer instanceof MoE ? pairsOf(path, layer, places.get(path)) : []));
-  if (pairs.length === 0) throw new RangeError("upcycle: the second model has no sparse layer");
+  if (pairs.length === 0) throw new RangeError("upcycle: sparse: want a model with a sparse layer (MoE)");
   copyShared(dense, sparse);
   for (const [expert, given] of pairs) expert.assign(given.unsqueeze(0).broadcastTo(expert.shape));
 }

@@ -1,5 +1,7 @@
 /** Arbitraries for shapes, arrays and axes: plain data, of which the property makes tensors. */
 import fc from "fast-check";
+import { aShape, check, checkOptions, finite, having, optional, whole } from "../autograd/arguments.ts";
+import type { Kind, Kinds } from "../autograd/arguments.ts";
 import { tensor } from "../autograd/create.ts";
 import type { CreateOptions } from "../autograd/create.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -13,14 +15,32 @@ export interface PlainArray {
 
 /** How many axes drawn shapes have, and of which sizes. */
 export interface ShapeOptions {
+  /** Default 0. */
   readonly minAxes?: number;
+  /** Default 3. */
   readonly maxAxes?: number;
+  /** Least size of an axis. Default 0. */
   readonly minSize?: number;
+  /** Largest size of an axis. Default 4. */
   readonly maxSize?: number;
 }
 
-/** Shapes of 0 to 3 axes of 0 to 4 elements, unless said otherwise. */
-export function shapes({ minAxes = 0, maxAxes = 3, minSize = 0, maxSize = 4 }: ShapeOptions = {}): fc.Arbitrary<number[]> {
+const someAxes = optional(whole(0, 64));
+const someSize = optional(whole(0, 2 ** 20));
+const shapeKinds: Kinds<ShapeOptions> = { minAxes: someAxes, maxAxes: someAxes, minSize: someSize, maxSize: someSize };
+const anArbitrary: Kind = having("an arbitrary of fast-check", "generate", "chain");
+
+/** Throws where the lower bound is above the upper one. */
+function requireOrder(where: string, low: string, high: string, bounds: Readonly<Record<string, number>>): void {
+  if (bounds[low] > bounds[high]) throw new RangeError(`${where}: ${low} ${bounds[low]}: want at most ${high}, ${bounds[high]}`);
+}
+
+/** Draws shapes: of 0 to 3 axes of 0 to 4 elements, unless the options say otherwise. Throws for bounds that are none. */
+export function shapes(options: ShapeOptions = {}): fc.Arbitrary<number[]> {
+  checkOptions<ShapeOptions>("shapes", options, shapeKinds);
+  const { minAxes = 0, maxAxes = 3, minSize = 0, maxSize = 4 } = options;
+  requireOrder("shapes", "minAxes", "maxAxes", { minAxes, maxAxes });
+  requireOrder("shapes", "minSize", "maxSize", { minSize, maxSize });
   return fc.array(
     fc.nat({ max: maxSize - minSize }).map((n) => n + minSize),
     { minLength: minAxes, maxLength: maxAxes },
@@ -29,7 +49,9 @@ export function shapes({ minAxes = 0, maxAxes = 3, minSize = 0, maxSize = 4 }: S
 
 /** The range of drawn numbers, and how far they lie beside the grid. */
 export interface NumberOptions {
+  /** Default -3. */
   readonly min?: number;
+  /** Default 3. */
   readonly max?: number;
   /**
    * Numbers lie `shift` beside the multiples of 1/64, which keeps them exact in every dtype and short in print. A shift of 1/128
@@ -38,23 +60,35 @@ export interface NumberOptions {
   readonly shift?: number;
 }
 
-/** Numbers from min to max on a grid of 1/64. */
-export function numbers({ min = -3, max = 3, shift = 0 }: NumberOptions = {}): fc.Arbitrary<number> {
+/** Draws numbers from min to max that lie on a grid of 1/64, plus `shift`. Throws for bounds that are none. */
+export function numbers(options: NumberOptions = {}): fc.Arbitrary<number> {
+  const bound = optional(finite(-(2 ** 24), 2 ** 24));
+  checkOptions<NumberOptions>("numbers", options, { min: bound, max: bound, shift: bound });
+  const { min = -3, max = 3, shift = 0 } = options;
+  requireOrder("numbers", "min", "max", { min, max });
+  if (Math.ceil(min * 64) > Math.floor(max * 64))
+    throw new RangeError(`numbers: min ${min} and max ${max}: want a multiple of 1/64 between them`);
   return fc.integer({ min: Math.ceil(min * 64), max: Math.floor(max * 64) }).map((n) => n / 64 + shift);
 }
 
-/** Arrays of a shape, or of shapes drawn first. */
+/** Draws arrays of a shape, or of shapes that are drawn first, of elements of one arbitrary (`numbers()` unless told). Throws for neither. */
 export function arrays(
   shape: readonly number[] | fc.Arbitrary<number[]>,
   elements: fc.Arbitrary<number> = numbers(),
 ): fc.Arbitrary<PlainArray> {
+  check("arrays", "elements", elements, anArbitrary);
+  check("arrays", "shape", shape, {
+    wanted: "a shape, or an arbitrary of shapes",
+    accepts: (x) => aShape.accepts(x) || anArbitrary.accepts(x),
+  });
   if (!Array.isArray(shape)) return (shape as fc.Arbitrary<number[]>).chain((drawn) => arrays(drawn, elements));
   const size = (shape as readonly number[]).reduce((product, n) => product * n, 1);
   return fc.array(elements, { minLength: size, maxLength: size }).map((data) => ({ shape: shape as readonly number[], data }));
 }
 
-/** Arrays without two equal elements: no ties, at least 1/16 apart. */
+/** Draws arrays of a shape without two equal elements: no ties, all multiples of 1/16. */
 export function distinctArrays(shape: readonly number[]): fc.Arbitrary<PlainArray> {
+  check("distinctArrays", "shape", shape, aShape);
   const size = shape.reduce((product, n) => product * n, 1);
   const reach = Math.max(48, size);
   return fc
@@ -62,13 +96,18 @@ export function distinctArrays(shape: readonly number[]): fc.Arbitrary<PlainArra
     .map((data) => ({ shape, data: data.map((n) => n / 16) }));
 }
 
-/** One axis of a shape, counted from the front or from the back. */
+/** Draws one axis of a shape, counted from the front or from the back. Throws for a scalar, which has none. */
 export function axisOf(shape: readonly number[]): fc.Arbitrary<number> {
+  check("axisOf", "shape", shape, {
+    wanted: "a shape of one axis or more",
+    accepts: (x) => aShape.accepts(x) && (x as unknown[]).length > 0,
+  });
   return fc.integer({ min: -shape.length, max: shape.length - 1 });
 }
 
-/** Some axes of a shape, each named once, counted from either end; `undefined` for all of them. */
+/** Draws some axes of a shape, each named once, counted from either end; `undefined` for all of them. */
 export function axesOf(shape: readonly number[]): fc.Arbitrary<number[] | undefined> {
+  check("axesOf", "shape", shape, aShape);
   const some = fc
     .subarray(shape.map((_, axis) => axis))
     .chain((axes) =>
@@ -79,7 +118,7 @@ export function axesOf(shape: readonly number[]): fc.Arbitrary<number[] | undefi
   return fc.option(some, { nil: undefined, freq: 4 });
 }
 
-/** Shapes that broadcast against each other: from one, axes are stretched to 1 or left out. */
+/** Draws two shapes that broadcast against each other: both come from one, of which axes are set to 1 or left out. */
 export function broadcastable(options: ShapeOptions = {}): fc.Arbitrary<[number[], number[]]> {
   return shapes(options).chain((shape) => fc.tuple(narrowed(shape), narrowed(shape)));
 }
@@ -90,7 +129,8 @@ function narrowed(shape: readonly number[]): fc.Arbitrary<number[]> {
     .map(([drop, ones]) => shape.map((n, axis) => (ones[axis] ? 1 : n)).slice(drop));
 }
 
-/** float64 unless said otherwise. */
+/** The tensor of a drawn array; float64 unless the options say otherwise. */
 export function toTensor(x: PlainArray, options: CreateOptions = {}): Tensor {
+  check("toTensor", "x", x, having("an array as arrays() draws it", "shape", "data"));
   return tensor(x.data, { dtype: "float64", ...options, shape: x.shape });
 }

@@ -1,8 +1,10 @@
 /**
- * The laws of routing for anybody's router. What a law is stands in laws/law.ts; here a router is held to those its traits select, and
- * told in plain words which one it breaks, in the smallest case that shows it.
+ * The laws of routing for any router. What a law is stands in laws/law.ts; here a router is held to those that its traits select, and an error
+ * says which one it breaks, in the smallest case that shows it.
  */
 import fc from "fast-check";
+import { callable, check, checkOptions, having, optional, text as aText, whole } from "../autograd/arguments.ts";
+import type { Kinds } from "../autograd/arguments.ts";
 import { cpuBackend, scope, withBackend } from "../index.ts";
 import type { RouterTraits, Routing } from "../moe/index.ts";
 import type { RouterCase, RouterSetting, SeatsByHand, Subject } from "./cases.ts";
@@ -63,14 +65,22 @@ export class BrokenLaw extends Error {
   }
 }
 
+const lawKinds: Kinds<LawOptions> = {
+  seed: optional(whole(-(2 ** 31), 2 ** 31)),
+  runs: optional(whole(1, 1_000_000)),
+  except: optional(having("an object from laws to reasons")),
+  seats: optional(callable),
+};
+
 /**
- * The laws that a router's traits select. `make` builds the router of a case from a `RouterSetting`, and must build equal routers of
+ * The laws that the traits of a router select, as tests for any test runner. `make` builds the router of a case from a `RouterSetting`, and must build equal routers of
  * equal settings. Parameters whose last axis has E elements are taken for weights of experts: laws rename, shift and scale them.
  *
- * - every router: P11, P25, P30, P39, P54, P60, P64, P68, P75, P87
+ * - every router: P11, P25, P30, P39, P54, P60, P64, P68, P75, P87; all but "mixtures": P90
  * - `choosing` "tokens": P21, P31, and with `capacity` P16, P17; all but "mixtures": P2, P9, P14, P15, P19, P28, P33, P40, P55, P56, P61
  * - `capacity`: P20, P38
- * - `time`: "causal" P74, "dropless" P74 while nothing is dropped; all but "causal" must show a later token that reaches an earlier one
+ * - `time`: "causal" P74, "dropless" P74 while nothing is dropped, "acausal" P89; all but "causal" must show a later token that changes an
+ *   earlier output
  * - `gatesSumToOne`: in P9 and P19; where it is false and tokens choose, some gates must not add up to 1
  * - `learns`: P53; if not "mixtures", P10, with `scores` "softmax" P12, and where tokens choose P13
  * - `options.seats` given: P18, P22, P23, P24, P25, P27, P29
@@ -82,9 +92,16 @@ export function routerLaws(
   make: (setting: RouterSetting) => ReturnType<Subject["make"]>,
   options: LawOptions = {},
 ): RouterLaw[] {
+  check("routerLaws", "name", name, aText);
+  check("routerLaws", "make", make, { ...callable, wanted: "a function from a setting to a router" });
+  checkOptions<LawOptions>("routerLaws", options, lawKinds);
   const { seats, except = {} } = options;
   const subject: Subject = { name, make, seats };
-  const traits = withBackend(cpuBackend(), () => make(settingOf(sample)).traits);
+  const traits = withBackend(cpuBackend(), () => {
+    const router = make(settingOf(sample));
+    check("routerLaws", "make(...)", router, having("a router", "traits", "route"));
+    return router.traits;
+  });
   const applies = ({ of }: Law | Claim): boolean => !of || of(traits, subject);
   const held = [
     ...laws.filter(applies).map((law) => lawOf({ subject, law, traits, options })),
@@ -96,7 +113,7 @@ export function routerLaws(
   return held;
 }
 
-/** Decides which laws speak of a router; a law asks again in each of its cases. */
+/** The setting whose traits decide which laws a router is held to; a law asks again in each of its cases. */
 const sample: RouterCase = {
   seed: 1,
   batch: 1,
@@ -166,7 +183,7 @@ function missing({ law, traits }: Trial, coverage: Coverage): Kind[] {
   return kinds.filter((kind) => canMeet(kind, traits) && coverage.share(kind) < (meets[kind] ?? 0) / 3);
 }
 
-/** Who seats everybody drops nobody, and who has as many choices as experts leaves none empty. */
+/** Whether a router can meet a kind of case: one without capacity drops nothing, one with as many choices as experts leaves no expert empty. */
 function canMeet(kind: Kind, { choosing, capacity, choices }: RouterTraits): boolean {
   if (kind === "drops") return choosing === "tokens" && capacity;
   if (kind === "emptyExperts") return choosing === "tokens" && choices < sample.experts;

@@ -32,6 +32,27 @@ describe("capacity", () => {
       ),
     ));
 
+  it("P29: is exact where the factor is a decimal: rounding of the product adds no slot", () => {
+    const table: [number, number, number, number][] = [[100, 10, 1.1, 11], [1000, 100, 1.1, 11], [30, 3, 1.1, 11], [700, 7, 1.4, 140], [100, 10, 1.11, 12]]; // prettier-ignore
+    for (const [tokens, experts, factor, slots] of table) expect(capacityOf(tokens, experts, factor)).to.equal(slots);
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 100_000 }),
+        fc.integer({ min: 1, max: 512 }),
+        fc.integer({ min: 1, max: 8 }),
+        fc.integer({ min: 1, max: 5000 }),
+        fc.constantFrom(1, 10, 100, 1000),
+        (tokens, experts, choices, numerator, denominator) => {
+          const over = BigInt(tokens * choices) * BigInt(numerator);
+          const under = BigInt(denominator) * BigInt(experts);
+          const exact = Number((over + under - 1n) / under); // rounded up
+          expect(capacityOf(tokens, experts, numerator / denominator, choices)).to.equal(Math.min(tokens, exact));
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+
   it("refuses a factor that is not above 0, and no experts", () => {
     for (const factor of [0, -1, NaN])
       expect(() => capacityOf(4, 2, factor)).to.throw(RangeError, `capacityOf: factor ${factor}: want a number above 0`);

@@ -3,13 +3,14 @@
  * The reference device says what is right.
  */
 import { expect } from "chai";
-import { cpuBackend, gradients, withBackend } from "../../src/index.ts";
+import { cpuBackend, gradients, tensor, withBackend } from "../../src/index.ts";
 import type { Backend, Tensor } from "../../src/index.ts";
 import { wasm } from "../../src/backend/wasm/index.ts";
 import type { WasmBackend } from "../../src/backend/wasm/index.ts";
 import { AsyncBackend } from "../backend/asyncBackend.ts";
 import type { RouterCase } from "../../src/testing/cases.ts";
 import { world } from "../../src/testing/cases.ts";
+import { sortedLayout } from "../../src/moe/routing.ts";
 import { routers } from "./routers.ts";
 import type { RouterRow } from "./routers.ts";
 
@@ -41,6 +42,19 @@ async function agree(backend: Backend, row: RouterRow, c: RouterCase, tolerance:
     x.forEach((value, at) => expect(value, `result ${i}, element ${at}`).to.be.closeTo(y[at], tolerance * largest));
   }
 }
+
+describe("layouts", () => {
+  it("give each row the vector of its expert on the device of the vectors, whichever is in use", () => {
+    const other = new AsyncBackend();
+    const [vectors, offsets] = withBackend(other, () => [
+      tensor(Float64Array.of(1, 2, 3, 4), { shape: [2, 2] }),
+      tensor(Int32Array.of(0, 1, 3)),
+    ]);
+    const rows = withBackend(cpuBackend(), () => sortedLayout(2, 3, offsets).spread(vectors));
+    expect(rows.backend === other).to.equal(true);
+    expect([rows.shape, rows.dtype]).to.deep.equal([[3, 2], "float64"]);
+  });
+});
 
 describe("routers on other devices", () => {
   describe("a device that fills its buffers later: nothing reads back", () => {

@@ -328,7 +328,7 @@ describe("from dense to sparse and back", () => {
     const before = [...sparse.state().values()].map(list);
     expect(() => moe.upcycle(model(false, "gelu"), sparse)).to.throw(RangeError, '"blocks.0.feedForward" is relu, its dense layer gelu');
     expect(() => moe.upcycle(model(true), sparse)).to.throw(TypeError, 'no feed-forward layer at "blocks.0.feedForward"');
-    expect(() => moe.upcycle(sparse, model(false))).to.throw(RangeError, "no sparse layer");
+    expect(() => moe.upcycle(sparse, model(false))).to.throw(RangeError, "want a model with a sparse layer");
     expect([...sparse.state().values()].map(list)).to.deep.equal(before);
   });
 });
@@ -424,6 +424,23 @@ describe("metrics", () => {
     expect(moe.droppedBy(host, new Array<number>(9).fill(0), 1)).to.deep.equal({ tokens: [7], dropped: [left] });
   });
 
+  it("P88: of several layers or batches, whatever their sizes, they are those of all together", async () => {
+    const hosts = await Promise.all([route(9, 0.5, 3, 1), route(4, 2, 5, 1), route(6, 1, 7, 2)].map(async (one) => (await one).host));
+    expect(new Set(hosts.map(({ rows }) => rows)).size, "different numbers of rows").to.be.greaterThan(1);
+    const together = moe.measure(...hosts);
+    const each = hosts.map((host) => moe.measure(host));
+    const total = (of: (i: number) => number): number => hosts.reduce((sum, _, i) => sum + of(i), 0);
+    const rows = total((i) => hosts[i].rows);
+    const kept = (i: number): number => each[i].utilisation * hosts[i].rows;
+    const made = (i: number): number => each[i].load.reduce((a, b) => a + b, 0);
+    expect(together.load).to.deep.equal(each[0].load.map((_, e) => total((i) => each[i].load[e])));
+    expect(together.tokens).to.equal(total((i) => each[i].tokens));
+    expect(together.utilisation).to.be.closeTo(total(kept) / rows, 1e-12);
+    expect(together.dropped).to.be.closeTo(total((i) => each[i].dropped * each[i].tokens) / together.tokens, 1e-12);
+    expect(together.droppedChoices).to.be.closeTo(total((i) => each[i].droppedChoices * made(i)) / total(made), 1e-12);
+    expect(together.confidence).to.be.closeTo(total((i) => each[i].confidence * kept(i)) / total(kept), 1e-12);
+  });
+
   it("drops by position and by class add up to all drops", async () => {
     const { host } = await route(9, 0.5, 3, 1);
     const position = Array.from({ length: 9 }, (_, t) => t);
@@ -438,7 +455,7 @@ describe("metrics", () => {
       2,
     );
     expect([0, 1, 2].map((e) => table[0][e] + table[1][e])).to.deep.equal(m.load);
-    expect(() => moe.droppedBy(host, [1], 2)).to.throw(RangeError, "1 classes for 9 tokens");
+    expect(() => moe.droppedBy(host, [1], 2)).to.throw(RangeError, "droppedBy: classOfToken of 1: want one for each of 9 tokens");
   });
 });
 
@@ -466,6 +483,10 @@ describe("trace", () => {
     expect(text)
       .to.match(/layer 1, sequence 1\n    0 {2}"d" {2}expert [01] gate 0\.\d{3} /)
       .and.to.include("x dropped");
+    const headings = text.split("\n").filter((line) => line.startsWith("layer"));
+    expect(headings).to.deep.equal(["layer 0, sequence 0", "layer 0, sequence 1", "layer 1, sequence 0", "layer 1, sequence 1"]);
+    const oneSequence = tokens.filter(({ sequence }) => sequence === 0);
+    expect(moe.formatTrace(oneSequence).split("\n").filter((line) => line.startsWith("layer"))).to.deep.equal(["layer 0, sequence 0", "layer 1, sequence 0"]); // prettier-ignore
     const columns = text.split("\n").filter((line) => line.includes("["));
     expect(new Set(columns.map((line) => line.indexOf("["))).size, "one column").to.equal(1);
   });

@@ -3,7 +3,7 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { gradients, tensor } from "../../src/index.ts";
 import type { Tensor } from "../../src/index.ts";
-import { importanceLoss, loadBalance, squaredVariation, zLoss } from "../../src/moe/index.ts";
+import { importanceLoss, loadBalance, loadLoss, squaredVariation, zLoss } from "../../src/moe/index.ts";
 import { largest, softmaxByHand } from "../../src/testing/oracle.ts";
 
 const matrix = (rows: readonly (readonly number[])[]): Tensor =>
@@ -152,6 +152,37 @@ describe("z-loss", () => {
   it("P39: padding adds nothing, not even (ln E)^2", () => {
     const mask = tensor(Float64Array.of(1, 0), { shape: [1, 2] });
     expect(zLoss(matrix([[1, 2], [0, 0]]), mask).itemSync()).to.be.closeTo(zLoss(matrix([[1, 2]])).itemSync(), 1e-12); // prettier-ignore
+  });
+});
+
+describe("means over scopes", () => {
+  const mask = tensor(Float64Array.of(1, 1, 1, 1, 1, 0, 0, 0), { shape: [2, 4] });
+  const h = tensor(Float64Array.from([1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 9, 9, NaN, 9, 9, 9]), { shape: [2, 4, 2] });
+
+  it("the z-loss is one mean over tokens, whether they stand in one sequence or in several", () => {
+    const lse = [1, 2, 3, 4, 5].map((x) => Math.log(Math.exp(x) + 1) ** 2);
+    const wanted = lse.reduce((a, b) => a + b, 0) / 5;
+    expect(zLoss(h, mask).itemSync()).to.be.closeTo(wanted, 1e-12);
+    expect(zLoss(h.reshape([1, 8, 2]), mask.reshape([1, 8])).itemSync()).to.be.closeTo(wanted, 1e-12);
+    expect(zLoss(h.narrow(0, 0, 1)).itemSync()).to.be.closeTo(lse.slice(0, 4).reduce((a, b) => a + b, 0) / 4, 1e-12);
+    expect(zLoss(h.narrow(1, 0, 0)).itemSync()).to.equal(0);
+  });
+
+  it("importance and load leave out sequences of padding", () => {
+    const gates = tensor(Float64Array.of(1, 0, 0.5, 0.5, 1, 0, 0, 1), { shape: [2, 2, 2] });
+    const one = tensor(Float64Array.of(1, 1, 0, 0), { shape: [2, 2] });
+    const wanted = (2 * (1.5 ** 2 + 0.5 ** 2)) / 4 - 1;
+    expect(importanceLoss(gates, one).itemSync()).to.be.closeTo(wanted, 1e-12);
+    expect(loadLoss(gates, one).itemSync()).to.be.closeTo(wanted, 1e-12);
+    expect(importanceLoss(gates).itemSync(), "all are tokens").to.be.closeTo(wanted / 2, 1e-12);
+    expect(importanceLoss(gates, one.mul(0)).itemSync(), "no token").to.equal(0);
+  });
+
+  it("say which tensor does not fit", () => {
+    expect(() => zLoss(h, mask.narrow(1, 0, 3))).to.throw(RangeError, "zLoss: mask [2, 3]: want one entry for each of 2 x 4 tokens");
+    expect(() => zLoss(h.reshape([8, 2]))).to.throw(TypeError, "zLoss: logits (a Tensor of shape [8, 2]): want a tensor [R, L, E]");
+    const expertOfChoice = tensor(new Int32Array(6), { shape: [2, 3, 1] });
+    expect(() => loadBalance({ expertOfChoice, probs: h })).to.throw(RangeError, "loadBalance: probs [2, 4, 2]");
   });
 });
 

@@ -2,6 +2,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { gradients, key, scope, tensor } from "../../src/index.ts";
+import { uniformLike } from "../../src/autograd/random.ts";
 import type { Tensor } from "../../src/index.ts";
 import * as moe from "../../src/moe/index.ts";
 import type { RouteRequest, Router } from "../../src/moe/index.ts";
@@ -25,6 +26,47 @@ function normalCdf(x: number): number {
   for (let n = 1; n < 200; n++) total += term *= (x * x) / (2 * n + 1);
   return 0.5 + (total * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI);
 }
+
+describe("groups of consecutive tokens", () => {
+  it("of n are sequences of n: the same slots, gates and rows, whatever the batch", () =>
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 4 }), (groups, size, experts) =>
+        scope(() => {
+          const tokens = tokensOf(groups * size, 7);
+          const shapes = [[1, groups * size], [groups, size], [groups * size, 1]]; // prettier-ignore
+          const of = (group: moe.Group, [batch, length]: number[]) =>
+            new moe.SwitchRouter({ ...base(experts), group, balance: 0 }).route({ tokens: tokens.reshape([batch, length, D]), capacityFactor: 1, pass: passOf(false, 0) }); // prettier-ignore
+          const wanted = of("sequence", [groups, size]);
+          for (const shape of shapes) {
+            const routing = of(size, shape);
+            expect(booksOf(routing)).to.deep.equal(booksOf(wanted));
+            expect(routing.layout.lead).to.deep.equal(wanted.layout.lead);
+          }
+        }),
+      ),
+      few,
+    ));
+
+  it("must divide the tokens", () => {
+    const routed = (group: number) => route(new moe.SwitchRouter({ ...base(2), group }), tokensOf(6, 1), { capacityFactor: 1 });
+    for (const group of [1, 2, 3, 6]) expect(routed(group).layout.lead[0]).to.equal(2);
+    for (const group of [4, 5, 12]) expect(() => routed(group)).to.throw(RangeError, `SwitchRouter: group ${group}: want a number that divides the 1 x 6 tokens`); // prettier-ignore
+    for (const group of [0, -2, 1.5, NaN]) expect(() => routed(group)).to.throw(RangeError, `SwitchRouter: group ${group}: want`);
+  });
+});
+
+describe("random priority", () => {
+  it("seats by the ascending draws of its own stream of the pass, in training alone", () => {
+    const router = new moe.SwitchRouter({ ...base(1), priority: "random", jitter: 0 });
+    const tokens = tokensOf(7, 2);
+    const pass = passOf(true, 5);
+    const { slot } = booksOf(route(router, tokens, { capacityFactor: 1, pass }));
+    const draws = list(uniformLike(tokens.narrow(2, 0, 1).squeeze(2), pass.random.at("priority")));
+    const order = draws.map((_, t) => t).sort((a, b) => draws[a] - draws[b]);
+    expect(order.map((t) => slot[t][0])).to.deep.equal(order.map((_, i) => i));
+    expect(booksOf(route(router, tokens, { capacityFactor: 1 })).slot.flat()).to.deep.equal(order.map((_, i) => i));
+  });
+});
 
 describe("noisy top-k", () => {
   it("P4 P5: softmax over the survivors: k gates that are not 0, adding up to 1, p over the sum of chosen p", () =>
@@ -425,6 +467,8 @@ describe("hash", () => {
     const { expert, gate } = booksOf(routing);
     expect(new Set([expert[0][0], expert[2][0], expert[3][0]]).size).to.equal(1);
     expect(gate.flat()).to.deep.equal([1, 1, 1, 1, 1, 1]);
+    const made = scope(() => ({ made: [new moe.HashRouter({ experts: 2, table: [1, 0] })] })).made[0];
+    expect(list(made.table), "its table outlives the scope it was made in").to.deep.equal([1, 0]);
     expect([router.parameters().length, Object.keys(routing.losses).length]).to.deep.equal([0, 0]);
     expect(() => route(router, tokensOf(6, 1))).to.throw(TypeError, "ids are missing");
     expect(() => new moe.HashRouter({ experts: 2, table: [0, 2] })).to.throw(RangeError, "table[1] 2: want a whole number from 0 to 1");

@@ -1,6 +1,6 @@
 /**
- * The other side of traits: what a router does not promise, it must be seen to miss. A router that keeps more than it says would be held
- * to too few laws. Each claim looks for one case that shows it.
+ * Claims: what the traits of a router do not promise must fail in some case, else the traits are wrong and the router is held to too few
+ * laws. Each claim looks for one case that shows it.
  */
 import { booksOf, cases, without, world } from "../cases.ts";
 import type { Claim } from "./law.ts";

@@ -1,0 +1,153 @@
+/**
+ * Every law can fail: for each there is a router that breaks it. A law that no router here breaks, or that has no line here, fails this test.
+ * G groups, S tokens of a group, E experts, K choices.
+ */
+import { expect } from "chai";
+import { arange, key, random, tensor } from "switchyard-moe";
+import type { Tensor } from "switchyard-moe";
+import type { Choices, GroupedTokens, RouteRequest, Routing } from "switchyard-moe/moe";
+import { BrokenLaw, routerLaws } from "switchyard-moe/testing";
+import type { RouterSetting, SeatsByHand } from "switchyard-moe/testing";
+import { uniformLike } from "../../src/autograd/random.ts";
+import { claims, laws } from "../../src/testing/laws/index.ts";
+import { OwnRouter } from "./ownRouter.ts";
+
+/** What a wrong router does otherwise. */
+interface Fault {
+  readonly choose?: (right: Choices, tokens: GroupedTokens, x: Tensor) => Choices;
+  readonly route?: (router: OwnRouter, request: RouteRequest, right: (request: RouteRequest) => Routing) => Routing;
+  readonly capacity?: (size: number, request: RouteRequest) => number | "dropless";
+  readonly traits?: ConstructorParameters<typeof OwnRouter>[1];
+  readonly choices?: number;
+}
+
+function routerOf(fault: Fault): new (setting: RouterSetting) => OwnRouter {
+  return class Wrong extends OwnRouter {
+    constructor(setting: RouterSetting) {
+      super(setting, fault.traits);
+    }
+
+    protected override choose(x: Tensor, tokens?: GroupedTokens): Choices {
+      const right = super.choose(x);
+      return fault.choose && tokens ? fault.choose(right, tokens, x) : right;
+    }
+
+    override route(request: RouteRequest): Routing {
+      return fault.route ? fault.route(this, request, (r) => super.route(r)) : super.route(request);
+    }
+
+    protected override capacity(size: number, request: RouteRequest): number | "dropless" {
+      return fault.capacity ? fault.capacity(size, request) : super.capacity(size, request);
+    }
+  };
+}
+
+/** Positions 0, 1, 2, ... along an axis of x [G, S, n]. */
+const count = (x: Tensor, axis: 1 | 2): Tensor =>
+  arange(0, x.shape[axis], 1, { dtype: x.dtype }).reshape(axis === 1 ? [1, x.shape[1], 1] : [1, 1, x.shape[2]]);
+
+/** The K best of other logits, weighed by their softmax. */
+function again(right: Choices, logits: Tensor): Choices {
+  const probs = logits.softmax(-1);
+  const best = probs.topK(right.expertOfChoice.shape[2]).indices;
+  return { ...right, expertOfChoice: best, gate: probs.takeAlong(best, 2), logits, probs };
+}
+
+const combined = (change: (y: Tensor, rows: Tensor) => Tensor): Fault => ({
+  route(_, request, right) {
+    const routing = right(request);
+    return { ...routing, combine: (rows) => change(routing.combine(rows), rows) };
+  },
+});
+
+let calls = 0;
+const losing = (loss: (tokens: GroupedTokens, x: Tensor) => Tensor): Fault => ({
+  choose: (right, tokens, x) => ({ ...right, losses: { mine: loss(tokens, x) } }),
+});
+/** The seats of a router that nobody is. */
+const nobody: SeatsByHand = (c) => ({
+  expert: c.ids.map(() => [-1]),
+  slot: c.ids.map(() => [-1]),
+  gates: tensor(new Float64Array(c.ids.length * c.experts), { shape: [c.ids.length, c.experts] }),
+});
+
+/** By how the statement of a law begins. */
+const faults: Readonly<Record<string, Fault>> = {
+  "P2 P14": { choose: (right) => ({ ...right, position: right.expertOfChoice.mul(0) }) },
+  "P16 P17 P22": {},
+  "P16 P17: an": { capacity: (size, { capacityFactor: factor }) => (factor === "dropless" ? factor : Math.min(size, 1)) },
+  P90: { choose: (right) => ({ ...right, position: right.expertOfChoice.mul(0).add(count(right.expertOfChoice, 1)).add(1) }), choices: 1 },
+  P31: { route: (_, { mask: __, ...request }, right) => right(request) },
+  P21: { capacity: (size, { capacityFactor: f }) => (f === "dropless" ? f : f > 1 ? 1 : Math.max(1, size - 1)) },
+  P30: { route: (_, request, right) => right({ ...request, tokens: request.tokens.add(request.tokens.mean(0, { keepDims: true })) }) },
+  "P18 P25": {},
+  P20: {
+    route(_, request, right) {
+      const routing = right(request);
+      return routing.kind === "sorted" ? { ...routing, combine: (y) => routing.combine(y).mul(2) } : routing;
+    },
+  },
+  "P25: who": combined((y) => y.add(1)),
+  "P25 P39": { route: (_, request, right) => {
+    const routing = right(request);
+    return { ...routing, losses: { mine: request.tokens.mean() } };
+  } }, // prettier-ignore
+  P28: combined((y, rows) => y.add(rows.mean().mul(0))),
+  "P9 P19": combined((y) => y.mul(1.5)),
+  P54: { choose: (right) => ({ ...right, gate: right.gate.detach() }) },
+  P55: combined((y, rows) => y.add(rows.sum().mul(1e-3))),
+  P53: { choose: (right) => ({ ...right, gate: right.gate.detach() }) },
+  P10: { choose: (right) => again(right, right.logits.add(count(right.logits, 2))) },
+  P11: { choose: (right) => again(right, right.logits.add(count(right.logits, 1).mul(count(right.logits, 2)))) },
+  P12: { choose: (right) => ({ ...right, gate: right.logits.takeAlong(right.expertOfChoice, 2).sigmoid() }) },
+  P13: { choose: (right) => again(right, right.logits.add(count(right.logits, 2).mul(2))) },
+  P38: losing(({ capacity }) => tensor(capacity ?? 0)),
+  "P39: padding": losing((_, x) => x.square().mean()),
+  P40: losing((_, x) => x.sum()),
+  "P74: what": {
+    choose: (right, _, x) => again(right, right.logits.add(right.logits.sum(1, { keepDims: true })).add(x.sum().mul(0))),
+    choices: 1,
+  },
+  "P74: without": { choose: (right) => again(right, right.logits.add(right.logits.sum(1, { keepDims: true }))), choices: 2 },
+  P89: { route: (_, { causal: __, ...request }, right) => right(request), traits: { time: "acausal" } },
+  P60: { choose: (right, { pass }) => again(right, right.logits.add(uniformLike(right.logits, pass.random.at("noise")))) },
+  P64: { choose: (right) => again(right, right.logits.add(random.normal(right.logits.shape, key(calls++), { dtype: "float64" }))) },
+  P61: {
+    route(_, request, right) {
+      const routing = right(request);
+      return { ...routing, dispatch: (x) => routing.dispatch(x.mul(1.01)) };
+    },
+  },
+  P68: { choose: (right) => ({ ...right, gate: right.logits.exp().takeAlong(right.expertOfChoice, 2) }) },
+  P87: { choose: (right) => right, route: (router, request, right) => {
+    const hidden = random.normal([router.experts], router.setting.random.at("hidden"), { dtype: "float64" });
+    const routing = right(request);
+    return { ...routing, books: { ...routing.books, probs: routing.books.probs.add(hidden) } };
+  } }, // prettier-ignore
+  "P74: a later": { traits: { time: "dropless" }, choices: 1 },
+  "P19: gates": { choose: (right) => ({ ...right, gate: right.gate.div(right.gate.sum(2, { keepDims: true })) }) },
+};
+
+describe("every law can fail", () => {
+  for (const { name } of [...laws, ...claims])
+    it(name, () => {
+      const begins = Object.keys(faults).filter((start) => name.startsWith(start));
+      expect(begins, "a router that breaks it").to.have.length(1);
+      const fault = faults[begins[0]];
+      const Wrong = routerOf(fault);
+      const make = (setting: RouterSetting): OwnRouter =>
+        new Wrong({ ...setting, choices: Math.min(setting.experts, fault.choices ?? setting.choices) });
+      const needsSeats = name.startsWith("P16 P17 P22") || name.startsWith("P18 P25");
+      const law = routerLaws("wrong", make, needsSeats ? { seats: nobody } : {}).find(({ statement }) => statement === name);
+      expect(law, "selected by the traits").not.to.equal(undefined);
+      let broken: unknown;
+      try {
+        law?.check();
+      } catch (error) {
+        broken = error;
+      }
+      const isClaim = claims.some((claim) => claim.name === name);
+      expect(broken, String(broken)).to.be.instanceOf(isClaim ? Error : BrokenLaw);
+      expect(String(broken), "by what it says, not by an error").not.to.include("it threw");
+    });
+});

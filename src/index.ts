@@ -23,6 +23,7 @@ export { concat, gatherRows, groupedMatmul, groupedOuter, stack, where } from ".
 export * as random from "./autograd/random.ts";
 export { Key, key } from "./autograd/random.ts";
 export type { Numbers } from "./autograd/read.ts";
+export { recompute } from "./autograd/recompute.ts";
 export { scope } from "./autograd/scope.ts";
 export { Line, Tape, backward, gradients } from "./autograd/tape.ts";
 export type { WalkOptions } from "./autograd/tape.ts";

@@ -1,5 +1,5 @@
 /** Running a primitive: on the device of its inputs, with a line on the tape where they are tracked. */
-import type { Backend } from "../backend/backend.ts";
+import type { ArrayType, Backend } from "../backend/backend.ts";
 import { context } from "./context.ts";
 import { checkFinite } from "./debug.ts";
 import type { Primitive } from "./primitive.ts";
@@ -12,14 +12,26 @@ import type { Tensor } from "./tensor.ts";
 export function apply(primitive: Primitive, ...inputs: Tensor[]): Tensor {
   const backend = backendOf(primitive.name, inputs);
   const type = primitive.type(...inputs);
+  context().recomputation?.read(inputs);
   const view = primitive.view?.(type, inputs[0]);
   const out = view
     ? inputs[0].wrap(type, inputs[0].storage, view.strides, view.offset)
-    : inputs[0].wrap(type, new Storage(backend, primitive.run(backend, type, ...inputs), hostOf(primitive, inputs)));
+    : inputs[0].wrap(type, storageOf(primitive, backend, type, inputs));
   if (context().recording && inputs.some((input, i) => primitive.vjp[i] && input.requiresGrad))
     out.line = new Line(primitive.name, inputs, out, pullPrimitive(primitive));
   if (context().debug) checkFinite(primitive.name, out, inputs);
   return out;
+}
+
+function storageOf(primitive: Primitive, backend: Backend, type: ArrayType, inputs: readonly Tensor[]): Storage {
+  const make = (): Storage => new Storage(backend, primitive.run(backend, type, ...inputs), hostOf(primitive, inputs));
+  const { recomputation } = context();
+  return recomputation && isDecision(type, inputs) ? recomputation.decide(type, make) : make();
+}
+
+/** Whole numbers that were computed from real ones: what was chosen. */
+function isDecision({ dtype }: ArrayType, inputs: readonly Tensor[]): boolean {
+  return dtype === "int32" && inputs.some((input) => input.dtype !== "int32");
 }
 
 function hostOf(primitive: Primitive, inputs: readonly Tensor[]): Int32Array | null {

@@ -3,6 +3,7 @@
  * are recorded and which scope owns new tensors; an operation itself runs where its inputs live.
  */
 import type { Backend } from "../backend/backend.ts";
+import type { Recomputation } from "./recompute.ts";
 import type { Scope } from "./scope.ts";
 
 export interface Context {
@@ -16,9 +17,11 @@ export interface Context {
   readonly debug: boolean;
   /** Whether random tensors are drawn; else they are zeros. */
   readonly drawing: boolean;
+  /** Watches the run of a recomputed function; null: nobody does. */
+  readonly recomputation: Recomputation | null;
 }
 
-let current: Context = { backend: null, recording: true, scope: null, debug: false, drawing: true };
+let current: Context = { backend: null, recording: true, scope: null, debug: false, drawing: true, recomputation: null };
 
 export function context(): Context {
   return current;

@@ -32,6 +32,7 @@ export function applyFused<N extends FusedName>(fused: Fused<N>, attributes: Fus
   const kernel = fused.kernel ? fused.kernel(backend) : (backend.fused[fused.name] as FusedKernel<FusedAttributes<N>> | undefined);
   const result = kernel?.forward(type, inputs, attributes);
   if (!kernel || !result) return fused.compose(attributes, ...inputs);
+  context().recomputation?.read(inputs);
   const out = inputs[0].wrap(type, new Storage(backend, result.out));
   const saved = result.saved.map((buffer) => new Storage(backend, buffer).retain());
   if (context().recording && inputs.some((input) => input.requiresGrad)) {

@@ -140,10 +140,18 @@ export function gradients(root: Tensor, xs: readonly Tensor[], { seed, createGra
   return createGraph ? walk() : noGrad(() => scope(walk));
 }
 
-/** The same with `xs` as leaves: what lies behind them is not looked at. Fused operations pull back through their composition with it. */
-export function localGradients(root: Tensor, xs: readonly Tensor[], seed: Tensor): (Tensor | null)[] {
+/**
+ * The same with `xs` as leaves: what lies behind them is not looked at. Fused operations pull back through their composition with it, and
+ * recomputed functions through their second run.
+ */
+export function localGradients(
+  root: Tensor,
+  xs: readonly Tensor[],
+  seed: Tensor,
+  options: Omit<WalkOptions, "seed"> = { createGraph: true },
+): (Tensor | null)[] {
   const stops = new Set(xs);
-  const found = pullback(new Tape(root, stops), seed, stops, { createGraph: true });
+  const found = pullback(new Tape(root, stops), seed, stops, options);
   // An input that stands at two places has one cotangent, which must not be counted twice.
   return xs.map((x, i) => (xs.indexOf(x) === i ? (found.get(x) ?? null) : null));
 }

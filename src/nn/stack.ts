@@ -5,6 +5,7 @@
 import type { Kinds } from "../autograd/arguments.ts";
 import { aFloatDtype, aKey, callable, checkOptions, either, flag, nothing, oneOf, optional, positive, rate, whole } from "../autograd/arguments.ts"; // prettier-ignore
 import { formatShape, sameShape } from "../autograd/contract.ts";
+import { recomputeKeeping } from "../autograd/recompute.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { Block, addByName } from "./block.ts";
 import type { Attention, BlockOutput, Norm, Seen } from "./block.ts";
@@ -61,6 +62,8 @@ export interface CommonSettings extends Init {
   readonly initScale?: number;
   /** What activations are kept in; parameters stay float32, logits and losses are float32. */
   readonly compute?: "float32" | "bfloat16";
+  /** Whether a block keeps only its input while training, and computes its inside again in the backward walk: see `recompute`. Default false. */
+  readonly recompute?: boolean;
   /** Whether padding is routed too: it then takes slots and counts in the losses, as in Hugging Face's Switch. Default false. */
   readonly routePadding?: boolean;
 }
@@ -112,6 +115,7 @@ export const commonKinds: Kinds<CommonSettings> = {
   dropout: optional(rate),
   initScale: optional(positive),
   compute: optional(oneOf("float32", "bfloat16")),
+  recompute: optional(flag),
   routePadding: optional(flag),
 };
 
@@ -159,7 +163,7 @@ export interface StackOutput {
   readonly losses: Record<string, Tensor>;
   /** What the sparse layers decided, in layer order. */
   readonly routings: object[];
-  /** For the next pass, one entry for each layer. */
+  /** For the next pass, one entry for each layer; none where blocks are recomputed. */
   readonly seen: Seen[];
 }
 
@@ -198,9 +202,12 @@ export class Stack extends Module {
       memoryMask,
       tokens: this.#tokens(input, x.shape[1]),
     };
-    const outputs: BlockOutput[] = [];
+    const again = pass.training && (this.settings.recompute ?? false);
+    const outputs: Passed[] = [];
     this.blocks.forEach((block, i) => {
-      const output = block.forward(y, { ...given, past: past?.[i] }, under(pass, "blocks", i));
+      const x = y;
+      const forward = (): BlockOutput => block.forward(x, { ...given, past: past?.[i] }, under(pass, "blocks", i));
+      const output = again ? recomputed(forward) : forward();
       outputs.push(output);
       y = output.output;
     });
@@ -241,11 +248,22 @@ export class Stack extends Module {
   }
 }
 
-function gathered(outputs: readonly BlockOutput[]): Omit<StackOutput, "output"> {
+/** What a block made; without keys and values where they are to be computed again. */
+type Passed = Omit<BlockOutput, "seen"> & { readonly seen?: Seen };
+
+function recomputed(forward: () => BlockOutput): Passed {
+  const { value, constants } = recomputeKeeping(() => {
+    const { output, losses, routings } = forward();
+    return { value: { output, losses }, constants: routings };
+  });
+  return { ...value, routings: constants };
+}
+
+function gathered(outputs: readonly Passed[]): Omit<StackOutput, "output"> {
   return {
     losses: addByName(...outputs.map(({ losses }) => losses)),
     routings: outputs.flatMap(({ routings }) => routings),
-    seen: outputs.map(({ seen }) => seen),
+    seen: outputs.flatMap(({ seen }) => seen ?? []),
   };
 }
 

@@ -82,6 +82,26 @@ describe("fixtures", () => {
   for (const fixture of cases.filter((one) => !known.includes(one)))
     it(`${fixture.id} is out of scope`, () => expect(run(fixture)).to.equal(undefined));
 
+  for (const fixture of known.filter(({ op }) => op === "multi_head_attention"))
+    it(`${fixture.id}, its projections apart, as PyTorch keeps them where widths differ`, () => {
+      const { in_proj_weight: whole, ...rest } = fixture.params;
+      if (!isTensor(whole)) return expect.fail("no in_proj_weight");
+      const [rows, width] = whole.shape;
+      const third = (rows / 3) * width;
+      const parts = ["q", "k", "v"].map((letter, i): [string, Tree] => [
+        `${letter}_proj_weight`,
+        { ...whole, shape: [rows / 3, width], data: whole.data.slice(i * third, (i + 1) * third) },
+      ]);
+      const { in_proj_weight: slopes, ...grads } = fixture.grads;
+      if (!isTensor(slopes)) return expect.fail("no gradient of in_proj_weight");
+      const apart = parts.map(([name], i): [string, Tree] => [
+        name,
+        { ...slopes, shape: [rows / 3, width], data: slopes.data.slice(i * third, (i + 1) * third) },
+      ]);
+      const asked = { ...fixture, params: { ...rest, ...Object.fromEntries(parts) }, grads: { ...grads, ...Object.fromEntries(apart) } };
+      compareAll(asked, run(asked), () => fixture);
+    });
+
   it("knows no operation by a name that it never heard", () => {
     expect(run({ ...cases[0], op: "torch.nothing_of_this_name" })).to.equal(undefined);
   });

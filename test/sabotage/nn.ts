@@ -8,6 +8,10 @@ const positions = "test/nn/positions.test.ts";
 const losses = "test/nn/losses.test.ts";
 const languageModel = "test/nn/languageModel.test.ts";
 const generate = "test/nn/generate.test.ts";
+const generation = "test/nn/generation.test.ts";
+const heads = "test/nn/multiHeadAttention.test.ts";
+const masks = "test/nn/masks.test.ts";
+const encoderDecoder = "test/nn/encoderDecoder.test.ts";
 const safetensors = "test/nn/safetensors.test.ts";
 const module = "test/nn/module.test.ts";
 const schedules = "test/nn/schedules.test.ts";
@@ -281,7 +285,7 @@ export const nn: readonly Sabotage[] = [
   },
   {
     what: "top-p lets one more in",
-    file: "src/nn/generate.ts",
+    file: "src/nn/sample.ts",
     from: "reached >= enough",
     to: "reached > enough",
     test: generate,
@@ -289,11 +293,129 @@ export const nn: readonly Sabotage[] = [
   },
   {
     what: "a second token reads the prompt again",
-    file: "src/nn/generate.ts",
-    from: "unread = [id];",
-    to: "unread = [...text];",
+    file: "src/nn/reading.ts",
+    from: "return this.#read(this.#past ? this.#rows[0].length - 1 : 0);",
+    to: "return this.#read(0);",
     test: generate,
-    title: "generate",
+    title: "reads each token once",
+  },
+  {
+    what: "padding of a shorter prompt is seen",
+    file: "src/nn/reading.ts",
+    from: "mask: table(0, (place) => Number(place >= 0))",
+    to: "mask: table(0, () => 1)",
+    test: generation,
+    title: "cpu",
+  },
+  {
+    what: "places of a shorter prompt begin with its padding",
+    file: "src/nn/reading.ts",
+    from: "positions: table(from, (place) => Math.max(0, place))",
+    to: "positions: table(from, (place) => Math.max(0, place + 1))",
+    test: generation,
+    title: "cpu",
+  },
+  {
+    what: "beams go on from one another's keys",
+    file: "src/nn/reading.ts",
+    from: "this.#keep(noGrad(() => scope(() => rowsOf(past, rows))));",
+    to: "this.#keep(noGrad(() => scope(() => rowsOf(past, rows.map((_, i) => rows[(i + 1) % rows.length])))));",
+    test: generation,
+    title: "cpu",
+  },
+  {
+    what: "what was kept is never freed",
+    file: "src/nn/reading.ts",
+    from: "for (const x of this.#owned) if (!now.has(x)) x.dispose();",
+    to: "",
+    test: generation,
+    title: "leave nothing behind",
+  },
+  {
+    what: "beams begin alike and stay alike",
+    file: "src/nn/beamSearch.ts",
+    from: "sum: i === 0 ? 0 : -1e9",
+    to: "sum: 0",
+    test: generation,
+    title: "likeliest of all",
+  },
+  {
+    what: "a finished beam is scored without its last token",
+    file: "src/nn/beamSearch.ts",
+    from: "score: sum / ids.length ** lengthPenalty",
+    to: "score: sum / Math.max(1, ids.length - 1) ** lengthPenalty",
+    test: generation,
+    title: "sum of its log-probabilities",
+  },
+  {
+    what: "a search with a length to come ends too soon",
+    file: "src/nn/beamSearch.ts",
+    from: 'earlyStopping === "never" && lengthPenalty > 0 ? tokens : length',
+    to: 'earlyStopping === "never" && lengthPenalty > 0 ? 1 : length',
+    test: generation,
+    title: "stop early",
+  },
+  {
+    what: "heads share the keys of their neighbours",
+    file: "src/nn/attention.ts",
+    from: "x.reshape([B, groups, (H / groups) * T, n])",
+    to: "x.reshape([B, H / groups, groups, T, n]).transpose(1, 2).reshape([B, groups, (H / groups) * T, n])",
+    test: heads,
+    title: "cpu",
+  },
+  {
+    what: "values are not clipped where queries are normed",
+    file: "src/nn/multiHeadAttention.ts",
+    from: "this.queryNorm ? this.#clipped(v) : v",
+    to: "v",
+    test: heads,
+    title: "then clipped",
+  },
+  {
+    what: "first queries are as large as ever under a scale of one's own",
+    file: "src/nn/multiHeadAttention.ts",
+    from: "(i < columns ? factor : 1)",
+    to: "(i < columns ? 1 : 1)",
+    test: heads,
+    title: "begins with scores",
+  },
+  {
+    what: "a window holds one key more",
+    file: "src/nn/masks.ts",
+    from: "(i % S) >= window",
+    to: "(i % S) > window",
+    test: masks,
+  },
+  {
+    what: "documents of a batch are those of its first row",
+    file: "src/nn/masks.ts",
+    from: "asking.equal(documents.reshape([B, 1, 1, S]))",
+    to: "asking.equal(documents.narrow(0, 0, 1).reshape([1, 1, 1, S]))",
+    test: masks,
+    title: "documents",
+  },
+  {
+    what: "a tied model does not divide its output",
+    file: "src/nn/encoderDecoder.ts",
+    from: "x.mul(1 / Math.sqrt(this.options.width))",
+    to: "x",
+    test: encoderDecoder,
+    title: "tied",
+  },
+  {
+    what: "the encoder is causal",
+    file: "src/nn/encoderDecoder.ts",
+    from: 'causal: name === "decoder"',
+    to: "causal: true",
+    test: encoderDecoder,
+  },
+  {
+    what: "padding of the memory is seen",
+    file: "src/nn/block.ts",
+    from: "{ memory, mask: memoryMask }",
+    to: "{ memory }",
+    test: encoderDecoder,
+    title: "padding",
   },
   {
     what: "an embedding counts as active in full",

@@ -69,6 +69,13 @@ describe("EncoderDecoder", () => {
       }
     });
 
+    it(`${name}: the encoder reads both ways, and tells them apart`, () => {
+      const memory = (...ids: number[]): Tensor => model.encode(tensor(Int32Array.from(ids), { shape: [1, 3] }), {}, evaluating).memory;
+      expect(distance(memory(1, 2, 3).narrow(1, 0, 1), memory(1, 2, 4).narrow(1, 0, 1))).to.be.above(1e-4);
+      expect(distance(memory(1, 2, 3).narrow(1, 2, 3), memory(4, 2, 3).narrow(1, 2, 3))).to.be.above(1e-4);
+      expect(distance(memory(1, 2, 2).narrow(1, 1, 2), memory(2, 2, 1).narrow(1, 1, 2))).to.be.above(1e-4);
+    });
+
     it(`${name}: padding on either side of the input, and a pair's companions, change nothing`, () => {
       fc.assert(
         fc.property(fc.nat(999), fc.integer({ min: 1, max: 4 }), fc.boolean(), (seed, length, left) => {

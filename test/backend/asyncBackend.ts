@@ -60,7 +60,7 @@ export class AsyncBackend extends CpuBackend {
     try {
       kernel();
     } catch (error) {
-      this.failure ??= new BackendError(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+      this.failure ??= new BackendError(`${name}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
     }
   }
 

@@ -9,7 +9,6 @@ import type { TrainingConfig } from "../train/training.ts";
 import type { Report, Request, TextFile } from "./protocol.ts";
 
 const model: ModelConfig = {
-  architecture: "decoder",
   router: "switch",
   width: 32,
   layers: 2,
@@ -26,7 +25,6 @@ const model: ModelConfig = {
   balanceScope: "batch",
   priority: "position",
   expertDropout: 0,
-  dropout: 0,
   initScale: 0.1,
   precision: "float32",
 };

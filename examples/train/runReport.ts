@@ -6,14 +6,15 @@ import { partCounted } from "./baselines.ts";
 import { evaluateModel } from "./evaluation.ts";
 import { writeAtomically } from "./files.ts";
 import type { Findings } from "./findings.ts";
+import { sentence } from "./findings.ts";
 import { reportFile } from "./folders.ts";
 import { streamText } from "./generateText.ts";
+import { expertShares } from "./information.ts";
 import { withCapacity } from "./model.ts";
 import type { Passage } from "./passage.ts";
-import type { RunReport, Sample } from "./report.ts";
+import type { LoadCourse, RunReport, Sample } from "./report.ts";
 import { reportHtml } from "./report.ts";
-import { courseOf, loadOf, specialisationOf, trainingFacts } from "./reportParts.ts";
-import { canGenerate, caution, sparseLayerNames, sparseLayers } from "./routers.ts";
+import { canGenerate, caution, sparseLayers } from "./routers.ts";
 import type { Run } from "./run.ts";
 import { validationWindows } from "./sequences.ts";
 import type { Corpus } from "./text.ts";
@@ -33,7 +34,7 @@ export async function writeReport(
 }
 
 async function reportOf(run: Run<DecoderLanguageModel>, corpus: Corpus, model: DecoderLanguageModel, found: Findings): Promise<RunReport> {
-  const { config } = run;
+  const { config, measurements } = run;
   const { length } = config.training;
   const warning = caution(model);
   const part = partCounted(corpus);
@@ -42,10 +43,13 @@ async function reportOf(run: Run<DecoderLanguageModel>, corpus: Corpus, model: D
     title: `${titles[config.model.router] ?? `A Transformer with ${config.model.router} layers`} on ${corpus.classes.length} ${plural(corpus)}`,
     lead: `${found.trained.bits.toFixed(3)} bits per byte on held-out text${beaten ? `, below the ${beaten.name} table's ${beaten.bits.toFixed(3)}` : ""}.`,
     facts: factsOf(run, found),
-    ...courseOf(run),
+    command: ["npm start --", ...process.argv.slice(2)].join(" "),
+    settings: { ...config.model, ...config.training, backend: config.backend.description },
+    training: measurements.map(({ step, training }) => [step, training]),
+    validation: measurements.flatMap(({ step, validation }): [number, number][] => (validation === null ? [] : [[step, validation]])),
     baselines: found.baselines.map(({ name, bits }) => ({ name, value: bits })),
     load: loadOf(run),
-    ...(found.layers.length > 0 ? { specialisation: specialisationOf(corpus, found.layers, observedOf(model, found)) } : {}),
+    ...(found.layers.length > 0 ? { specialisation: specialisationOf(corpus, found) } : {}),
     passages: found.layers.length > 0 ? await passagesOf(run, corpus, model) : [],
     samples: canGenerate(model) ? await samplesOf(run, corpus, model) : [],
     summary: String(summary(model, { length })),
@@ -61,20 +65,44 @@ async function reportOf(run: Run<DecoderLanguageModel>, corpus: Corpus, model: D
 
 const plural = ({ unit, classes }: Corpus): string => (classes.length === 1 ? unit : { language: "languages", class: "classes" }[unit]);
 
-function factsOf(run: Run<DecoderLanguageModel>, found: Findings): RunReport["facts"] {
-  const step = run.best?.step ?? run.trainer.steps;
+function factsOf({ best, trainer, measurements }: Run<DecoderLanguageModel>, found: Findings): RunReport["facts"] {
+  const last = measurements.at(-1);
   return [
-    { name: "held out", value: `${found.trained.bits.toFixed(3)} bits per byte`, note: `best model, step ${step}` },
+    { name: "held out", value: `${found.trained.bits.toFixed(3)} bits per byte`, note: `best model, step ${best?.step ?? trainer.steps}` },
     { name: "before training", value: `${found.untrained.bits.toFixed(2)} bits per byte` },
-    ...trainingFacts(run),
+    ...(last ? [{ name: "training", value: `${last.seconds.toFixed(0)} s`, note: `${last.step} steps` }] : []),
+    ...(last && last.layers.length > 0
+      ? [{ name: "dropped", value: `${(100 * last.dropped).toFixed(1)} %`, note: "of the last batch" }]
+      : []),
   ];
 }
 
-const observedOf = (model: DecoderLanguageModel, { trained, untrained }: Findings) => ({
-  names: sparseLayerNames(model),
-  before: untrained.observed,
-  after: trained.observed,
-});
+/** Shares of each expert over time, layer by layer. */
+function loadOf({ measurements }: Run<DecoderLanguageModel>): LoadCourse[] {
+  const steps = measurements.map(({ step }) => step);
+  return (measurements[0]?.layers ?? []).map((first, layer) => ({
+    layer: `layer ${layer}`,
+    steps,
+    shares: first.map((_, expert) =>
+      measurements.map(({ layers }) => layers[layer][expert] / layers[layer].reduce((sum, n) => sum + n, 0)),
+    ),
+  }));
+}
+
+function specialisationOf(corpus: Corpus, { layers, trained, untrained }: Findings): NonNullable<RunReport["specialisation"]> {
+  return {
+    sentence: sentence(layers, corpus.unit),
+    unit: corpus.unit,
+    languages: corpus.classes.map(({ name }) => name),
+    layers: layers.map((layer, l) => ({
+      layer: `layer ${l}`,
+      before: expertShares(untrained.observed[l]),
+      after: expertShares(trained.observed[l]),
+      informationBefore: layer.untrained,
+      informationAfter: layer.trained,
+    })),
+  };
+}
 
 /** Bytes of a passage that are shown. */
 const SHOWN = 220;

@@ -180,7 +180,8 @@ export abstract class Router extends Module {
 
   /** C: slots of each expert in a group of `size` tokens, or "dropless". A router with a rule of its own overrides it. */
   protected capacity(size: number, { capacityFactor, expertCapacity }: RouteRequest): number | "dropless" {
-    if (expertCapacity !== undefined) return Math.min(size, expertCapacity);
+    // As many slots as tokens drop nobody. While a sequence is written, one token a step, that spares the experts that it does not choose.
+    if (expertCapacity !== undefined) return expertCapacity < size ? expertCapacity : "dropless";
     return capacityFactor === "dropless" ? capacityFactor : capacityOf(size, this.experts, capacityFactor, this.traits.choices);
   }
 

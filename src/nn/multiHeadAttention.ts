@@ -4,6 +4,7 @@
  */
 import type { Kinds } from "../autograd/arguments.ts";
 import { aFloatDtype, aKey, callable, check, checkOptions, either, instance, nothing, oneOf, optional, positive, rate, whole } from "../autograd/arguments.ts"; // prettier-ignore
+import { context } from "../autograd/context.ts";
 import { formatShape, sameShape } from "../autograd/contract.ts";
 import { tensor } from "../autograd/create.ts";
 import { concat } from "../autograd/operations.ts";
@@ -263,6 +264,7 @@ function requireHeads(width: number, { heads, headWidth, rotary }: MultiHeadAtte
 function queriesTimes(factor: number, columns: number, initializer: Initializer): Initializer {
   if (Math.abs(factor - 1) < 1e-12) return initializer;
   return (shape, at, { requiresGrad = false, ...options } = {}) => {
+    if (!context().drawing) return initializer(shape, at, { ...options, requiresGrad });
     const drawn = initializer(shape, at, options);
     const row = tensor(
       Float64Array.from({ length: shape[1] }, (_, i) => (i < columns ? factor : 1)),

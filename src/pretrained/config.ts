@@ -4,6 +4,7 @@ import { check, describe, either, finite, flag, nothing, oneOf, positive, rate, 
 
 /** Families of published models, by their `model_type`. */
 export const families = ["switch_transformers", "t5", "mixtral", "olmoe", "qwen2_moe", "qwen3_moe"] as const;
+/** A family of published models. */
 export type FamilyName = (typeof families)[number];
 
 export const CONFIG = "config.json";

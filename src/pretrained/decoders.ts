@@ -16,6 +16,7 @@ import type { FloatDType } from "./stored.ts";
 import type { Row } from "./table.ts";
 import { fusedExperts, joinedVectors, perExpert, same, transposed } from "./table.ts";
 
+/** Families of decoders, built as `DecoderLanguageModel`. */
 export type DecoderFamily = "mixtral" | "olmoe" | "qwen2_moe" | "qwen3_moe";
 
 /** What a decoder family's config.json says, in our terms. */

@@ -16,6 +16,7 @@ import type { FloatDType } from "./stored.ts";
 import type { Row } from "./table.ts";
 import { perExpert, same, transposed } from "./table.ts";
 
+/** Families with an encoder and a decoder, built as `EncoderDecoder`. */
 export type EncoderDecoderFamily = "switch_transformers" | "t5";
 
 /** What a sparse Switch model is made of beside a T5. */

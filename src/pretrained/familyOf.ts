@@ -28,6 +28,7 @@ export interface TokenIds {
   readonly context?: number;
 }
 
+/** The config of a model of any family. `family` tells which. */
 export type ModelConfig = EncoderDecoderConfig | DecoderConfig;
 
 /** Which tensors of a file make which parameters of a model of this config. */

@@ -6,6 +6,7 @@ import { defaultBackend, withBackend } from "../autograd/devices.ts";
 import type { Key } from "../autograd/key.ts";
 import { key } from "../autograd/key.ts";
 import { withoutDrawing } from "../autograd/random.ts";
+import { scope } from "../autograd/scope.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Module } from "../nn/module.ts";
 import { CONFIG } from "./config.ts";
@@ -39,7 +40,7 @@ export async function filled<M extends Module>(
   if (faults.length > 0) throw new RangeError(`the weights do not fit ${CONFIG}: ${firstOf(faults, "; ")}`);
   const dtype = wanted === "stored" ? storedDType(chosen) : wanted;
   requireRoom(chosen, dtype, backend);
-  const model = withBackend(backend, () => withoutDrawing(() => build({ random: key(0), dtype })));
+  const model = withBackend(backend, () => withoutDrawing(() => scope(() => build({ random: key(0), dtype }))));
   const state = model.state();
   const total = chosen.reduce((sum, { parts }) => sum + parts.reduce((bytes, { tensor }) => bytes + bytesOf(tensor), 0), 0);
   let read = 0;

@@ -32,6 +32,7 @@ export interface SwitchSemantics {
   readonly routePadding?: boolean;
 }
 
+/** Options of `loadPretrained`. */
 export interface LoadOptions {
   /**
    * What the parameters are kept in. "stored", the default, keeps bfloat16 where all of them are; float16 and mixtures become float32,

@@ -20,6 +20,7 @@ import type { Numbers, Part, Row } from "./table.ts";
 import { moveRows } from "./table.ts";
 import { weightFiles } from "./weights.ts";
 
+/** Options of `savePretrained`. */
 export interface SaveOptions extends TokenIds {
   /** A file of weights holds at most this much, unless one tensor is larger. Default 5e9, as Hugging Face's. */
   readonly shardBytes?: number;

@@ -51,6 +51,24 @@ describe("experts", () => {
       }
     });
 
+  it("an expertCapacity that no expert can exceed is dropless; one below it has slots, and drops", () => {
+    const layer = (expertCapacity: number): moe.MoE => new moe.MoE({ router: router(), experts: experts(), expertCapacity });
+    const x = tokensOf(6);
+    const dropless = new moe.MoE({ router: router(), experts: experts() }).forward(x, {}, evaluation);
+    for (const capacity of [6, 64]) {
+      const { output, routing } = layer(capacity).forward(x, {}, evaluation);
+      expect(routing.layout.offsets, "sorted rows").to.not.equal(null);
+      closeTo(list(output), list(dropless.output), 0);
+    }
+    const { routing } = layer(1).forward(x, {}, evaluation);
+    expect(routing.layout.offsets).to.equal(null);
+    expect(
+      booksOf(routing)
+        .slot.flat()
+        .filter((slot) => slot < 0).length,
+    ).to.be.at.least(3);
+  });
+
   it("modules as experts are what batched experts are, in slots and in sorted rows, with their gradients", () => {
     class Expert extends Module {
       readonly hidden: Linear;

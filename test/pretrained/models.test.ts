@@ -1,6 +1,5 @@
 /** Laws of every family, on random small configs: what is loaded is what was stored, whatever holds it; what is saved loads again, bit for bit. */
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import fc from "fast-check";
@@ -13,20 +12,10 @@ import { Fields } from "../../src/pretrained/config.ts";
 import { parseDecoder } from "../../src/pretrained/decoders.ts";
 import { isEncoderDecoder, parseEncoderDecoder } from "../../src/pretrained/encoderDecoders.ts";
 import { formatOf } from "../../src/pretrained/familyOf.ts";
+import { asBin } from "./asBin.ts";
 import { configs, fused, randomCheckpoint } from "./configs.ts";
 import { byTheirNames, checkpoint } from "./hf.ts";
-import type { BinTensor } from "./torchWriter.ts";
-import { joined, torchBin } from "./torchWriter.ts";
-
-/** Runs with a folder of its own, and removes it. */
-export async function inFolder<T>(run: (path: string) => Promise<T>): Promise<T> {
-  const path = mkdtempSync(join(tmpdir(), "switchyard-pretrained-"));
-  try {
-    return await run(path);
-  } finally {
-    rmSync(path, { recursive: true });
-  }
-}
+import { inFolder } from "./inFolder.ts";
 
 async function load(config: object, tensors: ReadonlyMap<string, Tensor>, options: LoadOptions = {}): Promise<Pretrained> {
   return loadPretrained(memorySource(await checkpoint(config, tensors)), { backend: cpuBackend(), ...options });
@@ -55,19 +44,6 @@ const parse = (config: ModelConfig): ModelConfig => {
   const fields = new Fields(JSON.parse(JSON.stringify(formatOf(config))) as Record<string, unknown>);
   return isEncoderDecoder(config) ? parseEncoderDecoder(config.family, fields) : parseDecoder(config.family, fields);
 };
-
-const storages: Partial<Record<DType, string>> = { float32: "FloatStorage", bfloat16: "BFloat16Storage", float64: "DoubleStorage" };
-
-/** The same tensors as torch.save writes them. */
-async function asBin(tensors: ReadonlyMap<string, Tensor>): Promise<Uint8Array> {
-  const made: BinTensor[] = [];
-  for (const [name, { dtype, shape, size }] of tensors) {
-    const values = await tensors.get(name)!.data();
-    const bytes = dtype === "bfloat16" ? Uint16Array.from(new Uint32Array(values.buffer, 0, size), (word) => word >>> 16) : values;
-    made.push({ name, storage: storages[dtype] ?? "", shape, key: String(made.length), elements: size, bytes: () => [new Uint8Array(bytes.buffer, 0, bytes.byteLength)] }); // prettier-ignore
-  }
-  return joined(torchBin(made));
-}
 
 for (const [family, config] of Object.entries(configs))
   describe(`${family}, any config`, () => {

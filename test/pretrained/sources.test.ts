@@ -1,30 +1,20 @@
 /** Every source gives the same bytes, says what is missing, and notices a file that changes. Servers listen on this machine alone. */
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { IncomingMessage, RequestListener, Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect } from "chai";
 import { addressSource, filesSource, folderSource, memorySource, openWeights } from "switchyard-moe/pretrained";
 import type { Source } from "../../src/pretrained/source.ts";
 import { sourceOf } from "../../src/pretrained/sourceOf.ts";
+import { inFolder } from "./inFolder.ts";
 import { refusal } from "./reading.ts";
 import { ascii } from "./torchWriter.ts";
 
 const text = async (source: Source, begin: number, end: number): Promise<string> =>
   new TextDecoder().decode(await source.read("a.txt", begin, end));
-
-/** Runs with a folder of its own, and removes it. */
-async function inFolder(run: (path: string) => Promise<void>): Promise<void> {
-  const path = mkdtempSync(join(tmpdir(), "switchyard-pretrained-"));
-  try {
-    await run(path);
-  } finally {
-    rmSync(path, { recursive: true });
-  }
-}
 
 /** Runs with a server, and stops it. */
 async function serving(answer: RequestListener, run: (address: string) => Promise<unknown>): Promise<void> {

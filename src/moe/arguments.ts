@@ -5,8 +5,13 @@ import type { Init, Pass } from "../nn/module.ts";
 
 export * from "../autograd/arguments.ts";
 
-/** A count: 1 or more. */
-export const count: Kind = whole(1);
+/** A count or a size: 1 or more, and few enough for the index of a tensor. */
+export const count: Kind = { ...whole(1, 2 ** 31 - 1), wanted: "a whole number of 1 or more, below 2^31" };
+
+/** A number of choices: at most the experts, whatever was passed as those. */
+export function upTo(experts: unknown): Kind {
+  return count.accepts(experts) ? whole(1, Number(experts)) : count;
+}
 
 /** A coefficient of a loss: 0 switches it off. */
 export const coefficient: Kind = finite(0);
@@ -53,6 +58,16 @@ export function tensorOf(axes: string): Kind {
     accepts: (value) => aTensor.accepts(value) && (value as { shape: readonly number[] }).shape.length === rank,
   };
 }
+
+/** The books of a routing; `slots` where slots must be among them. */
+export const someBooks = (slots: boolean): Kind => ({
+  wanted: `the books of a routing: tensors expertOfChoice [T, K], ${slots ? "slotOfChoice [T, K], " : ""}gate [T, K]`,
+  accepts(value) {
+    const table = tensorOf("T, K");
+    const books = Object(value) as Record<string, unknown>;
+    return ["expertOfChoice", ...(slots ? ["slotOfChoice"] : []), "gate"].every((name) => table.accepts(books[name]));
+  },
+});
 
 /** Plain data of numbers: an array or a typed array. */
 export const someNumbers: Kind = {

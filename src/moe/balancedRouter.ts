@@ -11,7 +11,7 @@
  */
 import { noGrad } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { checkOptions, optional, whole } from "./arguments.ts";
+import { checkOptions, optional, upTo } from "./arguments.ts";
 import type { AssignmentOptions } from "./assignment.ts";
 import { assignmentKinds, sinkhorn } from "./assignment.ts";
 import type { ProjectionOptions } from "./projection.ts";
@@ -46,7 +46,7 @@ export class BalancedRouter extends Router {
       priority,
       queueBy,
       allowCausal,
-      choices: optional(whole(1, options?.experts)),
+      choices: optional(upTo(options?.experts)),
     });
     const { choices = 1 } = options;
     super(options, {

@@ -12,16 +12,16 @@ import type { FeedForwardKind } from "../nn/feedForward.ts";
 import { scaledTruncatedNormal } from "../nn/initializers.ts";
 import type { Cost, Pass } from "../nn/module.ts";
 import { Module, beside, under } from "../nn/module.ts";
-import type { Kinds } from "./arguments.ts";
+import type { Kind, Kinds } from "./arguments.ts";
 import {
   aPass,
   aTensor,
   anInitializer,
+  callable,
   check,
   checkOptions,
   count,
   flag,
-  having,
   initKinds,
   instance,
   listOf,
@@ -30,7 +30,13 @@ import {
 } from "./arguments.ts";
 import type { RowLayout } from "./routing.ts";
 
-const aLayout = having("the layout of a routing", "experts", "lead", "offsets", "project", "spread");
+const aLayout: Kind = {
+  wanted: "the layout of a routing",
+  accepts(value) {
+    const { experts, lead, project, spread } = Object(value) as Record<string, unknown>;
+    return count.accepts(experts) && Array.isArray(lead) && callable.accepts(project) && callable.accepts(spread);
+  },
+};
 
 /** The arguments of a forward pass through experts. */
 function checkForward(name: string, rows: Tensor, layout: RowLayout, pass: Pass, experts: number): void {

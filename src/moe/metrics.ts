@@ -3,7 +3,7 @@
  * be counted together. T tokens, E experts, K choices.
  */
 import type { Kind, Kinds } from "./arguments.ts";
-import { aTensor, check, checkOptions, having, listOf, number, optional, someNumbers, whole } from "./arguments.ts";
+import { aShape, check, checkOptions, having, listOf, number, optional, someBooks, someNumbers, whole } from "./arguments.ts";
 import type { Routing } from "./routing.ts";
 
 /** The books of a routing as plain arrays: what `readBooks` reads and the metrics count. */
@@ -31,8 +31,9 @@ const aRouting = having("a routing, as Router.route and MoE.forward answer", "ki
 export async function readBooks(routing: Routing): Promise<HostBooks> {
   check("readBooks", "routing", routing, aRouting);
   const { kind, books, layout } = routing;
-  check("readBooks", "routing.books", books, having("the books of a routing", "expertOfChoice", "slotOfChoice", "gate"));
-  for (const name of ["expertOfChoice", "slotOfChoice", "gate"] as const) check("readBooks", `routing.books.${name}`, books[name], aTensor);
+  check("readBooks", "routing.books", books, someBooks(true));
+  check("readBooks", "routing.layout", layout, having("the layout of a routing", "experts", "lead"));
+  check("readBooks", "routing.layout.lead", layout.lead, aShape);
   const [tokens, choices] = books.expertOfChoice.shape;
   const all = [books.expertOfChoice.data(), books.slotOfChoice.data(), books.gate.data(), books.real?.data()] as const;
   const [expert, slot, gate, real] = await Promise.all(all);

@@ -6,6 +6,7 @@
 import { arange } from "../autograd/create.ts";
 import { where } from "../autograd/operations.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import { check, checkOptions, count, having, optional, tensorOf } from "./arguments.ts";
 import type { Books, Routing } from "./routing.ts";
 import { evenLayout } from "./routing.ts";
 
@@ -39,9 +40,19 @@ export interface Mixing {
 }
 
 /** The soft kind: slots read mixtures of the tokens, tokens read mixtures of the slots' results. */
-export function softRouting(base: Pick<Routing, "books" | "losses">, experts: number, { dispatch, combine, open }: Mixing): Routing {
+export function softRouting(base: Pick<Routing, "books" | "losses">, experts: number, mixing: Mixing): Routing {
+  check("softRouting", "base", base, having("an object with books and losses", "books", "losses"));
+  check("softRouting", "experts", experts, count);
+  checkOptions<Mixing>("softRouting", mixing, {
+    dispatch: tensorOf("G, N, S"),
+    combine: tensorOf("G, S, N"),
+    open: optional(tensorOf("G, S, 1")),
+  });
+  const { dispatch, combine, open } = mixing;
   const [groups, slots, size] = dispatch.shape;
   const each = slots / experts;
+  if (!Number.isInteger(each))
+    throw new RangeError(`softRouting: experts ${experts}: want a number that divides the ${slots} slots of dispatch`);
   return {
     ...base,
     kind: "soft",

@@ -9,7 +9,7 @@ import * as random from "../autograd/random.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { constantInitializer } from "../nn/initializers.ts";
 import type { Pass } from "../nn/module.ts";
-import { check, checkOptions, coefficient, optional, tensorOf, whole } from "./arguments.ts";
+import { check, checkOptions, coefficient, optional, tensorOf, upTo, whole } from "./arguments.ts";
 import type { BalanceScope } from "./grouping.ts";
 import { importanceLoss, loadLoss } from "./losses.ts";
 import type { ProjectionOptions } from "./projection.ts";
@@ -53,7 +53,7 @@ export class NoisyTopKRouter extends Router {
       priority,
       queueBy,
       balanceScope,
-      choices: whole(1, options?.experts),
+      choices: upTo(options?.experts),
       importance: optional(coefficient),
       load: optional(coefficient),
     });

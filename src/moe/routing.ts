@@ -13,7 +13,7 @@
 import { arange, ones } from "../autograd/create.ts";
 import { gatherRows, groupedMatmul, where } from "../autograd/operations.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { check, oneOf, optional, tensorOf, whole } from "./arguments.ts";
+import { check, count, having, oneOf, optional, someBooks, tensorOf, whole } from "./arguments.ts";
 
 /** The decisions of a routing, as tensors. Token t is row t of the [B, T, D] input read in order. */
 export interface Books {
@@ -126,10 +126,12 @@ export function queue(expert: Tensor, order?: Tensor, by: "choice" | "token" = "
 }
 
 /** Slot e G C + g C + position where the position is below `capacity` (C >= 0), -1 elsewhere. [T, K] */
-export function slotOfChoice({ expert, position }: Queue, experts: number, capacity: number): Tensor {
+export function slotOfChoice(queued: Queue, experts: number, capacity: number): Tensor {
+  check("slotOfChoice", "queue", queued, having("what queue answers", "expert", "position"));
+  const { expert, position } = queued;
   check("slotOfChoice", "expert", expert, tensorOf("G, S, K"));
   check("slotOfChoice", "position", position, tensorOf("G, S, K"));
-  check("slotOfChoice", "experts", experts, whole(1));
+  check("slotOfChoice", "experts", experts, count);
   check("slotOfChoice", "capacity", capacity, whole());
   const [groups, size, choices] = expert.shape;
   if (experts * groups * capacity >= 2 ** 31)
@@ -145,6 +147,11 @@ export function slotOfChoice({ expert, position }: Queue, experts: number, capac
  * number of groups is told, the layout counts the rows that are filled.
  */
 export function slotRouting(base: Pick<Routing, "books" | "losses">, experts: number, rows: number, groups?: number): Routing {
+  checkBase("slotRouting", base, experts, true);
+  check("slotRouting", "rows", rows, whole(0, 2 ** 31 - 1));
+  check("slotRouting", "groups", groups, optional(count));
+  if (groups !== undefined && rows % groups !== 0)
+    throw new RangeError(`slotRouting: groups ${groups}: want a number that divides the ${rows} rows`);
   const slots = base.books.slotOfChoice;
   const choiceOfSlot = slots.reshape([slots.size]).invert(experts * rows);
   const layout = evenLayout(experts, rows, groups === undefined ? null : filledOf(choiceOfSlot, experts, groups));
@@ -160,6 +167,7 @@ function filledOf(choiceOfSlot: Tensor, experts: number, groups: number): Tensor
 
 /** The sorted kind: row offsets[e] + position for each choice that was made, in any order within an expert. */
 export function sortedRouting(base: Unseated, experts: number): Routing {
+  checkBase("sortedRouting", base, experts, false);
   const { expertOfChoice } = base.books;
   const rows = expertOfChoice.size;
   const expert = expertOfChoice.reshape([rows]);
@@ -172,6 +180,12 @@ export function sortedRouting(base: Unseated, experts: number): Routing {
   const books = { ...base.books, slotOfChoice: row.reshape(expertOfChoice.shape) };
   const layout = sortedLayout(experts, rows, offsets);
   return { ...base, books, kind: "sorted", layout, ...gathers(books, layout, row.invert(rows)) };
+}
+
+function checkBase(where: string, base: unknown, experts: number, slots: boolean): void {
+  check(where, "base", base, having("an object with books and losses", "books", "losses"));
+  check(where, "base.books", (base as Unseated).books, someBooks(slots));
+  check(where, "experts", experts, count);
 }
 
 function gathers(

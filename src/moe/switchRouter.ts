@@ -8,7 +8,7 @@ import type { Key } from "../autograd/random.ts";
 import { uniformLike } from "../autograd/random.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Pass } from "../nn/module.ts";
-import { checkOptions, finite, optional, rate, whole } from "./arguments.ts";
+import { checkOptions, finite, optional, rate, upTo } from "./arguments.ts";
 import type { ProjectionOptions } from "./projection.ts";
 import { Projection, projectionKinds, projectionOptions } from "./projection.ts";
 import { choicesInTurns } from "./rerouting.ts";
@@ -51,7 +51,7 @@ export class SwitchRouter extends Router {
       jitter: optional(rate),
       inputDropout: optional(rate),
       temperature: optional(finite(0)),
-      attempts: optional(whole(1, options?.experts)),
+      attempts: optional(upTo(options?.experts)),
     });
     const given = { ...options, jitter: options.jitter ?? 0.01, balance: options.balance ?? 0.01 };
     super(given, traitsOf(options));

@@ -23,7 +23,7 @@ import { scope } from "../autograd/scope.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Pass } from "../nn/module.ts";
 import type { Kind } from "./arguments.ts";
-import { checkOptions, coefficient, count, flag, oneOf, optional, positive, whole } from "./arguments.ts";
+import { checkOptions, coefficient, count, flag, oneOf, optional, positive, upTo } from "./arguments.ts";
 import type { ProjectionOptions } from "./projection.ts";
 import { Projection, projectionKinds, projectionOptions } from "./projection.ts";
 import type { GroupedTokens, RouterOptions, RouterTraits } from "./router.ts";
@@ -178,7 +178,7 @@ function checkTopK(options: TopKOptions): void {
     ...projectionKinds,
     ...shared,
     width: projectionKinds.width,
-    choices: whole(1, options?.experts),
+    choices: upTo(options?.experts),
     scores: optional(oneOf("softmax", "sigmoid")),
     normalise: optional(oneOf("before", "after", "seated", "none")),
     gateScale: optional(positive),

@@ -8,7 +8,8 @@ import { key } from "../autograd/random.ts";
 import { scope } from "../autograd/scope.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Pass } from "../nn/module.ts";
-import { aPass, callable, check, having, listOf, optional, tensorOf } from "./arguments.ts";
+import type { Kind } from "./arguments.ts";
+import { aPass, callable, check, having, listOf, optional, someBooks, tensorOf } from "./arguments.ts";
 import type { Routing } from "./routing.ts";
 
 /** One choice of a token: which expert, with which weight, and whether it was served. */
@@ -38,17 +39,28 @@ export interface TraceableModel {
   forward(ids: Tensor, input: object, pass: Pass): { readonly routings: readonly object[] };
 }
 
+const aModel: Kind = {
+  wanted: "a model, such as a DecoderLanguageModel",
+  accepts: (value) => callable.accepts((Object(value) as Record<string, unknown>)["forward"]),
+};
+const aRouting: Kind = {
+  wanted: "a routing",
+  accepts: (value) => someBooks(true).accepts((Object(value) as Record<string, unknown>)["books"]),
+};
+
 /**
  * Runs a model on ids [B, T] int32, in evaluation unless the pass says otherwise, and reads for each sparse layer and token its choices, gates and
  * slots, layer by layer and token by token. Throws for a model whose forward pass answers no routings.
  */
 export async function trace(model: TraceableModel, ids: Tensor, pass: Pass = { training: false, random: key(0) }): Promise<TracedToken[]> {
-  check("trace", "model", model, having("a model, such as a DecoderLanguageModel", "forward"));
+  check("trace", "model", model, aModel);
   check("trace", "ids", ids, tensorOf("B, T"));
   check("trace", "pass", pass, aPass);
   const read = scope(() => {
-    const routings = noGrad(() => model.forward(ids, {}, pass).routings) as readonly Routing[];
-    check("trace", "model.forward(...).routings", routings, { ...listOf(having("a routing", "books")), wanted: "an array of routings" });
+    const answer = noGrad(() => model.forward(ids, {}, pass));
+    check("trace", "model.forward(...)", answer, having("an object with routings", "routings"));
+    const routings = answer.routings as readonly Routing[];
+    check("trace", "model.forward(...).routings", routings, { ...listOf(aRouting), wanted: "an array of routings" });
     return routings.map(({ books }) => [books.expertOfChoice, books.slotOfChoice, books.gate, books.probs]);
   });
   const layers = await Promise.all(read.map((tensors) => Promise.all(tensors.map((x) => x.data()))));

@@ -1,6 +1,6 @@
 /** Arbitraries for shapes, arrays and axes: plain data, of which the property makes tensors. */
 import fc from "fast-check";
-import { aShape, check, checkOptions, finite, having, optional, whole } from "../autograd/arguments.ts";
+import { aDtype, aShape, check, checkOptions, finite, having, listOf, number, optional, whole } from "../autograd/arguments.ts";
 import type { Kind, Kinds } from "../autograd/arguments.ts";
 import { tensor } from "../autograd/create.ts";
 import type { CreateOptions } from "../autograd/create.ts";
@@ -132,5 +132,9 @@ function narrowed(shape: readonly number[]): fc.Arbitrary<number[]> {
 /** The tensor of a drawn array; float64 unless the options say otherwise. */
 export function toTensor(x: PlainArray, options: CreateOptions = {}): Tensor {
   check("toTensor", "x", x, having("an array as arrays() draws it", "shape", "data"));
+  check("toTensor", "options", options, having("an object with dtype, or nothing"));
+  check("toTensor", "dtype", options.dtype, optional(aDtype));
+  check("toTensor", "x.shape", x.shape, aShape);
+  check("toTensor", "x.data", x.data, listOf(number));
   return tensor(x.data, { dtype: "float64", ...options, shape: x.shape });
 }

@@ -50,7 +50,7 @@ export function seatByHand(input: SeatingByHand): number[][] {
 
 const seatingKinds: Kinds<SeatingByHand> = {
   choices: listOf(listOf(whole(-1))),
-  experts: whole(1),
+  experts: whole(1, 2 ** 24),
   groupSize: whole(1),
   capacity: number,
   priority: optional(listOf(number)),

@@ -197,7 +197,7 @@ describe("losses between equal shapes", () => {
   }
 });
 
-describe("distillation", () => {
+describe("P82: distillation mixes the cross-entropy with the teacher and with the labels", () => {
   const [student, teacher] = [drawn([4, 3], 1), drawn([4, 3], 2)];
   const target = tensor(Int32Array.of(0, 1, 2, 2));
 

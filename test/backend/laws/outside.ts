@@ -121,6 +121,7 @@ async function expectContained(bench: Workbench, { what, run, out, says, value }
     data: random([3 + i], "float32", 310 + i),
     view: bench.put(random([3 + i], "float32", 310 + i)),
   }));
+  await bench.backend.download(others[0].view.buffer, others[0].data); // what was freed before is gone by now
   const live = bench.backend.stats().liveBuffers;
   let error: unknown;
   let got: Plain | undefined;

@@ -12,12 +12,17 @@ import type { Tensor } from "./tensor.ts";
 export { Key, key } from "./key.ts";
 export { uniformLike, uniformMask } from "./masks.ts";
 
-function fill(shape: Shape, at: Key, draw: (i: number) => number, options: CreateOptions): Tensor {
+export interface DrawOptions extends CreateOptions {
+  /** Index of the first element: a part of a larger tensor has the numbers it would have in the whole. Default 0. */
+  readonly first?: number;
+}
+
+function fill(shape: Shape, at: Key, draw: (i: number) => number, { first = 0, ...options }: DrawOptions): Tensor {
   checkShape("random", shape);
   requireKey(at);
   if (!context().drawing) return blank(shape, options);
   return tensor(
-    Float64Array.from({ length: sizeOf(shape) }, (_, i) => draw(i)),
+    Float64Array.from({ length: sizeOf(shape) }, (_, i) => draw(first + i)),
     { dtype: "float32", ...options, shape },
   );
 }
@@ -38,7 +43,7 @@ function blank(shape: Shape, { requiresGrad = false, ...options }: CreateOptions
 }
 
 /** Uniform in [low, high). */
-export function uniform(shape: Shape, at: Key, options: CreateOptions & { readonly low?: number; readonly high?: number } = {}): Tensor {
+export function uniform(shape: Shape, at: Key, options: DrawOptions & { readonly low?: number; readonly high?: number } = {}): Tensor {
   const { low = 0, high = 1 } = options;
   return fill(shape, at, (i) => low + (high - low) * at.number(i), options);
 }
@@ -50,7 +55,7 @@ export function gaussian(at: Key, index: number): number {
 }
 
 /** Normal with `mean` and `std`. */
-export function normal(shape: Shape, at: Key, options: CreateOptions & { readonly mean?: number; readonly std?: number } = {}): Tensor {
+export function normal(shape: Shape, at: Key, options: DrawOptions & { readonly mean?: number; readonly std?: number } = {}): Tensor {
   const { mean = 0, std = 1 } = options;
   return fill(shape, at, (i) => mean + std * gaussian(at, i), options);
 }
@@ -59,7 +64,7 @@ export function normal(shape: Shape, at: Key, options: CreateOptions & { readonl
 export function truncatedNormal(
   shape: Shape,
   at: Key,
-  options: CreateOptions & { readonly std?: number; readonly bound?: number } = {},
+  options: DrawOptions & { readonly std?: number; readonly bound?: number } = {},
 ): Tensor {
   const { std = 1, bound = 2 } = options;
   const draw = (i: number): number => {

@@ -93,6 +93,11 @@ export interface Backend {
   download(buffer: Buffer, type: ArrayType): Promise<TypedArray>;
   /** The same at once, where the device can. */
   downloadSync?(buffer: Buffer, type: ArrayType): TypedArray;
+  /**
+   * A new buffer that `fill` writes where it lies, from the numbers of `inputs` where they lie (copied first if they are strided). It runs
+   * at once, on the host. Missing where the host cannot open the device's memory without waiting.
+   */
+  onHost?(name: string, out: ArrayType, inputs: readonly NDArray[], fill: (out: TypedArray, ...inputs: TypedArray[]) => void): Buffer;
   /** Gives the memory back once every kernel launched so far has run. Freeing twice is the caller's error. */
   free(buffer: Buffer): void;
   /** What it holds now, and what it has run. */

@@ -123,6 +123,6 @@ function perToken(sums: Tensor, length: number, mask?: Tensor): Tensor {
 /** The mean of [R] over the scopes that have a token. */
 function overScopes(losses: Tensor, mask?: Tensor): Tensor {
   if (!mask) return losses.mean();
-  const used = mask.cast(losses.dtype).max(1);
+  const used = mask.cast(losses.dtype).sum(1).greater(0); // a scope may have no places at all
   return losses.sum().div(used.sum().maximum(1));
 }

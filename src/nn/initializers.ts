@@ -6,14 +6,13 @@ import { aKey, aShape, check, finite, number } from "../autograd/arguments.ts";
 import type { Kind } from "../autograd/arguments.ts";
 import type { Shape } from "../autograd/contract.ts";
 import { formatShape } from "../autograd/contract.ts";
-import type { CreateOptions } from "../autograd/create.ts";
 import { full } from "../autograd/create.ts";
-import type { Key } from "../autograd/random.ts";
+import type { DrawOptions, Key } from "../autograd/random.ts";
 import * as random from "../autograd/random.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 
 /** Makes the weight of a shape from a key: the same key, the same numbers. */
-export type Initializer = (shape: Shape, at: Key, options?: CreateOptions) => Tensor;
+export type Initializer = (shape: Shape, at: Key, options?: DrawOptions) => Tensor;
 
 /** The numbers of inputs and outputs of a weight [..., fanIn, fanOut]. Throws for fewer than two axes. */
 export function fans(shape: Shape): { fanIn: number; fanOut: number } {
@@ -24,7 +23,7 @@ export function fans(shape: Shape): { fanIn: number; fanOut: number } {
 
 /** Sets every element to `value`. */
 export function constantInitializer(value: number): Initializer {
-  return initializer("constantInitializer", "value", value, number, (shape, _, options) => full(shape, value, options));
+  return initializer("constantInitializer", "value", value, number, (shape, _, { first: _first, ...options } = {}) => full(shape, value, options));
 }
 
 /** Draws from the normal distribution of mean 0 and deviation `std`. */
@@ -97,6 +96,6 @@ function sum(shape: Shape): number {
   return fanIn + fanOut;
 }
 
-function symmetric(shape: Shape, at: Key, bound: number, options?: CreateOptions): Tensor {
+function symmetric(shape: Shape, at: Key, bound: number, options?: DrawOptions): Tensor {
   return random.uniform(shape, at, { ...options, low: -bound, high: bound });
 }

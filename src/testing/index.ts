@@ -15,3 +15,10 @@ export type { RouterCase, RouterSetting, Seats, SeatsByHand, World } from "./cas
 export type { Coverage, Kind as CoverageKind } from "./coverage.ts";
 export { capacityByHand, largest, seatByHand } from "./oracle.ts";
 export type { SeatingByHand } from "./oracle.ts";
+
+// The laws of layouts
+export { BrokenLayout, layoutLaws } from "./layouts/layoutLaws.ts";
+export type { LayoutLaw, LayoutLawOptions } from "./layouts/layoutLaws.ts";
+export type { ExpertsSetting, LayoutCase, MakeExperts } from "./layouts/cases.ts";
+export { LayoutRun } from "./layouts/run.ts";
+export { layoutProgram } from "./layouts/program.ts";

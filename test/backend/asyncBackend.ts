@@ -20,6 +20,7 @@ export class AsyncBackend extends CpuBackend {
   constructor() {
     super();
     Object.defineProperty(this, "downloadSync", { value: undefined });
+    Object.defineProperty(this, "onHost", { value: undefined });
   }
 
   protected override allocate(type: ArrayType): Buffer {

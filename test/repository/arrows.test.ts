@@ -52,10 +52,16 @@ const rules: readonly Rule[] = [
     may: /^src\/(pretrained|moe|nn|autograd)\//,
     because: "pretrained stands on moe, nn and autograd; an import of Node's modules stops bundlers for browsers",
   },
+  {
+    from: /^src\/distributed\//,
+    may: /^src\/(distributed|moe|nn|autograd)\//,
+    mayLater: /^koffi$/,
+    because: "distributed stands on moe, nn and autograd; koffi is loaded by mpi() alone",
+  },
   { from: /^src\/index\.ts$/, may: /^src\/autograd\//, because: "the entry . is the tensors; nn and moe are entries of their own" },
   {
     from: /^src\/testing\//,
-    may: /^(src\/(testing|moe|nn|autograd)\/|src\/index\.ts$|fast-check$)/,
+    may: /^(src\/(testing|distributed|moe|nn|autograd)\/|src\/index\.ts$|fast-check$)/,
     because: "the entry ./testing stands on all the rest, knows no test runner, and nothing stands on it",
   },
   {

@@ -9,7 +9,7 @@ import { BackendError } from "../backend.ts";
 import { toBfloat16Bits } from "../bfloat16.ts";
 import { placesOf, withRow } from "../indices.ts";
 import { MemoryAccount } from "../memoryAccount.ts";
-import { formatShape, sizeOf } from "../shape.ts";
+import { formatShape, isContiguous, sizeOf } from "../shape.ts";
 import * as elementwise from "./elementwise.ts";
 import { fusedKernels } from "./fused.ts";
 import * as grouped from "./grouped.ts";
@@ -131,6 +131,18 @@ export class CpuBackend implements Backend {
       this.free(buffer);
       throw error;
     }
+    return buffer;
+  }
+
+  onHost(name: string, out: ArrayType, inputs: readonly NDArray[], fill: (out: TypedArray, ...inputs: TypedArray[]) => void): Buffer {
+    const buffer = this.newBuffer(out); // memory may move when it grows: everything is allocated before anything is opened
+    const copies = inputs.map((x) => (isContiguous(x.shape, x.strides) ? null : this.copy(x, x)));
+    const opened = inputs.map((x, i) => {
+      const copy = copies[i];
+      return copy ? this.open(copy, x.dtype) : this.open(x.buffer, x.dtype).subarray(x.offset, x.offset + sizeOf(x.shape));
+    });
+    this.run(name, () => fill(this.open(buffer, out.dtype), ...opened));
+    for (const copy of copies) if (copy) this.free(copy);
     return buffer;
   }
 

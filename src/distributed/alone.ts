@@ -1,0 +1,34 @@
+/** A world of one rank: what distributed programs run on where there is one process. */
+import { Communicator } from "./communicator.ts";
+import type { CommunicatorOptions } from "./communicator.ts";
+import type { Flat } from "./flat.ts";
+import type { Transport } from "./transport.ts";
+
+/** A communicator of one rank. Collectives copy; nothing leaves the process. */
+export function alone(options: CommunicatorOptions = {}): Communicator {
+  return new Communicator(new Alone(), options);
+}
+
+class Alone implements Transport {
+  readonly rank = 0;
+  readonly size = 1;
+  readonly description = "one process, alone";
+
+  allToAllV(send: Flat, _sendCounts: readonly number[], receive: Flat): void {
+    receive.set(send.subarray(0, receive.length));
+  }
+
+  allGather(send: Flat, receive: Flat): void {
+    receive.set(send);
+  }
+
+  broadcast(): void {}
+
+  barrier(): void {}
+
+  split(): Transport {
+    return new Alone();
+  }
+
+  abort(): void {}
+}

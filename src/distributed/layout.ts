@@ -1,0 +1,37 @@
+/** Which rank holds what: n ranks are D groups of G; a group shares out the experts, and the groups are replicas of each other. */
+import { check, checkOptions, optional, whole } from "../autograd/arguments.ts";
+import type { Communicator } from "./communicator.ts";
+import { aCommunicator } from "./communicator.ts";
+
+export interface LayoutOptions {
+  /** G: over how many ranks the experts are spread; it divides the ranks. Neighbours form a group, so that it stays inside a node. Default 1. */
+  readonly expertsOver?: number;
+}
+
+/** Data over all ranks, experts over the ranks of each group. */
+export interface Layout {
+  /** All n ranks: parameters that everybody holds are summed over them. */
+  readonly world: Communicator;
+  /** The G ranks that hold all experts together, this one among them. */
+  readonly experts: Communicator;
+  /** The D ranks that hold the same experts as this one: their gradients are summed over them. */
+  readonly replicas: Communicator;
+}
+
+/** Splits the world. Collective: every rank calls it. */
+export function layoutOf(world: Communicator, options: LayoutOptions = {}): Layout {
+  check("layoutOf", "world", world, aCommunicator);
+  checkOptions<LayoutOptions>("layoutOf", options, { expertsOver: optional(whole(1)) });
+  const { expertsOver = 1 } = options;
+  if (world.size % expertsOver !== 0)
+    throw new RangeError(
+      `layoutOf: expertsOver ${expertsOver} does not divide ${world.size} ranks: want one of ${divisors(world.size).join(", ")}`,
+    );
+  const experts = world.split(Math.floor(world.rank / expertsOver));
+  const replicas = world.split(world.rank % expertsOver);
+  return { world, experts, replicas };
+}
+
+function divisors(n: number): number[] {
+  return Array.from({ length: n }, (_, i) => i + 1).filter((d) => n % d === 0);
+}

@@ -1,0 +1,113 @@
+/** Ranks as processes under MPI: what clusters run. Every process of `mpirun` or `srun` calls `mpi()` once and is one rank. */
+import { Communicator } from "./communicator.ts";
+import type { CommunicatorOptions } from "./communicator.ts";
+import type { Flat, Reduction } from "./flat.ts";
+import type { Handle, MpiLibrary } from "./mpiLibrary.ts";
+import { openMpi, typeOf } from "./mpiLibrary.ts";
+import type { Transport } from "./transport.ts";
+
+let world: Promise<Communicator> | undefined;
+
+/**
+ * The communicator of all processes. Needs the package koffi and an installed Open MPI or MPICH; without them it throws an Error that
+ * says how to get them. A process that was not started by mpirun is a world of one.
+ *
+ * MPI ends with the process. A process that ends with an error, or while others still call collectives, ends all of them, and
+ * says on stderr which rank, step and collective it was. Collectives block the event loop.
+ */
+export function mpi(options: CommunicatorOptions = {}): Promise<Communicator> {
+  return (world ??= start(options));
+}
+
+/** Ranks that share this host, as the launcher says; 1 where nobody does. */
+export function ranksOnHost(environment: NodeJS.ProcessEnv = process.env): number {
+  const { OMPI_COMM_WORLD_LOCAL_SIZE: openMpi, MPI_LOCALNRANKS: mpich, SLURM_NTASKS_PER_NODE: slurm } = environment;
+  return Math.max(1, Number(openMpi ?? mpich ?? slurm ?? 1) || 1);
+}
+
+/** Whether a launcher such as mpirun or srun started this process as one of several. */
+export function underMpi({ OMPI_COMM_WORLD_SIZE, PMI_SIZE, SLURM_NTASKS, SLURM_STEP_ID }: NodeJS.ProcessEnv = process.env): boolean {
+  return Number(OMPI_COMM_WORLD_SIZE ?? PMI_SIZE ?? (SLURM_STEP_ID ? SLURM_NTASKS : 0)) > 0;
+}
+
+async function start(options: CommunicatorOptions): Promise<Communicator> {
+  const library = await openMpi();
+  const begun = new Int32Array(1);
+  library.call("MPI_Initialized", begun);
+  if (!begun[0]) library.call("MPI_Init", null, null);
+  const communicator = new Communicator(new MpiGroup(library, library.handles.world), options);
+  process.on("uncaughtExceptionMonitor", (error) => communicator.abort(error));
+  process.on("exit", (code) => finish(library, communicator, code));
+  return communicator;
+}
+
+/** The last thing a process does. */
+function finish(library: MpiLibrary, communicator: Communicator, code: number): void {
+  if (code !== 0) communicator.abort(new Error(`it ended with exit code ${code}`));
+  try {
+    communicator.finish();
+  } catch (error) {
+    communicator.abort(error);
+  }
+  library.call("MPI_Finalize");
+}
+
+class MpiGroup implements Transport {
+  readonly rank: number;
+  readonly size: number;
+  readonly description: string;
+  readonly #library: MpiLibrary;
+  readonly #group: Handle;
+
+  constructor(library: MpiLibrary, group: Handle) {
+    this.#library = library;
+    this.#group = group;
+    const numbers = new Int32Array(2);
+    library.call("MPI_Comm_rank", group, numbers);
+    library.call("MPI_Comm_size", group, numbers.subarray(1));
+    [this.rank, this.size] = numbers;
+    this.description = `${library.version}, ${this.size} ${this.size === 1 ? "process" : "processes"}`;
+  }
+
+  allToAllV(send: Flat, sendCounts: readonly number[], receive: Flat, receiveCounts: readonly number[]): void {
+    const type = typeOf(this.#library, send);
+    const [sent, received] = [Int32Array.from(sendCounts), Int32Array.from(receiveCounts)];
+    this.#library.call("MPI_Alltoallv", send, sent, starts(sent), type, receive, received, starts(received), type, this.#group);
+  }
+
+  allGather(send: Flat, receive: Flat): void {
+    const type = typeOf(this.#library, send);
+    this.#library.call("MPI_Allgather", send, send.length, type, receive, send.length, type, this.#group);
+  }
+
+  broadcast(data: Flat, root: number): void {
+    this.#library.call("MPI_Bcast", data, data.length, typeOf(this.#library, data), root, this.#group);
+  }
+
+  allReduce(data: Flat, how: Reduction): void {
+    const { inPlace, operations } = this.#library.handles;
+    this.#library.call("MPI_Allreduce", inPlace, data, data.length, typeOf(this.#library, data), operations[how], this.#group);
+  }
+
+  barrier(): void {
+    this.#library.call("MPI_Barrier", this.#group);
+  }
+
+  split(color: number, key: number): Transport {
+    const { place, read } = this.#library.newHandle();
+    this.#library.call("MPI_Comm_split", this.#group, color, key, place);
+    return new MpiGroup(this.#library, read());
+  }
+
+  abort(message: string): void {
+    process.getBuiltinModule("node:fs").writeSync(2, `${message}\n`);
+    this.#library.call("MPI_Abort", this.#library.handles.world, 1);
+  }
+}
+
+/** Where each part begins. */
+function starts(counts: Int32Array): Int32Array {
+  const from = new Int32Array(counts.length);
+  for (let r = 1; r < counts.length; r++) from[r] = from[r - 1] + counts[r - 1];
+  return from;
+}

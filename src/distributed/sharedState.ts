@@ -1,0 +1,88 @@
+/**
+ * Optimiser state shared out among the ranks that hold the same parameters: each rank keeps the state of some of them, moves those, and
+ * gives them to the others. Stage 1 of Rajbhandari et al. 2020, arXiv:1910.02054, with whole parameters: an optimiser that looks at
+ * a matrix as a whole (Adafactor) stays what it is.
+ */
+import { check, instance } from "../autograd/arguments.ts";
+import { noGrad } from "../autograd/context.ts";
+import { concat } from "../autograd/operations.ts";
+import { scope } from "../autograd/scope.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import type { OptimizerState } from "../nn/optimizer.ts";
+import { renew } from "../nn/module.ts";
+import { broadcastFrom } from "./collectives.ts";
+import type { Communicator } from "./communicator.ts";
+import { Replicas } from "./replicas.ts";
+import type { Held } from "./replicas.ts";
+
+export class SharedState {
+  readonly #replicas: Replicas;
+  readonly #owners: ReadonlyMap<Held, number>;
+
+  constructor(replicas: Replicas) {
+    check("SharedState", "replicas", replicas, instance(Replicas, "a Replicas"));
+    this.#replicas = replicas;
+    this.#owners = ownersOf(replicas);
+  }
+
+  /** The parameters whose state this rank keeps, for its optimiser. */
+  get own(): [string, Tensor][] {
+    const { held, layout } = this.#replicas;
+    return held
+      .filter((one) => this.#owners.get(one) === groupOf(one, layout).rank)
+      .map(({ name, parameter }): [string, Tensor] => [name, parameter]);
+  }
+
+  /** After the optimiser's step: every rank gets the parameters that others moved. Collective. */
+  share(): void {
+    const { held, layout } = this.#replicas;
+    for (const by of ["all", "experts"] as const) {
+      const group = by === "all" ? layout.world : layout.replicas;
+      for (let owner = 0; owner < group.size && group.size > 1; owner++)
+        spread(
+          held.filter((one) => one.by === by && this.#owners.get(one) === owner).map(({ parameter }) => parameter),
+          group,
+          owner,
+        );
+    }
+  }
+}
+
+/** The rank within its group that keeps a parameter's state and writes it to checkpoints: the one with the least so far. */
+export function ownersOf({ held, layout }: Replicas): Map<Held, number> {
+  const loads = { all: new Array<number>(layout.world.size).fill(0), experts: new Array<number>(layout.replicas.size).fill(0) };
+  return new Map(
+    held.map((one) => {
+      const load = loads[one.by];
+      const owner = load.indexOf(Math.min(...load));
+      load[owner] += one.parameter.size;
+      return [one, owner];
+    }),
+  );
+}
+
+function groupOf({ by }: Held, layout: Replicas["layout"]): Communicator {
+  return by === "all" ? layout.world : layout.replicas;
+}
+
+/** Parameters of one owner to all of the group, as one message for each dtype. */
+function spread(parameters: readonly Tensor[], group: Communicator, owner: number): void {
+  for (const dtype of new Set(parameters.map((parameter) => parameter.dtype))) {
+    const some = parameters.filter((parameter) => parameter.dtype === dtype);
+    noGrad(() =>
+      scope(() => {
+        const flat = broadcastFrom(concat(some.map((parameter) => parameter.detach().reshape([parameter.size]))), group, owner);
+        let at = 0;
+        for (const parameter of some) {
+          if (group.rank !== owner) renew(parameter, flat.narrow(0, at, at + parameter.size).reshape(parameter.shape));
+          at += parameter.size;
+        }
+      }),
+    );
+  }
+}
+
+/** Bytes that an optimiser's state takes on this rank. */
+export function stateBytes({ tensors }: OptimizerState): number {
+  return [...tensors.values()].reduce((sum, tensor) => sum + tensor.size * (tensor.dtype === "float64" ? 8 : 4), 0);
+}

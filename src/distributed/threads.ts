@@ -1,0 +1,173 @@
+/**
+ * Ranks as worker threads of one process: for tests, and for those without MPI. A program is a function that a module exports; every rank
+ * imports the module and calls it with its communicator and the data.
+ */
+import type { Worker } from "node:worker_threads";
+import { check, checkOptions, optional, positive, text, whole } from "../autograd/arguments.ts";
+import type { Kinds } from "../autograd/arguments.ts";
+import type { CommunicatorOptions } from "./communicator.ts";
+import { communicatorKinds } from "./communicator.ts";
+import { abortMessage, abortWorld, newOutboxes, newSharedWorld } from "./sharedWorld.ts";
+import type { SharedWorld } from "./sharedWorld.ts";
+import type { Assignment, Report } from "./threadRank.ts";
+
+export interface ThreadProgram {
+  /** Address of the module: import.meta.url, or the href of a file URL. */
+  readonly module: string;
+  /** Name of the function (communicator, data) -> result, or a promise of it. */
+  readonly export: string;
+  /** What each rank is given; it is copied as postMessage copies. */
+  readonly data?: unknown;
+}
+
+export interface ThreadOptions extends CommunicatorOptions {
+  /** Seconds that a rank waits for another in a collective. Default 60. */
+  readonly limit?: number;
+}
+
+const programKinds: Kinds<ThreadProgram> = {
+  module: text,
+  export: text,
+  data: { wanted: "anything", accepts: () => true, optional: true },
+};
+const threadKinds: Kinds<ThreadOptions> = { ...communicatorKinds, limit: optional(positive) };
+
+/**
+ * Runs a program on n threads and answers with the results in order of ranks. Where a rank throws, all end, and the error names that rank,
+ * its step and its last collective.
+ */
+export async function threads(n: number, program: ThreadProgram, options: ThreadOptions = {}): Promise<unknown[]> {
+  const world = await ThreadWorld.start(n);
+  try {
+    return await world.run(program, options);
+  } finally {
+    await world.close();
+  }
+}
+
+/** Threads that run one program after the other: starting them costs more than most programs do. */
+export class ThreadWorld {
+  readonly size: number;
+  readonly #workers: Worker[];
+  readonly #outboxes: SharedArrayBuffer[];
+  #busy = false;
+  #ended: string | null = null;
+
+  private constructor(workers: Worker[]) {
+    this.size = workers.length;
+    this.#workers = workers;
+    this.#outboxes = newOutboxes(workers.length);
+  }
+
+  /** n threads, loaded and waiting. */
+  static async start(n: number): Promise<ThreadWorld> {
+    check("ThreadWorld.start", "n", n, whole(1, 256));
+    const workers = await Promise.all(Array.from({ length: n }, () => startWorker()));
+    return new ThreadWorld(workers);
+  }
+
+  /** Runs a program on all ranks. One at a time. */
+  async run(program: ThreadProgram, options: ThreadOptions = {}): Promise<unknown[]> {
+    checkOptions("threads", program, programKinds);
+    checkOptions("threads", options, threadKinds);
+    if (this.#ended !== null) throw new Error(`threads: ${this.#ended}; start a new world`);
+    if (this.#busy) throw new Error("threads: this world already runs a program; await it first");
+    this.#busy = true;
+    const { limit = 60, ...communicator } = options;
+    const world = newSharedWorld(this.#outboxes, limit);
+    for (const worker of this.#workers) worker.ref();
+    try {
+      const reports = this.#workers.map((worker, rank) => this.#outcome(worker, { world, rank, program, options: communicator }));
+      const all = await Promise.all(reports);
+      return resultsOf(all, world);
+    } finally {
+      this.#busy = false;
+      for (const worker of this.#workers) worker.unref();
+    }
+  }
+
+  /** Whether a thread has ended, so that no program can run any more. */
+  get ended(): boolean {
+    return this.#ended !== null;
+  }
+
+  /** Ends the threads. */
+  async close(): Promise<void> {
+    this.#ended ??= "it was closed";
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
+
+  /** What one rank reports. A thread that ends ends the run; one that does not hear of its end within seconds is terminated. */
+  #outcome(worker: Worker, assignment: Assignment): Promise<Report> {
+    const { world, rank } = assignment;
+    return new Promise((resolve) => {
+      const settle = (report: Report): void => {
+        clearInterval(watch);
+        worker.removeListener("message", settle);
+        worker.removeListener("exit", gone);
+        resolve(report);
+      };
+      const gone = (code: number): void => {
+        this.#ended = `rank ${rank} ended with exit code ${code}`;
+        abortWorld(world, `rank ${rank} of ${this.size} ended with exit code ${code}`);
+        settle({ error: null });
+      };
+      const watch = watched(world, () => void worker.terminate());
+      worker.on("message", settle);
+      worker.on("exit", gone);
+      worker.postMessage(assignment);
+    });
+  }
+}
+
+/** Seconds between the end of a run and that of threads which did not notice. */
+const PATIENCE = 5;
+
+/** Asks once a second whether the run was ended. */
+function watched(world: SharedWorld, late: () => void): NodeJS.Timeout {
+  let seconds = 0;
+  const watch = setInterval(() => {
+    if (abortMessage(world) !== undefined && ++seconds > PATIENCE) late();
+  }, 1000);
+  return watch;
+}
+
+function resultsOf(reports: readonly Report[], world: SharedWorld): unknown[] {
+  const message = abortMessage(world);
+  const guilty = reports.find((report) => report.error);
+  if (message !== undefined) throw new Error(message, { cause: guilty?.error ?? undefined });
+  return reports.map(({ result }) => result);
+}
+
+/** A thread that has loaded this chapter and says so. What the program was started with (`--import`) is loaded in the thread too. */
+async function startWorker(): Promise<Worker> {
+  const { Worker } = process.getBuiltinModule("node:worker_threads");
+  const address = import.meta.resolve("switchyard-moe/distributed");
+  const worker = new Worker(bootstrap(address), { eval: true });
+  await new Promise<void>((resolve, reject) => {
+    const early = (code: number): void => reject(new Error(`threads: a thread ended with exit code ${code} before it was ready`));
+    worker.on("error", reject); // afterwards it only keeps the error from ending the process: the exit is told
+    worker.once("exit", early);
+    worker.once("message", () => {
+      worker.removeListener("exit", early);
+      resolve();
+    });
+  });
+  worker.unref();
+  return worker;
+}
+
+/** Node runs `--import` in the main thread alone, or in all: asking for a module twice does no harm. */
+function bootstrap(address: string): string {
+  const given = process.execArgv.flatMap((argument, i) => {
+    const [name, value] = argument.split("=", 2);
+    return name === "--import" ? [value ?? process.execArgv[i + 1]] : [];
+  });
+  const addresses = given.map((module) =>
+    /^(\.|\/)/.test(module) ? `file://${process.getBuiltinModule("node:path").resolve(module)}` : module,
+  );
+  return `(async () => {
+    for (const module of ${JSON.stringify(addresses)}) await import(module);
+    (await import(${JSON.stringify(address)})).serveRank();
+  })()`;
+}

@@ -1,0 +1,37 @@
+/** What collectives moved and how long they took, by name of the collective. */
+
+export interface CollectiveTraffic {
+  /** Calls made. */
+  readonly calls: number;
+  /** Bytes that this rank sent to others. */
+  readonly bytes: number;
+  /** Seconds inside the calls: the transfer, and waiting for ranks that came later. */
+  readonly seconds: number;
+}
+
+/** The books of one rank. A communicator and those split from it write into the same ones. */
+export class Traffic {
+  readonly #rows = new Map<string, { calls: number; bytes: number; seconds: number }>();
+
+  note(name: string, bytes: number, seconds: number): void {
+    const row = this.#rows.get(name) ?? { calls: 0, bytes: 0, seconds: 0 };
+    this.#rows.set(name, { calls: row.calls + 1, bytes: row.bytes + bytes, seconds: row.seconds + seconds });
+  }
+
+  /** By name, in order of first use. */
+  get byCollective(): ReadonlyMap<string, CollectiveTraffic> {
+    return this.#rows;
+  }
+
+  get bytes(): number {
+    return [...this.#rows.values()].reduce((sum, row) => sum + row.bytes, 0);
+  }
+
+  get seconds(): number {
+    return [...this.#rows.values()].reduce((sum, row) => sum + row.seconds, 0);
+  }
+
+  clear(): void {
+    this.#rows.clear();
+  }
+}

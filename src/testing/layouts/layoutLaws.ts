@@ -1,0 +1,209 @@
+/**
+ * The laws of layouts: over how many ranks a model trains, and where its experts are, must not change the training. Cases run on threads of
+ * this process, or under mpirun on its processes.
+ */
+import fc from "fast-check";
+import { check, checkOptions, optional, whole, listOf, having, text } from "../../autograd/arguments.ts";
+import { alone, ThreadWorld } from "../../distributed/index.ts";
+import type { Communicator } from "../../distributed/index.ts";
+import { cpuBackend, withBackend } from "../../index.ts";
+import { Breach, text as shown } from "../check.ts";
+import { feedForwardExperts, layoutCases } from "./cases.ts";
+import type { LayoutCase, MakeExperts } from "./cases.ts";
+import { agree, compareWithOne } from "./compare.ts";
+import { runOrder, usualOrder } from "./program.ts";
+import type { Exported, LayoutOrder, LayoutReport } from "./program.ts";
+import { oneProcess } from "./run.ts";
+
+export interface LayoutLawOptions {
+  /** Of the cases. Default 7. */
+  readonly seed?: number;
+  /** Cases of each law; a law has its own number unless told. */
+  readonly runs?: number;
+  /** Numbers of ranks to draw from. Default [1, 2, 3, 4, 6, 8]. */
+  readonly ranks?: readonly number[];
+  /** A module's export, a class below LayoutRun: what is held to the laws instead of the package's own training. */
+  readonly variant?: Exported | null;
+  /** The ranks of mpirun instead of threads; every rank makes and checks the laws. */
+  readonly world?: Communicator;
+}
+
+/** One law about one kind of experts. */
+export interface LayoutLaw {
+  readonly name: string;
+  /** Rejects with a BrokenLayout where the law does not hold. */
+  check(): Promise<void>;
+}
+
+/** A layout changed the training: in which case, and what differs. */
+export class BrokenLayout extends Error {
+  override readonly name = "BrokenLayout";
+  /** The smallest case that fast-check found. */
+  readonly counterexample: LayoutCase;
+
+  constructor(message: string, counterexample: LayoutCase, cause: unknown) {
+    super(message, { cause });
+    this.counterexample = counterexample;
+  }
+}
+
+interface Subject {
+  readonly make: Exported | null;
+  readonly local: MakeExperts;
+  readonly options: LayoutLawOptions;
+}
+
+interface Law {
+  readonly name: string;
+  readonly runs: number;
+  /** Of the cases, where it needs fewer ranks. */
+  readonly most?: number;
+  holds(subject: Subject, c: LayoutCase): Promise<void>;
+}
+
+const BITS = 0;
+const EXACT = 1e-12;
+
+const laws: readonly Law[] = [
+  {
+    name: "logits, losses, gradients, norm, parameters and optimiser state are those of one process",
+    runs: 24,
+    async holds(subject, c) {
+      const one = withBackend(cpuBackend(), () => oneProcess(c, "float64", subject.local));
+      compareWithOne(await onRanks(subject, { case: c }), one, EXACT);
+    },
+  },
+  {
+    name: "with ordered sums they are the same bits in float32",
+    runs: 10,
+    holds: (subject, c) => sameBits(subject, c, "cpu"),
+  },
+  {
+    name: "on the wasm backend too",
+    runs: 6,
+    holds: (subject, c) => sameBits(subject, c, "wasm"),
+  },
+  {
+    name: "replicas hold the same bits after fifty steps",
+    runs: 2,
+    most: 4,
+    holds: async (subject, c) => agree(await onRanks(subject, { case: c, precision: "float32", steps: 50 })),
+  },
+  {
+    name: "it does not matter which rank is late",
+    runs: 3,
+    most: 4,
+    async holds(subject, c) {
+      const delays = Array.from({ length: c.ranks }, (_, r) => (r * 7 + c.seed) % 4);
+      const [late, prompt] = [await onRanks(subject, { case: c, delays }), await onRanks(subject, { case: c })];
+      compareWithOne(
+        late,
+        { ...prompt[0], outputs: Object.assign({}, ...prompt.map(({ outputs }) => outputs)) as LayoutReport["outputs"] },
+        BITS,
+      );
+    },
+  },
+  {
+    name: "which collectives are called does not depend on the data",
+    runs: 4,
+    async holds(subject, c) {
+      const other = { ...c, seed: c.seed + 1, shards: c.shards.map((n) => (n + 1) % 3), padding: c.padding.map(() => 0) };
+      const reports = [...(await onRanks(subject, { case: c })), ...(await onRanks(subject, { case: other }))];
+      for (const { calls } of reports)
+        if (shown(calls) !== shown(reports[0].calls)) throw new Breach(`calls ${shown(calls)} and ${shown(reports[0].calls)}`);
+    },
+  },
+  {
+    name: "a checkpoint of one layout goes on at another",
+    runs: 5,
+    most: 6,
+    holds: resumed,
+  },
+];
+
+/** The bits of n ranks against those of one that takes all shards. A balance over the global batch needs all shards at once. */
+async function sameBits(subject: Subject, c: LayoutCase, backend: "cpu" | "wasm"): Promise<void> {
+  const order = { ...usualOrder, case: { ...c, balance: "rank" as const }, precision: "float32", backend, make: subject.make } as const;
+  const one = await runOrder(alone({ ordered: true }), order);
+  compareWithOne(await onRanks(subject, order, true), one, BITS);
+}
+
+/** Two steps at one layout, one more at another, or in one process. */
+async function resumed(subject: Subject, c: LayoutCase): Promise<void> {
+  const { mkdtempSync, rmSync } = process.getBuiltinModule("node:fs");
+  const { join } = process.getBuiltinModule("node:path");
+  const folder = mkdtempSync(join(process.getBuiltinModule("node:os").tmpdir(), "switchyard-layout-"));
+  try {
+    const plain = { ...c, sharedState: false, balance: "rank" as const };
+    const other = { ...plain, ranks: 1, expertsOver: c.expertsOver };
+    const before = await onRanks(subject, { case: plain, steps: 2, save: folder });
+    const first = await onRanks(subject, { case: plain, steps: 0, load: folder });
+    compareStates(first[0], before[0]);
+    compareStates((await onRanks(subject, { case: other, steps: 0, load: folder }))[0], before[0]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function compareStates(actual: LayoutReport, wanted: LayoutReport): void {
+  const only = (report: LayoutReport): LayoutReport => ({ ...report, outputs: {}, losses: [], norms: [], gradients: {} });
+  compareWithOne([only(actual)], only(wanted), BITS);
+}
+
+/** What each rank of the case reports. */
+async function onRanks(
+  subject: Subject,
+  order: Partial<LayoutOrder> & { readonly case: LayoutCase },
+  ordered = false,
+): Promise<LayoutReport[]> {
+  const whole: LayoutOrder = { ...usualOrder, make: subject.make, variant: subject.options.variant ?? null, ...order };
+  const pool = await threadPool();
+  const program = { module: import.meta.resolve("switchyard-moe/testing"), export: "layoutProgram", data: whole };
+  const reports = await pool.run(program, { ordered, checkedCalls: Infinity, limit: 20 });
+  return reports.slice(0, order.case.ranks) as LayoutReport[];
+}
+
+const RANKS = 8;
+let pool: ThreadWorld | undefined;
+
+/** One pool for all laws: a thread starts in a second, a case takes a tenth. Threads that a broken case ended are started anew. */
+async function threadPool(): Promise<ThreadWorld> {
+  if (pool && !pool.ended) return pool;
+  pool = await ThreadWorld.start(RANKS);
+  return pool;
+}
+
+/**
+ * The laws for experts of one's own: `make` names a module and its export, a `MakeExperts`, for ranks are threads that load it themselves.
+ * Without it they speak of `FeedForwardExperts`. Any test runner checks them: `for (const law of layoutLaws("mine", make)) it(law.name, () => law.check())`.
+ */
+export function layoutLaws(
+  name: string,
+  make: (Exported & { readonly local: MakeExperts }) | null = null,
+  options: LayoutLawOptions = {},
+): LayoutLaw[] {
+  check("layoutLaws", "name", name, text);
+  checkOptions<LayoutLawOptions>("layoutLaws", options, {
+    seed: optional(whole()),
+    runs: optional(whole(1)),
+    ranks: optional(listOf(whole(1, RANKS))),
+    variant: { ...having("a module and an export", "module", "export"), accepts: () => true, optional: true },
+    world: optional(having("a communicator")),
+  });
+  const subject: Subject = {
+    make: make && { module: make.module, export: make.export },
+    local: make?.local ?? feedForwardExperts,
+    options,
+  };
+  return laws.map((law) => ({ name: `${name}: ${law.name}`, check: () => hold(subject, law) }));
+}
+
+async function hold(subject: Subject, law: Law): Promise<void> {
+  const { seed = 7, runs = law.runs, ranks = [1, 2, 3, 4, 6, 8] } = subject.options;
+  const cases = layoutCases(ranks.filter((n) => n <= (law.most ?? RANKS)));
+  const found = await fc.check(fc.asyncProperty(cases, (c) => law.holds(subject, c)), { seed, numRuns: runs }); // prettier-ignore
+  const [c] = found.counterexample ?? [];
+  if (!c) return;
+  const why = found.errorInstance instanceof Error ? found.errorInstance.message : String(found.errorInstance);
+  throw new BrokenLayout(`a layout breaks the law "${law.name}"\n  case: ${shown(c)}\n  ${why}`, c, found.errorInstance);
+}

@@ -1,0 +1,85 @@
+/** What each thread rank runs for a law of layouts: three steps of a case, and what came of them. */
+import { wasm as wasmOfOneThread } from "../../backend/wasm/index.ts";
+import { cpuBackend, withBackend } from "../../index.ts";
+import type { Backend } from "../../index.ts";
+import type { Communicator } from "../../distributed/index.ts";
+import { openShards, restoreShards, saveShards } from "../../distributed/index.ts";
+import { feedForwardExperts } from "./cases.ts";
+import type { LayoutCase, MakeExperts } from "./cases.ts";
+import { LayoutRun, STEPS } from "./run.ts";
+import type { LayoutResult, Precision } from "./run.ts";
+
+/** A function of a module. */
+export interface Exported {
+  readonly module: string;
+  readonly export: string;
+}
+
+export interface LayoutOrder {
+  readonly case: LayoutCase;
+  readonly precision: Precision;
+  readonly backend: "cpu" | "wasm";
+  readonly steps: number;
+  /** Of experts of one's own. */
+  readonly make: Exported | null;
+  /** A class below LayoutRun, to be held to the laws instead of it. */
+  readonly variant: Exported | null;
+  /** Milliseconds that each rank sleeps before its parts of a step. */
+  readonly delays: readonly number[];
+  /** Where a checkpoint is written after the steps, or read before them. */
+  readonly save: string | null;
+  readonly load: string | null;
+}
+
+export interface LayoutReport extends LayoutResult {
+  /** Calls of each collective. */
+  readonly calls: Readonly<Record<string, number>>;
+}
+
+export const usualOrder = { precision: "float64", backend: "cpu", steps: STEPS, make: null, variant: null, delays: [], save: null, load: null } as const; // prettier-ignore
+
+/** The program. Ranks that the case does not need answer null. */
+export async function layoutProgram(world: Communicator, data: unknown): Promise<LayoutReport | null> {
+  const order = data as LayoutOrder;
+  const takesPart = world.rank < order.case.ranks;
+  const group = world.split(takesPart ? 0 : 1);
+  if (!takesPart) return null;
+  return runOrder(group, order);
+}
+
+/** The same on a world of just the right size. */
+export async function runOrder(world: Communicator, order: LayoutOrder): Promise<LayoutReport> {
+  const make = order.make ? ((await exported(order.make)) as MakeExperts) : feedForwardExperts;
+  const Run = order.variant ? ((await exported(order.variant)) as typeof LayoutRun) : LayoutRun;
+  const backend = await backendOf(order.backend);
+  const run = withBackend(backend, () => new Run(order.case, world, order.precision, make));
+  run.delays = order.delays;
+  if (order.load !== null) withBackend(backend, () => load(run, order.load ?? ""));
+  const result = withBackend(backend, () => run.run(order.steps));
+  if (order.save !== null) await save(run, order.save);
+  const calls = Object.fromEntries([...world.traffic.byCollective].map(([name, { calls: count }]) => [name, count]));
+  return { ...result, calls };
+}
+
+function load(run: LayoutRun, folder: string): void {
+  restoreShards(openShards(folder), run.model, run.replicas, run.optimizer);
+}
+
+async function save(run: LayoutRun, folder: string): Promise<void> {
+  const { model, replicas, optimizer } = run;
+  await saveShards(folder, { model, replicas, optimizer: optimizer.state() });
+}
+
+let wasm: Promise<Backend> | undefined;
+
+/** One backend of each kind in a thread, of one thread: ranks share the cores. */
+async function backendOf(name: "cpu" | "wasm"): Promise<Backend> {
+  if (name === "cpu") return cpuBackend();
+  return (wasm ??= wasmOfOneThread({ threads: 1 }));
+}
+
+async function exported({ module, export: name }: Exported): Promise<unknown> {
+  const exports = (await import(module)) as Record<string, unknown>;
+  if (!(name in exports)) throw new RangeError(`layoutLaws: ${module} exports no ${name}`);
+  return exports[name];
+}

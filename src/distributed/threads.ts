@@ -142,7 +142,7 @@ function resultsOf(reports: readonly Report[], world: SharedWorld): unknown[] {
 /** A thread that has loaded this chapter and says so. What the program was started with (`--import`) is loaded in the thread too. */
 async function startWorker(): Promise<Worker> {
   const { Worker } = process.getBuiltinModule("node:worker_threads");
-  const address = import.meta.resolve("switchyard-moe/distributed");
+  const address = entryOf("switchyard-moe/distributed");
   const worker = new Worker(bootstrap(address), { eval: true });
   await new Promise<void>((resolve, reject) => {
     const early = (code: number): void => reject(new Error(`threads: a thread ended with exit code ${code} before it was ready`));
@@ -155,6 +155,15 @@ async function startWorker(): Promise<Worker> {
   });
   worker.unref();
   return worker;
+}
+
+/** The address of an entry of this package, for threads to import; by require, which transpilers to CommonJS know too. */
+export function entryOf(name: string): string {
+  const path = process
+    .getBuiltinModule("node:module")
+    .createRequire(import.meta.url)
+    .resolve(name);
+  return process.getBuiltinModule("node:url").pathToFileURL(path).href;
 }
 
 /** Node runs `--import` in the main thread alone, or in all: asking for a module twice does no harm. */

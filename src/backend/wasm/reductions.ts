@@ -21,6 +21,9 @@ function reduceWords(launcher: Launcher, kernel: string, out: ArrayType, x: NDAr
   const length = sizeOf(axes.map((axis) => x.shape[axis]));
   const count = sizeOf(out.shape);
   const work = (count * length) / 2;
+  const inner = sizeOf(x.shape.slice((axes.at(-1) ?? -1) + 1));
+  // Also where there is one array of columns only: the order of a sum must not depend on how many stand beside it.
+  if (inner > 1 && areNeighbours(axes) && isContiguous(x.shape, x.strides)) return eachOfColumns(launcher, kernel, out, x, length, inner);
   if (!isContiguous(rowsLast.shape, rowsLast.strides) && isContiguous(rowsFirst.shape, rowsFirst.strides)) {
     const from = launcher.address(x);
     return launcher.make(out, (to) => launcher.start(`${kernel}Columns`, Math.ceil(count / 16), work, to, from, length, count));
@@ -28,6 +31,20 @@ function reduceWords(launcher: Launcher, kernel: string, out: ArrayType, x: NDAr
   return launcher.contiguous([rowsLast], (from) =>
     launcher.make(out, (to) => launcher.start(`${kernel}Rows`, count, work, to, from, length)),
   );
+}
+
+function areNeighbours(axes: readonly number[]): boolean {
+  return axes.length > 0 && axes.every((axis, i) => axis === axes[0] + i);
+}
+
+/** x [outer, length, inner] -> [outer, inner], one array of columns after the other. */
+function eachOfColumns(launcher: Launcher, kernel: string, out: ArrayType, x: NDArray, length: number, inner: number): Buffer {
+  const from = launcher.address(x);
+  const work = (length * inner) / 2;
+  return launcher.make(out, (to) => {
+    for (let at = 0; at < sizeOf(out.shape); at += inner)
+      launcher.start(`${kernel}Columns`, Math.ceil(inner / 16), work, to + 4 * at, from + 4 * at * length, length, inner);
+  });
 }
 
 export function argReduce(launcher: Launcher, op: ArgReduceOp, out: ArrayType, x: NDArray, axis: number): Buffer | undefined {

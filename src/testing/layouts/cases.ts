@@ -53,12 +53,12 @@ const routers = {
   "top-k": (o) => new TopKRouter({ ...o, choices: choices(o.experts) }),
   "loss-free": (o) =>
     new TopKRouter({ ...o, choices: choices(o.experts), scores: "sigmoid", normalise: "after", biasRate: 0.05, balance: 0 }),
-  "noisy-top-k": ({ balance: _, ...o }) => new NoisyTopKRouter({ ...o, choices: choices(o.experts) }),
+  "noisy-top-k": ({ balance: _balance, ...o }) => new NoisyTopKRouter({ ...o, choices: choices(o.experts) }),
   dense: (o) => new DenseRouter(o),
   hash: ({ experts, random: at }) => new HashRouter({ experts, table: randomHash(VOCABULARY, experts, at) }),
-  "expert-choice": ({ balance: _, ...o }) => new ExpertChoiceRouter(o),
-  soft: ({ balance: _, ...o }) => new SoftRouter({ ...o, slots: 2 }),
-  balanced: ({ balance: _, ...o }) => new BalancedRouter(o),
+  "expert-choice": ({ balance: _balance, ...o }) => new ExpertChoiceRouter(o),
+  soft: ({ balance: _balance, ...o }) => new SoftRouter({ ...o, slots: 2 }),
+  balanced: ({ balance: _balance, ...o }) => new BalancedRouter(o),
 } satisfies Record<string, (options: RouterOptions) => Router>;
 
 const VOCABULARY = 7;

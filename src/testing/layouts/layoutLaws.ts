@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { check, checkOptions, optional, whole, listOf, having, text } from "../../autograd/arguments.ts";
 import { alone, ThreadWorld } from "../../distributed/index.ts";
 import type { Communicator } from "../../distributed/index.ts";
+import { entryOf } from "../../distributed/threads.ts";
 import { cpuBackend, withBackend } from "../../index.ts";
 import { Breach, text as shown } from "../check.ts";
 import { feedForwardExperts, layoutCases } from "./cases.ts";
@@ -67,7 +68,7 @@ const EXACT = 1e-12;
 const laws: readonly Law[] = [
   {
     name: "logits, losses, gradients, norm, parameters and optimiser state are those of one process",
-    runs: 24,
+    runs: 12,
     async holds(subject, c) {
       const one = withBackend(cpuBackend(), () => oneProcess(c, "float64", subject.local));
       compareWithOne(await onRanks(subject, { case: c }), one, EXACT);
@@ -75,23 +76,23 @@ const laws: readonly Law[] = [
   },
   {
     name: "with ordered sums they are the same bits in float32",
-    runs: 10,
+    runs: 4,
     holds: (subject, c) => sameBits(subject, c, "cpu"),
   },
   {
     name: "on the wasm backend too",
-    runs: 6,
+    runs: 3,
     holds: (subject, c) => sameBits(subject, c, "wasm"),
   },
   {
     name: "replicas hold the same bits after fifty steps",
-    runs: 2,
+    runs: 1,
     most: 4,
     holds: async (subject, c) => agree(await onRanks(subject, { case: c, precision: "float32", steps: 50 })),
   },
   {
     name: "it does not matter which rank is late",
-    runs: 3,
+    runs: 2,
     most: 4,
     async holds(subject, c) {
       const delays = Array.from({ length: c.ranks }, (_, r) => (r * 7 + c.seed) % 4);
@@ -105,7 +106,7 @@ const laws: readonly Law[] = [
   },
   {
     name: "which collectives are called does not depend on the data",
-    runs: 4,
+    runs: 3,
     async holds(subject, c) {
       const other = { ...c, seed: c.seed + 1, shards: c.shards.map((n) => (n + 1) % 3), padding: c.padding.map(() => 0) };
       const reports = [...(await onRanks(subject, { case: c })), ...(await onRanks(subject, { case: other }))];
@@ -115,7 +116,7 @@ const laws: readonly Law[] = [
   },
   {
     name: "a checkpoint of one layout goes on at another",
-    runs: 5,
+    runs: 3,
     most: 6,
     holds: resumed,
   },
@@ -158,7 +159,7 @@ async function onRanks(
 ): Promise<LayoutReport[]> {
   const whole: LayoutOrder = { ...usualOrder, make: subject.make, variant: subject.options.variant ?? null, ...order };
   const pool = await threadPool();
-  const program = { module: import.meta.resolve("switchyard-moe/testing"), export: "layoutProgram", data: whole };
+  const program = { module: entryOf("switchyard-moe/testing"), export: "layoutProgram", data: whole };
   const reports = await pool.run(program, { ordered, checkedCalls: Infinity, limit: 20 });
   return reports.slice(0, order.case.ranks) as LayoutReport[];
 }

@@ -1,5 +1,4 @@
 /** What each thread rank runs for a law of layouts: three steps of a case, and what came of them. */
-import { wasm as wasmOfOneThread } from "../../backend/wasm/index.ts";
 import { cpuBackend, withBackend } from "../../index.ts";
 import type { Backend } from "../../index.ts";
 import type { Communicator } from "../../distributed/index.ts";
@@ -75,7 +74,7 @@ let wasm: Promise<Backend> | undefined;
 /** One backend of each kind in a thread, of one thread: ranks share the cores. */
 async function backendOf(name: "cpu" | "wasm"): Promise<Backend> {
   if (name === "cpu") return cpuBackend();
-  return (wasm ??= wasmOfOneThread({ threads: 1 }));
+  return (wasm ??= import("../../backend/wasm/index.ts").then((module) => module.wasm({ threads: 1 })));
 }
 
 async function exported({ module, export: name }: Exported): Promise<unknown> {

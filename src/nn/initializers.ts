@@ -23,7 +23,9 @@ export function fans(shape: Shape): { fanIn: number; fanOut: number } {
 
 /** Sets every element to `value`. */
 export function constantInitializer(value: number): Initializer {
-  return initializer("constantInitializer", "value", value, number, (shape, _, { first: _first, ...options } = {}) => full(shape, value, options));
+  return initializer("constantInitializer", "value", value, number, (shape, _, { first: _first, ...options } = {}) =>
+    full(shape, value, options),
+  );
 }
 
 /** Draws from the normal distribution of mean 0 and deviation `std`. */

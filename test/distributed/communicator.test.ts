@@ -22,8 +22,10 @@ const cases: fc.Arbitrary<CollectiveCase> = fc.integer({ min: 1, max: 4 }).chain
 function specification({ ranks, counts, length, root, how, type }: CollectiveCase, rank: number) {
   const all = Array.from({ length: ranks }, (_, r) => r);
   const from = (r: number, to: number, n: number): number[] => Array.from(sent(type, r, to, n));
-  const over = (to: number, reduce: (...xs: number[]) => number): number[] =>
-    from(0, to, length).map((_, i) => reduce(...all.map((r) => from(r, to, length)[i])));
+  const over = (to: number, reduce: (...xs: number[]) => number): number[] => {
+    const given = all.map((r) => from(r, to, length));
+    return given[0].map((_, i) => reduce(...given.map((numbers) => numbers[i])));
+  };
   const sum = (...xs: number[]): number => xs.reduce((a, b) => a + b, 0);
   return {
     allToAll: all.flatMap((r) => from(r, rank, length)),

@@ -35,8 +35,17 @@ const stages: Stage[] = [
   { name: "browser", command: "npm run test:browser" },
   ...examples.map((file) => ({
     name: file,
-    command: `node --import=tsx --conditions=source ${file}`,
+    command: `node --import=./scripts/typescript.mjs --conditions=source ${file}`,
     env: { SWITCHYARD_SHORT: "1" },
+  })),
+  ...[
+    ["openmpi", "--oversubscribe -n 2"],
+    ["openmpi", "--oversubscribe -n 4"],
+    ["mpich", "-n 2"],
+  ].map(([engine, ranks]) => ({
+    name: `laws of layouts, mpirun.${engine} ${ranks}`,
+    command: `mpirun.${engine} ${ranks} node --import=./scripts/typescript.mjs --conditions=source test/distributed/mpiLaws.ts`,
+    env: { OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" },
   })),
   { name: "pack", command: `npm pack --silent --ignore-scripts --pack-destination ${temp}`, after: ["build"] },
   { name: "tarball", command: `node --import=tsx scripts/tarball.ts ${temp}`, after: ["pack"] },

@@ -174,6 +174,11 @@ export class Communicator {
     return new Communicator(inner, { ordered: this.ordered, checkedCalls: this.#checked }, this);
   }
 
+  /** The same ranks, with reductions by rank. */
+  inOrder(): Communicator {
+    return new Communicator(this.#transport, { ordered: true, checkedCalls: this.#checked }, this);
+  }
+
   /** Says that this rank calls nothing more, which is compared too: a rank that still waits for it throws. `threads` and `mpi` call it. */
   finish(): void {
     this.#place.call = "its end";

@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 import { check, checkOptions, optional, whole, listOf, having, text } from "../../autograd/arguments.ts";
-import { alone, ThreadWorld } from "../../distributed/index.ts";
+import { ThreadWorld, alone, gatherUneven } from "../../distributed/index.ts";
 import type { Communicator } from "../../distributed/index.ts";
 import { entryOf } from "../../distributed/threads.ts";
 import { cpuBackend, withBackend } from "../../index.ts";
@@ -12,7 +12,7 @@ import { Breach, text as shown } from "../check.ts";
 import { feedForwardExperts, layoutCases } from "./cases.ts";
 import type { LayoutCase, MakeExperts } from "./cases.ts";
 import { agree, compareWithOne } from "./compare.ts";
-import { runOrder, usualOrder } from "./program.ts";
+import { layoutProgram, runOrder, usualOrder } from "./program.ts";
 import type { Exported, LayoutOrder, LayoutReport } from "./program.ts";
 import { oneProcess } from "./run.ts";
 
@@ -133,7 +133,9 @@ async function sameBits(subject: Subject, c: LayoutCase, backend: "cpu" | "wasm"
 async function resumed(subject: Subject, c: LayoutCase): Promise<void> {
   const { mkdtempSync, rmSync } = process.getBuiltinModule("node:fs");
   const { join } = process.getBuiltinModule("node:path");
-  const folder = mkdtempSync(join(process.getBuiltinModule("node:os").tmpdir(), "switchyard-layout-"));
+  const { world } = subject.options;
+  const own = mkdtempSync(join(process.getBuiltinModule("node:os").tmpdir(), "switchyard-layout-"));
+  const folder = world ? new TextDecoder().decode(world.broadcast(new TextEncoder().encode(own))) : own;
   try {
     const plain = { ...c, sharedState: false, balance: "rank" as const };
     const other = { ...plain, ranks: 1, expertsOver: c.expertsOver };
@@ -142,7 +144,8 @@ async function resumed(subject: Subject, c: LayoutCase): Promise<void> {
     compareStates(first[0], before[0]);
     compareStates((await onRanks(subject, { case: other, steps: 0, load: folder }))[0], before[0]);
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    world?.barrier(); // before the first to be done takes the folder away
+    rmSync(own, { recursive: true, force: true });
   }
 }
 
@@ -158,10 +161,19 @@ async function onRanks(
   ordered = false,
 ): Promise<LayoutReport[]> {
   const whole: LayoutOrder = { ...usualOrder, make: subject.make, variant: subject.options.variant ?? null, ...order };
+  const { world } = subject.options;
+  if (world) return onWorld(ordered ? world.inOrder() : world, whole);
   const pool = await threadPool();
   const program = { module: entryOf("switchyard-moe/testing"), export: "layoutProgram", data: whole };
   const reports = await pool.run(program, { ordered, checkedCalls: Infinity, limit: 20 });
   return reports.slice(0, order.case.ranks) as LayoutReport[];
+}
+
+/** The same on the processes of mpirun; every one of them hears of all reports. */
+async function onWorld(world: Communicator, order: LayoutOrder): Promise<LayoutReport[]> {
+  const report = JSON.stringify(await layoutProgram(world, order));
+  const all = gatherUneven(new TextEncoder().encode(report), world).map((bytes) => new TextDecoder().decode(bytes));
+  return all.map((text) => JSON.parse(text) as LayoutReport | null).filter((one) => one !== null);
 }
 
 const RANKS = 8;

@@ -13,7 +13,7 @@ import { begin, keepPicture, lessonDefaults, recentBits, sample, short, stepsOf,
 import { buildModel } from "./train/model.ts";
 import { bars } from "./train/svg/index.ts";
 import { loadDeclaration } from "./train/text.ts";
-import { configOf } from "./train/trainCommand.ts";
+import { configOf } from "./train/configuration.ts";
 import { Trainer } from "./train/training.ts";
 
 await begin("Expert dropout while tuning on one language");

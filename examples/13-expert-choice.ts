@@ -16,7 +16,7 @@ import { buildModel } from "./train/model.ts";
 import type { RouterName } from "./train/routerNames.ts";
 import { curve } from "./train/svg/index.ts";
 import type { Series } from "./train/svg/index.ts";
-import { configOf } from "./train/trainCommand.ts";
+import { configOf } from "./train/configuration.ts";
 import { WIDTH, choicesOf, printSeats, seats, send, vectorsOf, words } from "./train/words.ts";
 
 await begin("Expert Choice");

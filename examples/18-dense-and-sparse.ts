@@ -18,7 +18,7 @@ import { begin, keepPicture, lessonDefaults, sample, short, stepsOf, trainLesson
 import { buildModel } from "./train/model.ts";
 import { bars } from "./train/svg/index.ts";
 import { loadDeclaration } from "./train/text.ts";
-import { configOf } from "./train/trainCommand.ts";
+import { configOf } from "./train/configuration.ts";
 
 await begin("Upcycling and distillation");
 const corpus = loadDeclaration("eng,deu");

@@ -1,12 +1,11 @@
-/** Runs the lesson whose file name begins so: npm run example 01. */
+/** Runs a lesson by its number: npm run example 1, or npm run example 01. */
 import { readdirSync } from "node:fs";
 import { pathToFileURL } from "node:url";
+import { lessonOf } from "./lessons.ts";
 
-const lessons = readdirSync("examples").filter((name) => /^\d\d-.*\.ts$/.test(name)).sort(); // prettier-ignore
 const asked = process.argv[2];
-const found = lessons.find((name) => asked !== undefined && name.startsWith(asked));
-if (found) await import(pathToFileURL(`examples/${found}`).href);
-else {
-  console.error(`${asked === undefined ? "which lesson?" : `no lesson begins with "${asked}"`} There are:\n  ${lessons.join("\n  ")}`);
+const { file, error } = lessonOf(asked, readdirSync("examples"));
+if (file === undefined) {
+  console.error(error);
   process.exitCode = 1;
-}
+} else await import(pathToFileURL(`examples/${file}`).href);

@@ -9,10 +9,10 @@ import { loadDeclaration } from "../examples/train/text.ts";
 
 const folder = process.argv[2];
 if (folder === undefined) throw new Error("learning.ts: which run? Give its folder, such as runs/switch-many-1");
-const { text } = JSON.parse(readFileSync(join(folder, "config.json"), "utf8")) as { text: { languages: string } };
+const { goal } = JSON.parse(readFileSync(join(folder, "config.json"), "utf8")) as { goal: { text: { languages: string } } };
 const lines = readFileSync(join(folder, "metrics.jsonl"), "utf8").trim().split("\n");
 const measured = lines.map((line) => JSON.parse(line) as Measurement);
-const corpus = loadDeclaration(text.languages);
+const corpus = loadDeclaration(goal.text.languages);
 
 const drawing = curve({
   title: `A Switch Transformer learns ${corpus.classes.length} languages`,

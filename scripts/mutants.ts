@@ -78,10 +78,10 @@ function difference(mutant: Mutant): string {
   return `  ${mutant.file}:${mutant.line} (${mutant.kind})\n${lines("-", old)}\n${lines("+", now)}`;
 }
 
-function report(tried: readonly Tried[]): void {
+function report(tried: readonly Tried[], differences: ReadonlyMap<Mutant, string>): void {
   const of = (outcome: Outcome): Tried[] => tried.filter((one) => one.outcome === outcome);
   const [killed, survived, invalid] = [of("killed"), of("survived"), of("invalid")];
-  if (survived.length > 0) console.log(`\nNobody noticed:\n${survived.map(({ mutant }) => difference(mutant)).join("\n")}`);
+  if (survived.length > 0) console.log(`\nNobody noticed:\n${survived.map(({ mutant }) => differences.get(mutant)).join("\n")}`);
   const valid = killed.length + survived.length;
   const share = valid === 0 ? "no mutant ran" : `${((100 * killed.length) / valid).toFixed(1)} % noticed`;
   console.log(`\n${killed.length} of ${valid} killed (${share}), ${survived.length} survived, ${invalid.length} invalid`);
@@ -91,6 +91,7 @@ async function main(settings: Settings): Promise<void> {
   const mutants = drawMutants(settings);
   if (mutants.length === 0) throw new RangeError(`mutants: there is nothing to change in ${settings.folder}`);
   if (settings.list) return void console.log(mutants.map(shown).join("\n"));
+  const differences = new Map(mutants.map((mutant) => [mutant, difference(mutant)])); // now: the sources may change meanwhile
   const laboratory = new Laboratory(settings);
   const tried: Tried[] = [];
   const trees = Array.from({ length: Math.min(settings.jobs, mutants.length) }, copyTree);
@@ -99,7 +100,7 @@ async function main(settings: Settings): Promise<void> {
     tried.push(one);
     console.log(`${one.outcome.padEnd(9)} ${shown(mutant)}${one.why ? `  [${one.why}]` : ""}`);
   });
-  report(tried);
+  report(tried, differences);
 }
 
 endWithSignals();

@@ -1,6 +1,9 @@
-/** Uses the packed tarball (in the folder given) as its users will: installs, imports, type-checks, bundles and weighs it. */
+/**
+ * Uses the packed tarball (in the folder given) as its users will: installs, imports, requires, type-checks, bundles and weighs it.
+ * What they use beside it is in scripts/consumer/tools, with a lock file of its own.
+ */
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
@@ -20,44 +23,48 @@ function sh(command: string, ...args: string[]): void {
 }
 
 function install(): void {
-  mkdirSync(consumer);
-  writeFileSync(join(consumer, "package.json"), JSON.stringify({ private: true, type: "module" }));
   const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz"));
   if (tarball === undefined) throw new Error(`tarball: there is no .tgz in ${folder}; run npm pack --pack-destination ${folder}`);
+  for (const from of ["scripts/consumer", "scripts/consumer/tools"]) cpSync(from, consumer, { recursive: true });
+  const quietly = ["--no-audit", "--no-fund", "--ignore-scripts"];
+  sh("npm", "ci", ...quietly);
   // Of the optional peers only fast-check: ./backend/gpu must load, and explain itself, without gpu.js.
-  sh(
-    "npm",
-    "install",
-    "--no-audit",
-    "--no-fund",
-    "--ignore-scripts",
-    join(folder, tarball),
-    `fast-check@${manifest.peerDependencies["fast-check"]}`,
-  );
+  sh("npm", "install", "--no-save", ...quietly, join(folder, tarball), `fast-check@${manifest.peerDependencies["fast-check"]}`);
 }
 
 function importAll(): void {
-  copyFileSync("scripts/consumer/oneCore.mjs", join(consumer, "oneCore.mjs"));
-  sh("node", "oneCore.mjs", ...entries.map(({ specifier }) => specifier));
+  const specifiers = entries.map(({ specifier }) => specifier);
+  sh("node", "oneCore.mjs", ...specifiers);
+  sh("node", "required.cjs", ...specifiers);
 }
+
+/** The compilers and the settings under which users check. */
+const COMPILERS = ["typescript-5", "typescript-6", "typescript-7"];
+const RESOLUTIONS = { nodenext: "nodenext", esnext: "bundler" };
 
 /** Declarations, and what the README shows, must compile for a user who checks libraries too: as Node resolves, and as bundlers do. */
 function typeCheck(): void {
-  copyFileSync("scripts/consumer/types.ts", join(consumer, "types.ts"));
   const imports = entries.map(({ specifier }, index) => `import * as entry${index} from "${specifier}";\nvoid entry${index};\n`);
   writeFileSync(join(consumer, "entries.ts"), imports.join(""));
   const blocks = [...readFileSync("README.md", "utf8").matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code = ""], index) => {
     writeFileSync(join(consumer, `readme${index}.ts`), code); // as someone who pastes it
     return `readme${index}.ts`;
   });
-  const tsc = resolve("node_modules/.bin/tsc");
-  for (const [module, resolution] of [
-    ["nodenext", "nodenext"],
-    ["esnext", "bundler"],
-  ] as const) {
-    const options = `--ignoreConfig --noEmit --strict --exactOptionalPropertyTypes --target es2022 --module ${module} --moduleResolution ${resolution}`;
-    sh(tsc, ...options.split(" "), "entries.ts", "types.ts", ...blocks);
+  const files = ["entries.ts", "types.ts", "bytes.ts", ...blocks];
+  for (const [module, moduleResolution] of Object.entries(RESOLUTIONS)) {
+    const strictest = { strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, skipLibCheck: false };
+    const platform = { target: "es2022", lib: ["es2023", "dom"], types: [] };
+    const compilerOptions = { noEmit: true, module, moduleResolution, ...strictest, ...platform };
+    writeFileSync(join(consumer, `tsconfig.${module}.json`), JSON.stringify({ compilerOptions, files }));
+    for (const compiler of COMPILERS) sh("node", `node_modules/${compiler}/bin/tsc`, "-p", `tsconfig.${module}.json`);
   }
+}
+
+/** Bundles of other makers, and what they made, run. */
+function bundleElsewhere(): void {
+  sh("node", "page.mjs");
+  sh("node", "bundle.mjs");
+  for (const bundler of ["vite", "rollup", "webpack"]) sh("node", join("bundles", bundler, "page.mjs"));
 }
 
 type Bundle = BuildResult<{ metafile: true; write: false }>;
@@ -129,4 +136,5 @@ async function weighAll(): Promise<void> {
 install();
 importAll();
 typeCheck();
+bundleElsewhere();
 await weighAll();

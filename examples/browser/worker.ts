@@ -9,6 +9,7 @@ import type { TrainingConfig } from "../train/training.ts";
 import type { Report, Request, TextFile } from "./protocol.ts";
 
 const model: ModelConfig = {
+  architecture: "decoder",
   router: "switch",
   width: 32,
   layers: 2,
@@ -25,6 +26,7 @@ const model: ModelConfig = {
   balanceScope: "batch",
   priority: "position",
   expertDropout: 0,
+  dropout: 0,
   initScale: 0.1,
   precision: "float32",
 };

@@ -119,23 +119,43 @@ export function partCounted(corpus: Corpus): string | null {
   return `n-grams are counted on ${millions(counted)} of ${millions(all)} million bytes, in pieces evenly spread; on all of them they would need fewer bits`;
 }
 
-/** Counted once for each corpus: a run shows them at its start and at its end. */
+const ORDER = 5;
+
+/** Counted once for each corpus: a run shows what counting achieves at its start and at its end. */
+const counted = new WeakMap<Corpus, NgramModel>();
+
+function ngrams(corpus: Corpus): NgramModel {
+  let model = counted.get(corpus);
+  if (!model) {
+    model = new NgramModel(ORDER);
+    for (const text of countedText(corpus)) model.add(text);
+    counted.set(corpus, model);
+  }
+  return model;
+}
+
+/** The same for what was scored with it. */
 const known = new WeakMap<Corpus, Baseline[]>();
 
 /** The orders 1..5, fitted on the training text of all classes together and scored on what is held out, with the same context as a model has. */
 export function baselines(corpus: Corpus): Baseline[] {
-  const found = known.get(corpus) ?? fitted(corpus);
+  const heldOut = (): SpanOf[] => corpus.classes.flatMap((text, classIndex) => text.heldOut.map((span) => ({ classIndex, ...span })));
+  const found = known.get(corpus) ?? baselinesOf(corpus, heldOut());
   known.set(corpus, found);
   return found;
 }
 
-const ORDER = 5;
+/** Bytes start <= i < end of the document of a class. */
+interface SpanOf {
+  readonly classIndex: number;
+  readonly start: number;
+  readonly end: number;
+}
 
-function fitted(corpus: Corpus): Baseline[] {
-  const model = new NgramModel(ORDER);
-  for (const text of countedText(corpus)) model.add(text);
-  const spans = corpus.classes.flatMap(({ document, heldOut }) => heldOut.map((span) => ({ document, ...span })));
-  const bits = spans.map(({ document, start, end }) => model.bits(document, start, end)); // [span][order]
+/** The same scored on these bytes alone, each from those before it in its document. */
+export function baselinesOf(corpus: Corpus, spans: readonly SpanOf[]): Baseline[] {
+  const model = ngrams(corpus);
+  const bits = spans.map(({ classIndex, start, end }) => model.bits(corpus.classes[classIndex].document, start, end)); // [span][order]
   const bytes = spans.reduce((sum, { start, end }) => sum + end - start, 0);
   return Array.from({ length: ORDER }, (_, n) => {
     const bitsOfSpan = bits.map((ofOrder) => ofOrder[n]);

@@ -16,12 +16,39 @@ import { UserError } from "./userError.ts";
 const FORMAT = "2";
 const OPTIMIZER = "optimizer/";
 
+/** How a text is loaded again. */
+export type TextSource = { readonly languages: string } | { readonly data: string };
+
+/** What a run learns. */
+export type Goal =
+  | { readonly kind: "text"; readonly text: TextSource }
+  | {
+      readonly kind: "finetune";
+      readonly task: "phonemes" | "languages" | "pairs";
+      /** Of the sentences whose language is named, or of one's own pairs. */
+      readonly text: TextSource;
+      /** Pairs that are learned from; 0: all. */
+      readonly examples: number;
+      /** The run whose weights it begins with. */
+      readonly from: string;
+    }
+  | {
+      readonly kind: "distil";
+      readonly text: TextSource;
+      /** The run whose best model teaches. */
+      readonly from: string;
+      /** Weights of the labels and of the teacher's probabilities. */
+      readonly hard: number;
+      readonly soft: number;
+      /** Whether the student begins with the teacher's weights where they fit. */
+      readonly copy: boolean;
+    };
+
 /** What a run is: saved with it, so that `resume` needs no options. */
 export interface RunConfig {
   readonly model: ModelConfig;
   readonly training: RunTraining;
-  /** How the text is loaded again. */
-  readonly text: { readonly languages: string } | { readonly data: string };
+  readonly goal: Goal;
   readonly backend: { readonly name: string; readonly description: string };
 }
 

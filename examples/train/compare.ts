@@ -9,10 +9,12 @@ import type { DecoderLanguageModel } from "switchyard-moe/nn";
 import { baselines } from "./baselines.ts";
 import { pairedBootstrap } from "./bootstrap.ts";
 import type { PairedScore } from "./bootstrap.ts";
+import type { TextSource } from "./checkpoint.ts";
 import type { Evaluation } from "./evaluation.ts";
 import { evaluateModel } from "./evaluation.ts";
 import { writeAtomically } from "./files.ts";
 import { claimFolder, reportFile } from "./folders.ts";
+import { configOf } from "./configuration.ts";
 import type { ModelConfig } from "./modelOptions.ts";
 import type { TrainOptions } from "./options.ts";
 import { noSingleRun, reportHtml } from "./report.ts";
@@ -25,7 +27,7 @@ import type { Stop } from "./stopping.ts";
 import { curve } from "./svg/index.ts";
 import type { Series } from "./svg/index.ts";
 import type { Corpus } from "./text.ts";
-import { configOf, corpusOf, describeText, languageJob, runName } from "./trainCommand.ts";
+import { describeText, corpusOf, languageJob, runName } from "./languageWork.ts";
 import { UserError } from "./userError.ts";
 
 const SEEDS = 3;
@@ -52,11 +54,13 @@ interface Race {
   readonly stop: Stop;
 }
 
+const textOf = ({ data, languages }: TrainOptions): TextSource => (data ? { data } : { languages });
+
 export async function compare(options: TrainOptions): Promise<void> {
   const config = configOf(options);
-  const corpus = corpusOf(config);
+  const corpus = corpusOf(textOf(options));
   describeText(corpus);
-  const race = { options, corpus, folder: claimFolder(`compare-${runName(config)}`, options), stop: listenForStop() };
+  const race = { options, corpus, folder: claimFolder(`compare-${runName(config, textOf(options))}`, options), stop: listenForStop() };
   const sparse = await side(race, options.router);
   const dense = await side(race, "dense");
   race.stop.end();

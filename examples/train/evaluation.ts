@@ -72,7 +72,7 @@ function forward(
 }
 
 /** The expert with the largest gate of each byte, [T]: its only one where it chose one. Where no expert chose it, the likeliest. */
-function mainExpert({ expertOfChoice, gate, probs }: Routing["books"]): Tensor {
+export function mainExpert({ expertOfChoice, gate, probs }: Routing["books"]): Tensor {
   if (expertOfChoice.shape[1] === 1) return expertOfChoice;
   const made = expertOfChoice.greaterEqual(0);
   const best = where(made.cast(gate.dtype), gate, -1).argmax(1).unsqueeze(1);

@@ -1,5 +1,5 @@
 /** Writing files so that nothing is lost: all of a file or nothing, and every failure in one line. */
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { UserError, reason } from "./userError.ts";
 
@@ -26,6 +26,11 @@ function writeWhole(path: string, bytes: Uint8Array): void {
   } finally {
     closeSync(file);
   }
+}
+
+/** All of a file. Throws a UserError where it cannot be read. */
+export function readBytes(path: string): Uint8Array {
+  return attempt(path, "cannot be read", () => readFileSync(path));
 }
 
 /** What `act` answers; where it fails, a UserError that says what of the path. */

@@ -28,6 +28,7 @@ export function openModel(from: string): { model: DecoderLanguageModel; checkpoi
   if (!existsSync(from)) throw new UserError(`--from ${from}: there is no such file or folder`);
   const path = statSync(from).isDirectory() ? kept(from) : from;
   const checkpoint = loadCheckpoint(path);
+  if (checkpoint.config.model.architecture !== "decoder") throw new UserError(`--from ${from}: it holds an encoder-decoder; use fill`);
   return { model: restoreModel(path, checkpoint, () => buildModel(checkpoint.config.model, key(0))), checkpoint };
 }
 

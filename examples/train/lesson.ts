@@ -17,7 +17,7 @@ import { short, stepsOf } from "./short.ts";
 import type { Sequence } from "./sequences.ts";
 import { spread, validationWindows } from "./sequences.ts";
 import type { Corpus } from "./text.ts";
-import { configOf } from "./trainCommand.ts";
+import { configOf } from "./configuration.ts";
 import type { StepReport } from "./training.ts";
 import { Trainer } from "./training.ts";
 

@@ -4,10 +4,11 @@
  */
 import { useBackend } from "switchyard-moe";
 import { compare } from "./compare.ts";
+import { fillText } from "./fillText.ts";
 import { generateText } from "./generateText.ts";
 import { parseCommand } from "./options.ts";
 import { traceText } from "./traceText.ts";
-import { resume, resumedBackend, train } from "./trainCommand.ts";
+import { distil, finetune, resume, resumedBackend, train } from "./trainCommand.ts";
 import { UserError } from "./userError.ts";
 
 async function main(argv: readonly string[]): Promise<void> {
@@ -18,6 +19,12 @@ async function main(argv: readonly string[]): Promise<void> {
   switch (command.command) {
     case "train":
       return command.options.compare ? compare(command.options) : train(command.options);
+    case "finetune":
+      return finetune(command.options);
+    case "distil":
+      return distil(command.options);
+    case "fill":
+      return fillText(command.options);
     case "resume":
       return resume(command.options);
     case "generate":

@@ -2,37 +2,49 @@
 import type { Key } from "switchyard-moe";
 import { FeedForwardExperts, MoE } from "switchyard-moe/moe";
 import type { CapacityFactor } from "switchyard-moe/moe";
-import { DecoderLanguageModel, DenseFeedForward, initializers } from "switchyard-moe/nn";
+import { DecoderLanguageModel, DenseFeedForward, EncoderDecoder, initializers } from "switchyard-moe/nn";
 import type { FeedForward, Init, Module } from "switchyard-moe/nn";
 import type { ModelConfig } from "./modelOptions.ts";
 import type { RouterName } from "./routerNames.ts";
 import { sparseLayers, sparseParts } from "./routers.ts";
-
-export const BYTES = 256;
+import { BYTES, PADDING, VOCABULARY } from "./vocabulary.ts";
 
 function initializerOf({ initScale }: ModelConfig): initializers.Initializer {
   return initializers.scaledTruncatedNormal(initScale);
 }
 
+/** What both kinds of model share. */
+function settingsOf({ width, heads, hidden, initScale, precision, dropout }: ModelConfig, random: Key) {
+  return { width, heads, hidden, initScale, dropout, random, compute: precision };
+}
+
+/** What stands in the feed-forward place of a layer: every `sparseEvery`-th is sparse. */
+function feedForwardOf(config: ModelConfig, layer: number, init: Init): FeedForward & Module {
+  const { router, width, hidden, dropout } = config;
+  if (router === "dense" || (layer + 1) % config.sparseEvery !== 0)
+    return new DenseFeedForward(width, hidden, { ...init, bias: false, dropout, initializer: initializerOf(config) });
+  return sparseLayer(config, router, init);
+}
+
+/** A causal byte-level language model. */
 export function buildModel(config: ModelConfig, random: Key): DecoderLanguageModel {
-  const { width, layers, heads, hidden, length, initScale, precision } = config;
-  const dense = (init: Init): DenseFeedForward =>
-    new DenseFeedForward(width, hidden, { ...init, bias: false, initializer: initializerOf(config) });
-  const feedForward = (layer: number, init: Init): FeedForward & Module => {
-    const { router } = config;
-    return router === "dense" || (layer + 1) % config.sparseEvery !== 0 ? dense(init) : sparseLayer(config, router, init);
-  };
   return new DecoderLanguageModel({
+    ...settingsOf(config, random),
+    layers: config.layers,
     vocabulary: BYTES,
-    width,
-    layers,
-    heads,
-    hidden,
-    context: length,
-    initScale,
-    random,
-    feedForward,
-    compute: precision,
+    context: config.length,
+    feedForward: (layer, init) => feedForwardOf(config, layer, init),
+  });
+}
+
+/** The Switch Transformer's own form: an encoder and a decoder, sparse at the same places of both. */
+export function buildEncoderDecoder(config: ModelConfig, random: Key): EncoderDecoder {
+  return new EncoderDecoder({
+    ...settingsOf(config, random),
+    layers: config.layers,
+    vocabulary: VOCABULARY,
+    start: PADDING,
+    feedForward: (_stack, layer, init) => feedForwardOf(config, layer, init),
   });
 }
 
@@ -58,7 +70,7 @@ function sparseLayer(config: ModelConfig, router: RouterName, { random }: Init):
 }
 
 /** Evaluates with another capacity factor than the layers' own, which drop nothing. */
-export async function withCapacity<T>(model: DecoderLanguageModel, factor: CapacityFactor, use: () => Promise<T>): Promise<T> {
+export async function withCapacity<T>(model: Module, factor: CapacityFactor, use: () => Promise<T>): Promise<T> {
   const layers = sparseLayers(model);
   const own = layers.map((layer) => layer.evaluationCapacityFactor);
   for (const layer of layers) layer.evaluationCapacityFactor = factor;

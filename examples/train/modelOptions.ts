@@ -6,8 +6,14 @@ import { routerNames, type RouterName } from "./routerNames.ts";
 const router = { ...choice(...routerNames), placeholder: "NAME" };
 
 export const modelOptions = (read: Reader) => ({
+  architecture: read(
+    "architecture",
+    choice("decoder", "encoder-decoder"),
+    "decoder",
+    "a causal language model, or T5's two stacks, which learn to fill in spans that were taken out",
+  ),
   width: read("width", integer(1), 64, "numbers per token"),
-  layers: read("layers", integer(1), 2, "blocks of attention and feed-forward"),
+  layers: read("layers", integer(1), 2, "blocks of attention and feed-forward; of each stack"),
   heads: read("heads", integer(1), 4, "attention heads; they divide the width"),
   hidden: read(
     "hidden",
@@ -17,7 +23,7 @@ export const modelOptions = (read: Reader) => ({
   ),
   experts: read("experts", integer(1), 16, "experts of each sparse layer; deepseek cuts each into four"),
   sparseEvery: read("sparse-every", integer(1), 1, "1: every feed-forward layer is sparse; 2: every other"),
-  length: read("length", integer(2), 64, "bytes of a sequence"),
+  length: read("length", integer(2), 64, "bytes of a sequence, before spans are taken out"),
   router: read("router", router, "switch", `who goes where: ${routerNames.join(", ")}`),
   capacityFactor: read("capacity-factor", factor, 1.25, 'slots per expert over the fair share, in training; "none": nothing is dropped'),
   alpha: read("alpha", real(0), 0.01, "weight of the load-balancing loss"),
@@ -28,6 +34,7 @@ export const modelOptions = (read: Reader) => ({
   jitter: read("jitter", real(0, 1), 0.01, "relative noise of the router's input, in training"),
   initScale: read("init-scale", positive(), 0.1, "s of the deviation sqrt(s / fan-in) of the first weights"),
   expertDropout: read("expert-dropout", real(0, 0.99), 0, "inside the experts; for fine-tuning"),
+  dropout: read("dropout", real(0, 0.99), 0, "everywhere else"),
   precision: read("precision", choice("float32", "bfloat16"), "float32", "of everything but router, losses and optimiser"),
 });
 

@@ -11,23 +11,27 @@ const DEFAULT_LANGUAGES = "many";
 const backend = choice("auto", "cpu", "wasm", "gpu");
 
 /** How a run learns, whatever it learns; saved with it, so that `resume` needs none of them. */
-export const trainingOptions = (read: Reader) => ({
-  steps: read("steps", integer(1), 1400, "optimiser steps"),
-  seconds: read("seconds", real(0), 0, "stop after this time; 0: only --steps counts"),
-  seed: read("seed", integer(0), 1, "of the initial values, the batches and the noise"),
-  batch: read("batch", integer(1), 32, "sequences of a step"),
-  clip: read("clip", positive(), 1, "largest norm of the gradient"),
-  weightDecay: read("weight-decay", real(0), 0.01, "decoupled, of matrices"),
-  accumulate: read(
-    "accumulate",
-    integer(1),
-    1,
-    "batches averaged into one step: as one large batch, but capacity and balance stay those of each",
-  ),
-  lr: read("lr", positive(), 3e-3, "highest learning rate"),
-  warmup: read("warmup", integer(0), 20, "steps until the learning rate is reached; then it falls as a cosine"),
-  every: read("every", integer(1), 100, "steps between validations, checkpoints and lines of metrics"),
-});
+const trainingOptionsFrom =
+  ({ steps = 1400, batch = 32, lr = 3e-3 }: { readonly steps?: number; readonly batch?: number; readonly lr?: number } = {}) =>
+  (read: Reader) => ({
+    steps: read("steps", integer(1), steps, "optimiser steps"),
+    seconds: read("seconds", real(0), 0, "stop after this time; 0: only --steps counts"),
+    seed: read("seed", integer(0), 1, "of the initial values, the batches and the noise"),
+    batch: read("batch", integer(1), batch, "sequences of a step"),
+    clip: read("clip", positive(), 1, "largest norm of the gradient"),
+    weightDecay: read("weight-decay", real(0), 0.01, "decoupled, of matrices"),
+    accumulate: read(
+      "accumulate",
+      integer(1),
+      1,
+      "batches averaged into one step: as one large batch, but capacity and balance stay those of each",
+    ),
+    lr: read("lr", positive(), lr, "highest learning rate"),
+    warmup: read("warmup", integer(0), 20, "steps until the learning rate is reached; then it falls as a cosine"),
+    every: read("every", integer(1), 100, "steps between validations, checkpoints and lines of metrics"),
+  });
+
+export const trainingOptions = trainingOptionsFrom();
 
 /** Where a run is kept. */
 const folderOptions = (read: Reader) => ({
@@ -51,6 +55,41 @@ const trainOptions = (read: Reader) => ({
   ...trainingOptions(read),
   ...modelOptions(read),
   ...folderOptions(read),
+  ...computed(read),
+});
+
+const finetuneOptions = (read: Reader) => ({
+  from: read("from", required(text("RUN")), "", "the folder of an encoder-decoder's run, whose best model is tuned"),
+  task: read(
+    "task",
+    choice("phonemes", "languages"),
+    "phonemes",
+    "from the spelling of an English word to its phonemes, or naming the language of a sentence",
+  ),
+  data: read("data", text("FILE"), "", "a task of your own instead: lines of input, tab, target"),
+  languages: read("languages", text("SET|CODES"), "scripts", "the languages that are named"),
+  examples: read("examples", integer(0), 0, "pairs to learn from, a random choice; 0: all. Few are over-fitted soon"),
+  dropout: read("dropout", real(0, 0.99), 0.1, "everywhere but inside the experts"),
+  expertDropout: read("expert-dropout", real(0, 0.99), 0.4, "inside the experts"),
+  ...trainingOptionsFrom({ steps: 600, batch: 64, lr: 1e-3 })(read),
+  ...folderOptions(read),
+  ...computed(read),
+});
+
+const distilOptions = (read: Reader) => ({
+  from: read("from", required(text("RUN")), "", "the folder of a run with experts, whose best model teaches"),
+  hard: read("hard", real(0), 0.75, "weight of the labels; 0: the teacher alone"),
+  soft: read("soft", real(0), 0.25, "weight of the teacher's probabilities; 0: the labels alone"),
+  noCopy: read("no-copy", flag, false, "begin from nothing instead of with the teacher's weights that are not experts'"),
+  ...trainingOptionsFrom()(read),
+  ...folderOptions(read),
+  ...computed(read),
+});
+
+const fillOptions = (read: Reader) => ({
+  from: read("from", required(text("RUN")), "", "the folder of an encoder-decoder's run, or its model.safetensors"),
+  text: read("text", required(text("TEXT")), "", 'a text with gaps: "All human <1> are born <2>"; after finetune, an input'),
+  bytes: read("bytes", integer(1), 64, "how much to write at most"),
   ...computed(read),
 });
 
@@ -82,12 +121,18 @@ const traceOptions = (read: Reader) => ({
 
 const commands = {
   train: { options: trainOptions, summary: "train a model, show its progress and write a report (the default)" },
+  finetune: { options: finetuneOptions, summary: "tune an encoder-decoder on a text-to-text task" },
+  distil: { options: distilOptions, summary: "teach a dense student what a model with experts has learned" },
   resume: { options: resumeOptions, summary: "go on with a run that was interrupted" },
   generate: { options: generateOptions, summary: "write text with a trained model" },
+  fill: { options: fillOptions, summary: "write what fits into the gaps of a text, and show the expert of every token" },
   trace: { options: traceOptions, summary: "show which expert takes each byte of a text, layer by layer" },
 };
 
 export type TrainOptions = ReturnType<typeof trainOptions>;
+export type FinetuneOptions = ReturnType<typeof finetuneOptions>;
+export type DistilOptions = ReturnType<typeof distilOptions>;
+export type FillOptions = ReturnType<typeof fillOptions>;
 export type ResumeOptions = ReturnType<typeof resumeOptions>;
 export type GenerateOptions = ReturnType<typeof generateOptions>;
 export type TraceOptions = ReturnType<typeof traceOptions>;
@@ -95,6 +140,9 @@ export type TraceOptions = ReturnType<typeof traceOptions>;
 export type Command =
   | { readonly command: "help"; readonly text: string }
   | { readonly command: "train"; readonly options: TrainOptions }
+  | { readonly command: "finetune"; readonly options: FinetuneOptions }
+  | { readonly command: "distil"; readonly options: DistilOptions }
+  | { readonly command: "fill"; readonly options: FillOptions }
   | { readonly command: "resume"; readonly options: ResumeOptions }
   | { readonly command: "generate"; readonly options: GenerateOptions }
   | { readonly command: "trace"; readonly options: TraceOptions };
@@ -109,6 +157,12 @@ export function parseCommand(argv: readonly string[]): Command {
   switch (command) {
     case "train":
       return { command, options: checked(readOptions(command, trainOptions, rest)) };
+    case "finetune":
+      return { command, options: checkedTuning(readOptions(command, finetuneOptions, rest)) };
+    case "distil":
+      return { command, options: checkedDistillation(readOptions(command, distilOptions, rest)) };
+    case "fill":
+      return { command, options: readOptions(command, fillOptions, rest) };
     case "resume":
       return { command, options: readOptions(command, resumeOptions, rest) };
     case "generate":
@@ -125,11 +179,31 @@ export function trainDefaults(): TrainOptions {
   return trainOptions((_name, _kind, value) => value);
 }
 
+/** The same of the other commands that make a run. */
+export const finetuneDefaults = (from: string): FinetuneOptions => ({ ...finetuneOptions((_name, _kind, value) => value), from });
+export const distilDefaults = (from: string): DistilOptions => ({ ...distilOptions((_name, _kind, value) => value), from });
+
 function checked(options: TrainOptions): TrainOptions {
-  const { width, heads, data, languages } = options;
+  const { architecture, compare, width, heads, data, languages } = options;
   if (width % heads !== 0) throw new UserError(`--width ${width} --heads ${heads}: ${heads} heads do not divide a width of ${width}`);
-  if (options.overwrite && options.out === "") throw new UserError("--overwrite replaces the run in --out FOLDER, which is missing");
   if (data !== "" && languages !== DEFAULT_LANGUAGES) throw new UserError(`--data ${data} --languages ${languages}: one or the other`);
+  if (compare && architecture !== "decoder") throw new UserError(`--compare --architecture ${architecture}: only decoders are compared`);
+  return checkedFolder(options);
+}
+
+function checkedTuning(options: FinetuneOptions): FinetuneOptions {
+  const { data, task } = options;
+  if (data !== "" && task !== "phonemes") throw new UserError(`--data ${data} --task ${task}: one or the other`);
+  return checkedFolder(options);
+}
+
+function checkedDistillation(options: DistilOptions): DistilOptions {
+  if (options.hard + options.soft === 0) throw new UserError("--hard 0 --soft 0: there is nothing left to learn from");
+  return checkedFolder(options);
+}
+
+function checkedFolder<T extends { readonly out: string; readonly overwrite: boolean }>(options: T): T {
+  if (options.overwrite && options.out === "") throw new UserError("--overwrite replaces the run in --out FOLDER, which is missing");
   return options;
 }
 

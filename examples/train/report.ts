@@ -15,7 +15,9 @@ export interface RunReport {
   /** What was typed, and the settings that matter, by name. */
   readonly command: string;
   readonly settings: Readonly<Record<string, string | number | boolean>>;
-  /** Step and bits per byte. */
+  /** What the curves count; default bits per byte. */
+  readonly unit?: string;
+  /** Step and loss in that unit. */
   readonly training: readonly Point[];
   readonly validation: readonly Point[];
   /** Further courses in the same plot: a dense twin. */
@@ -27,6 +29,8 @@ export interface RunReport {
   readonly comparisons?: readonly Comparison[];
   readonly passages: readonly Passage[];
   readonly samples: readonly Sample[];
+  /** What samples are; default: prompts are bold, the rest is the model's. */
+  readonly samplesNote?: string;
   /** As the summary of a model prints it. */
   readonly summary: string;
   readonly tables: readonly ReportTable[];
@@ -174,25 +178,30 @@ function table({ caption, columns, rows }: ReportTable): string {
   return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, element("table", {}, ...content));
 }
 
-function learning({ training, validation, others = [], baselines }: RunReport): Section | undefined {
+function learning({ unit = "bits per byte", training, validation, others = [], baselines }: RunReport): Section | undefined {
   if (training.length + validation.length === 0) return undefined;
   const last = validation.at(-1)?.[1];
   const beaten = baselines.filter(({ value }) => last !== undefined && last < value).map(({ name }) => name);
   const description =
     last === undefined
       ? "The training loss; nothing was validated."
-      : `The validation loss ends at ${last.toFixed(2)} bits per byte, ${beaten.length > 0 ? `below what ${listed(beaten)} need${beaten.length > 1 ? "" : "s"}` : "above every baseline"}.`;
+      : `The validation loss ends at ${last.toFixed(2)} ${unit}${standing(beaten, baselines.length)}.`;
   const series = [{ name: "training", points: training }, { name: "validation", points: validation }, ...others];
   const drawing = curve({
-    title: "Loss, beside what counting achieves",
+    title: baselines.length > 0 ? "Loss, beside what counting achieves" : "Loss by step",
     description,
     series,
     baselines,
     x: "step",
-    y: "bits per byte",
+    y: unit,
     height: 290,
   });
   return { id: "learning", title: "Learning", parts: [paragraph(description), element("div", { class: "wide" }, figure(drawing))] };
+}
+
+function standing(beaten: readonly string[], of: number): string {
+  if (of === 0) return "";
+  return beaten.length > 0 ? `, below what ${listed(beaten)} need${beaten.length > 1 ? "" : "s"}` : ", above every baseline";
 }
 
 function compared({ comparisons = [] }: RunReport): Section | undefined {
@@ -286,13 +295,13 @@ function passages({ passages: list }: RunReport): Section | undefined {
   };
 }
 
-function samples({ samples: list }: RunReport): Section | undefined {
+function samples({ samples: list, samplesNote = "Prompts are bold; the rest is the model's." }: RunReport): Section | undefined {
   if (list.length === 0) return undefined;
   const quotes = list.map(({ name, prompt, text, lang, dir }) => {
     const quote = element("blockquote", { lang, dir: dir ?? "auto" }, element("b", {}, escape(prompt)), escape(text));
     return element("figure", { class: "sample" }, element("figcaption", {}, escape(name)), quote);
   });
-  return { id: "samples", title: "What it writes", parts: [paragraph("Prompts are bold; the rest is the model's."), ...quotes] };
+  return { id: "samples", title: "What it writes", parts: [paragraph(samplesNote), ...quotes] };
 }
 
 function model({ summary, command, settings }: RunReport): Section {

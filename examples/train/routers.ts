@@ -17,9 +17,10 @@ import {
 } from "switchyard-moe/moe";
 import type { Router } from "switchyard-moe/moe";
 import { initializers } from "switchyard-moe/nn";
-import type { DecoderLanguageModel, Init } from "switchyard-moe/nn";
+import type { Init, Module } from "switchyard-moe/nn";
 import type { ModelConfig } from "./modelOptions.ts";
 import type { RouterName } from "./routerNames.ts";
+import { BYTES, VOCABULARY } from "./vocabulary.ts";
 
 /** What stands in a sparse layer. */
 interface Recipe {
@@ -34,8 +35,8 @@ interface Recipe {
   readonly dropless?: boolean;
 }
 
-const BYTES = 256;
 const FINER = 4;
+const vocabularyOf = (architecture: ModelConfig["architecture"]): number => (architecture === "decoder" ? BYTES : VOCABULARY);
 const pair = ({ experts }: ModelConfig): number => Math.min(2, experts);
 
 /** What every projection takes from a configuration. */
@@ -119,8 +120,8 @@ const recipes = {
       new SoftRouter({ ...init, width, experts, slots: Math.max(1, Math.round(length / experts)), allowCausal: true }),
   },
   hash: {
-    make: ({ experts, group, priority }, init) =>
-      new HashRouter({ experts, group, priority, table: randomHash(BYTES, experts, init.random.at("table")) }),
+    make: ({ architecture, experts, group, priority }, init) =>
+      new HashRouter({ experts, group, priority, table: randomHash(vocabularyOf(architecture), experts, init.random.at("table")) }),
   },
   balanced: {
     make: (config, init) =>
@@ -140,18 +141,24 @@ export function sparseParts(config: ModelConfig & { readonly router: RouterName 
   };
 }
 
-/** The sparse layers of a model. */
-export function sparseLayers(model: DecoderLanguageModel): MoE[] {
-  return model.blocks.flatMap(({ feedForward }) => (feedForward instanceof MoE ? [feedForward] : []));
+/** The sparse layers of a model, in the order of its routings: of an encoder-decoder the encoder's first. */
+export function sparseLayers(model: Module): MoE[] {
+  return model.namedModules().flatMap(([, module]) => (module instanceof MoE ? [module] : []));
+}
+
+/** What they are called: "layer 0", "decoder, layer 0", by their number among the sparse layers of the stack. */
+export function sparseLayerNames(model: Module): string[] {
+  const stacks = model.namedModules().flatMap(([path, module]) => (module instanceof MoE ? [/^(encoder|decoder)\./.exec(path)?.[1]] : []));
+  return stacks.map((stack, i) => `${stack ? `${stack}, ` : ""}layer ${stacks.slice(0, i).filter((other) => other === stack).length}`);
 }
 
 /** Whether a model can write text: not where bytes are served together, for the next byte is always alone. */
-export function canGenerate(model: DecoderLanguageModel): boolean {
+export function canGenerate(model: Module): boolean {
   return sparseLayers(model).every(({ router }) => router.traits.choosing === "tokens");
 }
 
 /** What to know before believing the losses of a causal model with these routers; null: nothing. */
-export function caution(model: DecoderLanguageModel): string | null {
+export function caution(model: Module): string | null {
   for (const { router, trainingCapacityFactor } of sparseLayers(model)) {
     const { name, time, choosing } = router.traits;
     if (choosing !== "tokens")

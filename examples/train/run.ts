@@ -22,8 +22,10 @@ import { UserError } from "./userError.ts";
 /** What a configuration stands for, loaded. */
 export interface Job<M extends Module> {
   readonly task: Task<M>;
-  /** The model with its first weights. */
+  /** A new model. */
   readonly build: () => M;
+  /** Gives a new model the weights that it begins with, where they are not those of `build`. */
+  readonly begin?: (model: M) => void;
   /** SHA-256 of what is learned from. */
   readonly fingerprint: string;
 }
@@ -47,10 +49,16 @@ export function newRun<M extends Module>(folder: string, config: RunConfig, job:
   const inside = existsSync(folder) ? readdirSync(folder) : [];
   if (inside.length > 0)
     throw new UserError(`${folder}: a run wants a folder of its own, and this one holds ${inside.slice(0, 3).join(", ")}`);
-  const trainer = new Trainer(job.build(), job.task, config.training);
+  const trainer = newTrainer(job, config);
   writeAtomically(configFile(folder), `${JSON.stringify(config, null, 2)}\n`);
   writeAtomically(metricsFile(folder), "");
   return { folder, config, job, trainer, measurements: [], best: null, seconds: 0, notes: [] };
+}
+
+function newTrainer<M extends Module>(job: Job<M>, { training }: RunConfig): Trainer<M> {
+  const model = job.build();
+  job.begin?.(model);
+  return new Trainer(model, job.task, training);
 }
 
 /** What `resume` may change of a run; 0: as it was. */
@@ -242,8 +250,7 @@ export function bestModel<M extends Module>({ folder, job, trainer }: Run<M>): M
 async function explain<M extends Module>(run: Run<M>, what: string): Promise<never> {
   const kept = existsSync(lastFile(run.folder)) ? loadCheckpoint(lastFile(run.folder)) : null;
   const { job, config } = run;
-  const again = (): Trainer<M> =>
-    kept ? restoredTrainer(lastFile(run.folder), kept, job, config) : new Trainer(job.build(), job.task, config.training);
+  const again = (): Trainer<M> => (kept ? restoredTrainer(lastFile(run.folder), kept, job, config) : newTrainer(job, config));
   const saved = kept ? `the last good checkpoint is ${lastFile(run.folder)} (step ${kept.step})` : "no checkpoint had been saved";
   throw new UserError(`${what}; ${await firstFault(again, run.trainer.steps)}; ${saved}`);
 }

@@ -6,15 +6,14 @@ import { partCounted } from "./baselines.ts";
 import { evaluateModel } from "./evaluation.ts";
 import { writeAtomically } from "./files.ts";
 import type { Findings } from "./findings.ts";
-import { sentence } from "./findings.ts";
 import { reportFile } from "./folders.ts";
 import { streamText } from "./generateText.ts";
-import { expertShares } from "./information.ts";
 import { withCapacity } from "./model.ts";
 import type { Passage } from "./passage.ts";
-import type { LoadCourse, RunReport, Sample } from "./report.ts";
+import type { RunReport, Sample } from "./report.ts";
 import { reportHtml } from "./report.ts";
-import { canGenerate, caution, sparseLayers } from "./routers.ts";
+import { courseOf, loadOf, specialisationOf, trainingFacts } from "./reportParts.ts";
+import { canGenerate, caution, sparseLayerNames, sparseLayers } from "./routers.ts";
 import type { Run } from "./run.ts";
 import { validationWindows } from "./sequences.ts";
 import type { Corpus } from "./text.ts";
@@ -34,7 +33,7 @@ export async function writeReport(
 }
 
 async function reportOf(run: Run<DecoderLanguageModel>, corpus: Corpus, model: DecoderLanguageModel, found: Findings): Promise<RunReport> {
-  const { config, measurements } = run;
+  const { config } = run;
   const { length } = config.training;
   const warning = caution(model);
   const part = partCounted(corpus);
@@ -43,13 +42,10 @@ async function reportOf(run: Run<DecoderLanguageModel>, corpus: Corpus, model: D
     title: `${titles[config.model.router] ?? `A Transformer with ${config.model.router} layers`} on ${corpus.classes.length} ${plural(corpus)}`,
     lead: `${found.trained.bits.toFixed(3)} bits per byte on held-out text${beaten ? `, below the ${beaten.name} table's ${beaten.bits.toFixed(3)}` : ""}.`,
     facts: factsOf(run, found),
-    command: ["npm start --", ...process.argv.slice(2)].join(" "),
-    settings: { ...config.model, ...config.training, backend: config.backend.description },
-    training: measurements.map(({ step, training }) => [step, training]),
-    validation: measurements.flatMap(({ step, validation }): [number, number][] => (validation === null ? [] : [[step, validation]])),
+    ...courseOf(run),
     baselines: found.baselines.map(({ name, bits }) => ({ name, value: bits })),
     load: loadOf(run),
-    ...(found.layers.length > 0 ? { specialisation: specialisationOf(corpus, found) } : {}),
+    ...(found.layers.length > 0 ? { specialisation: specialisationOf(corpus, found.layers, observedOf(model, found)) } : {}),
     passages: found.layers.length > 0 ? await passagesOf(run, corpus, model) : [],
     samples: canGenerate(model) ? await samplesOf(run, corpus, model) : [],
     summary: String(summary(model, { length })),
@@ -65,44 +61,20 @@ async function reportOf(run: Run<DecoderLanguageModel>, corpus: Corpus, model: D
 
 const plural = ({ unit, classes }: Corpus): string => (classes.length === 1 ? unit : { language: "languages", class: "classes" }[unit]);
 
-function factsOf({ best, trainer, measurements }: Run<DecoderLanguageModel>, found: Findings): RunReport["facts"] {
-  const last = measurements.at(-1);
+function factsOf(run: Run<DecoderLanguageModel>, found: Findings): RunReport["facts"] {
+  const step = run.best?.step ?? run.trainer.steps;
   return [
-    { name: "held out", value: `${found.trained.bits.toFixed(3)} bits per byte`, note: `best model, step ${best?.step ?? trainer.steps}` },
+    { name: "held out", value: `${found.trained.bits.toFixed(3)} bits per byte`, note: `best model, step ${step}` },
     { name: "before training", value: `${found.untrained.bits.toFixed(2)} bits per byte` },
-    ...(last ? [{ name: "training", value: `${last.seconds.toFixed(0)} s`, note: `${last.step} steps` }] : []),
-    ...(last && last.layers.length > 0
-      ? [{ name: "dropped", value: `${(100 * last.dropped).toFixed(1)} %`, note: "of the last batch" }]
-      : []),
+    ...trainingFacts(run),
   ];
 }
 
-/** Shares of each expert over time, layer by layer. */
-function loadOf({ measurements }: Run<DecoderLanguageModel>): LoadCourse[] {
-  const steps = measurements.map(({ step }) => step);
-  return (measurements[0]?.layers ?? []).map((first, layer) => ({
-    layer: `layer ${layer}`,
-    steps,
-    shares: first.map((_, expert) =>
-      measurements.map(({ layers }) => layers[layer][expert] / layers[layer].reduce((sum, n) => sum + n, 0)),
-    ),
-  }));
-}
-
-function specialisationOf(corpus: Corpus, { layers, trained, untrained }: Findings): NonNullable<RunReport["specialisation"]> {
-  return {
-    sentence: sentence(layers, corpus.unit),
-    unit: corpus.unit,
-    languages: corpus.classes.map(({ name }) => name),
-    layers: layers.map((layer, l) => ({
-      layer: `layer ${l}`,
-      before: expertShares(untrained.observed[l]),
-      after: expertShares(trained.observed[l]),
-      informationBefore: layer.untrained,
-      informationAfter: layer.trained,
-    })),
-  };
-}
+const observedOf = (model: DecoderLanguageModel, { trained, untrained }: Findings) => ({
+  names: sparseLayerNames(model),
+  before: untrained.observed,
+  after: trained.observed,
+});
 
 /** Bytes of a passage that are shown. */
 const SHOWN = 220;

@@ -8,6 +8,11 @@ import { sparseLayers } from "./routers.ts";
 import { UserError } from "./userError.ts";
 import { characters } from "./utf8.ts";
 
+/** What the columns of a trace are. */
+export const traceLegend =
+  "columns: position, token, expert, gate and slot, [probability of every expert]; a byte that continues a character of several bytes is shown\n" +
+  "as 2/3, the second of three; x dropped: the expert was full";
+
 export async function traceText({ from, text, capacityFactor }: TraceOptions): Promise<void> {
   const { model } = openModel(from);
   if (sparseLayers(model).length === 0) throw new UserError(`--from ${from}: a dense model has no router to trace`);
@@ -16,10 +21,12 @@ export async function traceText({ from, text, capacityFactor }: TraceOptions): P
   const ids = tensor(Int32Array.from(bytes), { shape: [1, bytes.length] });
   const factor = capacityFactor === Infinity ? "dropless" : capacityFactor;
   const tokens = await withCapacity(model, factor, () => trace(model, ids));
-  console.log(formatTrace(tokens, (_, position) => names[position]));
+  console.log(`${formatTrace(tokens, (_, position) => names[position])}\n\n${traceLegend}`);
 }
 
-/** The character at its first byte, "+" at the others. */
-function byteNames(bytes: Uint8Array): string[] {
-  return characters(bytes).flatMap(({ text, start, end }) => [text, ...new Array<string>(end - start - 1).fill("+")]);
+/** The character at its first byte, its place at the others: "한", "2/3", "3/3". */
+export function byteNames(bytes: Uint8Array): string[] {
+  return characters(bytes).flatMap(({ text, start, end }) =>
+    Array.from({ length: end - start }, (_, i) => (i === 0 ? text : `${i + 1}/${end - start}`)),
+  );
 }

@@ -57,7 +57,7 @@ export class Trainer<M extends Module> {
     this.#random = key(config.seed).at("training");
     this.#schedule = schedules.cosine({ warmup: config.warmup, total: config.steps, final: 0.1 });
     const plain = (name: string, parameter: Tensor) =>
-      parameter.shape.length < 2 || name.startsWith("positionBias") ? { weightDecay: 0 } : {};
+      parameter.shape.length < 2 || /(^|\.)positionBias\b/.test(name) ? { weightDecay: 0 } : {};
     this.optimizer = new AdamW(model, { lr: config.lr, betas: [0.9, 0.98], weightDecay: config.weightDecay }, plain);
   }
 
@@ -119,9 +119,12 @@ function detached(losses: Readonly<Record<string, Tensor>>): Record<string, Tens
   return Object.fromEntries(Object.entries(losses).map(([name, loss]) => [name, loss.detach()]));
 }
 
-/** Counts, on the device. Padding there is none, so a byte without a slot was dropped, or chosen by no expert. */
+/** Counts, on the device. A token (not padding) without a slot was dropped, or chosen by no expert. */
 function books(routings: readonly Routing[]): Pick<Shown, "load" | "lost"> {
-  const lost = routings.map(({ books: { slotOfChoice } }) => slotOfChoice.max(1).less(0).cast("float32").mean());
+  const lost = routings.map(({ books: { slotOfChoice, real } }) => {
+    const without = slotOfChoice.max(1).less(0).cast("float32"); // [T]
+    return real ? without.mul(real.cast("float32")).sum().div(real.cast("float32").sum()) : without.mean();
+  });
   return {
     load: routings.map(({ books: { expertOfChoice }, layout }) => expertOfChoice.reshape([-1]).bincount(layout.experts)),
     lost: lost.reduce((total: Tensor | null, part) => total?.add(part) ?? part, null)?.div(routings.length) ?? null,

@@ -27,5 +27,8 @@ const model = new Model();
 const { output } = model.forward(x, { training: true, random: key(1) });
 export const loss: number = await output.square().mean().item();
 export const noise: Tensor = scope(() => random.normal([2, 2], key(2)));
-export const laws: RouterLaw[] = routerLaws("mine", (setting) => new SwitchRouter(setting), { runs: 5, except: { P31: "a reason" } });
+export const laws: RouterLaw[] = routerLaws("mine", ({ width, experts, random }) => new SwitchRouter({ width, experts, random }), {
+  runs: 5,
+  except: { P31: "a reason" },
+});
 export { AdamW };

@@ -1,5 +1,6 @@
 /** Draws mutants, and finds out for each whether a test notices it. */
 import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { key } from "../../src/autograd/random.ts";
 import type { Verdict } from "../trees.ts";
 import { mocha, withText } from "../trees.ts";
@@ -62,7 +63,7 @@ export class Laboratory {
   }
 
   async try(tree: string, mutant: Mutant): Promise<Tried> {
-    const before = readFileSync(mutant.file, "utf8");
+    const before = readFileSync(join(tree, mutant.file), "utf8"); // of the copy: this tree may change meanwhile
     if (!parses(mutant.file, mutated(before, mutant))) return { mutant, outcome: "invalid", why: "is no program" };
     const related = await this.#sound(tree, this.#graph.related(mutant.file), []);
     const others = this.#all ? this.#tests.filter((file) => !related.includes(file)) : [];

@@ -8,6 +8,7 @@ import type { Fused } from "../autograd/fused.ts";
 import { widened } from "../autograd/apply.ts";
 import { requireFloat, requireSameDtype } from "../autograd/arguments.ts";
 import { applyFused } from "../autograd/fused.ts";
+import { centred } from "../autograd/statistics.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Init } from "./module.ts";
 import { Module, beside } from "./module.ts";
@@ -24,11 +25,9 @@ const rmsNormFused: Fused<"rmsNorm"> = {
   compose: ({ eps }, x, weight) => x.mul(x.square().mean(-1, { keepDims: true }).add(eps).rsqrt()).mul(weight),
 };
 
-/** Centred twice: the mean of large numbers is rounded, and what is left of it after the first time is small and exact. */
 function standardize(x: Tensor, eps: number): Tensor {
-  const near = x.sub(x.mean(-1, { keepDims: true }));
-  const centred = near.sub(near.mean(-1, { keepDims: true }));
-  return centred.mul(centred.square().mean(-1, { keepDims: true }).add(eps).rsqrt());
+  const around = centred(x, -1);
+  return around.mul(around.square().mean(-1, { keepDims: true }).add(eps).rsqrt());
 }
 
 const anEps: Kind = finite(0);

@@ -4,9 +4,11 @@
  */
 import { expect } from "chai";
 import type { Backend } from "../../src/backend/backend.ts";
+import { accuracy } from "./laws/accuracy.ts";
 import { data } from "./laws/data.ts";
 import { elementwise } from "./laws/elementwise.ts";
 import { fused } from "./laws/fused.ts";
+import { wrapping } from "./laws/integers.ts";
 import { large } from "./laws/large.ts";
 import { memory } from "./laws/memory.ts";
 import { movement } from "./laws/movement.ts";
@@ -21,7 +23,10 @@ import type { Layouts, Tolerances } from "./workbench.ts";
 /** Throws where the backend breaks the law; "not served" where a fused kernel declined every case. */
 export type Law = (bench: Workbench) => Promise<void | "not served">;
 
-const chapters = { data, elementwise, reductions, products, movement, order, rows, outside, fused, large, memory };
+/** Milliseconds that a law may take on a machine that is busy with other work. */
+const SLOW = 180_000;
+
+const chapters = { data, elementwise, wrapping, reductions, products, movement, order, rows, outside, fused, large, accuracy, memory };
 
 export interface ConformanceOptions {
   /** Laws that this backend breaks, and why. */
@@ -47,6 +52,7 @@ export function conformance(name: string, makeBackend: () => Backend | Promise<B
           if (title in exceptions) it.skip(`${title} (${exceptions[title]})`);
           else
             it(title, async function () {
+              this.timeout(SLOW);
               if ((await obey(backend, law, options)) === "not served") this.skip();
             });
         }

@@ -130,7 +130,7 @@ export const gpu: readonly Sabotage[] = [
   {
     what: "layer norm's weight is pulled back as if x were not centred",
     file: at("rowwise"),
-    from: 'weight: "return dy * (x - mean) * scale;"',
+    from: 'weight: "return dy * (((x - mean) - rest) * scale);"',
     to: 'weight: "return dy * x * scale;"',
     test: laws,
     title: "layerNorm",

@@ -8,7 +8,7 @@ import { crossEntropy } from "switchyard-moe/nn";
 import { buildModel } from "../../examples/train/model.ts";
 import type { ModelConfig } from "../../examples/train/modelOptions.ts";
 import { trainDefaults } from "../../examples/train/options.ts";
-import { configOf } from "../../examples/train/trainCommand.ts";
+import { configOf } from "../../examples/train/configuration.ts";
 
 const [SEQUENCES, LENGTH] = [8, 12];
 const ids = Int32Array.from({ length: SEQUENCES * LENGTH }, (_, i) => Math.floor(key(1).number(i) * 256));

@@ -17,7 +17,8 @@ import { continueRun, newRun, restoreRun } from "../../examples/train/run.ts";
 import { conclude } from "../../examples/train/conclusion.ts";
 import { validationWindows } from "../../examples/train/sequences.ts";
 import { traceText } from "../../examples/train/traceText.ts";
-import { configOf, corpusOf, languageJob } from "../../examples/train/trainCommand.ts";
+import { configOf } from "../../examples/train/configuration.ts";
+import { corpusOf, languageJob } from "../../examples/train/languageWork.ts";
 
 const silent = { screen: { write: (): boolean => true } };
 const configFor = (router: RouterName) =>
@@ -36,7 +37,7 @@ const configFor = (router: RouterName) =>
     batch: 4,
     warmup: 1,
   });
-const corpus = corpusOf(configFor("switch"));
+const corpus = corpusOf({ languages: "eng,ell" });
 const unchanged = { steps: 0, seconds: 0, every: 0 };
 const modelOf = (router: RouterName) => buildModel(configFor(router).model, key(1));
 

@@ -13,7 +13,8 @@ import { trainDefaults } from "../../examples/train/options.ts";
 import type { RunOptions } from "../../examples/train/run.ts";
 import { bestModel, continueRun, newRun, restoreRun } from "../../examples/train/run.ts";
 import { validationWindows } from "../../examples/train/sequences.ts";
-import { configOf, corpusOf, languageJob } from "../../examples/train/trainCommand.ts";
+import { configOf } from "../../examples/train/configuration.ts";
+import { corpusOf, languageJob } from "../../examples/train/languageWork.ts";
 import { UserError } from "../../examples/train/userError.ts";
 
 const options: RunOptions = { screen: { write: (): boolean => true } };
@@ -30,7 +31,7 @@ const config = configOf({
   batch: 4,
   warmup: 2,
 });
-const corpus = corpusOf(config);
+const corpus = corpusOf({ languages: "eng,ell" });
 const jobOf = (one: RunConfig) => languageJob(one, corpus);
 const job = jobOf(config);
 const unchanged = { steps: 0, seconds: 0, every: 0 };

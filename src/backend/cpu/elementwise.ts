@@ -90,9 +90,19 @@ const binaryLoops: Record<BinaryOp, BinaryLoop> = {
   greaterEqual: (n, out, o, x, i, dx, y, j, dy) => { for (; n > 0; n--, i += dx, j += dy) out[o++] = x[i] >= y[j] ? 1 : 0; },
 };
 
+// int32 wraps around. A float64, in which the others are exact before they are stored, loses the low bits of a product beyond 2^53.
+// prettier-ignore
+const integerUnary: Partial<Record<UnaryOp, UnaryLoop>> = {
+  square: (n, out, o, x, i, dx) => { for (; n > 0; n--, i += dx) out[o++] = Math.imul(x[i], x[i]); },
+};
+// prettier-ignore
+const integerBinary: Partial<Record<BinaryOp, BinaryLoop>> = {
+  mul: (n, out, o, x, i, dx, y, j, dy) => { for (; n > 0; n--, i += dx, j += dy) out[o++] = Math.imul(x[i], y[j]); },
+};
+
 /** out = op(x). */
 export function unary(op: UnaryOp, out: TypedArray, x: Strided): void {
-  eachUnary(unaryLoops[op], out, x);
+  eachUnary((out instanceof Int32Array && integerUnary[op]) || unaryLoops[op], out, x);
 }
 
 function eachUnary(loop: UnaryLoop, out: TypedArray, x: Strided): void {
@@ -101,7 +111,7 @@ function eachUnary(loop: UnaryLoop, out: TypedArray, x: Strided): void {
 
 /** out = op(x, y), where x and y stretch to `shape`. */
 export function binary(op: BinaryOp, out: TypedArray, shape: Shape, x: Strided, y: Strided): void {
-  const loop = binaryLoops[op];
+  const loop = (out instanceof Int32Array && integerBinary[op]) || binaryLoops[op];
   forEachRun(shape, [rowMajor(shape), stretched(x, shape), stretched(y, shape)], (n, [o, i, j], [, dx, dy]) => {
     loop(n, out, o, x.data, i, dx, y.data, j, dy);
   });

@@ -1,6 +1,6 @@
 /**
  * Reductions, arg-reductions and running sums. A reduction is a walk over x in which the result's steps along reduced axes
- * are 0. Sums are kept in float64 and rounded once.
+ * are 0. Sums are kept in float64 and rounded once; those of int32 wrap around.
  */
 import { sizeOf, stridesOf } from "../shape.ts";
 import { forEachPlace, forEachRun, rowMajor, withoutAxis } from "./strided.ts";
@@ -24,6 +24,11 @@ const reduceLoops: Record<ReduceOp, { readonly identity: number; readonly loop: 
   } },
 };
 
+/** Sums of int32: no number of terms leaves the whole numbers that a float64 holds. */
+const integerSum: ReduceLoop = (n, total, t, dt, x, i, dx) => {
+  for (; n > 0; n--, t += dt, i += dx) total[t] = (total[t] + x[i]) | 0;
+};
+
 /** Runs `sum` on a float64 array of zeros or `identity`, which then becomes `out`. */
 export function accumulate(out: TypedArray, identity: number, sum: (total: Float64Array) => void): void {
   const total = out instanceof Float64Array ? out : new Float64Array(out.length);
@@ -33,7 +38,8 @@ export function accumulate(out: TypedArray, identity: number, sum: (total: Float
 }
 
 export function reduce(op: ReduceOp, out: TypedArray, x: Strided, axes: readonly number[]): void {
-  const { identity, loop } = reduceLoops[op];
+  const { identity } = reduceLoops[op];
+  const loop = op === "sum" && out instanceof Int32Array ? integerSum : reduceLoops[op].loop;
   const kept = stridesOf(x.shape.map((n, axis) => (axes.includes(axis) ? 1 : n)));
   const target = { strides: kept.map((step, axis) => (axes.includes(axis) ? 0 : step)), offset: 0 };
   accumulate(out, identity, (total) => {
@@ -73,12 +79,13 @@ export function cumsum(out: TypedArray, x: Strided, axis: number, exclusive: boo
   if (sizeOf(x.shape) === 0) return;
   const target = rowMajor(x.shape);
   const n = x.shape[axis];
+  const whole = out instanceof Int32Array;
   const [dOut, dx] = reverse ? [-target.strides[axis], -x.strides[axis]] : [target.strides[axis], x.strides[axis]];
   forEachPlace(x.shape.toSpliced(axis, 1), [withoutAxis(target, axis), withoutAxis(x, axis)], ([from, start]) => {
     let o = reverse ? from - (n - 1) * dOut : from;
     let i = reverse ? start - (n - 1) * dx : start;
     for (let k = 0, sum = 0; k < n; k++, o += dOut, i += dx) {
-      const next = sum + x.data[i];
+      const next = whole ? (sum + x.data[i]) | 0 : sum + x.data[i];
       out[o] = exclusive ? sum : next;
       sum = next;
     }

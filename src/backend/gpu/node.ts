@@ -22,7 +22,7 @@ export async function installWebgpu(): Promise<void> {
 async function loadDawn(): Promise<DawnModule | undefined> {
   const name = "webgpu"; // a variable, so that bundlers for browsers leave it alone
   try {
-    return (await import(name)) as DawnModule;
+    return (await import(/* webpackIgnore: true */ /* @vite-ignore */ name)) as DawnModule;
   } catch {
     return undefined;
   }

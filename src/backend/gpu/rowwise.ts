@@ -157,11 +157,11 @@ interface Norm {
 export const layerNorm: Norm = {
   name: "layerNorm",
   centred: true,
-  statistics: ["mean", "scale"],
-  forward: "return (x - mean) * scale * w + shift;",
+  statistics: ["mean", "rest", "scale"],
+  forward: "return ((x - mean) - rest) * scale * w + shift;",
   slope: ["level", "along"],
-  backward: "const z = (x - mean) * scale; return (dy * w - level - z * along) * scale;",
-  weight: "return dy * (x - mean) * scale;",
+  backward: "const z = ((x - mean) - rest) * scale; return (dy * w - level - z * along) * scale;",
+  weight: "return dy * (((x - mean) - rest) * scale);",
 };
 export const rmsNorm: Norm = {
   name: "rmsNorm",

@@ -3,6 +3,7 @@ import { checkTargets } from "../indices.ts";
 import { sizeOf } from "../shape.ts";
 import type { Activation, AdamStep, ArrayType, Buffer, FusedKernel, FusedKernels, NDArray } from "../backend.ts";
 import { attention } from "./attention.ts";
+import { STATISTICS } from "./kernels/rowwise.ts";
 import type { Launcher } from "./launcher.ts";
 
 export function fusedKernels(launcher: Launcher, reference: FusedKernels): FusedKernels {
@@ -84,13 +85,13 @@ function crossEntropy(launcher: Launcher): FusedKernel<{ ignoreIndex: number }> 
   };
 }
 
-/** Layer norm with its bias, or RMS norm without. Saved: [R, 2], each row's mean and scale. */
+/** Layer norm with its bias, or RMS norm without. Saved: [R, 3], the statistics of each row. */
 function norm(launcher: Launcher, name: string): FusedKernel<{ eps: number }> {
   return {
     forward: (out, [x, weight, bias], { eps }) =>
       launcher.contiguous([x, weight, bias ?? weight], (from, w, b) => {
         const [columns, n] = [widthOf(x), sizeOf(x.shape)];
-        const saved = launcher.make({ shape: [n / columns, 2], dtype: "float32" }, () => {});
+        const saved = launcher.make({ shape: [n / columns, STATISTICS], dtype: "float32" }, () => {});
         const result = launcher.make(out, (to) =>
           launcher.start(name, n / columns, 2 * n, to, launcher.addressOf(saved), from, w, b, eps, columns),
         );

@@ -50,7 +50,7 @@ export function kernelModule({ memory, modern, relaxed }: ModuleOptions): Uint8A
   elementwiseKernels(module, arithmetic);
   copyKernels(module);
   indexedRowKernels(module);
-  alongKernels(module);
+  alongKernels(module, arithmetic);
   orderKernels(module, arithmetic);
   randomKernels(module);
   reduceKernels(module);

@@ -39,33 +39,48 @@ function gather(
 export function addRows(launcher: Launcher, out: ArrayType, g: NDArray, index: NDArray): Buffer | undefined {
   const { dtype } = g;
   if (!isWord(dtype) || sizeOf(out.shape) === 0) return undefined;
-  const columns = sizeOf(out.shape.slice(1));
+  const [n, columns] = [out.shape[0], sizeOf(out.shape.slice(1))];
   const count = sizeOf(index.shape);
   return launcher.contiguous([g, index], (from, places) => {
-    launcher.checkIndices("addRows", places, count, 0, out.shape[0]);
-    return launcher.make(out, (to) => {
-      launcher.start(kernelName("addRows", dtype), out.shape[0], count * columns, to, from, places, count, columns);
+    launcher.checkIndices("addRows", places, count, 0, n);
+    return launcher.scratch(4 * (n + 2 + count), (bounds) => {
+      const order = bounds + 4 * (n + 2);
+      launcher.start("entriesByRow", 1, 0, places, count, n, bounds, order);
+      return launcher.make(out, (to) => {
+        launcher.start(kernelName("addRows", dtype), n, count * columns, to, from, bounds, order, columns);
+      });
     });
   });
 }
 
-/** x [O, N, I], index [O, M, I]: the sizes that the kernels need, for the index and what it points into. */
-function launchAlong(launcher: Launcher, operation: string, out: ArrayType, x: NDArray, index: NDArray, axis: number, n: number): Buffer {
+/** x [O, N, I], index [O, M, I]: the numbers that the kernels need, for the index and what it points into. */
+function sizesOf(index: NDArray, axis: number, n: number): { outer: number; inner: number; given: number[] } {
   const [outer, inner] = [sizeOf(index.shape.slice(0, axis)), sizeOf(index.shape.slice(axis + 1))];
-  const work = 2 * (sizeOf(index.shape) + sizeOf(out.shape) / 4);
-  const kernel = kernelName(operation, operation === "addAlong" && x.dtype === "int32" ? "int32" : "float32");
-  return launcher.contiguous([x, index], (from, places) => {
-    launcher.checkIndices(operation, places, sizeOf(index.shape), 0, n);
-    return launcher.make(out, (to) => launcher.start(kernel, outer, work, to, from, places, n, index.shape[axis], inner));
-  });
+  return { outer, inner, given: [n, index.shape[axis], inner] };
 }
 
 export function takeAlong(launcher: Launcher, out: ArrayType, x: NDArray, index: NDArray, axis: number): Buffer | undefined {
   if (!isWord(x.dtype) || sizeOf(out.shape) === 0) return undefined;
-  return launchAlong(launcher, "takeAlong", out, x, index, axis, x.shape[axis]);
+  const n = x.shape[axis];
+  const { outer, given } = sizesOf(index, axis, n);
+  return launcher.contiguous([x, index], (from, places) => {
+    launcher.checkIndices("takeAlong", places, sizeOf(index.shape), 0, n);
+    return launcher.make(out, (to) => launcher.start("takeAlong", outer, 2 * sizeOf(out.shape), to, from, places, ...given));
+  });
 }
 
 export function addAlong(launcher: Launcher, out: ArrayType, g: NDArray, index: NDArray, axis: number): Buffer | undefined {
-  if (!isWord(g.dtype) || sizeOf(out.shape) === 0) return undefined;
-  return launchAlong(launcher, "addAlong", out, g, index, axis, out.shape[axis]);
+  const { dtype } = g;
+  if (!isWord(dtype) || sizeOf(out.shape) === 0) return undefined;
+  const n = out.shape[axis];
+  const { outer, inner, given } = sizesOf(index, axis, n);
+  const work = 2 * (sizeOf(index.shape) + sizeOf(out.shape));
+  // Of each thread, for the sums of one item.
+  const bytes = dtype === "int32" ? 0 : 8 * Math.ceil((n * inner) / 8) * 8;
+  return launcher.contiguous([g, index], (from, places) => {
+    launcher.checkIndices("addAlong", places, sizeOf(index.shape), 0, n);
+    return launcher.scratch(bytes * launcher.threads, (scratch) =>
+      launcher.make(out, (to) => launcher.start(kernelName("addAlong", dtype), outer, work, to, from, places, ...given, scratch, bytes)),
+    );
+  });
 }

@@ -52,6 +52,7 @@ const decided: Exact = {
   "norm has curvature 0 at 0": [() => curvature((x) => x.norm(), [0, 0]), [0, 0]],
   "std of equal numbers has gradient 0": [() => slope((x) => x.std(), [2, 2]), [0, 0]],
   "variance is the population's": [() => f64([1, 3]).variance(), [1]],
+  "variance far from 0": [() => f32(Array.from({ length: 1024 }, (_, i) => 1e7 + (i % 4))).variance(), [1.25]],
   "a correction of 1 makes it the sample's": [() => f64([1, 3]).variance(0, { correction: 1 }), [2]],
 
   "round takes halves to even": [() => f64([0.5, 1.5, 2.5, -0.5, -1.5, 2.4]).round(), [0, 2, 2, 0, -2, 2]],

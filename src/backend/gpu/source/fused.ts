@@ -5,6 +5,7 @@
 import { literal, isNumber, normalCdfStatements } from "./functions.ts";
 import { arrayNames, gridOf, indexOf, kernelSource } from "./grid.ts";
 import { isWithin } from "./rows.ts";
+import { sumOf } from "./sums.ts";
 import type { Activation, NDArray } from "../../backend.ts";
 import type { Program } from "../device.ts";
 import type { GridLimits, Layout } from "./grid.ts";
@@ -36,17 +37,28 @@ export interface RowStatistics {
   readonly arrays: number;
   /** Further arguments, read by the statements. */
   readonly more?: number;
-  readonly columns: 1 | 2;
-  /** Computes the statistic `column` of the row `r`; `each` turns statements about x0, x1 … at place k into a loop over the row. */
-  readonly statements: (each: (statements: string) => string) => string;
+  readonly columns: 1 | 2 | 3;
+  /** Computes the statistic `column` of the row `r`. */
+  readonly statements: (loops: Loops) => string;
+}
+
+/** Loops over a row, whose statements know x0, x1 … at place k. */
+interface Loops {
+  readonly each: (statements: string) => string;
+  /** Adds `value` to `total`. */
+  readonly sum: (total: string, value: string, statements?: string) => string;
 }
 
 /** [R, columns] */
 export function rowStatistics(rows: number, width: number, statistics: RowStatistics, limits: GridLimits): Program {
   const { arrays, more = 0, columns, statements } = statistics;
-  const { threads, coordinates, prelude } = gridOf(columns === 1 ? [rows] : [rows, 2], limits);
-  const each = (body: string): string => `for (let k = 0; k < ${width}; k++) { ${row(arrays, width)} ${body} }`;
-  const body = `${prelude}\n  const r = ${coordinates[0]} * 1.0; const column = ${coordinates[1] ?? "0"} * 1.0;\n  ${statements(each)}`;
+  const { threads, coordinates, prelude } = gridOf(columns === 1 ? [rows] : [rows, columns], limits);
+  const reads = row(arrays, width);
+  const loops: Loops = {
+    each: (body) => `for (let k = 0; k < ${width}; k++) { ${reads} ${body} }`,
+    sum: (total, value, body = "") => sumOf(total, width, (sum) => `${reads} ${body} ${sum} = ${sum} + ${value};`),
+  };
+  const body = `${prelude}\n  const r = ${coordinates[0]} * 1.0; const column = ${coordinates[1] ?? "0"} * 1.0;\n  ${statements(loops)}`;
   return { threads, source: kernelSource(arrays + more, [], body) };
 }
 
@@ -55,12 +67,12 @@ export function exponentialStatistics(width: number): RowStatistics {
   return {
     arrays: 1,
     columns: 2,
-    statements: (each) => `let top = a[r * ${width}];
+    statements: ({ each, sum }) => `let top = a[r * ${width}];
   ${each(`if (x0 > top || !${isNumber("x0")}) { top = x0; }`)}
   if (column === 0.0) { return top; }
   if (${isMinusInfinity("top")} || !${isNumber("top")}) { return 0.0; }
   let total = 0.0;
-  ${each("total = total + Math.exp(x0 - top);")}
+  ${sum("total", "Math.exp(x0 - top)")}
   return total;`,
   };
 }
@@ -70,11 +82,11 @@ export function logSumExp(width: number): RowStatistics {
   return {
     arrays: 1,
     columns: 1,
-    statements: (each) => `let top = a[r * ${width}];
+    statements: ({ each, sum }) => `let top = a[r * ${width}];
   ${each(`if (x0 > top || !${isNumber("x0")}) { top = x0; }`)}
   if (${isMinusInfinity("top")} || !${isNumber("top")} || top > ${largest}) { return top; }
   let total = 0.0;
-  ${each("total = total + Math.exp(x0 - top);")}
+  ${sum("total", "Math.exp(x0 - top)")}
   return top + Math.log(total);`,
   };
 }
@@ -121,45 +133,49 @@ export const logSoftmaxStatements = `if (!${isNumber("top")} || ${isMinusInfinit
 export const softmaxSlope: RowStatistics = {
   arrays: 2,
   columns: 1,
-  statements: (each) => `let s = 0.0; ${each("s = s + x0 * x1;")} return s;`,
+  statements: ({ sum }) => `let s = 0.0; ${sum("s", "x0 * x1")} return s;`,
 };
 
 /** Sums of g and of e^y. */
 export const logSoftmaxSlope: RowStatistics = {
   arrays: 2,
   columns: 2,
-  statements: (each) => `let s = 0.0;
-  if (column === 0.0) { ${each("s = s + x0;")} return s; }
-  ${each(`const e = ${exp("x1")}; s = s + e;`)} return s;`,
+  statements: ({ sum }) => `let s = 0.0; let e = 0.0;
+  if (column === 0.0) { ${sum("s", "x0")} return s; }
+  ${sum("e", "y", `const y = ${exp("x1")};`)} return e;`,
 };
 
-/** Mean and 1 / sqrt(variance + eps) of a row; not centred, only 1 / sqrt(mean of squares + eps). */
+/**
+ * The mean of a row, what float32 leaves of it, and 1 / sqrt(variance + eps); not centred, only 1 / sqrt(mean of squares + eps). Why the rest: a
+ * mean of 1e7 in float32 is off by up to a half, which may be more than the deviation.
+ */
 export function normStatistics(width: number, eps: number, centred: boolean): RowStatistics {
-  const share = literal(1 / width);
-  const mean = (each: (s: string) => string): string =>
-    centred
-      ? `let mean = 0.0; ${each("mean = mean + x0;")} mean = mean * ${share}; if (column === 0.0) { return mean; }`
-      : "const mean = 0.0;";
+  const n = literal(width);
+  const means = (
+    sum: Loops["sum"],
+  ): string => `let mean = 0.0; ${sum("mean", "x0")} mean = mean / ${n}; if (column === 0.0) { return mean; }
+  let rest = 0.0; ${sum("rest", "(x0 - mean)")} rest = rest / ${n}; if (column === 1.0) { return rest; }`;
+  const d = centred ? "const d = (x0 - mean) - rest;" : "const d = x0;";
   return {
     arrays: 1,
-    columns: centred ? 2 : 1,
-    statements: (each) => `${mean(each)} let s = 0.0; ${each("const d = x0 - mean; s = s + d * d;")}
-  return 1.0 / Math.sqrt(s * ${share} + ${literal(eps)});`,
+    columns: centred ? 3 : 1,
+    statements: ({ sum }) => `${centred ? means(sum) : ""} let s = 0.0; ${sum("s", "d * d", d)}
+  return 1.0 / Math.sqrt(s / ${n} + ${literal(eps)});`,
   };
 }
 
 /** With h = g w and the normalised row z: the mean of h, and of h z; not centred, only the latter. c is w, d the statistics. */
 export function normSlope(width: number, centred: boolean): RowStatistics {
-  const share = literal(1 / width);
-  const z = centred ? "(x1 - mean) * scale" : "x1 * scale";
-  const statistics = centred ? "const mean = d[r * 2]; const scale = d[r * 2 + 1];" : "const scale = d[r];";
+  const n = literal(width);
+  const z = centred ? "((x1 - mean) - rest) * scale" : "x1 * scale";
+  const statistics = centred ? "const mean = d[r * 3]; const rest = d[r * 3 + 1]; const scale = d[r * 3 + 2];" : "const scale = d[r];";
   return {
     arrays: 2,
     more: 2,
     columns: centred ? 2 : 1,
-    statements: (each) => `${statistics} let s = 0.0;
-  ${centred ? `if (column === 0.0) { ${each("s = s + x0 * c[k];")} return s * ${share}; }` : ""}
-  ${each(`s = s + x0 * c[k] * (${z});`)} return s * ${share};`,
+    statements: ({ sum }) => `${statistics} let s = 0.0; let t = 0.0;
+  ${centred ? `if (column === 0.0) { ${sum("s", "x0 * c[k]")} return s / ${n}; }` : ""}
+  ${sum("t", `x0 * c[k] * (${z})`)} return t / ${n};`,
   };
 }
 

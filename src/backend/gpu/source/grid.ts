@@ -110,7 +110,7 @@ function splitOff(name: string, n: number, axis: number): string {
 }
 
 /** Names of a kernel's array arguments. */
-export const arrayNames = ["a", "b", "c", "d", "e", "f", "g"];
+export const arrayNames = ["a", "b", "c", "d", "e", "f", "g", "h"];
 
 /** The source of a kernel with `arrays` array arguments, named in order, and the scalars after them. */
 export function kernelSource(arrays: number, scalars: readonly string[], body: string): string {
@@ -132,5 +132,5 @@ export function readingAt({ source, ...rest }: Program, places: readonly Place[]
     return `${arrayNames[argument]}[${start === 0 ? "" : `${start} + `}`;
   };
   const head = `function(${arrayNames.slice(0, arrays).join(", ")}`;
-  return { ...rest, source: head + source.slice(`function(${names}`.length).replace(/\b([a-g])\[/g, moved) };
+  return { ...rest, source: head + source.slice(`function(${names}`.length).replace(/\b([a-h])\[/g, moved) };
 }

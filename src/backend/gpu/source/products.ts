@@ -5,13 +5,16 @@ import type { Shape } from "../../shape.ts";
 import type { Program } from "../device.ts";
 import type { GridLimits } from "./grid.ts";
 
-/** Statements that add a[i + k di] b[j + k dj] over k below `count`, a literal, to s, four at a time. */
+/**
+ * Statements that add a[i + k di] b[j + k dj] over k below `count`, a literal, to s: one after the other, as all kernels of products do, so that
+ * an element of the result does not depend on which of them computes it.
+ */
 function sumOfProducts(count: number, di: number, dj: number): string {
-  const term = (k: number): string => `a[i${plus(k * di)}] * b[j${plus(k * dj)}]`;
+  const term = (k: number): string => `s = s + a[i${plus(k * di)}] * b[j${plus(k * dj)}];`;
+  const terms = (n: number): string => Array.from({ length: n }, (_, k) => term(k)).join(" ");
   const fours = Math.floor(count / 4);
-  const four = `s = s + ((${term(0)} + ${term(1)}) + (${term(2)} + ${term(3)})); i = i${plus(4 * di)}; j = j${plus(4 * dj)};`;
-  const rest = Array.from({ length: count % 4 }, (_, k) => `s = s + ${term(k)};`).join(" ");
-  return `${fours > 0 ? `for (let k = 0; k < ${fours}; k++) { ${four} }` : ""} ${rest}`;
+  const loop = `for (let k = 0; k < ${fours}; k++) { ${terms(4)} i = i${plus(4 * di)}; j = j${plus(4 * dj)}; }`;
+  return `${fours > 0 ? loop : ""} ${terms(count % 4)}`;
 }
 
 function plus(step: number): string {

@@ -1,13 +1,14 @@
 /** Reductions along one axis. N its length, P partial results of N / P elements each. */
 import { arrayNames, indexOf, gridOf, kernelSource } from "./grid.ts";
 import { isNumber } from "./functions.ts";
+import { sumOf } from "./sums.ts";
+import type { Add } from "./sums.ts";
 import type { ArgReduceOp, NDArray, ReduceOp } from "../../backend.ts";
 import type { Program } from "../device.ts";
 import type { GridLimits, Layout } from "./grid.ts";
 
 /** Statements that take v into best. NaN ranks below every number: it gives way in a max and wins a min. */
-const takes: Record<ReduceOp, string> = {
-  sum: "best = best + v;",
+const takes: Record<Exclude<ReduceOp, "sum">, string> = {
   max: `if (v > best || !${isNumber("best")}) { best = v; }`,
   min: `if (v < best || !${isNumber("v")}) { best = v; }`,
 };
@@ -26,14 +27,27 @@ export function reduce(op: ReduceOp, { kept, layout, n, stride }: Lane, piece: n
   const shape = pieces > 1 ? [...kept, pieces] : kept;
   const strides = pieces > 1 ? [...layout.strides, piece * stride] : layout.strides;
   const { threads, coordinates, prelude } = gridOf(shape, limits);
-  const count = pieces * piece === n ? String(piece) : `Math.min(${piece}, ${n} - ${coordinates.at(-1)} * ${piece})`;
   const start = indexOf(coordinates, { strides, offset: layout.offset });
-  const body = `${prelude}
-  let best = ${op === "sum" ? "0.0" : `a[${start}]`};
-  let i = (${start}) * 1.0; const count = ${count} * 1.0;
+  const left = pieces * piece === n ? undefined : `${n} - ${coordinates.at(-1)} * ${piece}`;
+  const body = `${prelude}\n  ${op === "sum" ? sumFrom(start, stride, piece, left) : bestFrom(op, start, stride, piece, left)}`;
+  return { threads, source: kernelSource(1, [], body) };
+}
+
+/** The sum of `piece` elements from `start` on, of which only `left` may be there. */
+function sumFrom(start: string, stride: number, piece: number, left: string | undefined): string {
+  const add: Add = (total, k) => {
+    const term = `${total} = ${total} + a[first + ${k} * ${stride}];`;
+    return left ? `if (${k} < left) { ${term} }` : term;
+  };
+  return `let s = 0.0; const first = (${start}) * 1.0; ${left ? `const left = (${left}) * 1.0;` : ""}
+  ${sumOf("s", piece, add)}
+  return s;`;
+}
+
+function bestFrom(op: "max" | "min", start: string, stride: number, piece: number, left: string | undefined): string {
+  return `let best = a[${start}]; let i = (${start}) * 1.0; const count = ${left ? `Math.min(${piece}, ${left})` : piece} * 1.0;
   for (let k = 0; k < count; k++) { const v = a[i]; ${takes[op]} i = i + ${stride}; }
   return best;`;
-  return { threads, source: kernelSource(1, [], body) };
 }
 
 /** The place of the first best element. */
@@ -76,13 +90,17 @@ export interface Shared {
 export function sumsOf(arrays: readonly Shared[], squared: boolean, together: boolean): Program {
   let threads = 0;
   const parts = arrays.map(({ n, offset, pieces }, k) => {
-    const [sum, j] = together ? ["s", `j${k}`] : [`s${k}`, `j${k}`];
+    const total = together ? "s" : `s${k}`;
     const first = threads;
     threads += together ? 0 : pieces;
-    const place = `this.thread.x${first > 0 ? ` - ${first}` : ""} + ${j} * ${pieces}`;
-    const read = `const v${k} = ${arrayNames[k]}[${place}${offset > 0 ? ` + ${offset}` : ""}]; ${sum} = ${sum} + v${k}${squared ? ` * v${k}` : ""};`;
-    const loop = `for (let ${j} = 0; ${j} < ${Math.ceil(n / pieces)}; ${j}++) { if (${place} < ${n}) { ${read} } }`;
-    return together ? loop : `if (this.thread.x < ${threads}) { let ${sum} = 0.0; ${loop} return ${sum}; }`;
+    const add: Add = (sum, j) => {
+      const place = `this.thread.x${first > 0 ? ` - ${first}` : ""} + ${j} * ${pieces}`;
+      const value = `const v = ${arrayNames[k]}[${place}${offset > 0 ? ` + ${offset}` : ""}];`;
+      return `if (${place} < ${n}) { ${value} ${sum} = ${sum} + v${squared ? " * v" : ""}; }`;
+    };
+    const own = `t${k}`;
+    const loop = `let ${own} = 0.0; ${sumOf(own, Math.ceil(n / pieces), add)} ${total} = ${total} + ${own};`;
+    return together ? loop : `if (this.thread.x < ${threads}) { let ${total} = 0.0; ${loop} return ${total}; }`;
   });
   const body = together ? `let s = 0.0; ${parts.join("\n  ")} return s;` : `${parts.join("\n  ")}\n  return 0.0;`;
   return { threads: [together ? 1 : threads], source: kernelSource(arrays.length, [], body) };

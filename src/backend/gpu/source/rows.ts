@@ -4,6 +4,8 @@
  */
 import { broadcastStrides } from "../../shape.ts";
 import { gridOf, indexOf, kernelSource, merge } from "./grid.ts";
+import { sumBetween, sumOf } from "./sums.ts";
+import type { Add } from "./sums.ts";
 import type { NDArray } from "../../backend.ts";
 import type { Shape } from "../../shape.ts";
 import type { Program } from "../device.ts";
@@ -63,9 +65,12 @@ export function takeAlong(shape: Shape, x: NDArray, index: NDArray, axis: number
 /** out[..., n, ...] = sum over m of g[..., m, ...] where index[..., m, ...] is n. */
 export function addAlong(shape: Shape, g: NDArray, index: NDArray, axis: number, limits: GridLimits): Program {
   const { threads, coordinates, prelude } = gridOf(shape, limits);
-  const other = coordinates.with(axis, "m");
+  const add: Add = (total, m) => {
+    const other = coordinates.with(axis, m);
+    return `if (b[${indexOf(other, index)}] === ${coordinates[axis]}) { ${total} = ${total} + a[${indexOf(other, g)}]; }`;
+  };
   const body = `${prelude}\n  let s = 0.0;
-  for (let m = 0; m < ${index.shape[axis]}; m++) { if (b[${indexOf(other, index)}] === ${coordinates[axis]}) { s = s + a[${indexOf(other, g)}]; } }
+  ${sumOf("s", index.shape[axis], add)}
   return s;`;
   return { threads, source: kernelSource(2, [], body) };
 }
@@ -74,7 +79,7 @@ export function addAlong(shape: Shape, g: NDArray, index: NDArray, axis: number,
 export function addSortedRows(n: number, width: number, limits: GridLimits): Program {
   const { threads, coordinates, prelude } = gridOf([n, width], limits);
   const body = `${prelude}\n  const from = c[${coordinates[0]}]; const to = c[${coordinates[0]} + 1]; let s = 0.0;
-  for (let p = from; p < to; p += 1) { const row = b[p]; s = s + a[row * ${width} + ${coordinates[1]}]; }
+  ${sumBetween("s", "from", "to", (total, p) => `const row = b[${p}]; ${total} = ${total} + a[row * ${width} + ${coordinates[1]}];`)}
   return s;`;
   return { threads, source: kernelSource(3, [], body) };
 }

@@ -12,8 +12,15 @@ const { add, sub, mul } = f32x4;
 
 interface Pair {
   readonly of: (s: Scribe, z: V128) => V128;
-  readonly slope: (s: Scribe, z: V128) => V128;
+  /** g times the derivative at z. */
+  readonly pulled: (s: Scribe, z: V128, g: V128) => V128;
 }
+
+/** g times a slope. */
+const times =
+  (slope: (s: Scribe, z: V128) => V128): Pair["pulled"] =>
+  (s, z, g) =>
+    mul(g, slope(s, z));
 
 /** GELU by tanh, Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2: z sigmoid(2 u), u = sqrt(2 / pi) (z + 0.044715 z^3). */
 const TWICE = 2 * Math.sqrt(2 / Math.PI);
@@ -22,22 +29,23 @@ const tanhGate = (s: Scribe, z: V128): V128 => sigmoid(s, mul(mul(z, TWICE), s.m
 
 /** z is a local. */
 const pairs: Record<Activation, Pair> = {
-  relu: { of: (_, z) => f32x4.max(z, 0), slope: (_, z) => v128.and(f32x4.gt(z, 0), f32x4.const(1)) },
-  gelu: { of: (s, z) => mul(z, normalCdf(s, z)), slope: (s, z) => s.madd(z, normalDensity(s, z), normalCdf(s, z)) },
+  // Selected, not multiplied: 0 times an infinite g would be NaN.
+  relu: { of: (_, z) => f32x4.max(z, 0), pulled: (_, z, g) => v128.and(g, f32x4.gt(z, 0)) },
+  gelu: { of: (s, z) => mul(z, normalCdf(s, z)), pulled: times((s, z) => s.madd(z, normalDensity(s, z), normalCdf(s, z))) },
   geluTanh: {
     of: (s, z) => mul(z, tanhGate(s, z)),
-    slope: (s, z) => {
+    pulled: times((s, z) => {
       const gate = s.f.let(tanhGate(s, z));
       const inner = mul(s.madd(mul(z, z), f32x4.const(3 * CUBIC), f32x4.const(1)), TWICE);
       return s.madd(mul(z, mul(gate, sub(1, gate))), inner, gate);
-    },
+    }),
   },
   silu: {
     of: (s, z) => mul(z, sigmoid(s, z)),
-    slope: (s, z) => {
+    pulled: times((s, z) => {
       const gate = s.f.let(sigmoid(s, z));
       return mul(gate, s.madd(z, sub(1, gate), f32x4.const(1)));
-    },
+    }),
   },
 };
 
@@ -58,7 +66,7 @@ function forBiasedRows(f: Body, p: { readonly [Name in keyof typeof WITH_BIAS]: 
 }
 
 export function activationKernels(m: Module, { madd }: Arithmetic): void {
-  for (const [name, { of, slope }] of Object.entries(pairs)) {
+  for (const [name, { of, pulled }] of Object.entries(pairs)) {
     m.export(`${name}Activation`, { out: "i32", x: "i32", g: "i32", begin: "i32", end: "i32" }, (f, p) => {
       f.for(i32.shl(p.begin, 4), i32.shl(p.end, 4), 16, (at) =>
         f.do(v128.store(i32.add(p.out, at), of({ f, madd }, f.let(v128.load(i32.add(p.x, at)))))),
@@ -67,10 +75,10 @@ export function activationKernels(m: Module, { madd }: Arithmetic): void {
     m.export(`${name}ActivationCotangent`, { out: "i32", x: "i32", g: "i32", begin: "i32", end: "i32" }, (f, p) => {
       f.for(i32.shl(p.begin, 4), i32.shl(p.end, 4), 16, (at) => {
         const z = f.let(v128.load(i32.add(p.x, at)));
-        f.do(v128.store(i32.add(p.out, at), mul(v128.load(i32.add(p.g, at)), slope({ f, madd }, z))));
+        f.do(v128.store(i32.add(p.out, at), pulled({ f, madd }, z, v128.load(i32.add(p.g, at)))));
       });
     });
     m.export(`${name}Bias`, WITH_BIAS, (f, p) => forBiasedRows(f, p, (z) => of({ f, madd }, z)));
-    m.export(`${name}BiasCotangent`, WITH_BIAS, (f, p) => forBiasedRows(f, p, (z, g) => mul(v128.load(g), slope({ f, madd }, z))));
+    m.export(`${name}BiasCotangent`, WITH_BIAS, (f, p) => forBiasedRows(f, p, (z, g) => pulled({ f, madd }, z, v128.load(g))));
   }
 }

@@ -1,0 +1,78 @@
+/** Writes what fits into the gaps of a text, or the answer of a tuned model, and shows the expert of every token in both stacks. */
+import { existsSync, statSync } from "node:fs";
+import { key, noGrad, scope, tensor } from "switchyard-moe";
+import { formatTrace, trace } from "switchyard-moe/moe";
+import type { TraceableModel } from "switchyard-moe/moe";
+import { evaluation } from "switchyard-moe/nn";
+import type { EncoderDecoder } from "switchyard-moe/nn";
+import { loadCheckpoint, restoreModel } from "./checkpoint.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { lastFile, modelFile } from "./folders.ts";
+import { buildEncoderDecoder } from "./model.ts";
+import type { FillOptions } from "./options.ts";
+import { canGenerate, caution, sparseLayers } from "./routers.ts";
+import { filledText, idsOfGappedText, shownText } from "./shownText.ts";
+import { byteNames, traceLegend } from "./traceText.ts";
+import { UserError } from "./userError.ts";
+import { BYTES, PADDING, nameOfId, sentinels } from "./vocabulary.ts";
+import { write } from "./writing.ts";
+
+export async function fillText({ from, text, bytes }: FillOptions): Promise<void> {
+  const { model, checkpoint } = openEncoderDecoder(from);
+  const input = idsOfGappedText(text);
+  const tuned = checkpoint.config.goal.kind === "finetune";
+  if (!tuned && !input.some((id) => id >= sentinels.first))
+    throw new UserError(`--text "${text}": there is no gap in it; write <1>, <2> and so on where something is missing`);
+  const [written] = await write(model, [input], bytes);
+  console.log(tuned ? shownText(written) : filledText(input, written));
+  if (sparseLayers(model).length > 0) await showExperts(model, input, written);
+}
+
+async function showExperts(model: EncoderDecoder, input: Int32Array, written: Int32Array): Promise<void> {
+  const ids = row(input);
+  const read = Int32Array.of(PADDING, ...written);
+  const encoded = scope(() => noGrad(() => model.encode(ids, {}, evaluation)));
+  const encoder: TraceableModel = { forward: (tokens, _, pass) => model.encode(tokens, {}, pass) };
+  const decoder: TraceableModel = { forward: (tokens, _, pass) => model.decode(tokens, encoded, {}, pass) };
+  for (const [stack, traced, read_] of [
+    ["encoder", encoder, input],
+    ["decoder", decoder, read],
+  ] as const) {
+    // prettier-ignore
+    const tokens = await trace(traced, row(read_), { training: false, random: key(0) });
+    const names = namesOf(read_);
+    if (tokens.length > 0) console.log(`\n${stack}, as it reads\n${formatTrace(tokens, (_, position) => names[position])}`);
+  }
+  console.log(`\n${traceLegend}`);
+}
+
+const row = (ids: Int32Array) => tensor(ids, { shape: [1, ids.length] });
+
+/** Characters at the first of their bytes, sentinels by name. */
+function namesOf(ids: Int32Array): string[] {
+  const names: string[] = [];
+  let from = 0;
+  const flush = (to: number): void => void names.push(...byteNames(Uint8Array.from(ids.slice(from, to))));
+  ids.forEach((id, i) => {
+    if (id < BYTES) return;
+    flush(i);
+    names.push(nameOfId(id) ?? "");
+    from = i + 1;
+  });
+  flush(ids.length);
+  return names;
+}
+
+/** A checkpoint and its encoder-decoder; a folder stands for the best model in it, or the last one where none was validated. */
+export function openEncoderDecoder(from: string): { model: EncoderDecoder; checkpoint: Checkpoint } {
+  if (!existsSync(from)) throw new UserError(`--from ${from}: there is no such file or folder`);
+  const path = statSync(from).isDirectory() ? [modelFile(from), lastFile(from)].find(existsSync) : from;
+  if (path === undefined) throw new UserError(`--from ${from}: there is no model.safetensors or last.safetensors in it`);
+  const checkpoint = loadCheckpoint(path);
+  const { model: config } = checkpoint.config;
+  if (config.architecture !== "encoder-decoder")
+    throw new UserError(`--from ${from}: it holds a decoder alone, which cannot fill gaps; use generate`);
+  const model = restoreModel(path, checkpoint, () => buildEncoderDecoder(config, key(0)));
+  if (!canGenerate(model.decoder)) throw new UserError(`--from ${from}: ${caution(model.decoder) ?? "its decoder cannot write"}`);
+  return { model, checkpoint };
+}

@@ -1,0 +1,62 @@
+/** From the first step of a run to its account, for every kind of run: begin or go on, listen for signals, conclude. */
+import type { Module } from "switchyard-moe/nn";
+import type { RunConfig } from "./checkpoint.ts";
+import { claimFolder } from "./folders.ts";
+import type { Change, Job, Run, RunOutcome } from "./run.ts";
+import { continueRun, newRun, restoreRun } from "./run.ts";
+import { listenForStop } from "./stopping.ts";
+
+/** A job, and what is said of it. */
+export interface Work<M extends Module> {
+  readonly job: Job<M>;
+  /** What its folder is called by default. */
+  readonly name: string;
+  /** Before the first step. */
+  describe(run: Run<M>): void;
+  /** After the last one: prints what came of it and leaves a page. */
+  conclude(run: Run<M>): Promise<void>;
+}
+
+export async function begin<M extends Module>(
+  work: Work<M>,
+  config: RunConfig,
+  folder: { readonly out: string; readonly overwrite: boolean },
+): Promise<void> {
+  const run = newRun(claimFolder(work.name, folder), config, work.job);
+  work.describe(run);
+  await finish(work, run);
+}
+
+export async function goOn<M extends Module>(work: Work<M>, folder: string, change: Change): Promise<void> {
+  const run = restoreRun(folder, () => work.job, change);
+  for (const note of run.notes) console.log(`note: ${note}`);
+  console.log(whereItStands(run));
+  await finish(work, run);
+}
+
+function whereItStands<M extends Module>({ folder, trainer, config: { training }, seconds }: Run<M>): string {
+  if (trainer.steps >= training.steps)
+    return `${folder} has taken all of its ${training.steps} steps; --steps N adds more. Its account once more:`;
+  if (training.seconds > 0 && seconds >= training.seconds)
+    return `${folder} has used its ${training.seconds} seconds after step ${trainer.steps} of ${training.steps}; --seconds N gives more. Its account once more:`;
+  return `going on with ${folder} after step ${trainer.steps} of ${training.steps}`;
+}
+
+async function finish<M extends Module>(work: Work<M>, run: Run<M>): Promise<void> {
+  if ((await trained(run, run.folder)) !== "interrupted") await work.conclude(run);
+}
+
+/** Trains to the end or until a signal asks to stop, which is answered with how to go on. */
+export async function trained<M extends Module>(run: Run<M>, folder: string): Promise<RunOutcome> {
+  const stop = listenForStop();
+  try {
+    const outcome = await continueRun(run, { screen: process.stdout, interrupted: stop.asked });
+    if (outcome === "interrupted") {
+      process.exitCode = stop.code();
+      console.log(`interrupted after step ${run.trainer.steps}; saved. Go on with: npm start -- resume --from ${folder}`);
+    }
+    return outcome;
+  } finally {
+    stop.end();
+  }
+}

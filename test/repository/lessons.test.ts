@@ -1,0 +1,31 @@
+import { readdirSync } from "node:fs";
+import { expect } from "chai";
+import { lessonOf } from "../../scripts/lessons.ts";
+
+describe("npm run example", () => {
+  const files = readdirSync("examples");
+  const lessons = files.filter((name) => /^\d\d-.*\.ts$/.test(name));
+
+  it("runs the lesson of the number, with a leading zero or without", () => {
+    expect(lessons.length).to.be.above(20);
+    for (const name of lessons) {
+      const number = Number(name.slice(0, 2));
+      expect(lessonOf(String(number), files)).to.deep.equal({ file: name });
+      expect(lessonOf(String(number).padStart(2, "0"), files)).to.deep.equal({ file: name });
+      expect(lessonOf(name, files)).to.deep.equal({ file: name });
+    }
+    expect(lessonOf("1", files).file).to.match(/^01-/);
+    expect(lessonOf("2", files).file).to.match(/^02-/);
+  });
+
+  it("lists the lessons for a number or a name that none has, and for none", () => {
+    for (const asked of ["0", "99", "100", "-1", "1.5", "nonsense"]) {
+      const { file, error } = lessonOf(asked, files);
+      expect(file).to.equal(undefined);
+      expect(error).to.include(`there is no lesson ${JSON.stringify(asked)}. The lessons are:`);
+      for (const name of lessons) expect(error).to.include(name);
+    }
+    expect(lessonOf(undefined, files).error).to.include("which lesson?").and.to.include(lessons[0]);
+    expect(lessonOf("", files).error).to.include("could be");
+  });
+});

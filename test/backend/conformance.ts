@@ -5,6 +5,7 @@
 import { expect } from "chai";
 import type { Backend } from "../../src/backend/backend.ts";
 import { accuracy } from "./laws/accuracy.ts";
+import { companions } from "./laws/companions.ts";
 import { data } from "./laws/data.ts";
 import { elementwise } from "./laws/elementwise.ts";
 import { fused } from "./laws/fused.ts";
@@ -26,7 +27,22 @@ export type Law = (bench: Workbench) => Promise<void | "not served">;
 /** Milliseconds that a law may take on a machine that is busy with other work. */
 const SLOW = 180_000;
 
-const chapters = { data, elementwise, wrapping, reductions, products, movement, order, rows, outside, fused, large, accuracy, memory };
+const chapters = {
+  data,
+  elementwise,
+  wrapping,
+  reductions,
+  products,
+  movement,
+  order,
+  rows,
+  outside,
+  fused,
+  large,
+  accuracy,
+  companions,
+  memory,
+};
 
 export interface ConformanceOptions {
   /** Laws that this backend breaks, and why. */

@@ -1,6 +1,10 @@
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import { buildSync } from "esbuild";
 import { BackendError } from "../../src/backend/backend.ts";
 import type { ArrayType, Buffer, NDArray } from "../../src/backend/backend.ts";
 import { sizeOf, stridesOf } from "../../src/backend/shape.ts";
@@ -128,8 +132,51 @@ describe("wasm threads", () => {
         () => undefined,
         (reason: unknown) => reason,
       );
-      expect(error).to.be.instanceOf(BackendError);
-      expect(String(error)).to.include(`threads: ${threads}`);
+      expect(error).to.be.instanceOf(RangeError);
+      expect(String(error)).to.include(`wasm: threads ${threads}: want a whole number from 1 to 64`);
+    }
+  });
+
+  it("an option that is none is an error with the nearest", async () => {
+    const error: unknown = await wasm({ thread: 2 } as object).catch((reason: unknown) => reason);
+    expect(String(error)).to.include("wasm: there is no option thread; did you mean threads?");
+  });
+
+  it("where Node forbids worker threads there is one, and the description says why", function () {
+    this.timeout(120_000);
+    const folder = mkdtempSync(join(tmpdir(), "switchyard-"));
+    try {
+      const [entry, file] = [fileURLToPath(new URL("../../src/backend/wasm/index.ts", import.meta.url)), join(folder, "wasm.mjs")];
+      const { outputFiles } = buildSync({ entryPoints: [entry], bundle: true, format: "esm", platform: "node", write: false });
+      const told =
+        "const backend = await wasm(); console.log(backend.threads, backend.description); await wasm({ threads: 2 }).catch((error) => console.log(error.message));";
+      writeFileSync(file, `${outputFiles[0].text}\n${told}`);
+      const permission = Number(process.versions.node.split(".")[0]) >= 24 ? "--permission" : "--experimental-permission";
+      const { stdout } = spawnSync(process.execPath, [permission, "--allow-fs-read=*", file], { encoding: "utf8" });
+      const why = "Node's permission model forbids worker threads (--allow-worker allows them)";
+      expect(stdout).to.match(/^1 WebAssembly SIMD.*, 1 thread: Node's permission model/);
+      expect(stdout).to.include(`1 thread: ${why}`).and.include(`wasm: threads: 2 were asked for, but ${why}`);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it("where a worker does not start there is one thread, unless more were asked for", async function () {
+    if (availableParallelism() < 2) this.skip();
+    const module = process.getBuiltinModule("node:worker_threads");
+    const { Worker } = module;
+    const refuse = function (): never {
+      throw new Error("no luck");
+    };
+    Object.assign(module, { Worker: refuse });
+    try {
+      const backend = await wasm();
+      expect(backend.threads).to.equal(1);
+      expect(backend.description).to.match(/1 thread: worker 1 of \d+ did not start: Error: no luck$/);
+      const error: unknown = await wasm({ threads: 2 }).catch((reason: unknown) => reason);
+      expect(error).to.be.instanceOf(BackendError).with.property("message", "wasm: worker 1 of 1 did not start: Error: no luck");
+    } finally {
+      Object.assign(module, { Worker });
     }
   });
 

@@ -167,4 +167,28 @@ export const gpu: readonly Sabotage[] = [
     test: modes,
     title: "keeps whole numbers exact",
   },
+  {
+    what: "an index outside its array is followed",
+    file: at("source/rows"),
+    from: "return `(${i} >= 0.0 && ${i} < ${n}.0)`;",
+    to: "return `(${i} >= 0.0 || ${i} < ${n}.0)`;",
+    test: laws,
+    title: "an index outside its array",
+  },
+  {
+    what: "one row is multiplied in another order than many",
+    file: at("source/products"),
+    from: "let s = 0.0;\n  ${sum}\n  return",
+    to: "let s = 1e-9;\n  ${sum}\n  return",
+    test: laws,
+    title: "companions: products",
+  },
+  {
+    what: "a norm forgets what float32 leaves of the mean",
+    file: at("rowwise"),
+    from: 'forward: "return ((x - mean) - rest) * scale * w + shift;"',
+    to: 'forward: "return (x - mean) * scale * w + shift;"',
+    test: laws,
+    title: "accuracy: layer norm",
+  },
 ];

@@ -7,6 +7,7 @@ const threads = "src/backend/wasm/threads.ts";
 const platform = "src/backend/wasm/platform.ts";
 const threadsTest = "test/backend/wasmThreads.test.ts";
 const laws = "test/backend/wasm.test.ts";
+const guarded = "test/backend/wasmGuarded.test.ts";
 
 export const wasm: readonly Sabotage[] = [
   // Order
@@ -114,5 +115,79 @@ export const wasm: readonly Sabotage[] = [
     to: "",
     test: threadsTest,
     title: "a worker that does not start",
+  },
+  // Memory
+  {
+    what: "a scalar has no length",
+    file: "src/backend/wasm/order.ts",
+    from: "shape[shape.length - 1] ?? 1;",
+    to: "shape[shape.length - 1];",
+    test: guarded,
+    title: "a scalar is a row of one number",
+  },
+  {
+    what: "computed indices are believed",
+    file: "src/backend/wasm/launcher.ts",
+    from: 'if (this.#threads.ask("anyOutside", address, n, low, high) === 0) return;',
+    to: 'if (this.#threads.ask("anyOutside", address, n, low, high) >= 0) return;',
+    test: guarded,
+    title: "an index outside its array",
+  },
+  {
+    what: "computed offsets are believed",
+    file: "src/backend/wasm/grouped.ts",
+    from: "checkOffsets(operation, bounds, x.shape[0]);",
+    to: "",
+    test: guarded,
+    title: "offsets that are no offsets",
+  },
+  {
+    what: "the end of a row is stored as a whole vector",
+    file: "src/backend/wasm/kernels/loops.ts",
+    from: "if (!tail) return f.do(v128.store(address, value));",
+    to: "if (!tail || tail) return f.do(v128.store(address, value));",
+    test: guarded,
+    title: "sum",
+  },
+  {
+    what: "columns are stored as whole cache lines",
+    file: "src/backend/wasm/kernels/loops.ts",
+    from: "i32.ge(bytes, 16),",
+    to: "i32.ge(bytes, -64),",
+    test: guarded,
+    title: "sum",
+  },
+  {
+    what: "the guard looks before blocks only",
+    file: "src/backend/wasm/guardedHeap.ts",
+    from: "this.#expectPoison(end, block + bytes + ZONE - end,",
+    to: "this.#expectPoison(end, 0,",
+    test: guarded,
+    title: "a block of",
+  },
+  // Sums
+  {
+    what: "a norm forgets what float32 leaves of the mean",
+    file: "src/backend/wasm/kernels/rowwise.ts",
+    from: "return centred ? sub(sub(x, mean), rest) : x;",
+    to: "return centred ? sub(x, mean) : x;",
+    test: laws,
+    title: "accuracy: layer norm",
+  },
+  {
+    what: "relu's slope is multiplied",
+    file: "src/backend/wasm/kernels/activation.ts",
+    from: "pulled: (_, z, g) => v128.and(g, f32x4.gt(z, 0))",
+    to: "pulled: (_, z, g) => mul(g, v128.and(f32x4.gt(z, 0), f32x4.const(1)))",
+    test: laws,
+    title: "a masked element has no slope",
+  },
+  {
+    what: "a worker that does not start is fatal",
+    file: "src/backend/wasm/index.ts",
+    from: "if (wanted !== undefined || threads === 1 || !(error instanceof ThreadsError)) throw error;",
+    to: "if (error) throw error;",
+    test: threadsTest,
+    title: "where a worker does not start",
   },
 ];

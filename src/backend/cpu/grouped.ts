@@ -5,7 +5,7 @@ import { matrixAt, multiply, transposed } from "./matmul.ts";
 import type { Strided } from "./strided.ts";
 import type { TypedArray } from "../backend.ts";
 
-/** out[rows of e] = x[rows of e] weight[e]; rows that nobody owns are zeros. */
+/** out[rows of e] = x[rows of e] weight[e]; rows behind the last expert's are zeros. */
 export function groupedMatmul(out: TypedArray, x: Strided, weight: Strided, offsets: Strided): void {
   const [experts, d, f] = weight.shape;
   const ends = contiguous(offsets);

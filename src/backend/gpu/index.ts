@@ -5,6 +5,8 @@
 import { WebasmMode } from "./devices/webasm.ts";
 import { WebglMode } from "./devices/webgl.ts";
 import { WebgpuMode } from "./devices/webgpu.ts";
+import { checkOptions, oneOf, optional } from "../arguments.ts";
+import type { Kinds } from "../arguments.ts";
 import { GpuBackend } from "./gpuBackend.ts";
 import { loadLibrary } from "./library.ts";
 import { installWebgpu } from "./node.ts";
@@ -27,11 +29,15 @@ const openers: Record<GpuMode, (library: GpuLibrary) => Device | Promise<Device>
   webasm: (library) => new WebasmMode(library),
 };
 
+const kinds: Kinds<GpuOptions> = { mode: optional(oneOf(...Object.keys(openers))) };
+
 /**
  * A new gpu backend. Without a `mode` the first of webgpu, webgl2 (in browsers) and webasm that is there; `mode` and
  * `description` of the result say what really runs. Throws a BackendError where gpu.js or the mode is missing.
  */
-export async function gpu({ mode }: GpuOptions = {}): Promise<GpuBackend> {
+export async function gpu(options: GpuOptions = {}): Promise<GpuBackend> {
+  checkOptions("gpu", options, kinds);
+  const { mode } = options;
   if (mode === undefined || mode === "webgpu") await installWebgpu();
   const library = await loadLibrary();
   return new GpuBackend(await openers[mode ?? (await bestMode(library))](library));

@@ -10,7 +10,7 @@ export function whole(buffer: Buffer, { shape, dtype }: ArrayType): NDArray {
   return { shape, dtype, buffer, strides: stridesOf(shape), offset: 0 };
 }
 
-/** `next` of a buffer that nobody needs afterwards. */
+/** `next` of a buffer that is freed afterwards. */
 export function consume<T>(launcher: Launcher, buffer: Buffer, next: (buffer: Buffer) => T): T {
   const result = next(buffer);
   launcher.free(buffer);

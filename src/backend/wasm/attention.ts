@@ -4,7 +4,7 @@ import type { Buffer, FusedKernel, NDArray } from "../backend.ts";
 import { attentionScratch } from "./kernels/attention.ts";
 import { sumOver } from "./reductions.ts";
 import { stretched } from "./views.ts";
-import type { Launcher as WasmBackend } from "./launcher.ts";
+import type { Launcher } from "./launcher.ts";
 
 /** Queries to a block; where they cannot see the keys behind them, smaller blocks leave out more of those. */
 const BLOCK = 96;
@@ -28,16 +28,16 @@ function sizesOf(q: NDArray, k: NDArray): Sizes {
   return { B: q.shape[0], H: q.shape[1], G: k.shape[1], T: q.shape[2], S: k.shape[2], D: q.shape[3] };
 }
 
-export function attention(backend: WasmBackend): FusedKernel<Attributes> {
+export function attention(launcher: Launcher): FusedKernel<Attributes> {
   return {
     forward: (out, inputs, attributes) => {
       const sizes = sizesOf(inputs[0], inputs[1]);
       if (!served(inputs, sizes)) return undefined;
       const { B, H, T } = sizes;
-      const saved = backend.make({ shape: [B, H, T, 2], dtype: "float32" }, () => {});
-      const result = operands(backend, inputs, sizes, (given) =>
-        backend.make(out, (to) => {
-          launch(backend, "attention", sizes, attributes, B * H, (shape) => [to, ...given, backend.addressOf(saved), ...shape]);
+      const saved = launcher.make({ shape: [B, H, T, 2], dtype: "float32" }, () => {});
+      const result = operands(launcher, inputs, sizes, (given) =>
+        launcher.make(out, (to) => {
+          launch(launcher, "attention", sizes, attributes, B * H, (shape) => [to, ...given, launcher.addressOf(saved), ...shape]);
         }),
       );
       return { out: result, saved: [saved] };
@@ -45,20 +45,20 @@ export function attention(backend: WasmBackend): FusedKernel<Attributes> {
     backward: (g, out, [saved], inputs, needed, attributes) => {
       const sizes = sizesOf(inputs[0], inputs[1]);
       const [q, k, v, bias] = inputs;
-      const [dq, dk, dv] = [q, k, v].map((x) => backend.make({ shape: x.shape, dtype: "float32" }, () => {}));
+      const [dq, dk, dv] = [q, k, v].map((x) => launcher.make({ shape: x.shape, dtype: "float32" }, () => {}));
       const plan = biasPlan(bias, needed[3] ?? false, sizes);
-      const dBias = plan.wanted ? backend.make({ shape: plan.shape, dtype: "float32" }, () => {}) : null;
-      operands(backend, inputs, sizes, (given) =>
-        withRows(backend, g, (gAt) =>
-          backend.contiguous([out], (outAt) => {
-            const to = [dq, dk, dv].map((buffer) => backend.addressOf(buffer));
-            launch(backend, "attentionCotangent", sizes, attributes, plan.items, (shape) => [
+      const dBias = plan.wanted ? launcher.make({ shape: plan.shape, dtype: "float32" }, () => {}) : null;
+      operands(launcher, inputs, sizes, (given) =>
+        withRows(launcher, g, (gAt) =>
+          launcher.contiguous([out], (outAt) => {
+            const to = [dq, dk, dv].map((buffer) => launcher.addressOf(buffer));
+            launch(launcher, "attentionCotangent", sizes, attributes, plan.items, (shape) => [
               ...to,
-              dBias ? backend.addressOf(dBias) : 0,
+              dBias ? launcher.addressOf(dBias) : 0,
               ...gAt,
               outAt,
               ...given,
-              backend.addressOf(saved),
+              launcher.addressOf(saved),
               ...shape,
               plan.itemStep,
               plan.batches,
@@ -69,8 +69,8 @@ export function attention(backend: WasmBackend): FusedKernel<Attributes> {
           }),
         ),
       );
-      const kept = [dq, dk, dv].map((buffer, i) => backend.keep(buffer, needed[i]));
-      return bias ? [...kept, dBias && summed(backend, dBias, plan.shape, bias)] : kept;
+      const kept = [dq, dk, dv].map((buffer, i) => launcher.keep(buffer, needed[i]));
+      return bias ? [...kept, dBias && summed(launcher, dBias, plan.shape, bias)] : kept;
     },
   };
 }
@@ -81,32 +81,32 @@ function served([q, k, v, bias]: readonly NDArray[], { D, S, H, G }: Sizes): boo
 }
 
 /** Address and strides, in bytes, of an array [B, H, T, D] whose rows are contiguous; copied if they are not. */
-function withRows<T>(backend: WasmBackend, x: NDArray, use: (given: readonly number[]) => T): T {
+function withRows<T>(launcher: Launcher, x: NDArray, use: (given: readonly number[]) => T): T {
   const [batch, head, row, column] = x.strides;
-  if (column === 1 || x.shape[3] === 1) return use([backend.address(x), 4 * batch, 4 * head, 4 * row]);
+  if (column === 1 || x.shape[3] === 1) return use([launcher.address(x), 4 * batch, 4 * head, 4 * row]);
   const [, H, T, D] = x.shape;
-  return backend.contiguous([x], (at) => use([at, 4 * H * T * D, 4 * T * D, 4 * D]));
+  return launcher.contiguous([x], (at) => use([at, 4 * H * T * D, 4 * T * D, 4 * D]));
 }
 
 /** The kernel's arguments for q, k, v and the bias, which stretches to [B, H, T, S]; 0 where there is none. */
 function operands<R>(
-  backend: WasmBackend,
+  launcher: Launcher,
   [q, k, v, bias]: readonly NDArray[],
   { B, H, T, S }: Sizes,
   use: (given: readonly number[]) => R,
 ): R {
-  return withRows(backend, q, (qs) =>
-    withRows(backend, k, (ks) =>
-      withRows(backend, v, (vs) => {
+  return withRows(launcher, q, (qs) =>
+    withRows(launcher, k, (ks) =>
+      withRows(launcher, v, (vs) => {
         if (!bias) return use([...qs, ...ks, ...vs, 0, 0, 0, 0]);
-        return withRows(backend, stretched(bias, [B, H, T, S]), (bs) => use([...qs, ...ks, ...vs, ...bs]));
+        return withRows(launcher, stretched(bias, [B, H, T, S]), (bs) => use([...qs, ...ks, ...vs, ...bs]));
       }),
     ),
   );
 }
 
 function launch(
-  backend: WasmBackend,
+  launcher: Launcher,
   kernel: string,
   { H, G, T, S, D, B }: Sizes,
   { scale, causal }: Attributes,
@@ -116,9 +116,9 @@ function launch(
   const backward = kernel !== "attention";
   const block = Math.min(T, causal ? CAUSAL_BLOCK : BLOCK);
   const bytes = Math.ceil(attentionScratch(S, D, block, backward) / 64) * 64;
-  backend.scratch(bytes * backend.threads, (scratch) => {
+  launcher.scratch(bytes * launcher.threads, (scratch) => {
     const work = B * H * T * S * (D / 8 + 4) * (backward ? 3 : 1);
-    backend.start(kernel, items, work, ...given([H, H / G, T, S, D, scale, causal ? 1 : 0, block, scratch, bytes]));
+    launcher.start(kernel, items, work, ...given([H, H / G, T, S, D, scale, causal ? 1 : 0, block, scratch, bytes]));
   });
 }
 
@@ -152,13 +152,13 @@ function biasPlan(bias: NDArray | undefined, wanted: boolean, { B, H, G, T, S }:
 }
 
 /** `buffer` of `shape` summed to the shape of the bias, where that stretches along T or S too. */
-function summed(backend: WasmBackend, buffer: Buffer, shape: readonly number[], bias: NDArray): Buffer {
+function summed(launcher: Launcher, buffer: Buffer, shape: readonly number[], bias: NDArray): Buffer {
   if (sizeOf(bias.shape) === sizeOf(shape)) return buffer;
   const [B, H, T, S] = shape;
   const whole: NDArray = { shape, dtype: "float32", buffer, strides: [H * T * S, T * S, S, 1], offset: 0 };
   const aligned = [1, 1, 1, 1, ...bias.shape].slice(-4);
   const axes = [B, H, T, S].map((_, axis) => axis).filter((axis) => aligned[axis] === 1 && shape[axis] > 1);
-  const sum = sumOver(backend, { shape: bias.shape, dtype: "float32" }, whole, axes);
-  backend.free(buffer);
+  const sum = sumOver(launcher, { shape: bias.shape, dtype: "float32" }, whole, axes);
+  launcher.free(buffer);
   return sum;
 }

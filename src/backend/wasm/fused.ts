@@ -152,7 +152,7 @@ function sumToBias(launcher: Launcher, dx: Buffer, x: NDArray, bias: NDArray): B
   });
 }
 
-/** All arrays are contiguous, and nobody else reads what is overwritten. */
+/** All arrays are contiguous, and what is overwritten has no other reader. */
 function adam(launcher: Launcher, step: AdamStep): void {
   const { lr, beta1, beta2, eps, correction1, correction2, gradScale } = step;
   const [scale] = gradScale ? launcher.elements(gradScale) : [1];

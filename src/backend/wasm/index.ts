@@ -1,4 +1,6 @@
 /** `switchyard-moe/backend/wasm`: the fast CPU backend. */
+import { checkOptions, flag, optional, whole } from "../arguments.ts";
+import type { Kinds } from "../arguments.ts";
 import { BackendError } from "../backend.ts";
 import { GuardedHeap } from "./guardedHeap.ts";
 import { Heap, MAXIMUM_PAGES, PAGE } from "./memory.ts";
@@ -6,7 +8,7 @@ import { hasRelaxedSimd, hasSimd, kernelModule } from "./module.ts";
 import type { ModuleOptions } from "./module.ts";
 import { engine, noThreads, processorCount } from "./platform.ts";
 import type { CompiledModule, Exported } from "./platform.ts";
-import { CONTROL_BYTES, MAXIMUM_THREADS, Threads } from "./threads.ts";
+import { CONTROL_BYTES, MAXIMUM_THREADS, Threads, ThreadsError } from "./threads.ts";
 import { WasmBackend } from "./wasmBackend.ts";
 
 export { WasmBackend };
@@ -29,26 +31,50 @@ export interface WasmOptions {
 /** 16 MiB: enough for small programs, and quickly grown. */
 const INITIAL_PAGES = 256;
 
+const kinds: Kinds<WasmOptions> = {
+  threads: optional(whole(1, MAXIMUM_THREADS)),
+  deterministic: optional(flag),
+  maximumBytes: optional(whole(INITIAL_PAGES * PAGE, MAXIMUM_PAGES * PAGE)),
+  guarded: optional(flag),
+};
+
 /**
- * A new WebAssembly backend, with a memory and threads of its own. Throws a BackendError where there is no WebAssembly SIMD, where
- * the memory cannot be had, or where more than one thread is asked for and cannot be had; the message says why.
+ * A new WebAssembly backend, with a memory and threads of its own. Without `threads` it takes one thread where more cannot be had, and
+ * `description` says why. Throws a BackendError where there is no WebAssembly SIMD, where the memory cannot be had, or where more than one thread
+ * is asked for and cannot be had; the message says why.
  */
 export async function wasm(options: WasmOptions = {}): Promise<WasmBackend> {
+  checkOptions("wasm", options, kinds);
   if (!engine || !hasSimd()) throw new BackendError(`wasm: this engine has no WebAssembly${engine ? " SIMD" : ""}; use the cpu backend`);
+  const { threads: wanted } = options;
   const obstacle = noThreads();
-  const threads = await threadCount(options.threads, obstacle);
+  if (wanted !== undefined && wanted > 1 && obstacle) throw new BackendError(`wasm: threads: ${wanted} were asked for, but ${obstacle}`);
+  const threads = wanted ?? (obstacle ? 1 : Math.min(await processorCount(), MAXIMUM_THREADS));
+  try {
+    return await open(engine, options, threads, wanted === undefined ? obstacle : undefined);
+  } catch (error) {
+    if (wanted !== undefined || threads === 1 || !(error instanceof ThreadsError)) throw error;
+    return open(engine, options, 1, error.reason);
+  }
+}
+
+/** `obstacle`: why there is one thread only, for the description. */
+async function open(
+  wasmEngine: NonNullable<typeof engine>,
+  options: WasmOptions,
+  threads: number,
+  obstacle: string | undefined,
+): Promise<WasmBackend> {
   const modern = hasRelaxedSimd();
   const relaxed = modern && !options.deterministic;
-  const limits = { initial: INITIAL_PAGES, maximum: pagesOf(options.maximumBytes), shared: threads > 1 };
-  const memory = newMemory(engine, limits);
-  const module = compiled(engine, { memory: limits, modern, relaxed });
-  const kernels = new engine.Instance(module, { env: { memory } }).exports as Exported;
+  const maximum = Math.floor((options.maximumBytes ?? MAXIMUM_PAGES * PAGE) / PAGE);
+  const limits = { initial: INITIAL_PAGES, maximum, shared: threads > 1 };
+  const memory = newMemory(wasmEngine, limits);
+  const module = compiled(wasmEngine, { memory: limits, modern, relaxed });
+  const kernels = new wasmEngine.Instance(module, { env: { memory } }).exports as Exported;
   const pool = await Threads.start(module, kernels, memory, threads);
-  return new WasmBackend(
-    new (options.guarded ? GuardedHeap : Heap)(memory, CONTROL_BYTES, limits.maximum),
-    pool,
-    describe(threads, relaxed, options.threads === undefined ? obstacle : undefined),
-  );
+  const heap = new (options.guarded ? GuardedHeap : Heap)(memory, CONTROL_BYTES, maximum);
+  return new WasmBackend(heap, pool, describe(threads, relaxed, obstacle));
 }
 
 const modules = new Map<string, CompiledModule>();
@@ -59,24 +85,6 @@ function compiled({ Module }: NonNullable<typeof engine>, options: ModuleOptions
   const module = modules.get(key) ?? new Module(kernelModule(options));
   modules.set(key, module);
   return module;
-}
-
-function pagesOf(bytes = MAXIMUM_PAGES * PAGE): number {
-  const pages = Math.floor(bytes / PAGE);
-  if (!(pages >= INITIAL_PAGES && pages <= MAXIMUM_PAGES))
-    throw new BackendError(
-      `wasm: maximumBytes: ${bytes} is not from ${INITIAL_PAGES * PAGE} to ${MAXIMUM_PAGES * PAGE}, what one memory can hold`,
-    );
-  return pages;
-}
-
-async function threadCount(wanted: number | undefined, obstacle: string | undefined): Promise<number> {
-  if (wanted === undefined) return obstacle ? 1 : Math.min(await processorCount(), MAXIMUM_THREADS);
-  if (!Number.isInteger(wanted) || wanted < 1 || wanted > MAXIMUM_THREADS) {
-    throw new BackendError(`wasm: threads: ${wanted} is not a whole number from 1 to ${MAXIMUM_THREADS}`);
-  }
-  if (wanted > 1 && obstacle) throw new BackendError(`wasm: threads: ${wanted} were asked for, but ${obstacle}`);
-  return wanted;
 }
 
 function newMemory({ Memory }: NonNullable<typeof engine>, limits: { initial: number; maximum: number; shared: boolean }) {

@@ -21,7 +21,11 @@ interface Global {
   readonly SharedArrayBuffer?: unknown;
   readonly crossOriginIsolated?: boolean;
   readonly navigator?: { readonly hardwareConcurrency?: number };
-  readonly process?: { readonly versions?: { readonly node?: string } };
+  readonly process?: {
+    readonly versions?: { readonly node?: string };
+    /** Where Node's permission model is on. */
+    readonly permission?: { has(scope: string): boolean };
+  };
   readonly Worker?: new (url: string) => BrowserWorker;
   readonly Blob?: new (parts: readonly string[], options: { type: string }) => object;
   readonly URL?: { createObjectURL(blob: object): string };
@@ -41,6 +45,8 @@ export const engine: Engine | undefined = host.WebAssembly;
 /** Why threads cannot be had here; undefined where they can. */
 export function noThreads(): string | undefined {
   if (host.SharedArrayBuffer === undefined) return "no SharedArrayBuffer (on a page it needs cross-origin isolation)";
+  if (host.process?.permission?.has("worker") === false)
+    return "Node's permission model forbids worker threads (--allow-worker allows them)";
   if (host.crossOriginIsolated === false) return "the page is not cross-origin isolated";
   try {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1);

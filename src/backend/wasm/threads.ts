@@ -77,6 +77,16 @@ if (typeof require === "function") {
 } else onmessage = ({ data }) => begin(data, () => postMessage("ready"));
 `;
 
+/** Threads did not start. */
+export class ThreadsError extends BackendError {
+  readonly reason: string;
+
+  constructor(reason: string) {
+    super(`wasm: ${reason}`);
+    this.reason = reason;
+  }
+}
+
 export class Threads {
   readonly count: number;
   readonly #kernels: Exported;
@@ -117,9 +127,10 @@ export class Threads {
       if (start.status === "fulfilled") threads.#threads.push(start.value);
       else threads.#death ??= `worker ${i + 1} of ${count - 1} did not start: ${String(start.reason)}`;
     }
-    if (threads.#death === undefined) return threads;
+    const reason = threads.#death;
+    if (reason === undefined) return threads;
     threads.stop();
-    throw new BackendError(`wasm: ${threads.#death}`);
+    throw new ThreadsError(reason);
   }
 
   /** Runs items 0..items-1 of a kernel, on all threads if `parallel`, and returns when all are done. */

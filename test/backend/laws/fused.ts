@@ -218,6 +218,22 @@ const laws: Record<Exclude<keyof FusedKernels, "adam" | "sumOfSquares">, Law> = 
 export const fused: Record<string, Law> = {
   ...laws,
 
+  "a masked element has no slope, whatever comes back to it": async (bench) => {
+    const kernel = bench.backend.fused.biasActivation;
+    if (!kernel) return "not served";
+    const [x, g] = [plain([1, 5], "float32", [-1, 0, 2, -3, 1]), plain([1, 5], "float32", [Infinity, NaN, 7, -Infinity, 2])];
+    for (const bias of [null, plain([5], "float32", [0, 0, 0, 0, 0])]) {
+      const inputs = [bench.put(x), ...(bias ? [bench.put(bias)] : [])];
+      const forward = kernel.forward(x, inputs, { activation: "relu" });
+      if (!forward) return "not served";
+      const out = whole(bench.keep(forward.out), x);
+      const [slope] = kernel.backward(bench.put(g), out, forward.saved, inputs, [true, false].slice(0, inputs.length), {
+        activation: "relu",
+      });
+      expect(slope && (await bench.read(slope, x)).data).to.deep.equal([0, 0, 7, 0, 2]);
+    }
+  },
+
   "softmax and logSoftmax of a row of NaN are NaN": async (bench) => {
     const { softmax, logSoftmax } = bench.backend.fused;
     if (!softmax && !logSoftmax) return "not served";

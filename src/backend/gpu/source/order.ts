@@ -97,7 +97,7 @@ export function rankInSorted(x: NDArray, places: Layout, descending: boolean, li
   return { threads, source: kernelSource(2, [], body) };
 }
 
-/** shape [..., N]: where n stands in the sorted lane of `index`, and whose entry that is; -1 where nobody has it. */
+/** shape [..., N]: where n stands in the sorted lane of `index`, and whose entry that is; -1 where no entry is n. */
 export function invertBySearch(shape: Shape, index: NDArray, places: Layout, limits: GridLimits): Program {
   const { threads, coordinates, prelude } = gridOf(shape, limits);
   const m = index.shape[index.shape.length - 1];

@@ -15,7 +15,7 @@ export function atMost(left: I32, limit: I32 | number): I32 {
   return i32.select(i32.ltU(left, limit), left, limit);
 }
 
-/** The pointers to MR rows of A. From `rows` on they repeat the last one, and nobody reads what they give. */
+/** The pointers to MR rows of A. From `rows` on they repeat the last one, and what they give is not stored. */
 export function rowPointers(f: Body, a: I32, aRow: I32, rows: I32, MR: number): Local<"i32">[] {
   const pointers = [f.let(a)];
   for (let r = 1; r < MR; r++) pointers.push(f.let(i32.add(pointers[r - 1], i32.select(i32.gt(rows, r), aRow, 0))));

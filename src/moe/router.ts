@@ -180,7 +180,7 @@ export abstract class Router extends Module {
 
   /** C: slots of each expert in a group of `size` tokens, or "dropless". A router with a rule of its own overrides it. */
   protected capacity(size: number, { capacityFactor, expertCapacity }: RouteRequest): number | "dropless" {
-    // As many slots as tokens drop nobody. While a sequence is written, one token a step, that spares the experts that it does not choose.
+    // With a slot for every token nothing is dropped; sorted rows then spare the experts that no token chose (generation: one token a step).
     if (expertCapacity !== undefined) return expertCapacity < size ? expertCapacity : "dropless";
     return capacityFactor === "dropless" ? capacityFactor : capacityOf(size, this.experts, capacityFactor, this.traits.choices);
   }

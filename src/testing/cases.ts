@@ -64,7 +64,7 @@ export interface Subject {
   readonly seats?: SeatsByHand | undefined;
 }
 
-/** Who sits where, and what weighs them. */
+/** The slots of all choices, and the gates that weigh them. */
 export interface Seats {
   /** [T][K]; -1: no choice. */
   readonly expert: readonly (readonly number[])[];
@@ -132,7 +132,7 @@ export function maskOf({ batch, length, padding }: Pick<RouterCase, "batch" | "l
   return Array.from({ length: batch * length }, (_, i) => Number(i % length < length - padding[Math.floor(i / length)]));
 }
 
-/** Draws of a key that stand for "the third pass of training" and the like. */
+/** A pass whose key is drawn from a seed and a path. */
 export const passOf = (training: boolean, seed: number, ...path: (string | number)[]) => ({
   training,
   random: key(seed).at("pass", ...path),

@@ -27,7 +27,7 @@ export interface LawOptions {
    */
   readonly except?: Readonly<Record<string, string>> | undefined;
   /**
-   * Where everybody should sit in evaluation, by plain loops over the paper's formula; it selects the laws that compare seats, outputs and
+   * The slots that all choices should have in evaluation, by plain loops over the paper's formula; it selects the laws that compare seats, outputs and
    * derivatives to second order with it. Without it nothing says *which* expert a token should get, nor, of a router that is not causal,
    * who should be dropped.
    */

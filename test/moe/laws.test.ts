@@ -1,4 +1,4 @@
-/** Every law on every router of the table, by the road that is open to everybody's router. */
+/** Every law on every router of the table, by `routerLaws`, as a user would call it. */
 import { expect } from "chai";
 import type { CoverageKind, RouterLaw } from "switchyard-moe/testing";
 import { routerLaws } from "switchyard-moe/testing";

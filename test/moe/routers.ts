@@ -212,7 +212,7 @@ export const routers: readonly RouterRow[] = [
     seats: (c, world) => switchSeats(c, world, true),
   },
   {
-    name: "switch, seats by lot, drawn experts",
+    name: "switch, random priority, drawn experts",
     make: (setting) => new SwitchRouter({ ...common(setting), ...losses, priority: "random", temperature: 1, inputDropout: 0.1 }),
     seats: (c, world) => switchSeats(c, world, false),
   },
@@ -262,7 +262,7 @@ export const routers: readonly RouterRow[] = [
       const choices = Math.min(2, c.experts);
       return bestSeats(c, rowsOf(logits), choices, amongBest(logits, choices));
     },
-    exceptions: { P31: "while training, a second choice is made by lot" },
+    exceptions: { P31: "while training, a second choice is made at random" },
   },
   {
     name: "top-k, Mixtral",
@@ -358,14 +358,14 @@ export const routers: readonly RouterRow[] = [
     name: "expert choice",
     make: (setting) => new ExpertChoiceRouter({ ...common(setting), average: AVERAGE }),
     seats: expertSeats,
-    exceptions: { "P39: padding": "an expert has a share of all places as slots, and padding has places" },
+    exceptions: { "P39: padding": "an expert has slots for a share of all positions, padding among them" },
   },
   {
     name: "expert choice, capped",
     make: (setting) =>
       new ExpertChoiceRouter({ ...common(setting), average: AVERAGE, cap: 2, assignment: { temperature: 0.05, rounds: 8 } }),
     seats: (_, world) => seatsOfBooks(world, softmaxOf(logitsOf(as(world.router, ExpertChoiceRouter), world.tokens))),
-    exceptions: { "P39: padding": "an expert has a share of all places as slots, and padding has places" },
+    exceptions: { "P39: padding": "an expert has slots for a share of all positions, padding among them" },
   },
   {
     name: "soft mixtures",

@@ -64,7 +64,7 @@ let calls = 0;
 const losing = (loss: (tokens: GroupedTokens, x: Tensor) => Tensor): Fault => ({
   choose: (right, tokens, x) => ({ ...right, losses: { mine: loss(tokens, x) } }),
 });
-/** The seats of a router that nobody is. */
+/** The choices of no router. */
 const nobody: SeatsByHand = (c) => ({
   expert: c.ids.map(() => [-1]),
   slot: c.ids.map(() => [-1]),
@@ -87,7 +87,7 @@ const faults: Readonly<Record<string, Fault>> = {
       return routing.kind === "sorted" ? { ...routing, combine: (y) => routing.combine(y).mul(2) } : routing;
     },
   },
-  "P25: who": combined((y) => y.add(1)),
+  "P25: a token": combined((y) => y.add(1)),
   "P25 P39": { route: (_, request, right) => {
     const routing = right(request);
     return { ...routing, losses: { mine: request.tokens.mean() } };
@@ -104,7 +104,7 @@ const faults: Readonly<Record<string, Fault>> = {
   P38: losing(({ capacity }) => tensor(capacity ?? 0)),
   "P39: padding": losing((_, x) => x.square().mean()),
   P40: losing((_, x) => x.sum()),
-  "P74: what": {
+  "P74: later": {
     choose: (right, _, x) => again(right, right.logits.add(right.logits.sum(1, { keepDims: true })).add(x.sum().mul(0))),
     choices: 1,
   },

@@ -1,4 +1,4 @@
-/** A user holds a router of their own to the laws: the right one keeps them all, each wrong one breaks the law one would expect. */
+/** The laws on a router of a user's own: the right one keeps them all, each wrong one breaks the law that speaks of its fault. */
 import { expect } from "chai";
 import { defaultBackend, tensor } from "switchyard-moe";
 import { BrokenLaw, capacityByHand, largest, routerLaws, seatByHand } from "switchyard-moe/testing";
@@ -44,7 +44,7 @@ const byHand: SeatsByHand = (c, { router, tokens }) => {
   return { expert, slot, gates: probs };
 };
 
-describe("laws for anybody's router", () => {
+describe("laws for any router", () => {
   for (const choices of [1, undefined])
     describe(`a right router of ${choices ?? "any number of"} choices`, () => {
       for (const law of lawsOf(OwnRouter, choices, { seats: byHand })) it(law.name, () => law.check());
@@ -70,7 +70,7 @@ describe("laws for anybody's router", () => {
       const error = fault(named(greedy(), "P16 P17:"));
       if (!(error instanceof BrokenLaw)) return expect.fail(`a BrokenLaw, not ${error}`);
       const [head, inCase, did, wants] = error.message.split("\n  ");
-      expect(head).to.equal('own breaks the law "P16 P17: an expert keeps as many of each group as it has room for, in its first slots, in training too"'); // prettier-ignore
+      expect(head).to.equal('own breaks the law "P16 P17: an expert keeps as many choices of each group as it has slots, in its first slots, in training too"'); // prettier-ignore
       expect(inCase).to.equal(`case: ${JSON.stringify(error.counterexample).replace("null", "Infinity")}`);
       expect(error.counterexample).to.include({ batch: 1, length: 1, experts: 1, choices: 1 });
       expect(did).to.match(/^router: by token, experts \[\[0\]\], slots \[\[0\]\], gates \[\[1\]\]$/);
@@ -124,7 +124,7 @@ describe("laws for anybody's router", () => {
       const excepted = (name: string): string[] =>
         lawsOf(OwnRouter, undefined, { except: { [name]: "so" } }).filter(({ exception }) => exception).map(({ statement }) => statement); // prettier-ignore
       expect(excepted("P25").length).to.equal(2);
-      expect(excepted("P25: who")).to.deep.equal(["P25: who has no slot gets exactly 0, and so does padding"]);
+      expect(excepted("P25: a token")).to.deep.equal(["P25: a token without a slot gets exactly 0, and so does padding"]);
       expect(() => excepted("P3")).to.throw(RangeError, 'except "P3" names no law');
     });
   });

@@ -8,7 +8,7 @@ import { futureReaches } from "./time.ts";
 
 export const claims: readonly Claim[] = [
   {
-    name: "P74: a later token reaches an earlier one, as the traits say",
+    name: "P74: a later token changes an earlier output, as the traits say",
     cases: cases({ group: "sequence", batch: 1, padding: [0], ...without, experts: 3 }),
     of: (traits) => traits.time !== "causal",
     otherwise: 'time: call it "causal"',

@@ -39,7 +39,7 @@ export const seating: readonly Law[] = [
     },
   },
   {
-    name: "P16 P17 P22 P23 P24 P29: seats are those that loops over tokens give",
+    name: "P16 P17 P22 P23 P24 P29: experts and slots are those that plain loops over tokens give",
     cases: cases({ training: false }),
     of: (_, subject) => subject.seats !== undefined,
     runs: 25,
@@ -57,7 +57,7 @@ export const seating: readonly Law[] = [
     },
   },
   {
-    name: "P16 P17: an expert keeps as many of each group as it has room for, in its first slots, in training too",
+    name: "P16 P17: an expert keeps as many choices of each group as it has slots, in its first slots, in training too",
     cases: cases(),
     of: (traits) => traits.choosing === "tokens" && traits.capacity,
     meets: { drops: 0.15, padding: 0.3 },
@@ -121,7 +121,7 @@ export const seating: readonly Law[] = [
     },
   },
   {
-    name: "P21: more room drops nobody who was kept",
+    name: "P21: a larger capacity keeps every choice that was kept",
     cases: cases({ training: false }),
     of: (traits) => traits.choosing === "tokens",
     meets: { drops: 0.15 },
@@ -136,7 +136,7 @@ export const seating: readonly Law[] = [
     },
   },
   {
-    name: "P30 P75: with a group per sequence, sequences do not know of each other",
+    name: "P30 P75: with a group per sequence, no sequence changes the output of another",
     cases: cases({ group: "sequence", training: false }),
     meets: { drops: 0.1, padding: 0.3 },
     check(subject, c, note) {

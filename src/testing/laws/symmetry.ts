@@ -48,7 +48,7 @@ function tokenRows(x: Tensor): number[][] {
 
 export const symmetry: readonly Law[] = [
   {
-    name: "P10: experts by other names are chosen alike",
+    name: "P10: renumbered experts are chosen alike",
     cases: cases({ ...without, training: false }),
     of: (traits) => traits.learns && traits.choosing !== "mixtures",
     meets: { drops: 0.1, padding: 0.3, emptyExperts: 0.2 },
@@ -70,7 +70,7 @@ export const symmetry: readonly Law[] = [
     },
   },
   {
-    name: "P11: tokens in another order get the same, while nobody is dropped",
+    name: "P11: reordered tokens get the same outputs, while no choice is dropped",
     cases: cases({ ...without, training: false, batch: 1, group: "batch" }).map((c) => ({
       ...c,
       factor: c.factor === "dropless" ? c.factor : Infinity,
@@ -106,11 +106,11 @@ export const symmetry: readonly Law[] = [
       close(b.gate.flat(), a.gate.flat(), "gate");
       const [x, y] = [numbers(before.losses), numbers(after.losses)];
       for (const name of Object.keys(x)) if (name !== "z") near(y[name], x[name], `loss "${name}"`);
-      if ("z" in x && maskOf(c).includes(1)) holds(Math.abs(x["z"] - y["z"]) > 1e-9, "the z-loss did not feel the shift");
+      if ("z" in x && maskOf(c).includes(1)) holds(Math.abs(x["z"] - y["z"]) > 1e-9, "the z-loss did not change with the shift");
     },
   },
   {
-    name: "P13: logits times a positive number choose alike",
+    name: "P13: logits times a positive number lead to the same choices",
     cases: cases({ ...without, training: false }),
     of: (traits) => traits.learns && traits.choosing === "tokens" && traits.scores === "softmax",
     meets: { drops: 0.1, padding: 0.3 },
@@ -133,7 +133,7 @@ export const symmetry: readonly Law[] = [
     },
   },
   {
-    name: "P39: padding, whatever it holds, changes no loss, no seat of a token and no output",
+    name: "P39: padding, whatever it holds, changes no loss, no slot of a token and no output",
     cases: cases({ training: false, batch: 1, group: "batch", repeats: false }),
     meets: { drops: 0.1, padding: 0.2 },
     check(subject, c, note) {
@@ -158,7 +158,7 @@ export const symmetry: readonly Law[] = [
     },
   },
   {
-    name: "P40: a batch twice over has the same losses",
+    name: "P40: a batch repeated twice has the same losses",
     cases: cases({ training: false, batch: 1 }),
     of: (traits) => traits.choosing !== "mixtures",
     meets: { padding: 0.2, emptyExperts: 0.2 },

@@ -19,7 +19,7 @@ const sequences = cases({ group: "sequence", training: false, ...without }).map(
 
 export const time: readonly Law[] = [
   {
-    name: "P74: what is later changes nothing earlier",
+    name: "P74: later tokens change no earlier output",
     cases: sequences,
     of: (traits) => traits.time === "causal",
     runs: 25,
@@ -31,7 +31,7 @@ export const time: readonly Law[] = [
     },
   },
   {
-    name: "P74: without drops, what is later changes nothing earlier",
+    name: "P74: without drops, later tokens change no earlier output",
     cases: sequences.map((c) => ({ ...c, factor: c.factor === "dropless" ? c.factor : Infinity })),
     of: (traits) => traits.time === "dropless",
     check(subject, c, note) {
@@ -79,7 +79,7 @@ export const time: readonly Law[] = [
     },
   },
   {
-    name: "P61: what the router does to its input, the experts do not see",
+    name: "P61: experts read the tokens as they are, whatever noise the router adds to its own input",
     cases: cases({ training: true }),
     of: (traits) => traits.choosing !== "mixtures",
     meets: { drops: 0.1, padding: 0.2 },

@@ -83,7 +83,7 @@ export const transport: readonly Law[] = [
     },
   },
   {
-    name: "P20: room for everyone is the same as rows without slots, and drops nobody",
+    name: "P20: a slot for every token gives the same as sorted rows, and drops no choice",
     cases: cases({ factor: Infinity }),
     of: (traits) => traits.capacity,
     runs: 8,
@@ -104,7 +104,7 @@ export const transport: readonly Law[] = [
     },
   },
   {
-    name: "P25: who has no slot gets exactly 0, and so does padding",
+    name: "P25: a token without a slot gets exactly 0, and so does padding",
     cases: cases(),
     meets: { drops: 0.1, padding: 0.3 },
     check(subject, c, note) {
@@ -147,7 +147,7 @@ export const transport: readonly Law[] = [
     },
   },
   {
-    name: "P28: what stands in empty slots reaches no output and no gradient",
+    name: "P28: the content of empty slots changes no output and no gradient",
     cases: cases(),
     of: (traits) => traits.choosing !== "mixtures",
     meets: { drops: 0.1, padding: 0.2 },
@@ -168,7 +168,7 @@ export const transport: readonly Law[] = [
     },
   },
   {
-    name: "P9 P19: experts that do nothing return each token times the gates that were served",
+    name: "P9 P19: identity experts return each token times the sum of its seated gates",
     cases: cases(),
     of: (traits) => traits.choosing !== "mixtures",
     meets: { drops: 0.1, padding: 0.3 },
@@ -225,7 +225,7 @@ export const transport: readonly Law[] = [
     },
   },
   {
-    name: "P55 P56: an expert nobody uses has a gradient, exactly 0, and a step leaves it finite",
+    name: "P55 P56: an expert without tokens has a gradient of exactly 0, and a step leaves it finite",
     cases: cases(),
     of: (traits) => traits.choosing !== "mixtures",
     meets: { emptyExperts: 0.2 },
@@ -245,7 +245,7 @@ export const transport: readonly Law[] = [
           if (!used.has(e))
             holds(
               flat.slice(e * each, (e + 1) * each).every((x) => x === 0),
-              `expert ${e}, which nobody uses, has a gradient that is not 0`,
+              `expert ${e}, which has no token, has a gradient that is not 0`,
             );
       }
       new Adam(w.layer, { lr: 1e-3 }).step();
@@ -253,7 +253,7 @@ export const transport: readonly Law[] = [
     },
   },
   {
-    name: "P53: the loss of the task moves the router",
+    name: "P53: the loss of the task has a gradient for the router",
     cases: cases({ ...without, training: false, choices: 2, batch: 2, length: 6, experts: 4, padding: [0, 1], factor: 2 }),
     of: (traits) => traits.learns,
     runs: 5,

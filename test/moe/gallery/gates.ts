@@ -62,7 +62,7 @@ export const gates: readonly Bug[] = [
     wrong:
       "The output began as a copy of the input and was multiplied by the gate at the end. A token without a seat therefore adds p x to the residual instead of nothing.",
     unseen: "The residual carries x anyway; p x beside it is a harmless looking vector.",
-    law: "P25: who has no slot gets exactly 0",
+    law: "P25: a token without a slot gets exactly 0",
     right: layer,
     broken: (x, capacity) =>
       layerByHand(
@@ -99,7 +99,7 @@ export const gates: readonly Bug[] = [
     wrong: "The gate is the softmax over the chosen logits. Over one logit that is 1, whatever the logit, and a constant has no gradient.",
     unseen:
       "The balance loss still moves the router, to a perfect balance of meaningless choices. Measured in one thread: worse than a dense model a third its size, with the best balance of all.",
-    law: "P53: the loss of the task moves the router",
+    law: "P53: the loss of the task has a gradient for the router",
     right: (h) => h.softmax(-1).max(-1),
     broken: (h) => h.topK(1).values.softmax(-1).sum(-1),
     cases: [table({ min: 2, max: 4 }, { min: 1, max: 3 }, { min: -20, max: 20 })],

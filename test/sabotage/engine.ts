@@ -57,7 +57,7 @@ export const engine: readonly Sabotage[] = [
   {
     what: "pow is not guarded at 0 to the power 0",
     file: at("elementwise"),
-    from: "where(flat, 1, x).pow(y.sub(1))",
+    from: "choose(flat, 1, x).pow(y.sub(1))",
     to: "x.pow(y.sub(1))",
     test: autograd,
     title: "pow of 0",
@@ -158,7 +158,7 @@ export const engine: readonly Sabotage[] = [
   {
     what: "a value used twice keeps one of its cotangents",
     file: at("tape"),
-    from: "before ? before.add(part)",
+    from: "before ? locating(here, () => before.add(part))",
     to: "before ? part.alias()",
     test: autograd,
     title: "a value used twice",

@@ -342,8 +342,8 @@ export const moe: readonly Sabotage[] = [
   {
     what: "a violation that counts from 0",
     file: "src/moe/metrics.ts",
-    from: "Math.max(0, ...load) - mean, mean)",
-    to: "Math.max(0, ...load), mean)",
+    from: "Math.max(most, n), 0) - mean, mean)",
+    to: "Math.max(most, n), 0), mean)",
     test: layer,
   },
   {

@@ -7,7 +7,8 @@ import { broadcastShapes, formatShape, sameShape } from "../autograd/contract.ts
 import { arange } from "../autograd/create.ts";
 import { where } from "../autograd/operations.ts";
 import type { Fused, FusedAttributes } from "../autograd/fused.ts";
-import { requireFloat } from "../autograd/arguments.ts";
+import type { Kinds } from "../autograd/arguments.ts";
+import { aTensor, check, checkOptions, finite, flag, optional, requireFloat } from "../autograd/arguments.ts";
 import { applyFused } from "../autograd/fused.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { dropout } from "./dropout.ts";
@@ -23,6 +24,8 @@ export interface AttentionOptions {
   /** Default 1 / sqrt(K). */
   readonly scale?: number;
 }
+
+const kinds: Kinds<AttentionOptions> = { causal: optional(flag), bias: optional(aTensor), scale: optional(finite()) };
 
 const tables = new Tables();
 
@@ -154,6 +157,8 @@ export function attentionWithDropout(q: Tensor, k: Tensor, v: Tensor, options: A
 }
 
 function checked(operation: string, q: Tensor, k: Tensor, options: AttentionOptions): AttentionOptions & { readonly scale: number } {
+  for (const [name, x] of Object.entries({ queries: q, keys: k })) check(operation, name, x, aTensor);
+  checkOptions(operation, options, kinds);
   requireFloat(operation, q);
   const [B, H, T, K] = q.shape;
   if (q.shape.length !== 4 || k.shape.length !== 4 || k.shape[0] !== B || H % k.shape[1] !== 0 || k.shape[3] !== K)
@@ -166,6 +171,7 @@ function checked(operation: string, q: Tensor, k: Tensor, options: AttentionOpti
 }
 
 function requireValues(operation: string, k: Tensor, v: Tensor): void {
+  check(operation, "values", v, aTensor);
   if (v.shape.length !== 4 || !sameShape(v.shape.slice(0, 3), k.shape.slice(0, 3)))
     throw new RangeError(`${operation}: keys ${formatShape(k.shape)} and values ${formatShape(v.shape)} differ before the width`);
 }

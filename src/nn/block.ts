@@ -1,12 +1,13 @@
 /** One layer of a Transformer. B batch, T tokens, S memory, D width. */
 import type { Kinds } from "../autograd/arguments.ts";
-import { callable, checkOptions, having, oneOf, optional, rate } from "../autograd/arguments.ts";
+import { aTensor, callable, check, checkOptions, having, oneOf, optional, rate } from "../autograd/arguments.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { dropout } from "./dropout.ts";
 import type { FeedForward, TokenInfo } from "./feedForward.ts";
 import type { Pass } from "./module.ts";
-import { Module, under } from "./module.ts";
+import { Module, aPass, under } from "./module.ts";
 import type { AttentionInput, KeyValues } from "./multiHeadAttention.ts";
+import { attentionInputKinds } from "./multiHeadAttention.ts";
 
 /** A layer norm, an RMS norm, or anything else that maps [..., D] to [..., D]. */
 export interface Norm {
@@ -75,6 +76,16 @@ export interface BlockOutput {
   readonly seen: Seen;
 }
 
+const inputKinds: Kinds<BlockInput> = {
+  causal: attentionInputKinds.causal,
+  bias: attentionInputKinds.bias,
+  mask: attentionInputKinds.mask,
+  past: attentionInputKinds.past,
+  tokens: optional(having("what is known of the tokens: { ids, mask, causal }")),
+  memory: optional(aTensor),
+  memoryMask: optional(aTensor),
+};
+
 type Attended = ReturnType<Attention["extend"]>;
 
 /**
@@ -107,6 +118,9 @@ export class Block extends Module {
 
   /** x [B, T, D] through attention, cross-attention where there is one, and the feed-forward layer -> [B, T, D]. */
   forward(x: Tensor, input: BlockInput, pass: Pass): BlockOutput {
+    check("Block", "x", x, aTensor);
+    check("Block", "pass", pass, aPass);
+    checkOptions("Block", input, inputKinds);
     const { tokens: info, memory: _memory, memoryMask, past, ...self } = input;
     const tokens = { ...info, ...(self.causal ? { causal: true } : {}) };
     const own = { ...self, past: past && { keys: past.keys, values: past.values } };

@@ -14,7 +14,7 @@ import type { LanguageModel } from "./evaluate.ts";
 import type { FeedForward } from "./feedForward.ts";
 import { normal } from "./initializers.ts";
 import type { LanguageModelInput, LanguageModelOutput } from "./languageModel.ts";
-import { lastOf } from "./languageModel.ts";
+import { inputKinds as decoderKinds, lastOf } from "./languageModel.ts";
 import { Linear } from "./linear.ts";
 import type { Init, Pass } from "./module.ts";
 import { Module, under } from "./module.ts";
@@ -64,6 +64,13 @@ export interface EncoderDecoderInput {
   /** [B, U], 0 for padding. */
   readonly decoderMask?: Tensor | undefined;
 }
+
+const inputKinds: Kinds<EncoderDecoderInput> = {
+  ids: aTensor,
+  mask: optional(aTensor),
+  decoderIds: aTensor,
+  decoderMask: optional(aTensor),
+};
 
 /** What the encoder makes of its input. */
 export interface Encoded {
@@ -132,7 +139,9 @@ export class EncoderDecoder extends Module {
   }
 
   /** Encodes `ids` [B, S] and answers with logits [B, T, V] of the token after each of `decoderIds` [B, T]. */
-  forward({ ids, mask, decoderIds, decoderMask }: EncoderDecoderInput, pass: Pass): EncoderDecoderOutput {
+  forward(input: EncoderDecoderInput, pass: Pass): EncoderDecoderOutput {
+    checkOptions("EncoderDecoder", input, inputKinds);
+    const { ids, mask, decoderIds, decoderMask } = input;
     const encoded = this.encode(ids, { mask }, pass);
     const decoded = this.decode(decoderIds, encoded, { mask: decoderMask }, pass);
     return {
@@ -144,8 +153,10 @@ export class EncoderDecoder extends Module {
   }
 
   /** ids [B, T] int32 -> memory [B, T, D]. */
-  encode(ids: Tensor, { mask }: { readonly mask?: Tensor | undefined }, pass: Pass): Encoded {
+  encode(ids: Tensor, input: { readonly mask?: Tensor | undefined }, pass: Pass): Encoded {
     requireIds("encode", ids);
+    checkOptions("EncoderDecoder.encode", input, { mask: optional(aTensor) });
+    const { mask } = input;
     const { output, losses, routings } = this.encoder.transform(this.embedding.forward(ids), { ids, mask }, under(pass, "encoder"));
     return { memory: output, ...(mask && { mask }), losses, routings };
   }
@@ -153,6 +164,8 @@ export class EncoderDecoder extends Module {
   /** ids [B, U] int32, which follow those of the past -> logits [B, U, V], with the losses and routings of the decoder alone. */
   decode(ids: Tensor, encoded: Pick<Encoded, "memory" | "mask">, input: DecoderInput, pass: Pass): LanguageModelOutput {
     requireIds("decode", ids);
+    check("EncoderDecoder.decode", "encoded", encoded, having("what encode answers: { memory, mask }", "memory"));
+    checkOptions("EncoderDecoder.decode", input, decoderKinds);
     const { logits: wanted = "all", ...sequence } = input;
     const given = { ...sequence, ids, memory: encoded.memory, memoryMask: encoded.mask };
     const embedded = (this.decoderEmbedding ?? this.embedding).forward(ids);
@@ -162,6 +175,7 @@ export class EncoderDecoder extends Module {
 
   /** The decoder as a language model that has read `encoded`: for `generate`, `evaluate` and whatever else takes a language model. */
   given(encoded: Pick<Encoded, "memory" | "mask">): LanguageModel {
+    check("EncoderDecoder.given", "encoded", encoded, having("what encode answers: { memory, mask }", "memory"));
     return { backend: this.backend, forward: (ids, input, pass) => this.decode(ids, encoded, input, pass) };
   }
 
@@ -196,14 +210,21 @@ function named(stack: StackName, losses: Readonly<Record<string, Tensor>>): Reco
   return Object.fromEntries(Object.entries(losses).map(([name, loss]) => [`${stack}.${name}`, loss]));
 }
 
+/** The ids that stand for what the targets do not say. */
+export interface ShiftOptions {
+  /** What is read first. Default 0. */
+  readonly start?: number;
+  /** What is read where the target is not scored. Default 0. */
+  readonly padding?: number;
+}
+
 /**
  * What the decoder reads while it learns to write `targets` [B, U] int32: the start id, then the targets but the last. Ids below 0 (-100:
  * not scored) become `padding`.
  */
-export function shiftRight(
-  targets: Tensor,
-  { start = 0, padding = 0 }: { readonly start?: number; readonly padding?: number } = {},
-): Tensor {
+export function shiftRight(targets: Tensor, options: ShiftOptions = {}): Tensor {
+  checkOptions("shiftRight", options, { start: optional(whole(0)), padding: optional(whole(0)) });
+  const { start = 0, padding = 0 } = options;
   check("shiftRight", "targets", targets, aTensor);
   if (targets.shape.length !== 2) throw new RangeError(`shiftRight: targets ${formatShape(targets.shape)}: want [B, U]`);
   const [B, U] = targets.shape;

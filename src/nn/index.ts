@@ -21,7 +21,14 @@ export type { AttentionOptions } from "./attention.ts";
 export { MultiHeadAttention } from "./multiHeadAttention.ts";
 export type { AttentionInput, KeyValues, MultiHeadAttentionOptions } from "./multiHeadAttention.ts";
 export { BucketBias, DistanceBias, LearnedPositions, PositionBias, Rotary, SinusoidalPositions, sinusoids } from "./positions.ts";
-export type { AbsolutePositions, PositionBiasOptions, RotaryOptions } from "./positions.ts";
+export type {
+  AbsolutePositions,
+  BucketBiasOptions,
+  LearnedPositionsOptions,
+  PositionBiasOptions,
+  RotaryOptions,
+  SinusoidOptions,
+} from "./positions.ts";
 export { documentBias, paddingBias, prefixBias } from "./masks.ts";
 
 // Models
@@ -38,6 +45,7 @@ export type {
   EncoderDecoderInput,
   EncoderDecoderOptions,
   EncoderDecoderOutput,
+  ShiftOptions,
   StackName,
 } from "./encoderDecoder.ts";
 export { summary } from "./summary.ts";

@@ -1,6 +1,6 @@
 /** A decoder-only language model. B batch, T tokens, V vocabulary, D width. */
 import type { Kinds } from "../autograd/arguments.ts";
-import { aTensor, check, checkOptions, flag, optional, whole } from "../autograd/arguments.ts";
+import { aTensor, check, checkOptions, flag, oneOf, optional, whole } from "../autograd/arguments.ts";
 import type { Backend } from "../autograd/contract.ts";
 import { formatShape } from "../autograd/contract.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -9,7 +9,7 @@ import { Embedding } from "./embedding.ts";
 import { normal } from "./initializers.ts";
 import { Linear } from "./linear.ts";
 import type { Pass } from "./module.ts";
-import { Stack, blockKinds, initOf } from "./stack.ts";
+import { Stack, blockKinds, initOf, sequenceKinds } from "./stack.ts";
 import type { BlockSettings, SequenceInput, StackOptions } from "./stack.ts";
 
 /** The sizes and settings of a decoder language model. */
@@ -27,6 +27,8 @@ export interface LanguageModelInput extends SequenceInput {
   /** "last": only the logits after the last token, [B, 1, V], as generation needs them. Default "all". */
   readonly logits?: "all" | "last" | undefined;
 }
+
+export const inputKinds: Kinds<LanguageModelInput> = { ...sequenceKinds, logits: optional(oneOf("all", "last")) };
 
 /** Logits of the next tokens, auxiliary losses, routings, and the past for the next call. */
 export interface LanguageModelOutput {
@@ -71,6 +73,7 @@ export class DecoderLanguageModel extends Stack {
   forward(ids: Tensor, input: LanguageModelInput, pass: Pass): LanguageModelOutput {
     check("DecoderLanguageModel", "ids", ids, aTensor);
     if (ids.shape.length !== 2) throw new RangeError(`DecoderLanguageModel: ids ${formatShape(ids.shape)}: want [B, T]`);
+    checkOptions("DecoderLanguageModel", input, inputKinds);
     const { logits: wanted = "all", ...sequence } = input;
     const { output, ...rest } = this.transform(this.embedding.forward(ids), { ...sequence, ids }, pass);
     const scored = wanted === "all" ? output : lastOf(output);

@@ -3,7 +3,7 @@
  * a head.
  */
 import type { Kinds } from "../autograd/arguments.ts";
-import { aFloatDtype, aKey, callable, check, checkOptions, either, instance, nothing, oneOf, optional, positive, rate, whole } from "../autograd/arguments.ts"; // prettier-ignore
+import { aFloatDtype, aKey, aTensor, callable, check, checkOptions, either, flag, having, instance, nothing, oneOf, optional, positive, rate, whole } from "../autograd/arguments.ts"; // prettier-ignore
 import { context } from "../autograd/context.ts";
 import { formatShape, sameShape } from "../autograd/contract.ts";
 import { tensor } from "../autograd/create.ts";
@@ -16,7 +16,7 @@ import { scaledTruncatedNormal } from "./initializers.ts";
 import { Linear } from "./linear.ts";
 import { paddingBias } from "./masks.ts";
 import type { Cost, Init, Pass } from "./module.ts";
-import { Module, addCosts, beside, under } from "./module.ts";
+import { Module, aPass, addCosts, beside, under } from "./module.ts";
 import { RMSNorm } from "./normalization.ts";
 import { Rotary } from "./positions.ts";
 
@@ -94,6 +94,16 @@ export interface AttentionInput {
   readonly past?: KeyValues | undefined;
 }
 
+export const attentionInputKinds: Kinds<AttentionInput> = {
+  memory: optional(aTensor),
+  values: optional(aTensor),
+  known: optional(having("keys and values, such as `seen` of an earlier call", "keys", "values")),
+  causal: optional(flag),
+  bias: optional(aTensor),
+  mask: optional(aTensor),
+  past: optional(having("keys and values, such as `seen` of an earlier call", "keys", "values")),
+};
+
 interface Projected {
   readonly q: Tensor;
   readonly k: Tensor;
@@ -161,6 +171,7 @@ export class MultiHeadAttention extends Module {
 
   /** The same, with the keys and values of all tokens so far, or of the memory. */
   extend(x: Tensor, input: AttentionInput, pass: Pass): { output: Tensor; seen: KeyValues } {
+    check("MultiHeadAttention", "pass", pass, aPass);
     const { q, k, v, packed } = this.#project(x, input);
     const options = this.#scoreOptions(input, q, k);
     const drops = pass.training && this.dropout > 0;
@@ -179,7 +190,10 @@ export class MultiHeadAttention extends Module {
     return attentionWeights(q, k, this.#scoreOptions(input, q, k));
   }
 
-  #project(x: Tensor, { memory, values, known, past }: AttentionInput): Projected {
+  #project(x: Tensor, input: AttentionInput): Projected {
+    check("MultiHeadAttention", "x", x, aTensor);
+    checkOptions("MultiHeadAttention", input, attentionInputKinds);
+    const { memory, values, known, past } = input;
     if (x.shape.length !== 3) throw new RangeError(`MultiHeadAttention: x ${formatShape(x.shape)}: want [B, T, D]`);
     if (memory ?? known) return this.#cross(x, memory, values ?? memory, known);
     if (this.keys) throw new TypeError("MultiHeadAttention: made with a keyWidth or valueWidth, it needs a memory; none was given");

@@ -3,7 +3,7 @@
  * queries and keys. B batch, H heads, T queries (the last T places), S keys, D width, K width of a head.
  */
 import type { Kinds } from "../autograd/arguments.ts";
-import { checkOptions, oneOf, optional, positive } from "../autograd/arguments.ts";
+import { aBackend, aDtype, aFloatDtype, aKey, aTensor, callable, check, checkOptions, either, flag, oneOf, optional, positive, whole } from "../autograd/arguments.ts"; // prettier-ignore
 import type { Backend, DType } from "../autograd/contract.ts";
 import { formatShape } from "../autograd/contract.ts";
 import { tensor } from "../autograd/create.ts";
@@ -12,7 +12,7 @@ import type { Tensor } from "../autograd/tensor.ts";
 import type { Initializer } from "./initializers.ts";
 import { truncatedNormal } from "./initializers.ts";
 import type { Init } from "./module.ts";
-import { Module, requireInit } from "./module.ts";
+import { Module } from "./module.ts";
 import { Tables } from "./tables.ts";
 
 const tables = new Tables();
@@ -23,26 +23,41 @@ export interface AbsolutePositions {
   forward(x: Tensor, past: number | Tensor): Tensor;
 }
 
+/** How many tokens came before, or where each stands. */
+const places = either(whole(0), { ...aTensor, wanted: "a tensor of places [B, T]" });
+
 /** As many axes as named, and those that are numbers of that size. */
-function requireAxes(layer: string, { shape }: Tensor, axes: readonly (string | number)[]): void {
+function requireAxes(layer: string, x: Tensor, axes: readonly (string | number)[]): void {
+  check(layer, "x", x, aTensor);
+  const { shape } = x;
   if (shape.length !== axes.length || axes.some((axis, i) => typeof axis === "number" && axis !== shape[i]))
     throw new RangeError(`${layer}: x ${formatShape(shape)}: want [${axes.join(", ")}]`);
 }
+
+/** How the rows of learned positions begin. */
+export interface LearnedPositionsOptions extends Init {
+  /** Default: truncated normal of deviation 0.02. */
+  readonly initializer?: Initializer;
+}
+
+const learnedKinds: Kinds<LearnedPositionsOptions> = { random: aKey, dtype: optional(aFloatDtype), initializer: optional(callable) };
 
 /** Learned row per position. */
 export class LearnedPositions extends Module implements AbsolutePositions {
   /** [context, D] */
   readonly weight: Tensor;
 
-  constructor(context: number, width: number, options: Init & { readonly initializer?: Initializer }) {
+  constructor(context: number, width: number, options: LearnedPositionsOptions) {
     super();
-    requireInit("LearnedPositions", options);
+    for (const [name, size] of Object.entries({ context, width })) check("LearnedPositions", name, size, whole(1));
+    checkOptions("LearnedPositions", options, learnedKinds);
     const { random, dtype = "float32", initializer = truncatedNormal(0.02) } = options;
     this.weight = initializer([context, width], random.at("weight"), { dtype, requiresGrad: true });
   }
 
   forward(x: Tensor, past: number | Tensor): Tensor {
     requireAxes("LearnedPositions", x, ["B", "T", this.weight.shape[1]]);
+    check("LearnedPositions", "past", past, places);
     const [context] = this.weight.shape;
     if (typeof past !== "number") return x.add(this.weight.takeRows(past).cast(x.dtype));
     const end = past + x.shape[1];
@@ -60,6 +75,7 @@ export class LearnedPositions extends Module implements AbsolutePositions {
 export class SinusoidalPositions extends Module implements AbsolutePositions {
   forward(x: Tensor, past: number | Tensor): Tensor {
     requireAxes("SinusoidalPositions", x, ["B", "T", "D"]);
+    check("SinusoidalPositions", "past", past, places);
     const { shape: [, T, D], dtype, backend } = x; // prettier-ignore
     const table = (first: number, count: number): Tensor =>
       tables.get(backend, `sinusoidal ${first} ${count} ${D} ${dtype}`, () => sinusoids(count, D, { past: first, dtype, backend }));
@@ -69,12 +85,21 @@ export class SinusoidalPositions extends Module implements AbsolutePositions {
   }
 }
 
+/** Where a table of sinusoids begins, and where and in what it is kept. */
+export interface SinusoidOptions {
+  /** The position of the first row. Default 0. */
+  readonly past?: number;
+  readonly dtype?: DType;
+  readonly backend?: Backend;
+}
+
+const sinusoidKinds: Kinds<SinusoidOptions> = { past: optional(whole(0)), dtype: optional(aDtype), backend: optional(aBackend) };
+
 /** [T, D]: column 2i is sin(position / 10000^(2i/D)), column 2i + 1 its cosine. */
-export function sinusoids(
-  T: number,
-  D: number,
-  { past = 0, dtype = "float32", backend }: { past?: number; dtype?: DType; backend?: Backend } = {},
-): Tensor {
+export function sinusoids(T: number, D: number, options: SinusoidOptions = {}): Tensor {
+  for (const [name, size] of Object.entries({ T, D })) check("sinusoids", name, size, whole(0));
+  checkOptions("sinusoids", options, sinusoidKinds);
+  const { past = 0, dtype = "float32", backend } = options;
   const angle = (i: number): number => (past + Math.floor(i / D)) / 10000 ** ((2 * Math.floor((i % D) / 2)) / D);
   const values = Float64Array.from({ length: T * D }, (_, i) => ((i % D) % 2 ? Math.cos(angle(i)) : Math.sin(angle(i))));
   return tensor(values, { shape: [T, D], dtype, ...(backend ? { backend } : {}) });
@@ -90,6 +115,8 @@ export abstract class PositionBias extends Module {
 
   /** What is added to the scores of T queries, the last of S keys: [H, T, S]. */
   forward(T: number, S: number): Tensor {
+    check(this.constructor.name, "keys", S, whole(0));
+    check(this.constructor.name, "queries", T, whole(0, S));
     const { backend } = this.weight;
     const rows = Int32Array.from({ length: T + S - 1 }, (_, i) => this.rowOf(S - 1 - i)); // by key - query, from 1 - S on
     const index = this.#index.get(backend, `${T} ${S}`, () =>
@@ -125,8 +152,11 @@ export class DistanceBias extends PositionBias {
   readonly weight: Tensor;
   readonly bidirectional: boolean;
 
-  constructor(heads: number, { maxDistance = 128, bidirectional = false, dtype = "float32" }: Omit<PositionBiasOptions, "random"> = {}) {
+  constructor(heads: number, options: Omit<PositionBiasOptions, "random"> = {}) {
     super();
+    check("DistanceBias", "heads", heads, whole(1));
+    checkOptions("DistanceBias", options, distanceKinds);
+    const { maxDistance = 128, bidirectional = false, dtype = "float32" } = options;
     this.bidirectional = bidirectional;
     const rows = bidirectional ? 2 * maxDistance - 1 : maxDistance;
     const distance = (row: number): number => (bidirectional ? Math.abs(row - maxDistance + 1) : row);
@@ -144,16 +174,33 @@ export class DistanceBias extends PositionBias {
   }
 }
 
+/** What a bias by buckets of distances may be told. */
+export interface BucketBiasOptions extends PositionBiasOptions {
+  /** At least 2, or 4 in both directions. Default 32. */
+  readonly buckets?: number;
+}
+
+const distanceKinds: Kinds<Omit<PositionBiasOptions, "random">> = {
+  dtype: optional(aFloatDtype),
+  bidirectional: optional(flag),
+  maxDistance: optional(whole(1)),
+};
+
+const bucketKinds: Kinds<BucketBiasOptions> = { ...distanceKinds, random: aKey, buckets: optional(whole(1)) };
+
 /** A learned number per head and bucket of distances, as in T5. Raffel et al. 2019, arXiv:1910.10683, section 2.1. */
 export class BucketBias extends PositionBias {
   readonly weight: Tensor;
   readonly bidirectional: boolean;
   readonly maxDistance: number;
 
-  constructor(heads: number, options: PositionBiasOptions & { readonly buckets?: number }) {
+  constructor(heads: number, options: BucketBiasOptions) {
     super();
-    requireInit("BucketBias", options);
+    check("BucketBias", "heads", heads, whole(1));
+    checkOptions("BucketBias", options, bucketKinds);
     const { buckets = 32, maxDistance = 128, bidirectional = false, dtype = "float32", random } = options;
+    check("BucketBias", "buckets", buckets, whole(bidirectional ? 4 : 2));
+    check("BucketBias", "maxDistance", maxDistance, whole(Math.floor(buckets / (bidirectional ? 4 : 2)) + 1));
     this.bidirectional = bidirectional;
     this.maxDistance = maxDistance;
     this.weight = truncatedNormal(0.02)([buckets, heads], random.at("weight"), { dtype, requiresGrad: true });
@@ -210,6 +257,7 @@ export class Rotary extends Module {
   /** x [B, H, T, K], of which `past` positions came before. Throws where K is odd. */
   forward(x: Tensor, past: number): Tensor {
     requireAxes("Rotary", x, ["B", "H", "T", "K"]);
+    check("Rotary", "past", past, whole(0));
     const [, , T, K] = x.shape;
     if (K % 2) throw new RangeError(`Rotary: heads of width ${K} cannot be paired; the width must be even`);
     const [cos, sin] = [Math.cos, Math.sin].map((f) =>

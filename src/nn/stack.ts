@@ -3,7 +3,7 @@
  * B batch, T tokens, S memory, D width, F hidden width, H heads, K width of a head.
  */
 import type { Kinds } from "../autograd/arguments.ts";
-import { aFloatDtype, aKey, callable, checkOptions, either, flag, nothing, oneOf, optional, positive, rate, whole } from "../autograd/arguments.ts"; // prettier-ignore
+import { aFloatDtype, aKey, aTensor, callable, check, checkOptions, either, flag, having, listOf, nothing, oneOf, optional, positive, rate, whole } from "../autograd/arguments.ts"; // prettier-ignore
 import { formatShape, sameShape } from "../autograd/contract.ts";
 import { recomputeKeeping } from "../autograd/recompute.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -15,7 +15,7 @@ import { DenseFeedForward, aFeedForwardKind } from "./feedForward.ts";
 import { scaledTruncatedNormal } from "./initializers.ts";
 import { documentBias, prefixBias, windowBias } from "./masks.ts";
 import type { Init, Pass } from "./module.ts";
-import { Module, under } from "./module.ts";
+import { Module, aPass, under } from "./module.ts";
 import { MultiHeadAttention } from "./multiHeadAttention.ts";
 import { LayerNorm, RMSNorm } from "./normalization.ts";
 import type { AbsolutePositions, PositionBias } from "./positions.ts";
@@ -155,6 +155,22 @@ export interface StackInput extends SequenceInput {
   readonly memoryMask?: Tensor | undefined;
 }
 
+/** What `SequenceInput` may hold. */
+export const sequenceKinds: Kinds<SequenceInput> = {
+  mask: optional(aTensor),
+  past: optional(listOf(having("what a layer has seen", "keys", "values"))),
+  documents: optional(aTensor),
+  prefix: optional(aTensor),
+  positions: optional(aTensor),
+};
+
+const inputKinds: Kinds<StackInput> = {
+  ...sequenceKinds,
+  ids: optional(aTensor),
+  memory: optional(aTensor),
+  memoryMask: optional(aTensor),
+};
+
 /** What a stack answers with: its normed output, auxiliary losses, routings and keys and values. */
 export interface StackOutput {
   /** [B, T, D], normed. */
@@ -189,6 +205,9 @@ export class Stack extends Module {
   /** x [B, T, D]: the embedded tokens. Without a past the sequences start here. */
   transform(x: Tensor, input: StackInput, pass: Pass): StackOutput {
     const { causal, dropout: share = 0, outputDropout = false, compute } = this.settings;
+    check("Stack", "x", x, aTensor);
+    checkOptions("Stack", input, inputKinds);
+    check("Stack", "pass", pass, aPass);
     const { past, memory, memoryMask, mask, prefix } = input;
     const before = past?.[0]?.keys.shape[2] ?? 0;
     this.#check(x, input, before);

@@ -2,7 +2,19 @@
 import type { Activation } from "../backend/backend.ts";
 import { broadcastShapes, formatShape, sizeOf } from "../backend/shape.ts";
 import { widened } from "./apply.ts";
-import { requireFloat, requireOneOf, requireSameDtype } from "./arguments.ts";
+import {
+  aBound,
+  aKey,
+  aTensor,
+  check,
+  number,
+  optional,
+  rate as aRate,
+  requireFloat,
+  requireOneOf,
+  requireSameDtype,
+  requireTensor,
+} from "./arguments.ts";
 import type { Fused } from "./fused.ts";
 import { applyFused } from "./fused.ts";
 import type { Key } from "./key.ts";
@@ -39,8 +51,13 @@ export function gelu(x: Tensor, approximate: "none" | "tanh"): Tensor {
 
 const activations: readonly Activation[] = ["relu", "gelu", "geluTanh", "silu"];
 
-/** activation(x + bias): x [..., D], bias [D] or anything that broadcasts to x. */
+/**
+ * Applies an activation function to x + bias, in one pass where the device can: x [..., D], bias [D] or anything that stretches to x.
+ * Float dtypes only. Throws for a name that is none of "relu", "gelu", "geluTanh" and "silu".
+ */
 export function activate(x: Tensor, activation: Activation, bias?: Tensor): Tensor {
+  requireTensor("activate", x);
+  check("activate", "bias", bias, optional(aTensor));
   requireOneOf("activate", "activation", activation, activations);
   requireFloat(activation, x);
   if (bias) {
@@ -58,17 +75,22 @@ function broadcastsTo(operation: string, small: Tensor, x: Tensor): void {
 
 /** Unlike `where`, it does not stretch x to its mask: the shape is that of x. */
 export function maskedFill(x: Tensor, mask: Tensor, value: number): Tensor {
+  requireTensor("maskedFill", mask, "mask");
+  check("maskedFill", "value", value, number);
   broadcastsTo("maskedFill", mask, x);
   return where(mask, value, x);
 }
 
 export function clamp(x: Tensor, min: number, max: number): Tensor {
+  check("clamp", "min", min, aBound);
+  check("clamp", "max", max, aBound);
   const raised = min === -Infinity ? x : where(x.less(min), min, x); // integers have no infinity
   return max === Infinity ? raised : where(raised.greater(max), max, raised);
 }
 
 export function dropout(x: Tensor, rate: number, key: Key): Tensor {
-  if (!(rate >= 0 && rate < 1)) throw new RangeError(`dropout: rate ${rate} is not in [0, 1)`);
+  check("dropout", "rate", rate, aRate);
+  check("dropout", "key", key, aKey);
   if (rate === 0) return x;
   return widened("dropout", [x], (y) => y.mul(uniformMask(y, rate, key)));
 }

@@ -1,5 +1,6 @@
 /** Running a primitive: on the device of its inputs, with a line on the tape where they are tracked. */
 import type { ArrayType, Backend } from "../backend/backend.ts";
+import { requireRoom } from "./arguments.ts";
 import { context } from "./context.ts";
 import { checkFinite } from "./debug.ts";
 import type { Primitive } from "./primitive.ts";
@@ -24,6 +25,7 @@ export function apply(primitive: Primitive, ...inputs: Tensor[]): Tensor {
 }
 
 function storageOf(primitive: Primitive, backend: Backend, type: ArrayType, inputs: readonly Tensor[]): Storage {
+  requireRoom(primitive.name, type);
   const make = (): Storage => new Storage(backend, primitive.run(backend, type, ...inputs), hostOf(primitive, inputs));
   const { recomputation } = context();
   return recomputation && isDecision(type, inputs) ? recomputation.decide(type, make) : make();

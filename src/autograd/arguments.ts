@@ -1,11 +1,11 @@
 /** Kinds of arguments that know of tensors and keys, beside those of plain values; the checks that every chapter uses. */
-import { having, listOf, oneOf, whole } from "../backend/arguments.ts";
+import { check, describe, having, listOf, oneOf, whole } from "../backend/arguments.ts";
 import type { Kind } from "../backend/arguments.ts";
-import type { ArrayType, Backend } from "../backend/backend.ts";
+import type { ArrayType, Backend, DType } from "../backend/backend.ts";
 import { BackendError } from "../backend/backend.ts";
 import { checkIndices, checkOffsets } from "../backend/indices.ts";
 import type { Shape } from "../backend/shape.ts";
-import { formatShape } from "../backend/shape.ts";
+import { formatShape, sizeOf } from "../backend/shape.ts";
 import type { Tensor } from "./tensor.ts";
 
 export {
@@ -31,7 +31,7 @@ export {
 export type { Kind, Kinds } from "../backend/arguments.ts";
 
 /** Recognised by its members, so that this file imports no class and stands below all of them. */
-export const aTensor: Kind = having("a tensor", "storage", "strides", "requireGrad");
+export const aTensor: Kind = having("a tensor, such as tensor([1, 2])", "storage", "strides", "requireGrad");
 
 export const aKey: Kind = having("a key, such as key(1)", "high", "low", "bits");
 
@@ -43,18 +43,28 @@ export const aFloatDtype: Kind = oneOf("float32", "float64", "bfloat16");
 
 export const aShape: Kind = { ...listOf(whole(0)), wanted: "a shape: an array of whole numbers of 0 or more" };
 
+/** Sizes, counts and lengths. */
+export const aCount: Kind = whole(0);
+
+/** Any whole number, negative too: an axis, a diagonal, a place counted from the end. */
+export const anInteger: Kind = whole(-Number.MAX_SAFE_INTEGER);
+
+/** A number that can be compared: infinities too, NaN not. */
+export const aBound: Kind = { wanted: "a number that is not NaN", accepts: (value) => typeof value === "number" && !Number.isNaN(value) };
+
+/** A tensor, or a number that stands for a scalar. */
+export const anOperand: Kind = { wanted: "a tensor or a number", accepts: (value) => typeof value === "number" || aTensor.accepts(value) };
+
 // What operations demand of what they are given: the name of the operation opens every message.
 
 /** For JavaScript, where types do not say it. */
-export function requireTensor(operation: string, x: unknown): void {
-  if (aTensor.accepts(x)) return;
-  const given = Array.isArray(x) ? "an array" : x === null ? "null" : `${typeof x} ${String(x)}`;
-  throw new TypeError(`${operation}: ${given} is not a tensor; make one with tensor(…)`);
+export function requireTensor(operation: string, x: unknown, name = "x"): void {
+  if (!aTensor.accepts(x)) check(operation, name, x, aTensor);
 }
 
-/** For JavaScript: a name that nobody knows would be taken for another one. */
+/** For JavaScript: one of the names that the operation knows. */
 export function requireOneOf(operation: string, what: string, given: string, known: readonly string[]): void {
-  if (!known.includes(given)) throw new RangeError(`${operation}: ${what} "${given}": want one of ${known.join(", ")}`);
+  if (!known.includes(given)) check(operation, what, given, oneOf(...known));
 }
 
 export function requireFloat(operation: string, x: ArrayType): void {
@@ -72,15 +82,33 @@ export function requireSameDtype(operation: string, x: ArrayType, y: ArrayType):
 }
 
 /** For JavaScript: reshape(2, 3) where reshape([2, 3]) is meant. */
-export function requireList(operation: string, given: unknown): void {
-  if (!Array.isArray(given)) throw new TypeError(`${operation}: ${String(given)} is not a list; write [${String(given)}]`);
+export function requireList(operation: string, given: unknown, name = "list"): void {
+  if (Array.isArray(given)) return;
+  const hint = typeof given === "number" ? `; write [${given}]` : "";
+  throw new TypeError(`${operation}: ${name} ${describe(given)}: want an array${hint}`);
 }
 
+/** Sizes of 0 or more, and no more elements than can be counted in 32 bits. */
 export function checkShape(operation: string, shape: Shape): void {
-  requireList(operation, shape);
-  for (const n of shape)
-    if (!Number.isInteger(n) || n < 0) throw new RangeError(`${operation}: shape ${formatShape(shape)}: sizes are integers of 0 or more`);
+  requireList(operation, shape, "shape");
+  let elements = 1;
+  for (const n of shape) {
+    if (!Number.isInteger(n) || n < 0) throw new RangeError(`${operation}: shape ${describe(shape)}: sizes are integers of 0 or more`);
+    elements *= n;
+  }
+  if (elements >= MOST)
+    throw new RangeError(`${operation}: shape ${formatShape(shape)} holds ${elements} elements; at most ${MOST - 1} fit`);
 }
+
+/** A result that no device could hold is refused before memory is asked for. */
+export function requireRoom(operation: string, { shape, dtype }: ArrayType): void {
+  const bytes = sizeOf(shape) * bytesOf[dtype];
+  if (bytes > MOST)
+    throw new RangeError(`${operation}: a result ${dtype} ${formatShape(shape)} takes ${bytes} bytes; a tensor holds at most ${MOST}`);
+}
+
+const MOST = 2 ** 31;
+const bytesOf: Record<DType, number> = { bfloat16: 2, float32: 4, float64: 8, int32: 4 };
 
 export function checkDtype(backend: Backend, type: ArrayType): void {
   if (!backend.dtypes.has(type.dtype))
@@ -92,12 +120,20 @@ export function checkDtype(backend: Backend, type: ArrayType): void {
 export function requireSome(operation: string, x: ArrayType, axes: readonly number[]): void {
   const empty = axes.find((axis) => x.shape[axis] === 0);
   if (empty !== undefined)
-    throw new RangeError(`${operation}: axis ${empty} of ${formatShape(x.shape)} is empty, and nothing has no ${operation}`);
+    throw new RangeError(`${operation}: axis ${empty} of ${formatShape(x.shape)} has no elements: want at least one`);
+}
+
+/** An index reads or writes along one axis, and has the sizes of x along the others. */
+export function requireAlong(operation: string, x: ArrayType, index: ArrayType, axis: number): void {
+  requireInt(operation, "index", index);
+  if (x.shape.length !== index.shape.length || x.shape.some((n, i) => i !== axis && n !== index.shape[i]))
+    throw new RangeError(`${operation}: index ${formatShape(index.shape)} does not fit ${formatShape(x.shape)} outside axis ${axis}`);
 }
 
 /** Indices that were made on the host are checked where they are used; those that a device computed, by the device. */
-export function checkHostIndex(operation: string, index: Tensor, from: number, to: number): void {
-  requireTensor(operation, index);
+export function checkHostIndex(operation: string, index: Tensor, from: number, to: number, name = "index"): void {
+  requireTensor(operation, index, name);
+  requireInt(operation, name, index);
   if (index.host) checkIndices(operation, index.host, from, to);
 }
 

@@ -1,6 +1,6 @@
 /** Axes as callers name them: made non-negative and checked, and the shapes that follow from them. */
 import { formatShape } from "../backend/shape.ts";
-import { requireList } from "./arguments.ts";
+import { anInteger, check, requireList } from "./arguments.ts";
 
 /** Whatever has a shape: a tensor, or the type of one. */
 interface Shaped {
@@ -9,9 +9,10 @@ interface Shaped {
 
 /** A non-negative axis. */
 export function axisOf(operation: string, axis: number, x: Shaped): number {
+  if (!Number.isInteger(axis)) check(operation, "axis", axis, anInteger);
   const { length } = x.shape;
   const at = axis < 0 ? axis + length : axis;
-  if (!Number.isInteger(axis) || at < 0 || at >= length)
+  if (at < 0 || at >= length)
     throw new RangeError(
       `${operation}: axis ${axis} of shape ${formatShape(x.shape)}; ${length ? `axes are ${-length} to ${length - 1}` : "a scalar has no axes"}`,
     );
@@ -21,7 +22,7 @@ export function axisOf(operation: string, axis: number, x: Shaped): number {
 /** Ascending, non-negative, distinct axes; all of them when none are given. */
 export function axesOf(operation: string, axes: number | readonly number[] | undefined, x: Shaped): number[] {
   if (axes === undefined) return x.shape.map((_, axis) => axis);
-  if (typeof axes !== "number") requireList(operation, axes);
+  if (typeof axes !== "number") requireList(operation, axes, "axes");
   const list = (typeof axes === "number" ? [axes] : axes).map((axis) => axisOf(operation, axis, x)).sort((a, b) => a - b);
   const twice = list.find((axis, i) => axis === list[i + 1]);
   if (twice !== undefined)

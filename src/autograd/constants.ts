@@ -1,14 +1,15 @@
 /** Constants beside a tensor, of its dtype and on its device: numbers, filled shapes, counted integers. */
 import type { ArrayType, Backend } from "../backend/backend.ts";
+import { check, number, requireTensor } from "./arguments.ts";
 import { within } from "./context.ts";
 import { Storage } from "./storage.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** A JavaScript number as a scalar beside a tensor: its dtype, its device. Often the same few, so they are kept. */
-export function constant(value: number, beside: Tensor): Tensor {
+export function constant(value: number, beside: Tensor, operation = "constant"): Tensor {
   const { backend, dtype } = beside;
   if (dtype === "int32" && (value | 0) !== value)
-    throw new RangeError(`${value} beside an int32 tensor is not a 32-bit integer; use cast("float32") first`);
+    throw new RangeError(`${operation}: ${value} beside an int32 tensor is not a 32-bit integer; use cast("float32") first`);
   let kept = constants.get(backend);
   if (!kept) constants.set(backend, (kept = new Map()));
   if (kept.size >= KEPT) kept.clear();
@@ -26,14 +27,20 @@ export function constant(value: number, beside: Tensor): Tensor {
 const constants = new WeakMap<Backend, Map<string, Tensor>>();
 const KEPT = 256;
 
-/** `value` in the shape, dtype and place of `like`. It reads as one stretched number. */
+/**
+ * A constant filled with `value`, of the shape, dtype and device of `like`. It is a view of one stretched number: it takes no memory.
+ * Throws for a fraction beside int32.
+ */
 export function fullLike(like: Tensor, value: number): Tensor {
-  const number = constant(value, like);
-  return like.shape.length > 0 ? number.broadcastTo(like.shape) : number.alias();
+  requireTensor("fullLike", like, "like");
+  check("fullLike", "value", value, number);
+  const scalar = constant(value, like, "fullLike");
+  return like.shape.length > 0 ? scalar.broadcastTo(like.shape) : scalar.alias();
 }
 
-/** 0 in the shape, dtype and place of `like`. */
+/** A constant filled with 0, of the shape, dtype and device of `like`: see `fullLike`. */
 export function zerosLike(like: Tensor): Tensor {
+  requireTensor("zerosLike", like, "like");
   return fullLike(like, 0);
 }
 

@@ -3,6 +3,7 @@
  * are recorded and which scope owns new tensors; an operation itself runs where its inputs live.
  */
 import type { Backend } from "../backend/backend.ts";
+import { callable, check } from "./arguments.ts";
 import type { Recomputation } from "./recompute.ts";
 import type { Scope } from "./scope.ts";
 
@@ -43,8 +44,9 @@ export function within<T>(change: Partial<Context>, fn: () => T, name = "within"
   }
 }
 
-/** Operations inside leave no line on the tape: their results are constants. */
+/** Runs `fn` without recording: results inside are constants, and no gradient flows through them. Throws for asynchronous functions. */
 export function noGrad<T>(fn: () => T): T {
+  check("noGrad", "fn", fn, callable);
   return within({ recording: false }, fn, "noGrad");
 }
 

@@ -3,11 +3,29 @@ import type { ArrayType, Backend, DType, TypedArray } from "../backend/backend.t
 import { packBfloat16 } from "../backend/bfloat16.ts";
 import type { Shape } from "../backend/shape.ts";
 import { formatShape, sizeOf } from "../backend/shape.ts";
-import { checkDtype, checkShape } from "./arguments.ts";
+import {
+  aBackend,
+  aCount,
+  aDtype,
+  aShape,
+  check,
+  checkDtype,
+  checkOptions,
+  checkShape,
+  describe,
+  finite,
+  flag,
+  number,
+  optional,
+  requireRoom,
+  text,
+} from "./arguments.ts";
+import type { Kinds } from "./arguments.ts";
 import { defaultBackend } from "./devices.ts";
 import { Storage } from "./storage.ts";
 import { Tensor } from "./tensor.ts";
 
+/** Where a new tensor lives, what it holds, and whether it is a leaf. */
 export interface CreateOptions {
   /** float32 unless said otherwise (for typed arrays: their own). */
   readonly dtype?: DType;
@@ -19,31 +37,49 @@ export interface CreateOptions {
   readonly name?: string;
 }
 
-/** Rows of rows of numbers, all of one length at each depth. */
+/** The kinds of `CreateOptions`, for functions that pass them on. */
+export const createKinds: Kinds<CreateOptions> = {
+  dtype: optional(aDtype),
+  requiresGrad: optional(flag),
+  backend: optional(aBackend),
+  name: optional(text),
+};
+
+/** A number, or rows of rows of numbers, all of one length at each depth. */
 export type Nested = number | readonly Nested[];
-/** What a tensor may be made from beside nested arrays; what it reads back as is `Numbers` of read.ts. */
+/** Flat numbers that a tensor may be made from, beside nested arrays. (It reads back as `Numbers`.) */
 export type FlatNumbers = Float32Array | Float64Array | Int32Array | Uint8Array | Uint16Array | Int16Array | readonly number[];
 
 /**
- * A tensor from a number, from nested arrays, or from flat numbers with a `shape`: `tensor([[1, 2], [3, 4]])`,
- * `tensor(new Float32Array(6), { shape: [2, 3] })`. Float64Array and Int32Array keep their dtype. Ragged arrays, a size that does
- * not fit and non-integers for int32 are errors.
+ * Makes a tensor from a number, from nested arrays, or from flat numbers with a `shape`: `tensor([[1, 2], [3, 4]])`,
+ * `tensor(new Float32Array(6), { shape: [2, 3] })`. Float64Array and Int32Array keep their dtype, everything else is float32 unless
+ * `dtype` says otherwise. The numbers are copied. Throws for ragged arrays, a shape of another size, and fractions in int32.
  */
 export function tensor(data: Nested | FlatNumbers, options: CreateOptions & { readonly shape?: Shape } = {}): Tensor {
+  checkOptions("tensor", options, { ...createKinds, shape: optional(aShape) });
+  const known = ArrayBuffer.isView(data);
+  if (known && !isNumeric(data)) throw new TypeError(`tensor: data ${describe(data)}: want nested arrays or a typed array of numbers`);
   const shape = options.shape ?? shapeOf(data);
-  const flat = ArrayBuffer.isView(data) ? data : flatten(data, options.shape ? shapeOf(data) : shape);
   checkShape("tensor", shape);
+  const flat = known ? data : flatten(data, options.shape ? shapeOf(data) : shape);
   if (flat.length !== sizeOf(shape))
     throw new RangeError(`tensor: ${flat.length} numbers do not fill shape ${formatShape(shape)} of ${sizeOf(shape)}`);
   const dtype = options.dtype ?? (data instanceof Float64Array ? "float64" : data instanceof Int32Array ? "int32" : "float32");
   return fromNumbers({ shape, dtype }, flat, options);
 }
 
+/** Arrays nested deeper than this are taken for a mistake, such as an array that holds itself. */
+const DEEPEST = 64;
+
+function isNumeric(data: ArrayBufferView): boolean {
+  return !(data instanceof DataView || data instanceof BigInt64Array || data instanceof BigUint64Array);
+}
+
 function shapeOf(data: Nested | FlatNumbers): number[] {
   const shape: number[] = [];
   for (let part: Nested | FlatNumbers = data; typeof part !== "number"; part = part[0]) {
     if (!Array.isArray(part) && !ArrayBuffer.isView(part)) break; // not numbers: flatten says where
-    shape.push(part.length);
+    if (shape.push(part.length) > DEEPEST) throw new RangeError(`tensor: data nests deeper than ${DEEPEST} arrays`);
     if (part.length === 0) break;
   }
   return shape;
@@ -58,17 +94,17 @@ function flatten(data: Nested, shape: Shape): number[] {
       flat.push(part);
       return;
     }
-    if (!Array.isArray(part))
-      throw new TypeError(`tensor: data${path} is ${part === null ? "null" : typeof part}, not a number or an array`);
+    if (!Array.isArray(part)) throw new TypeError(`tensor: data${path} ${describe(part)}: want a number or an array of numbers`);
     if (part.length !== shape[depth])
       throw new RangeError(`tensor: ragged: data${path} holds ${part.length} entries where the first row says shape ${formatShape(shape)}`);
-    part.forEach((item: Nested, i) => visit(item, depth + 1, `${path}[${i}]`));
+    for (let i = 0; i < part.length; i++) visit(part[i] as Nested, depth + 1, `${path}[${i}]`);
   };
   visit(data, 0, "");
   return flat;
 }
 
 function fromNumbers(type: ArrayType, flat: ArrayLike<number>, options: CreateOptions): Tensor {
+  requireRoom("tensor", type);
   const data = encode(type.dtype, flat);
   const backend = options.backend ?? defaultBackend();
   checkDtype(backend, type);
@@ -102,56 +138,71 @@ function finish(made: Tensor, { requiresGrad, name }: CreateOptions): Tensor {
   return requiresGrad ? made.requireGrad() : made;
 }
 
-/** `value` everywhere. */
+/** Makes a tensor filled with `value`. Throws for a shape that is none, and for a fraction in int32. */
 export function full(shape: Shape, value: number, options: CreateOptions = {}): Tensor {
+  check("full", "value", value, number);
   return filled("full", shape, value, options);
 }
 
 function filled(operation: string, shape: Shape, value: number, options: CreateOptions): Tensor {
+  checkOptions(operation, options, createKinds);
   checkShape(operation, shape);
   const type: ArrayType = { shape, dtype: options.dtype ?? "float32" };
-  if (type.dtype === "int32" && (value | 0) !== value) throw new RangeError(`${operation}: ${value} is not a 32-bit integer`);
+  requireRoom(operation, type);
+  if (type.dtype === "int32" && (value | 0) !== value)
+    throw new RangeError(`${operation}: value ${value}: want a 32-bit integer for int32`);
   const backend = options.backend ?? defaultBackend();
   checkDtype(backend, type);
   return finish(new Tensor(type, new Storage(backend, backend.full(type, value))), options);
 }
 
-/** 0 everywhere. */
+/** Makes a tensor filled with 0. */
 export function zeros(shape: Shape, options: CreateOptions = {}): Tensor {
   return filled("zeros", shape, 0, options);
 }
 
-/** 1 everywhere. */
+/** Makes a tensor filled with 1. */
 export function ones(shape: Shape, options: CreateOptions = {}): Tensor {
   return filled("ones", shape, 1, options);
 }
 
-/** The identity matrix [n, n], or [n, m]. */
+/** Makes the identity matrix [n, n]; with `m`, the matrix [n, m] with ones on its main diagonal. */
 export function eye(n: number, m = n, options: CreateOptions = {}): Tensor {
-  checkShape("eye", [n, m]);
+  check("eye", "n", n, aCount);
+  check("eye", "m", m, aCount);
+  checkOptions("eye", options, createKinds);
+  requireRoom("eye", { shape: [n, m], dtype: "float64" });
   const flat = new Float64Array(n * m);
   for (let i = 0; i < Math.min(n, m); i++) flat[i * m + i] = 1;
   return tensor(flat, { dtype: "float32", ...options, shape: [n, m] });
 }
 
-/** start, start + step, … below `stop`. `arange(5)` counts 0 to 4. */
+/** Counts start, start + step, … up to `stop`, which is left out: [length]. `arange(5)` counts 0 to 4. */
 export function arange(start: number, stop?: number, step = 1, options: CreateOptions = {}): Tensor {
+  check("arange", stop === undefined ? "stop" : "start", start, finite());
+  check("arange", "stop", stop, optional(finite()));
+  check("arange", "step", step, finite());
+  checkOptions("arange", options, createKinds);
   const [from, to] = stop === undefined ? [0, start] : [start, stop];
-  if (!Number.isFinite(from) || !Number.isFinite(to) || !Number.isFinite(step) || step === 0)
-    throw new RangeError(`arange: from ${from} to ${to} by ${step} is not a finite range`);
+  if (step === 0) throw new RangeError(`arange: step 0: from ${from} to ${to} it never arrives`);
   const length = Math.max(0, Math.ceil((to - from) / step));
-  return tensor(
-    Float64Array.from({ length }, (_, i) => from + i * step),
-    { dtype: "float32", ...options },
-  );
+  return counted("arange", length, (i) => from + i * step, options);
 }
 
-/** `count` numbers evenly from `start` to `stop`, both included. */
+/** `count` numbers at equal distances from `start` to `stop`, both included: [count]. */
 export function linspace(start: number, stop: number, count: number, options: CreateOptions = {}): Tensor {
-  checkShape("linspace", [count]);
+  check("linspace", "start", start, finite());
+  check("linspace", "stop", stop, finite());
+  check("linspace", "count", count, aCount);
+  checkOptions("linspace", options, createKinds);
   const step = count > 1 ? (stop - start) / (count - 1) : 0;
+  return counted("linspace", count, (i) => (i === count - 1 && count > 1 ? stop : start + i * step), options);
+}
+
+function counted(operation: string, length: number, at: (i: number) => number, options: CreateOptions): Tensor {
+  requireRoom(operation, { shape: [length], dtype: "float64" });
   return tensor(
-    Float64Array.from({ length: count }, (_, i) => (i === count - 1 && count > 1 ? stop : start + i * step)),
+    Float64Array.from({ length }, (_, i) => at(i)),
     { dtype: "float32", ...options },
   );
 }

@@ -1,6 +1,6 @@
 /** Debug mode: the first operation that makes NaN or an infinity of finite numbers is named, in the forward run, the walk, the optimiser. */
 import { formatShape } from "../backend/shape.ts";
-import { callable, check } from "./arguments.ts";
+import { callable, check, checkOptions, oneOf, optional, text } from "./arguments.ts";
 import { context, within } from "./context.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -26,7 +26,14 @@ export class NonFiniteError extends RangeError implements NonFiniteDetails {
   /** The name of the parameter whose gradient or value it was, where it has one. */
   readonly parameter: string | undefined;
 
-  constructor(message: string, { operation, phase, parameter }: NonFiniteDetails) {
+  constructor(message: string, details: NonFiniteDetails) {
+    check("NonFiniteError", "message", message, text);
+    checkOptions("NonFiniteError", details, {
+      operation: text,
+      phase: oneOf("forward", "backward", "optimizer"),
+      parameter: optional(text),
+    });
+    const { operation, phase, parameter } = details;
     super(message);
     this.operation = operation;
     this.phase = phase;

@@ -2,21 +2,22 @@
 import type { Backend } from "../backend/backend.ts";
 import { BackendError } from "../backend/backend.ts";
 import { CpuBackend } from "../backend/cpu/cpuBackend.ts";
+import { aBackend, callable, check, either, oneOf } from "./arguments.ts";
 import { context, setContext, within } from "./context.ts";
 
 let cpu: Backend | undefined;
 
-/** The plain TypeScript reference backend; one for everybody. */
+/** The reference backend in plain TypeScript, of which there is one: every dtype, and the arithmetic that the others are held to. */
 export function cpuBackend(): Backend {
   return (cpu ??= new CpuBackend());
 }
 
-/** Where new data goes now; the CPU reference until `useBackend` is called. */
+/** The backend where new data goes now: the CPU reference until `useBackend` is called. */
 export function defaultBackend(): Backend {
   return context().backend ?? cpuBackend();
 }
 
-/** "auto" is the fastest that works here without being asked for permissions: "wasm", and "cpu" where there is none, said once. */
+/** A device by name. "auto" is the fastest that works here without being asked for permissions: "wasm", and "cpu" where there is none, said once. */
 export type BackendName = "auto" | "cpu" | "wasm" | "gpu";
 
 const loaders: Record<BackendName, () => Promise<Backend>> = {
@@ -30,21 +31,25 @@ const loaders: Record<BackendName, () => Promise<Backend>> = {
   gpu: async () => (await import("../backend/gpu/index.ts")).gpu(),
 };
 
+const names = Object.keys(loaders);
+const aChoice = either({ ...oneOf(...names), wanted: names.join(", ") }, aBackend);
+
 const loaded = new Map<BackendName, Promise<Backend>>();
 
 /**
- * From now on new data goes to this backend: `await useBackend("wasm")`, or one that you made yourself. Devices are loaded when
+ * Makes a backend the place of new data from now on: `await useBackend("wasm")`, or one that you made yourself. Devices are loaded when
  * asked for and kept. It answers with the backend, whose `description` says what really runs. A device that cannot be had is an
  * error: there is no silent fallback.
  */
 export async function useBackend(choice: BackendName | Backend): Promise<Backend> {
+  if (typeof choice !== "string") check("useBackend", "choice", choice, aChoice);
   const backend = typeof choice === "string" ? await load(choice) : choice;
   setContext({ backend });
   return backend;
 }
 
 async function load(name: BackendName): Promise<Backend> {
-  if (!(name in loaders)) throw new BackendError(`useBackend: there is no "${name}"; there are ${Object.keys(loaders).join(", ")}`);
+  if (!Object.hasOwn(loaders, name)) throw new BackendError(`useBackend: there is no "${name}"; there are ${names.join(", ")}`);
   let backend = loaded.get(name);
   if (!backend) loaded.set(name, (backend = loaders[name]()));
   try {
@@ -55,7 +60,9 @@ async function load(name: BackendName): Promise<Backend> {
   }
 }
 
-/** New data made by `fn` goes to `backend`. */
+/** Runs `fn` with `backend` as the place of new data, and answers with its result. Throws for asynchronous functions. */
 export function withBackend<T>(backend: Backend, fn: () => T): T {
+  check("withBackend", "backend", backend, aBackend);
+  check("withBackend", "fn", fn, callable);
   return within({ backend }, fn, "withBackend");
 }

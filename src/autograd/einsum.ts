@@ -1,16 +1,17 @@
 /** Einstein summation, parsed into permutations, one batched matmul per operand, and sums. */
 import { formatShape } from "../backend/shape.ts";
 import { widened } from "./apply.ts";
-import { requireTensor } from "./arguments.ts";
+import { check, requireTensor, text } from "./arguments.ts";
 import type { Tensor } from "./tensor.ts";
 
 /**
- * `einsum("bqhd,bkhd->bhqk", q, k)`. One letter per axis; a letter that the result lacks is summed over. Without "->" the
+ * Sums products over named axes (Einstein's convention): `einsum("bqhd,bkhd->bhqk", q, k)`. One letter per axis; a letter that the result lacks is summed over. Without "->" the
  * result has the letters that occur once, in alphabetical order. A letter may not repeat within an operand. "..." stands for all
  * axes without a letter, which broadcast against each other: `einsum("...ij,jk->...ik", x, w)`.
  */
 export function einsum(equation: string, ...operands: Tensor[]): Tensor {
-  for (const operand of operands) requireTensor("einsum", operand);
+  check("einsum", "equation", equation, text);
+  operands.forEach((operand, i) => requireTensor("einsum", operand, `operand ${i}`));
   const [spelled, stretched] = equation.includes("...") ? spellOut(equation, operands) : [equation, operands];
   const { inputs, output } = parse(spelled, stretched);
   return widened("einsum", stretched, (...tensors) => {
@@ -33,7 +34,12 @@ function spellOut(equation: string, operands: readonly Tensor[]): [string, reado
     letters.includes("...") ? Math.max(0, (operands[i]?.shape.length ?? 0) - letters.length + 3) : 0,
   );
   const unused = alphabet.filter((letter) => !equation.includes(letter));
-  const axes = unused.slice(0, Math.max(...counts)).join("");
+  const axes = unused
+    .slice(
+      0,
+      counts.reduce((most, n) => Math.max(most, n), 0),
+    )
+    .join("");
   const spelled = inputs.map((letters, i) => letters.replace("...", axes.slice(axes.length - counts[i])));
   const output = right.length ? right.join("->").replace("...", axes) : axes + lettersThatOccurOnce(left);
   const sizes = (letter: string): number[] => spelled.map((letters, i) => operands[i]?.shape[letters.indexOf(letter)] ?? 1);

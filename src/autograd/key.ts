@@ -3,6 +3,11 @@
  * the same key gives the same numbers on every device, in any order, as often as asked. Nothing here has state.
  */
 
+import { aCount, check, either, finite, text, whole } from "./arguments.ts";
+
+const bits32 = whole(0, 2 ** 32 - 1);
+const pathPart = either(text, finite());
+
 /** Mixes 32 bits: the finalizer of MurmurHash3 (Appleby 2011). */
 function mix(h: number): number {
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
@@ -10,17 +15,24 @@ function mix(h: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
-/** A place in the tree: 64 bits of it. */
+/**
+ * A place in a tree of random streams: 64 bits. The same key gives the same numbers, on every device and as often as asked.
+ * Make the root with `key(seed)`, and one key for each use with `at`.
+ */
 export class Key {
+  /** The upper 32 bits. */
   readonly high: number;
+  /** The lower 32 bits. */
   readonly low: number;
 
   constructor(high: number, low: number) {
-    this.high = high >>> 0;
-    this.low = low >>> 0;
+    if (high >>> 0 !== high) check("Key", "high", high, bits32);
+    if (low >>> 0 !== low) check("Key", "low", low, bits32);
+    this.high = high;
+    this.low = low;
   }
 
-  /** The key under this one named by the path: `key.at("blocks.3.dropout", step)`. */
+  /** The key at a path of names and finite numbers under this one: `key.at("blocks.3.dropout", step)`. */
   at(...path: readonly (string | number)[]): Key {
     let { high, low } = this;
     for (const part of path)
@@ -32,17 +44,19 @@ export class Key {
     return new Key(high, low);
   }
 
-  /** 32 random bits for each index. */
+  /** 32 random bits for each index, as a whole number below 2^32. */
   bits(index: number): number {
+    if (!(index >= 0)) check("Key.bits", "index", index, aCount);
     const a = mix((this.low + Math.imul(index, 0x9e3779b1)) >>> 0);
     return mix(a ^ this.high ^ Math.imul(Math.floor(index / 2 ** 32), 0x85ebca77));
   }
 
-  /** A number in [0, 1) with 32 random bits for each index. */
+  /** A number in [0, 1) with 32 random bits, one for each index. */
   number(index = 0): number {
     return this.bits(index) * 2 ** -32;
   }
 
+  /** The 64 bits in hexadecimal. */
   toString(): string {
     return `key ${this.high.toString(16).padStart(8, "0")}${this.low.toString(16).padStart(8, "0")}`;
   }
@@ -51,17 +65,12 @@ export class Key {
 /** Names and numbers never collide: each is led by its kind. */
 function wordsOf(part: string | number): number[] {
   if (typeof part === "string") return [0x5354, part.length, ...Array.from(part, (char) => char.codePointAt(0) ?? 0)];
-  if (!Number.isFinite(part)) throw new RangeError(`Key.at: ${part} is not a finite number`);
+  if (!Number.isFinite(part)) check("Key.at", "path", part, pathPart);
   return [0x4e55, ...new Uint32Array(Float64Array.of(part).buffer)];
 }
 
-/** The root of the tree that belongs to a seed. */
+/** The root of the tree of keys that belongs to a seed: a finite number or a string. */
 export function key(seed: number | string): Key {
+  check("key", "seed", seed, pathPart);
   return new Key(0x243f6a88, 0x85a308d3).at(seed);
-}
-
-/** For JavaScript, where a seed or nothing may stand in a key's place. */
-export function requireKey(at: unknown): void {
-  if (!(at instanceof Key))
-    throw new TypeError(`random: ${String(at)} is not a key; make one with key(${typeof at === "number" ? at : 0})`);
 }

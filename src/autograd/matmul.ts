@@ -7,7 +7,7 @@ import type { Tensor } from "./tensor.ts";
 
 /** As torch.matmul: vectors gain an axis and lose it again, leading axes broadcast, a matrix on the right meets all rows at once. */
 export function matmul(x: Tensor, y: Tensor): Tensor {
-  requireTensor("matmul", y);
+  requireTensor("matmul", y, "y");
   if (x.shape.length === 0 || y.shape.length === 0)
     throw new RangeError(`matmul: ${formatShape(x.shape)} x ${formatShape(y.shape)}: scalars have no matrix product; use mul`);
   const [inner, other] = [x.shape[x.shape.length - 1], y.shape[Math.max(0, y.shape.length - 2)]];

@@ -5,6 +5,8 @@ import { requireSameDtype } from "./arguments.ts";
 import { sideBySide } from "./hostIntegers.ts";
 import type { Primitive } from "./primitive.ts";
 import { same } from "./primitive.ts";
+import type { Part } from "./shaping.ts";
+import type { Tensor } from "./tensor.ts";
 
 type Movement = Pick<Primitive, "run">;
 const copying: Movement = { run: (backend, out, x) => backend.copy(out, x) };
@@ -52,14 +54,37 @@ export const broadcastTo = (shape: readonly number[]): Primitive => ({
   vjp: [(g) => g], // summed along the stretched axes by the tape
 });
 
-/** Elements start[i] <= index < stop[i] of each axis. */
-export const slice = (start: readonly number[], stop: readonly number[]): Primitive => ({
+/** parts[i] of axis i: `count` elements from `start` on, `step` apart. */
+export const slice = (parts: readonly Part[]): Primitive => ({
   ...copying,
   name: "slice",
-  type: (x) => ({ shape: stop.map((end, axis) => end - start[axis]), dtype: x.dtype }),
-  view: (_, x) => ({ strides: x.strides, offset: x.offset + start.reduce((sum, from, axis) => sum + from * x.strides[axis], 0) }),
-  vjp: [(g, _, x) => g.pad(stop.map((end, axis) => [start[axis], x.shape[axis] - end]))],
+  type: (x) => ({ shape: parts.map(({ count }) => count), dtype: x.dtype }),
+  view: (_, x) => ({
+    strides: parts.map(({ step }, axis) => step * x.strides[axis]),
+    offset: x.offset + parts.reduce((sum, { start, count }, axis) => sum + (count > 0 ? start * x.strides[axis] : 0), 0),
+  }),
+  vjp: [(g, _, x) => putBack(g, parts, x.shape)],
 });
+
+/** The adjoint of a slice: elements go back to their places, zeros between and around them. */
+function putBack(g: Tensor, parts: readonly Part[], shape: readonly number[]): Tensor {
+  const dense = parts.reduce((y, part, axis) => (Math.abs(part.step) === 1 ? turned(y, part, axis) : dilated(y, part, axis)), g);
+  const first = parts.map(({ start, step, count }) => (count === 0 ? 0 : step < 0 ? start + (count - 1) * step : start));
+  return dense.pad(dense.shape.map((n, axis) => [first[axis], shape[axis] - first[axis] - n]));
+}
+
+function turned(g: Tensor, { step }: Part, axis: number): Tensor {
+  return step < 0 ? g.flip(axis) : g;
+}
+
+/** Zeros between the elements of an axis, so that they are as far apart as the step says. */
+function dilated(g: Tensor, part: Part, axis: number): Tensor {
+  if (part.count === 0) return g;
+  const gap = Math.abs(part.step);
+  const columns = turned(g, part, axis).unsqueeze(axis + 1);
+  const rows = columns.pad(columns.shape.map((_, i) => [0, i === axis + 1 ? gap - 1 : 0]));
+  return rows.reshape(g.shape.with(axis, part.count * gap)).narrow(axis, 0, (part.count - 1) * gap + 1);
+}
 
 export const flip = (axes: readonly number[]): Primitive => ({
   ...copying,

@@ -1,29 +1,86 @@
 /** Random tensors, made on the host from a key: the same numbers on every device. */
 import type { Shape } from "../backend/shape.ts";
 import { sizeOf } from "../backend/shape.ts";
-import { checkShape } from "./arguments.ts";
+import {
+  aCount,
+  aFloatDtype,
+  aKey,
+  callable,
+  check,
+  checkOptions,
+  checkShape,
+  finite,
+  optional,
+  positive,
+  requireRoom,
+} from "./arguments.ts";
+import type { Kinds } from "./arguments.ts";
 import { context, noGrad, within } from "./context.ts";
 import type { CreateOptions } from "./create.ts";
-import { tensor, zeros } from "./create.ts";
+import { createKinds, tensor, zeros } from "./create.ts";
 import type { Key } from "./key.ts";
-import { requireKey } from "./key.ts";
 import type { Tensor } from "./tensor.ts";
 
 export { Key, key } from "./key.ts";
 export { uniformLike, uniformMask } from "./masks.ts";
 
+/** Which part of a random tensor is made. */
 export interface DrawOptions extends CreateOptions {
   /** Index of the first element: a part of a larger tensor has the numbers it would have in the whole. Default 0. */
   readonly first?: number;
 }
 
-function fill(shape: Shape, at: Key, draw: (i: number) => number, { first = 0, ...options }: DrawOptions): Tensor {
-  checkShape("random", shape);
-  requireKey(at);
-  if (!context().drawing) return blank(shape, options);
+/** The range of uniform numbers. */
+export interface UniformOptions extends DrawOptions {
+  /** The least number; default 0. */
+  readonly low?: number;
+  /** What every number lies below; default 1. */
+  readonly high?: number;
+}
+
+/** The mean and the standard deviation of normal numbers. */
+export interface NormalOptions extends DrawOptions {
+  /** Default 0. */
+  readonly mean?: number;
+  /** Default 1. */
+  readonly std?: number;
+}
+
+/** The standard deviation and the bound of truncated normal numbers. */
+export interface TruncatedNormalOptions extends DrawOptions {
+  /** Of the distribution before it is cut; default 1. */
+  readonly std?: number;
+  /** No number is farther from 0 than this many standard deviations; above 0, default 2. */
+  readonly bound?: number;
+}
+
+const kinds: Kinds<DrawOptions> = { ...createKinds, dtype: optional(aFloatDtype), first: optional(aCount) };
+const deviation = optional(finite(0));
+
+function fill<O extends DrawOptions>(
+  operation: string,
+  shape: Shape,
+  at: Key,
+  options: O,
+  known: Kinds<O>,
+  draw: (i: number) => number,
+): Tensor {
+  const where = `random.${operation}`;
+  checkShape(where, shape);
+  check(where, "at", at, aKey);
+  checkOptions(where, options, known);
+  const { dtype = "float32", requiresGrad, backend, name, first = 0 } = options;
+  const own: CreateOptions = {
+    dtype,
+    ...(requiresGrad && { requiresGrad }),
+    ...(backend && { backend }),
+    ...(name !== undefined && { name }),
+  };
+  if (!context().drawing) return blank(shape, own);
+  requireRoom(where, { shape, dtype });
   return tensor(
     Float64Array.from({ length: sizeOf(shape) }, (_, i) => draw(first + i)),
-    { dtype: "float32", ...options, shape },
+    { ...own, shape },
   );
 }
 
@@ -32,6 +89,7 @@ function fill(shape: Shape, at: Key, draw: (i: number) => number, { first = 0, .
  * hundreds of millions of first weights takes longer than reading them.
  */
 export function withoutDrawing<T>(fn: () => T): T {
+  check("random.withoutDrawing", "fn", fn, callable);
   return within({ drawing: false }, fn, "withoutDrawing");
 }
 
@@ -42,36 +100,66 @@ function blank(shape: Shape, { requiresGrad = false, ...options }: CreateOptions
   return requiresGrad ? stretched.requireGrad() : stretched;
 }
 
-/** Uniform in [low, high). */
-export function uniform(shape: Shape, at: Key, options: DrawOptions & { readonly low?: number; readonly high?: number } = {}): Tensor {
-  const { low = 0, high = 1 } = options;
-  return fill(shape, at, (i) => low + (high - low) * at.number(i), options);
+/** Draws numbers uniformly from [low, high), the same for the same key. Throws where low is above high. */
+export function uniform(shape: Shape, at: Key, options: UniformOptions = {}): Tensor {
+  const { low = 0, high = 1 } = options ?? {};
+  if (low > high) throw new RangeError(`random.uniform: low ${low} is above high ${high}`);
+  return fill(
+    "uniform",
+    shape,
+    at,
+    options,
+    { ...kinds, low: optional(finite()), high: optional(finite()) },
+    (i) => low + (high - low) * at.number(i),
+  );
 }
 
-/** One standard normal number per index. Box & Muller 1958. */
+/** One standard normal number for each index of a key: Box & Muller 1958. */
 export function gaussian(at: Key, index: number): number {
+  if (!(index >= 0)) check("random.gaussian", "index", index, aCount);
   const radius = Math.sqrt(-2 * Math.log((at.bits(2 * index) + 0.5) * 2 ** -32));
   return radius * Math.cos(2 * Math.PI * at.number(2 * index + 1));
 }
 
-/** Normal with `mean` and `std`. */
-export function normal(shape: Shape, at: Key, options: DrawOptions & { readonly mean?: number; readonly std?: number } = {}): Tensor {
-  const { mean = 0, std = 1 } = options;
-  return fill(shape, at, (i) => mean + std * gaussian(at, i), options);
+/** Draws normal numbers with `mean` and `std`, the same for the same key. */
+export function normal(shape: Shape, at: Key, options: NormalOptions = {}): Tensor {
+  const { mean = 0, std = 1 } = options ?? {};
+  return fill("normal", shape, at, options, { ...kinds, mean: optional(finite()), std: deviation }, (i) => mean + std * gaussian(at, i));
 }
 
-/** Normal, with values beyond `bound` standard deviations drawn again. (The result's own deviation is 0.8796 std at 2.) */
-export function truncatedNormal(
-  shape: Shape,
-  at: Key,
-  options: DrawOptions & { readonly std?: number; readonly bound?: number } = {},
-): Tensor {
-  const { std = 1, bound = 2 } = options;
-  const draw = (i: number): number => {
-    for (let attempt = 0; ; attempt++) {
-      const z = gaussian(attempt ? at.at("again", attempt) : at, i);
-      if (Math.abs(z) <= bound) return std * z;
-    }
-  };
-  return fill(shape, at, draw, options);
+/**
+ * Draws normal numbers of mean 0 of which none is farther from 0 than `bound` standard deviations. (The deviation of the result is
+ * smaller than `std`: 0.8796 of it at the default bound of 2.)
+ */
+export function truncatedNormal(shape: Shape, at: Key, options: TruncatedNormalOptions = {}): Tensor {
+  const { std = 1, bound = 2 } = options ?? {};
+  const draw = bound < NARROW ? narrow : wide;
+  return fill(
+    "truncatedNormal",
+    shape,
+    at,
+    options,
+    { ...kinds, std: deviation, bound: optional(positive) },
+    (i) => std * draw(at, i, bound),
+  );
+}
+
+/** Below this bound, most normal numbers would be refused. */
+const NARROW = 0.5;
+
+/** Normal numbers, drawn again beyond the bound. */
+function wide(at: Key, index: number, bound: number): number {
+  for (let attempt = 0; ; attempt++) {
+    const z = gaussian(attempt ? at.at("again", attempt) : at, index);
+    if (Math.abs(z) <= bound) return z;
+  }
+}
+
+/** Uniform numbers within the bound, kept with a probability in proportion to the normal density there. */
+function narrow(at: Key, index: number, bound: number): number {
+  for (let attempt = 0; ; attempt++) {
+    const trial = attempt ? at.at("again", attempt) : at;
+    const z = bound * (2 * trial.number(2 * index) - 1);
+    if (trial.number(2 * index + 1) <= Math.exp(-0.5 * z * z)) return z;
+  }
 }

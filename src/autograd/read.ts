@@ -5,15 +5,15 @@ import { unpackBfloat16 } from "../backend/bfloat16.ts";
 import type { Shape } from "../backend/shape.ts";
 import { formatShape, isContiguous } from "../backend/shape.ts";
 import { apply } from "./apply.ts";
-import { checkDtype } from "./arguments.ts";
+import { aBackend, check, checkDtype } from "./arguments.ts";
 import { noGrad } from "./context.ts";
 import type { Nested } from "./create.ts";
 import { contiguous } from "./movement.ts";
 import { Storage } from "./storage.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** What tensors read back as: bfloat16 as float32. */
-export type Numbers = Float32Array | Float64Array | Int32Array;
+/** What tensors read back as, in memory of its own: bfloat16 as float32. */
+export type Numbers = Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
 
 /** Elements in order from the start of a buffer: what `download` takes. */
 function inOrder(x: Tensor): Tensor {
@@ -58,7 +58,13 @@ function hold(x: Tensor): [Storage, Tensor] {
 }
 
 function decode(raw: TypedArray): Numbers {
-  return raw instanceof Uint16Array ? unpackBfloat16(raw) : raw;
+  if (raw instanceof Uint16Array) return unpackBfloat16(raw);
+  return isUnshared(raw) ? raw : raw.slice();
+}
+
+/** A device may hand out memory that threads share; `Blob` and `fetch` take none of it. */
+function isUnshared(raw: TypedArray): raw is Numbers {
+  return raw.buffer instanceof ArrayBuffer;
 }
 
 export async function item(x: Tensor): Promise<number> {
@@ -108,6 +114,7 @@ export function nest(flat: ArrayLike<number>, shape: Shape): Nested {
 }
 
 export function moveTo(x: Tensor, backend: Backend): Tensor {
+  check("to", "backend", backend, aBackend);
   if (backend === x.backend) return x.detach();
   checkDtype(backend, x);
   const from = x.backend;

@@ -5,7 +5,7 @@
 import type { ArrayType } from "../backend/backend.ts";
 import { formatShape, sameShape } from "../backend/shape.ts";
 import { apply } from "./apply.ts";
-import { requireFloat, requireInt } from "./arguments.ts";
+import { requireAlong, requireFloat, requireInt } from "./arguments.ts";
 import type { Primitive } from "./primitive.ts";
 import { same } from "./primitive.ts";
 
@@ -79,12 +79,6 @@ export const addAlong = (axis: number, count: number): Primitive => ({
   run: (backend, out, g, index) => backend.addAlong(out, g, index, axis),
   vjp: [(h, _, _g, index) => h.takeAlong(index, axis), null],
 });
-
-function requireAlong(operation: string, x: ArrayType, index: ArrayType, axis: number): void {
-  requireInt(operation, "index", index);
-  if (x.shape.length !== index.shape.length || x.shape.some((n, i) => i !== axis && n !== index.shape[i]))
-    throw new RangeError(`${operation}: index ${formatShape(index.shape)} does not fit ${formatShape(x.shape)} outside axis ${axis}`);
-}
 
 // Order. int32 results without gradient; NaN ranks below every number, ties keep their order.
 

@@ -1,6 +1,7 @@
 /**
  * Memory without bookkeeping: `scope(fn)` frees what was made inside, except what it returns and what hangs on a leaf.
  */
+import { callable, check } from "./arguments.ts";
 import { context, within } from "./context.ts";
 import { Holder } from "./life.ts";
 
@@ -33,6 +34,7 @@ export class Scope {
  * on a leaf: parameters, their `.grad`, optimiser state. When `fn` throws, everything is freed. A promise is refused.
  */
 export function scope<T>(fn: () => T): T {
+  check("scope", "fn", fn, callable);
   const inner = new Scope(context().scope);
   const kept = new Set<Holder>();
   try {

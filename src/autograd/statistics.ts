@@ -1,6 +1,7 @@
 /** Statistics of axes: extremes, products, means, variances and norms. */
 import { apply, widened } from "./apply.ts";
-import { requireFloat, requireSome } from "./arguments.ts";
+import { finite, flag, optional, requireFloat, requireSome } from "./arguments.ts";
+import type { Kinds } from "./arguments.ts";
 import { axesOf, axisOf, keeping, reducedCount, shapeAfter } from "./axes.ts";
 import { concat, where } from "./operations.ts";
 import { argReduce, extremum } from "./reductions.ts";
@@ -55,10 +56,13 @@ export function centred(x: Tensor, axes: Axes): Tensor {
   return near.sub(mean(near, axes, { keepDims: true }));
 }
 
+/** What a variance divides by, and which axes it leaves. */
 export interface VarianceOptions extends ReduceOptions {
   /** Taken off the count: 0 for the population (default), 1 for a sample. */
   readonly correction?: number;
 }
+
+export const varianceKinds: Kinds<VarianceOptions> = { keepDims: optional(flag), correction: optional(finite()) };
 
 export function variance(x: Tensor, axes: Axes, { correction = 0, keepDims = false }: VarianceOptions = {}): Tensor {
   requireFloat("variance", x);

@@ -8,7 +8,8 @@
 import { formatShape, sameShape } from "../backend/shape.ts";
 import { context, noGrad, within } from "./context.ts";
 import { checkMade, locating } from "./debug.ts";
-import { requireList } from "./arguments.ts";
+import { aTensor, check, checkOptions, flag, having, optional, requireList, requireTensor } from "./arguments.ts";
+import type { Kind } from "./arguments.ts";
 import { fullLike, zerosLike } from "./constants.ts";
 import { Scope, scope } from "./scope.ts";
 import type { Storage } from "./storage.ts";
@@ -17,11 +18,13 @@ import type { Tensor } from "./tensor.ts";
 /** How a line sends a cotangent back: one for each input, null where `needed` is false or there is no gradient. */
 export type Pull = (g: Tensor, line: Line, needed: readonly boolean[]) => readonly (Tensor | null)[];
 
-/** One recorded operation. */
+/** One recorded operation of the tape: its name, its inputs and its output. */
 export class Line {
+  /** The operation: "mul", "softmax". */
   readonly name: string;
   readonly inputs: readonly Tensor[];
   readonly output: Tensor;
+  /** Its derivative rules. */
   readonly pull: Pull;
   /** What a fused operation kept from its forward run. */
   readonly saved: readonly Storage[];
@@ -40,6 +43,7 @@ export class Line {
     this.versions = inputs.map((input) => input.version);
   }
 
+  /** Throws where an input was assigned since. */
   checkVersions(): void {
     this.inputs.forEach((input, i) => {
       if (input.version !== this.versions[i])
@@ -52,14 +56,20 @@ export class Line {
 
 let clock = 0;
 
-/** The Wengert list of one tensor. */
+/**
+ * The recorded operations behind one tensor, in the order they ran (its Wengert list): `String(new Tape(y))` prints them one on a
+ * line, `lines` holds them.
+ */
 export class Tape {
+  /** The tensor that the lines lead to. */
   readonly root: Tensor;
   /** Lines in the order they were recorded. */
   readonly lines: readonly Line[];
 
   /** `stops` are treated as leaves: the walk does not look behind them. */
   constructor(root: Tensor, stops: ReadonlySet<Tensor> = new Set()) {
+    requireTensor("Tape", root, "root");
+    check("Tape", "stops", stops, aSet);
     this.root = root;
     const found = new Set<Line>();
     const open: Tensor[] = [root];
@@ -100,6 +110,9 @@ function isNumber(tensor: Tensor): boolean {
   return !tensor.requiresGrad && tensor.shape.length === 0 && tensor.name !== undefined && String(Number(tensor.name)) === tensor.name;
 }
 
+const aSet: Kind = having("a Set of tensors", "has", "size");
+
+/** How the tape is walked: from which cotangent, recorded or not, freeing or not. */
 export interface WalkOptions {
   /** Cotangent of the root, of its shape and dtype; 1 for a scalar. */
   readonly seed?: Tensor | undefined;
@@ -109,8 +122,14 @@ export interface WalkOptions {
   readonly release?: boolean | undefined;
 }
 
-/** Adds the gradient of `root` into `.grad` of every leaf that requires it. Never records. */
-export function backward(root: Tensor, { seed, release = false }: WalkOptions = {}): void {
+/**
+ * Adds the gradient of `root` into `.grad` of every leaf that requires it. The walk is not recorded; for derivatives of higher order
+ * use `gradients`. Throws for a root without history, and for one of several elements without `seed`.
+ */
+export function backward(root: Tensor, options: Omit<WalkOptions, "createGraph"> = {}): void {
+  requireTensor("backward", root, "root");
+  checkOptions("backward", options, { seed: optional(aTensor), release: optional(flag) });
+  const { seed, release = false } = options;
   noGrad(() =>
     scope(() => {
       const start = seedOf(root, seed, "backward");
@@ -124,9 +143,20 @@ export function backward(root: Tensor, { seed, release = false }: WalkOptions = 
   );
 }
 
-/** The gradients of `root` with respect to `xs`, leaves or not; zeros for those it does not depend on. */
-export function gradients(root: Tensor, xs: readonly Tensor[], { seed, createGraph = false }: WalkOptions = {}): Tensor[] {
-  requireList("gradients", xs);
+/** One gradient for each tensor of a list, in its order: a tuple for a tuple. */
+export type Gradients<T extends readonly Tensor[]> = { -readonly [K in keyof T]: Tensor };
+
+/**
+ * The gradients of `root` with respect to `xs`, leaves or not, each in the shape of its x; zeros for those it does not depend on. With
+ * `createGraph` they can be differentiated again. Throws for an x that was not tracked, and for a root of several elements without `seed`.
+ */
+export function gradients<const T extends readonly Tensor[]>(root: Tensor, xs: T, options?: Omit<WalkOptions, "release">): Gradients<T>;
+export function gradients(root: Tensor, xs: readonly Tensor[], options: Omit<WalkOptions, "release"> = {}): Tensor[] {
+  requireTensor("gradients", root, "root");
+  requireList("gradients", xs, "xs");
+  xs.forEach((x, i) => requireTensor("gradients", x, `xs[${i}]`));
+  checkOptions("gradients", options, { seed: optional(aTensor), createGraph: optional(flag) });
+  const { seed, createGraph = false } = options;
   const walk = (): Tensor[] => {
     const start = seedOf(root, seed, "gradients");
     for (const x of xs)

@@ -49,7 +49,7 @@ function packFloat32(values: Float32Array): Uint16Array {
 }
 
 /** Each element of `bits` as a float32. */
-export function unpackBfloat16(bits: Uint16Array): Float32Array {
+export function unpackBfloat16(bits: Uint16Array): Float32Array<ArrayBuffer> {
   const values = new Float32Array(bits.length);
   for (let i = 0; i < bits.length; i++) values[i] = fromBfloat16Bits(bits[i]);
   return values;

@@ -3,6 +3,8 @@
  * inputs, so a handful of evaluations tests every rule at once. The derivative that the tape finds is itself a function, and the
  * same check applied to it is the check of the next order.
  */
+import { aKey, aTensor, callable, check, checkOptions, listOf, optional, positive, whole } from "../autograd/arguments.ts";
+import type { Kinds } from "../autograd/arguments.ts";
 import { formatShape } from "../autograd/contract.ts";
 import { zerosLike } from "../autograd/constants.ts";
 import { stack } from "../autograd/operations.ts";
@@ -11,8 +13,9 @@ import { key, uniform } from "../autograd/random.ts";
 import { scope } from "../autograd/scope.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 
+/** How far derivatives are checked, by which steps, and how near they must be. */
 export interface GradientCheckOptions {
-  /** The highest derivative that is checked; 2 unless said otherwise. */
+  /** The highest derivative that is checked, 1 to 8; 2 unless said otherwise. */
   readonly order?: number;
   /** Leaves that `f` reads without being given them (the weights of a layer), checked together with its inputs. */
   readonly parameters?: readonly Tensor[];
@@ -23,6 +26,14 @@ export interface GradientCheckOptions {
   /** The largest difference, relative to the size of the terms. */
   readonly tolerance?: number;
 }
+
+const kinds: Kinds<GradientCheckOptions> = {
+  order: optional(whole(1, 8)),
+  parameters: optional(listOf(aTensor)),
+  key: optional(aKey),
+  step: optional(positive),
+  tolerance: optional(positive),
+};
 
 type Scalar = () => Tensor;
 
@@ -37,8 +48,12 @@ const settings = { float64: { step: 1e-3, tolerance: 1e-6 }, float32: { step: 1 
 export async function checkGradients(
   f: (...inputs: Tensor[]) => Tensor | readonly Tensor[],
   inputs: readonly Tensor[],
-  { order = 2, parameters = [], key: root = key("checkGradients"), ...numbers }: GradientCheckOptions = {},
+  options: GradientCheckOptions = {},
 ): Promise<void> {
+  check("checkGradients", "f", f, callable);
+  check("checkGradients", "inputs", inputs, listOf(aTensor));
+  checkOptions("checkGradients", options, kinds);
+  const { order = 2, parameters = [], key: root = key("checkGradients"), ...numbers } = options;
   const own = inputs.map((x) => (x.dtype === "int32" ? x : x.detach().requireGrad()));
   const leaves = [...own.filter((x) => x.dtype !== "int32"), ...parameters];
   const { step, tolerance } = { ...settings[precisionOf(leaves)], ...numbers };
@@ -71,7 +86,10 @@ function sample(like: Tensor, at: Key): Tensor {
  * not notice a recorded walk that loses the history of its cotangents.
  */
 function weigh(outputs: Tensor | readonly Tensor[], at: Key): Tensor {
-  const list = (Array.isArray(outputs) ? (outputs as readonly Tensor[]) : [outputs as Tensor]).filter((y) => y.dtype !== "int32");
+  const all = Array.isArray(outputs) ? (outputs as readonly Tensor[]) : [outputs as Tensor];
+  check("checkGradients", "the result of f", all, { ...listOf(aTensor), wanted: "a tensor, or an array of tensors" });
+  const list = all.filter((y) => y.dtype !== "int32");
+  if (list.length === 0) throw new RangeError("checkGradients: the result of f holds no float tensor to differentiate");
   return total(
     list.map((y, i) =>
       y

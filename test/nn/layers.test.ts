@@ -92,7 +92,7 @@ describe("a name that nobody knows", () => {
       () => new Block({ ...parts, norm: () => new RMSNorm(4), order: "first" as never }),
       'Block: order "first": want "pre" or "post"',
     ],
-    "of GELU's approximation": [() => ones([2]).gelu("sigmoid" as never), 'gelu: approximation "sigmoid": want one of none, tanh'],
+    "of GELU's approximation": [() => ones([2]).gelu("sigmoid" as never), 'gelu: approximation "sigmoid": want "none" or "tanh"'],
   };
   for (const [what, [attempt, message]] of Object.entries(bad))
     it(`${what} is not taken for another`, () => {
@@ -105,7 +105,7 @@ describe("feed-forward kinds", () => {
     expect(() => new DenseFeedForward(2, 2, { ...init, kind: "swish" as never })).to.throw(
       'DenseFeedForward: kind "swish": want "relu", "gelu", "geluTanh", "silu", "reglu", "geglu", "gegluTanh" or "swiglu"',
     );
-    expect(() => activate(ones([2]), "swish" as never)).to.throw('activate: activation "swish": want one of relu, gelu, geluTanh, silu');
+    expect(() => activate(ones([2]), "swish" as never)).to.throw('activate: activation "swish": want "relu", "gelu", "geluTanh" or "silu"');
   });
 });
 
@@ -123,8 +123,8 @@ describe("what is called without its last argument", () => {
     "a language model": [() => new DecoderLanguageModel({ ...unkeyed as object, vocabulary: 4, width: 4, layers: 1 } as never), "DecoderLanguageModel: random is missing: want a key, such as key(1)"],
     "dropout": [() => new Dropout(0.5).forward(ones([2]), pass), "forward: there is no pass; end the call with { training: false, random: key(0) }"],
     "a forward": [() => new DenseFeedForward(2, 2, init).forward(ones([2, 2], { dtype: "float64" }), {}, pass), "forward: there is no pass"],
-    "a random tensor": [() => random.normal([2], nothing), "random: undefined is not a key; make one with key(0)"],
-    "a mask from a seed": [() => ones([2]).dropout(0.5, 7 as never), "random: 7 is not a key; make one with key(7)"],
+    "a random tensor": [() => random.normal([2], nothing), "random.normal: at is missing: want a key, such as key(1)"],
+    "a mask from the name of a seed": [() => ones([2]).dropout(0.5, "seed" as never), 'dropout: key "seed": want a key, such as key(1)'],
   };
   for (const [what, [attempt, message]] of Object.entries(bad))
     it(`${what} says what is missing`, () => {

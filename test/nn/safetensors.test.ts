@@ -213,7 +213,9 @@ describe("safetensors", () => {
     expect(await failure(writeSafetensors({ x } as never))).to.equal(
       "writeSafetensors: tensors { x }: want a Map of tensors by name, such as model.state()",
     );
-    expect(await failure(writeSafetensors(new Map([["x", [1]]]) as never))).to.equal('writeSafetensors: "x" [1]: want a tensor');
+    expect(await failure(writeSafetensors(new Map([["x", [1]]]) as never))).to.equal(
+      'writeSafetensors: "x" [1]: want a tensor, such as tensor([1, 2])',
+    );
     expect(await failure(writeSafetensors(new Map([["x", x]]), { step: 3 } as never))).to.equal(
       'writeSafetensors: metadata "step" 3: want a string',
     );

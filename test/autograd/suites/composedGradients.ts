@@ -1,6 +1,6 @@
 /** Composed operations against finite differences, to second order. */
 import fc from "fast-check";
-import { einsum, key, stack } from "switchyard-moe";
+import { concat, einsum, key, stack } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
 import { arrays, axesOf, distinctArrays, numbers, shapes, toTensor } from "switchyard-moe/testing";
 import { binary, check, indices, integer, ordered, positive, some, unary, withAxis } from "./checks.ts";
@@ -24,6 +24,11 @@ const equations: [string, number[], number[]][] = [
 ];
 
 export const composed: Record<string, Check> = {
+  "scatter, with duplicates": check(fc.tuple(arrays([4, 3]), arrays([5, 3]), indices([5, 3], 4)), ([x, source, index]) => ({
+    inputs: [toTensor(x), toTensor(source)],
+    f: (t, s) => t.square().scatter(integer(index.data, index.shape), s.mul(s), 0),
+  })),
+  "concat of a repeated input": unary((x) => concat([x.reshape([-1]), x.square().reshape([-1]), x.reshape([-1])])),
   "pow, whole exponents of any base": unary((x) => stack([x.pow(2), x.pow(3), x.pow(-1)]), numbers({ min: 0.5, max: 3, shift: -4 })),
   silu: unary((x) => x.silu()),
   gelu: unary((x) => x.gelu()),

@@ -70,6 +70,28 @@ const bad: Record<string, [() => unknown, RegExp]> = {
   "slice beyond the end": [() => x23().slice([0, 5]), /slice: \[0, 5\] of axis 0 of \[2, 3\]: want 0 <= start <= stop <= 2/],
   "slice backwards": [() => x23().slice([2, 1]), /slice: \[2, 1\] of axis 0/],
   "slice of too many axes": [() => ones([2]).slice([0], [0]), /slice: 2 ranges for the 1 axes of \[2\]/],
+  "a step of 0": [() => ones([3]).slice([0, 3, 0]), /^RangeError: slice: \[0, 3, 0\] of axis 0 of \[3\]: step 0 goes nowhere$/],
+  "a step back from before the stop": [
+    () => ones([3]).slice([0, 2, -1]),
+    /slice: \[0, 2, -1\] of axis 0 of \[3\]: want 3 > start >= stop >= 0 for/,
+  ],
+  "a step back from beyond the end": [() => ones([3]).slice([3, 0, -1]), /slice: \[3, 0, -1\] of axis 0/],
+  "a place before the first, stepping back": [() => ones([3]).slice([-4, null, -1]), /slice: \[-4, null, -1\] of axis 0/],
+  "half a step": [() => ones([3]).slice([0, 3, 0.5]), /slice: range 0 0.5: want a whole number, or null/],
+  "four numbers for a range": [
+    () => ones([3]).slice(untyped([0, 3, 1, 1]) as unknown as [number]),
+    /slice: range 0 \[0, 3, 1, 1\]: want \[start, stop, step\]/,
+  ],
+  "an overwriting scatter whose index does not fit": [
+    () => zeros([3, 4]).scatter(int([[0, 1]]), zeros([1, 2]), 1),
+    /^RangeError: scatter: index \[1, 2\] does not fit \[3, 4\] outside axis 1$/,
+  ],
+  "an adding scatter whose index does not fit": [
+    () => zeros([3, 4]).scatterAdd(int([[0, 1]]), zeros([1, 2]), 1),
+    /^RangeError: scatterAdd: index \[1, 2\] does not fit \[3, 4\] outside axis 1$/,
+  ],
+  "a scatter beyond the end": [() => zeros([3]).scatter(int([3]), zeros([1])), /scatter: index 3 at 0 is outside 0 to 2/],
+  "a scatter of another dtype": [() => zeros([3]).scatter(int([1]), int([1])), /scatter: dtypes float32 and int32 differ/],
   "pad by less than nothing": [() => ones([2]).pad([[-1, 0]]), /pad: .*\[-1, 0\]/],
   "a negative size": [() => zeros([2, -1]), /zeros: shape \[2, -1\]: sizes are integers of 0 or more/],
   "a fraction of a size": [() => ones([1.5]), /ones: shape \[1.5\]/],
@@ -80,10 +102,10 @@ const bad: Record<string, [() => unknown, RegExp]> = {
     /takeAlong: index \[1, 1\] does not fit \[2, 3\] outside axis 1/,
   ],
   "addRows whose index does not lead": [() => x23().addRows(int([0, 1, 0]), 2), /addRows: index \[3\] does not lead \[2, 3\]/],
-  "a matrix of a vector": [() => ones([3]).tril(), /tril: \[3\] has no matrix/],
+  "a matrix of a vector": [() => ones([3]).tril(), /^RangeError: tril: \[3\]: want at least two axes$/],
   "item of many": [() => x23().itemSync(), /item: \[2, 3\] holds 6 elements, not one; use data\(\)/],
   "topK of too many": [() => x23().topK(4), /topK: k = 4 of an axis of 3 in \[2, 3\]/],
-  "fewer than no counts": [() => int([0]).bincount(-1), /bincount: shape \[-1\]/],
+  "fewer than no counts": [() => int([0]).bincount(-1), /^RangeError: bincount: count -1: want a whole number of 0 or more$/],
   "grouped rows with too few offsets": [
     () => groupedMatmul(x23(), zeros([2, 3, 4]), int([0, 2])),
     /groupedMatmul: 2 experts need 3 offsets, given \[2\]/,
@@ -120,14 +142,14 @@ const bad: Record<string, [() => unknown, RegExp]> = {
 
   // Axes
   "an axis too far": [() => x23().sum(2), /sum: axis 2 of shape \[2, 3\]; axes are -2 to 1/],
-  "half an axis": [() => x23().softmax(0.5), /softmax: axis 0.5 of shape/],
+  "half an axis": [() => x23().softmax(0.5), /softmax: axis 0.5: want a whole number/],
   "an axis of a scalar": [() => tensor(1).cumsum(0), /cumsum: axis 0 of shape \[\]; a scalar has no axes/],
   "an axis named twice": [() => x23().sum([0, -2]), /sum: axis 0 is named twice in \[0, -2\]/],
   "permute that forgets one": [() => x23().permute([0]), /permute: axes \[0\] do not name each axis of \[2, 3\] once/],
-  "mean of nothing": [() => zeros([0, 2]).mean(0), /mean: axis 0 of \[0, 2\] is empty/],
-  "max of nothing": [() => zeros([0]).max(), /max: axis 0 of \[0\] is empty/],
-  "max along an empty axis": [() => zeros([2, 0]).max(1), /max: axis 1 of \[2, 0\] is empty/],
-  "argmax of nothing": [() => zeros([0]).argmax(), /argmax: axis 0 of \[0\] is empty/],
+  "mean of nothing": [() => zeros([0, 2]).mean(0), /mean: axis 0 of \[0, 2\] has no elements: want at least one/],
+  "max of nothing": [() => zeros([0]).max(), /max: axis 0 of \[0\] has no elements/],
+  "max along an empty axis": [() => zeros([2, 0]).max(1), /max: axis 1 of \[2, 0\] has no elements/],
+  "argmax of nothing": [() => zeros([0]).argmax(), /argmax: axis 0 of \[0\] has no elements/],
   "variance of one, as a sample": [
     () => ones([1]).variance(0, { correction: 1 }),
     /variance: 1 elements less a correction of 1 leave nothing to divide by/,
@@ -151,54 +173,51 @@ const bad: Record<string, [() => unknown, RegExp]> = {
   "assign of another dtype": [() => leaf([1]).assign(f32([1])), /assign: .*float32 \[1\] does not fit .*float64 \[1\]/],
 
   // What JavaScript lets through
-  "an array where a tensor belongs": [
-    () => x23().add(instead([1, 2, 3])),
-    /^TypeError: add: an array is not a tensor; make one with tensor/,
-  ],
-  "nothing where a tensor belongs": [() => x23().mul(instead(undefined)), /mul: undefined undefined is not a tensor/],
-  "a truth where a tensor belongs": [() => where(instead(true), x23(), 0), /where: boolean true is not a tensor/],
-  "a number as a matrix": [() => x23().matmul(instead(2)), /matmul: number 2 is not a tensor/],
-  "an array as an index": [() => x23().takeRows(instead([0])), /takeRows: an array is not a tensor/],
-  "an array of operands": [() => einsum("ij,jk", instead([x23(), x23()])), /einsum: an array is not a tensor/],
-  "a number to assign": [() => leaf([1]).assign(instead(1)), /assign: number 1 is not a tensor/],
-  "a size where a shape belongs": [() => zeros(untyped(5)), /^TypeError: zeros: 5 is not a list; write \[5\]$/],
-  "reshape without brackets": [() => x23().reshape(untyped(6)), /reshape: 6 is not a list; write \[6\]/],
-  "permute without brackets": [() => x23().permute(untyped(1)), /permute: 1 is not a list/],
-  "tile without brackets": [() => x23().tile(untyped(2)), /tile: 2 is not a list/],
-  "concat without brackets": [() => concat(untyped(1) as never), /concat: 1 is not a list/],
-  "axes by name": [() => x23().sum(untyped("rows")), /sum: rows is not a list/],
-  "a slice without brackets": [() => x23().slice(untyped(1) as never), /slice: 1 is not a list; write \[1\]/],
-  "pad without brackets": [() => x23().pad([untyped(1) as never]), /pad: 1 is not a list/],
+  "an array where a tensor belongs": [() => x23().add(instead([1, 2, 3])), /^TypeError: add: y \[1, 2, 3\]: want a tensor or a number/],
+  "nothing where a tensor belongs": [() => x23().mul(instead(undefined)), /mul: y is missing: want a tensor or a number/],
+  "a truth where a tensor belongs": [() => where(instead(true), x23(), 0), /where: condition true: want a tensor/],
+  "a number as a matrix": [() => x23().matmul(instead(2)), /matmul: y 2: want a tensor, such as tensor\(\[1, 2\]\)$/],
+  "an array as an index": [() => x23().takeRows(instead([0])), /takeRows: index \[0\]: want a tensor/],
+  "an array of operands": [() => einsum("ij,jk", instead([x23(), x23()])), /einsum: operand 0 \[.*\]: want a tensor/],
+  "a number to assign": [() => leaf([1]).assign(instead(1)), /assign: value 1: want a tensor/],
+  "a size where a shape belongs": [() => zeros(untyped(5)), /^TypeError: zeros: shape 5: want an array; write \[5\]$/],
+  "reshape without brackets": [() => x23().reshape(untyped(6)), /reshape: shape 6: want an array; write \[6\]/],
+  "permute without brackets": [() => x23().permute(untyped(1)), /permute: axes 1: want an array/],
+  "tile without brackets": [() => x23().tile(untyped(2)), /tile: repeats 2: want an array/],
+  "concat without brackets": [() => concat(untyped(1) as never), /concat: parts 1: want an array/],
+  "axes by name": [() => x23().sum(untyped("rows")), /sum: axes "rows": want an array/],
+  "a slice without brackets": [() => x23().slice(untyped(1) as never), /slice: range 0 1: want an array; write \[1\]/],
+  "pad without brackets": [() => x23().pad([untyped(1) as never]), /pad: widths\[0\] 1: want \[before, after\]/],
   "gradients without brackets": [
     () =>
       leaf(1)
         .exp()
         .gradients(untyped(1) as never),
-    /gradients: 1 is not a list/,
+    /gradients: xs 1: want an array/,
   ],
 
   // Values
   "ragged rows": [() => tensor([[1, 2], [3]]), /tensor: ragged: data\[1\] holds 1 entries where the first row says shape \[2, 2\]/],
   "a number among rows": [() => tensor(untyped([[1], 2])), /tensor: ragged: data\[1\] is a number/],
   "rows among numbers": [() => tensor(untyped([1, [2]])), /tensor: /],
-  "a string": [() => tensor(untyped("abc")), /tensor: data is string, not a number or an array/],
-  "nothing at all": [() => tensor(untyped(undefined)), /tensor: data is undefined/],
-  "null among numbers": [() => tensor(untyped([1, null])), /tensor: data\[1\] is null, not a number or an array/],
+  "a string": [() => tensor(untyped("abc")), /tensor: data "abc": want a number or an array of numbers/],
+  "nothing at all": [() => tensor(untyped(undefined)), /tensor: data undefined: want a number/],
+  "null among numbers": [() => tensor(untyped([1, null])), /tensor: data\[1\] null: want a number or an array/],
   "NaN as an index": [() => int([0, NaN]), /tensor: element 1 is NaN, which is not a 32-bit integer/],
   "half an index": [() => int([0.5]), /tensor: element 0 is 0.5/],
-  "half an integer everywhere": [() => full([2], 0.5, { dtype: "int32" }), /full: 0.5 is not a 32-bit integer/],
+  "half an integer everywhere": [() => full([2], 0.5, { dtype: "int32" }), /full: value 0.5: want a 32-bit integer/],
   "a row that is not there": [() => x23().takeRows(int([0, 2])), /takeRows: index 2 at 1 is outside 0 to 1/],
   "a row before the first": [() => x23().takeRows(int([-1])), /takeRows: index -1 at 0 is outside 0 to 1/],
   "a row that addRows has not": [() => x23().addRows(int([0, 5]), 3), /addRows: index 5 at 1 is outside 0 to 2/],
   "an element that is not there": [() => x23().takeAlong(int([[3], [0]]), 1), /takeAlong: index 3 at 0 is outside 0 to 2/],
   "a place that addAlong has not": [() => ones([1, 1]).addAlong(int([[4]]), 1, 3), /addAlong: index 4 at 0 is outside 0 to 2/],
   "a slot that is not there": [() => gatherRows(x23(), int([[2]]), int([[0], [-1]])), /gatherRows: index 2 at 0 is outside -1 to 1/],
-  "an endless range": [() => arange(0, Infinity), /arange: from 0 to Infinity by 1 is not a finite range/],
-  "a range without steps": [() => arange(0, 3, 0), /arange: from 0 to 3 by 0/],
-  "dropping everything": [() => x23().dropout(1, key(0)), /dropout: rate 1 is not in \[0, 1\)/],
+  "an endless range": [() => arange(0, Infinity), /arange: stop Infinity: want a finite number/],
+  "a range without steps": [() => arange(0, 3, 0), /arange: step 0: from 0 to 3 it never arrives/],
+  "dropping everything": [() => x23().dropout(1, key(0)), /dropout: rate 1: want a number from 0 to below 1/],
   "dropping less than nothing": [() => x23().dropout(-0.1, key(0)), /dropout: rate -0.1/],
-  "a key that is not a number": [() => key(0).at(NaN), /Key.at: NaN is not a finite number/],
-  "a random tensor of no shape": [() => random.normal([-2], key(0)), /random: shape \[-2\]/],
+  "a key that is not a number": [() => key(0).at(NaN), /Key.at: path NaN: want a string, or a finite number/],
+  "a random tensor of no shape": [() => random.normal([-2], key(0)), /random.normal: shape \[-2\]/],
 
   // Devices
   "two devices": [
@@ -285,6 +304,56 @@ const bad: Record<string, [() => unknown, RegExp]> = {
   "requireGrad of what was computed": [
     () => leaf(1).exp().requireGrad(),
     /requireGrad: .* was computed by exp .*detach\(\) it to make a leaf/,
+  ],
+
+  // Sizes that no device has
+  "a shape of a million millions": [
+    () => zeros([1e15]),
+    /^RangeError: zeros: shape \[1000000000000000\] holds 1000000000000000 elements; at most 2147483647 fit$/,
+  ],
+  "counting to a million millions": [() => arange(1e15), /^RangeError: arange: a result float64 \[1000000000000000\] takes .* bytes/],
+  "as many numbers on a line": [() => api.linspace(0, 1, 1e15), /linspace: a result/],
+  "an identity that fills the world": [() => api.eye(1e9), /eye: a result float64 \[1000000000, 1000000000\]/],
+  "a product of a long column and a long row": [
+    () =>
+      ones([1, 1])
+        .broadcastTo([65536, 1])
+        .matmul(ones([1, 1]).broadcastTo([1, 65536])),
+    /^RangeError: matmul: a result float32 \[65536, 65536\] takes 17179869184 bytes; a tensor holds at most 2147483648$/,
+  ],
+  "tiles without end": [() => ones([2]).tile([1e15]), /^RangeError: tile: shape/],
+  "a table without end": [() => int([0]).oneHot(1e15), /^RangeError: oneHot: /],
+  "bins without end": [() => int([0]).bincount(1e15), /^RangeError: bincount: a result/],
+  "rows without end": [() => ones([1]).addRows(int([0]), 1e15), /^RangeError: addRows: a result/],
+  "parts without end": [() => zeros([0]).split(1e15), /split: axis 0 of \[0\] does not divide into 1000000000000000 equal parts/],
+  "random numbers without end": [() => random.normal([1e15], key(1)), /random.normal: shape/],
+  "an array that holds itself": [
+    () => {
+      const ring: unknown[] = [];
+      ring.push(ring);
+      return tensor(untyped(ring));
+    },
+    /^RangeError: tensor: data nests deeper than 64 arrays$/,
+  ],
+  "a bound that nothing is within": [
+    () => random.truncatedNormal([2], key(1), { bound: 0 }),
+    /^RangeError: random.truncatedNormal: bound 0: want a finite number above 0$/,
+  ],
+  "a negative bound": [() => random.truncatedNormal([2], key(1), { bound: -1 }), /truncatedNormal: bound -1/],
+  "a bound that is no number": [() => random.truncatedNormal([2], key(1), { bound: NaN }), /truncatedNormal: bound NaN/],
+  "a range upside down": [() => random.uniform([2], key(1), { low: 1, high: 0 }), /random.uniform: low 1 is above high 0/],
+  "a mistyped option": [() => zeros([2], { dtyp: "int32" } as object), /^TypeError: zeros: there is no option dtyp; did you mean dtype\?$/],
+  "a mistyped option of a reduction": [
+    () => x23().sum(0, { keepDim: true } as object),
+    /sum: there is no option keepDim; did you mean keepDims\?/,
+  ],
+  "a mistyped option of a walk": [
+    () => leaf(1).gradients([], { createGrap: true } as object),
+    /gradients: there is no option createGrap; did you mean createGraph\?/,
+  ],
+  "a tensor of its class alone": [
+    () => new api.Tensor(undefined as never, undefined as never),
+    /^TypeError: Tensor: it has no public constructor; make one with tensor/,
   ],
 
   // Context

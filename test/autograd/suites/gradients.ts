@@ -136,7 +136,10 @@ const checks: Record<keyof typeof primitives, Check> = {
     ),
     ([x, ends]) => ({
       inputs: [toTensor(x)],
-      f: (t) => t.slice(...ends.map(([a, b]): [number, number] => [Math.min(a, b), Math.max(a, b)])).square(),
+      f: (t) => [
+        t.slice(...ends.map(([a, b]): [number, number] => [Math.min(a, b), Math.max(a, b)])).square(),
+        t.slice(...ends.map(([a, b]): [null, null, number] => [null, null, a % 2 ? 1 + (b % 3) : -1 - (b % 3)])).square(),
+      ],
     }),
   ),
   flip: check(

@@ -241,6 +241,71 @@ const products = {
 };
 
 /** <f(x), g> = <x, f*(g)> for linear f and its adjoint, without any tape. */
+/** The places that [start, stop, step] takes of n, as Python defines them. */
+function placesOf(n: number, start: number | null, stop: number | null, step: number): number[] {
+  const from = start === null ? (step > 0 ? 0 : n - 1) : start < 0 ? start + n : start;
+  const to = stop === null ? (step > 0 ? n : -1) : stop < 0 ? stop + n : stop;
+  const places: number[] = [];
+  for (let i = from; step > 0 ? i < to : i > to; i += step) places.push(i);
+  return places;
+}
+
+/** A range that fits an axis of n. */
+const rangeOf = (n: number): fc.Arbitrary<[number | null, number | null, number]> =>
+  fc
+    .tuple(fc.nat({ max: n }), fc.nat({ max: n }), fc.constantFrom(1, 2, 3, -1, -2, -3), fc.boolean(), fc.boolean(), fc.boolean())
+    .map(([a, b, step, openStart, openStop, fromEnd]) => {
+      const [low, high] = [Math.min(a, b), Math.max(a, b)];
+      const name = (at: number): number => (fromEnd && at < n ? at - n : at);
+      if (step > 0) return [openStart ? null : name(low), openStop ? null : name(high), step];
+      const start = Math.min(high, n - 1);
+      return n === 0 || openStart
+        ? [null, openStop || low > n - 1 ? null : name(low), step]
+        : [name(start), openStop || low > start ? null : name(low), step];
+    });
+
+const slices = {
+  "a slice takes what Python's takes": law(
+    shapes({ minAxes: 1, maxSize: 6 }).chain((shape) => fc.tuple(arrays(shape), fc.tuple(...shape.map(rangeOf)))),
+    ([x, ranges]) => {
+      const byRows = ranges.reduce((y, [start, stop, step], axis) => {
+        const places = placesOf(x.shape[axis], start, stop, step);
+        const index = tensor(Int32Array.from(places), { shape: [places.length] });
+        return y.transpose(0, axis).takeRows(index).transpose(0, axis);
+      }, t(x));
+      return [t(x).slice(...ranges), byRows];
+    },
+  ),
+  "its adjoint puts each element back": law(
+    shapes({ minAxes: 1, maxSize: 6 }).chain((shape) => fc.tuple(arrays(shape), fc.tuple(...shape.map(rangeOf)))),
+    ([x, ranges]) => [
+      pullback((y) => y.slice(...ranges), t(x), t(x).slice(...ranges)),
+      t(x).mul(
+        pullback(
+          (y) => y.slice(...ranges),
+          t(x),
+          t(x)
+            .slice(...ranges)
+            .mul(0)
+            .add(1),
+        ),
+      ),
+    ],
+  ),
+  "scatter writes in order, the last of equals stands": law(
+    fc.tuple(arrays([3, 5]), arrays([3, 4]), arrays([3, 4], fc.nat({ max: 4 }))),
+    ([x, source, index]) => {
+      const rows = [...x.data];
+      source.data.forEach((value, i) => (rows[Math.floor(i / 4) * 5 + index.data[i]] = value));
+      return [t(x).scatter(int(index.data, index.shape), t(source), 1), t({ shape: x.shape, data: rows })];
+    },
+  ),
+  "scatter of a number": law(fc.tuple(arrays([4]), fc.array(fc.nat({ max: 3 }), { minLength: 2, maxLength: 2 })), ([x, at]) => [
+    t(x).scatter(int(at), 7),
+    t({ shape: [4], data: x.data.map((value, i) => (at.includes(i) ? 7 : value)) }),
+  ]),
+};
+
 const adjoints = {
   "takeRows and addRows": law(
     fc.tuple(arrays([3, 2]), fc.array(fc.nat({ max: 2 }), { minLength: 4, maxLength: 4 }), arrays([4, 2])),
@@ -304,7 +369,7 @@ const derivatives = {
 };
 
 export function laws(): void {
-  const chapters = { arithmetic, movements, reductions, order, products, adjoints, derivatives };
+  const chapters = { arithmetic, movements, slices, reductions, order, products, adjoints, derivatives };
   for (const [chapter, all] of Object.entries(chapters))
     describe(`laws of ${chapter}`, () => {
       for (const [title, run] of Object.entries(all)) it(title, run);

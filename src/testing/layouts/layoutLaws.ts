@@ -3,7 +3,7 @@
  * this process, or under mpirun on its processes.
  */
 import fc from "fast-check";
-import { check, checkOptions, optional, whole, listOf, having, text } from "../../autograd/arguments.ts";
+import { check, checkOptions, flag, optional, whole, listOf, having, text } from "../../autograd/arguments.ts";
 import { ThreadWorld, alone, gatherUneven } from "../../distributed/index.ts";
 import type { Communicator } from "../../distributed/index.ts";
 import { entryOf } from "../../distributed/threads.ts";
@@ -25,6 +25,8 @@ export interface LayoutLawOptions {
   readonly ranks?: readonly number[];
   /** A module's export, a class below LayoutRun: what is held to the laws instead of the package's own training. */
   readonly variant?: Exported | null;
+  /** Whether a case that breaks a law is made smaller, which takes as long as a hundred cases. Default true. */
+  readonly shrink?: boolean;
   /** The ranks of mpirun instead of threads; every rank makes and checks the laws. */
   readonly world?: Communicator;
 }
@@ -201,6 +203,7 @@ export function layoutLaws(
     runs: optional(whole(1)),
     ranks: optional(listOf(whole(1, RANKS))),
     variant: { ...having("a module and an export", "module", "export"), accepts: () => true, optional: true },
+    shrink: optional(flag),
     world: optional(having("a communicator")),
   });
   const subject: Subject = {
@@ -212,9 +215,9 @@ export function layoutLaws(
 }
 
 async function hold(subject: Subject, law: Law): Promise<void> {
-  const { seed = 7, runs = law.runs, ranks = [1, 2, 3, 4, 6, 8] } = subject.options;
+  const { seed = 7, runs = law.runs, ranks = [1, 2, 3, 4, 6, 8], shrink = true } = subject.options;
   const cases = layoutCases(ranks.filter((n) => n <= (law.most ?? RANKS)));
-  const found = await fc.check(fc.asyncProperty(cases, (c) => law.holds(subject, c)), { seed, numRuns: runs }); // prettier-ignore
+  const found = await fc.check(fc.asyncProperty(cases, (c) => law.holds(subject, c)), { seed, numRuns: runs, endOnFailure: !shrink }); // prettier-ignore
   const [c] = found.counterexample ?? [];
   if (!c) return;
   const why = found.errorInstance instanceof Error ? found.errorInstance.message : String(found.errorInstance);

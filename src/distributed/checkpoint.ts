@@ -23,6 +23,7 @@ import { Replicas } from "./replicas.ts";
 import type { Held } from "./replicas.ts";
 import { ownersOf } from "./sharedState.ts";
 
+/** What a checkpoint of many ranks holds: the model, its replicas, and each rank's share of the optimiser. */
 export interface ShardedSave {
   readonly model: Module;
   readonly replicas: Replicas;

@@ -12,6 +12,7 @@ import { reduceByRank } from "./ordered.ts";
 import { Traffic } from "./traffic.ts";
 import type { Transport } from "./transport.ts";
 
+/** How a communicator sums, and what it checks. */
 export interface CommunicatorOptions {
   /**
    * Sums and other reductions go by rank: ((x_0 + x_1) + x_2) ..., the same bits on every engine and run. Else MPI's own reduction

@@ -3,6 +3,7 @@ import { check, checkOptions, optional, whole } from "../autograd/arguments.ts";
 import type { Communicator } from "./communicator.ts";
 import { aCommunicator } from "./communicator.ts";
 
+/** Over how many ranks the experts are spread. */
 export interface LayoutOptions {
   /** G: over how many ranks the experts are spread; it divides the ranks. Neighbours form a group, so that it stays inside a node. Default 1. */
   readonly expertsOver?: number;

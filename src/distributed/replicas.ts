@@ -20,6 +20,7 @@ import { accumulate, newLike, total } from "./flat.ts";
 import type { Layout } from "./layout.ts";
 import { ShardedExperts } from "./shardedExperts.ts";
 
+/** Into how many shards a batch is cut, and how gradients travel. */
 export interface ReplicasOptions {
   /** S, of all ranks together; n divides it. Default n. */
   readonly shards?: number;

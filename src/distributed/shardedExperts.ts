@@ -33,6 +33,7 @@ export interface ExpertShare {
   initializer(whole: Initializer): Initializer;
 }
 
+/** The group that shares experts out, and how each rank makes its own. */
 export interface ShardedExpertsOptions {
   /** The group that shares the experts out: `layout.experts`. */
   readonly communicator: Communicator;

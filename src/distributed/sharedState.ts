@@ -15,6 +15,7 @@ import type { Communicator } from "./communicator.ts";
 import { Replicas } from "./replicas.ts";
 import type { Held } from "./replicas.ts";
 
+/** Shares the state of an optimiser out: each replicated parameter has one rank that keeps its moments and moves it. */
 export class SharedState {
   readonly #replicas: Replicas;
   readonly #owners: ReadonlyMap<Held, number>;

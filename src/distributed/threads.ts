@@ -11,6 +11,7 @@ import { abortMessage, abortWorld, newOutboxes, newSharedWorld } from "./sharedW
 import type { SharedWorld } from "./sharedWorld.ts";
 import type { Assignment, Report } from "./threadRank.ts";
 
+/** What each rank runs: an exported function of a module, and what it is given. */
 export interface ThreadProgram {
   /** Address of the module: import.meta.url, or the href of a file URL. */
   readonly module: string;
@@ -20,6 +21,7 @@ export interface ThreadProgram {
   readonly data?: unknown;
 }
 
+/** How long ranks wait for each other, and how they sum. */
 export interface ThreadOptions extends CommunicatorOptions {
   /** Seconds that a rank waits for another in a collective. Default 60. */
   readonly limit?: number;

@@ -13,6 +13,7 @@ export interface CollectiveTraffic {
 export class Traffic {
   readonly #rows = new Map<string, { calls: number; bytes: number; seconds: number }>();
 
+  /** Counts one call of a collective. */
   note(name: string, bytes: number, seconds: number): void {
     const row = this.#rows.get(name) ?? { calls: 0, bytes: 0, seconds: 0 };
     this.#rows.set(name, { calls: row.calls + 1, bytes: row.bytes + bytes, seconds: row.seconds + seconds });
@@ -23,14 +24,17 @@ export class Traffic {
     return this.#rows;
   }
 
+  /** Bytes that this rank sent to others, in all calls. */
   get bytes(): number {
     return [...this.#rows.values()].reduce((sum, row) => sum + row.bytes, 0);
   }
 
+  /** Seconds inside the calls of all collectives. */
   get seconds(): number {
     return [...this.#rows.values()].reduce((sum, row) => sum + row.seconds, 0);
   }
 
+  /** Forgets all calls. */
   clear(): void {
     this.#rows.clear();
   }

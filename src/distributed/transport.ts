@@ -5,6 +5,7 @@
 
 import type { Flat, Reduction } from "./flat.ts";
 
+/** What an engine must do to carry flat arrays between ranks. */
 export interface Transport {
   readonly rank: number;
   readonly size: number;

@@ -25,6 +25,7 @@ import type { ExpertShare } from "../../distributed/index.ts";
 
 export const [D, F, V, T] = [4, 5, 3, 3] as const;
 
+/** One drawn case: how many ranks, how the experts are spread over them, and the program that they run. */
 export interface LayoutCase {
   readonly seed: number;
   /** n */
@@ -125,6 +126,7 @@ export interface ExpertsSetting {
   readonly dtype: "float32" | "float64";
 }
 
+/** Makes the experts of one rank from their sizes and its share of them. */
 export type MakeExperts = (setting: ExpertsSetting) => Experts;
 
 export const feedForwardExperts: MakeExperts = ({ share, ...setting }) =>

@@ -16,6 +16,7 @@ import { layoutProgram, runOrder, usualOrder } from "./program.ts";
 import type { Exported, LayoutOrder, LayoutReport } from "./program.ts";
 import { oneProcess } from "./run.ts";
 
+/** How many cases the laws try, from which seed, and on how many ranks. */
 export interface LayoutLawOptions {
   /** Of the cases. Default 7. */
   readonly seed?: number;

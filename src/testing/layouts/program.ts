@@ -48,6 +48,7 @@ export async function layoutProgram(world: Communicator, data: unknown): Promise
 
 /** The same on a world of just the right size. */
 export async function runOrder(world: Communicator, order: LayoutOrder): Promise<LayoutReport> {
+  world.traffic.clear(); // processes of mpirun count on from case to case
   const make = order.make ? ((await exported(order.make)) as MakeExperts) : feedForwardExperts;
   const Run = order.variant ? ((await exported(order.variant)) as typeof LayoutRun) : LayoutRun;
   const backend = await backendOf(order.backend);

@@ -19,7 +19,7 @@ import {
   squaredVariation,
   zLoss,
 } from "switchyard-moe/moe";
-import { DenseFeedForward, attentionWeights, initializers } from "switchyard-moe/nn";
+import { DenseFeedForward, attentionWeights, initializers, noiseSpans } from "switchyard-moe/nn";
 import { bars, curve, heatMap } from "../examples/train/svg/index.ts";
 import type { Point } from "../examples/train/svg/index.ts";
 import { WIDTH, seats, send, vectorsOf, words } from "../examples/train/words.ts";
@@ -86,10 +86,13 @@ function sizes(): string {
       experts: new FeedForwardExperts({ experts: count, width: 64, hidden: 256, random: key(1) }),
     });
     const all = layer.parameters().reduce((sum, { size }) => sum + size, 0);
-    return [{ name: `${count} experts, all`, value: all / 1000 }, { name: "active", value: layer.cost(1).active / 1000, plain: true }]; // prettier-ignore
+    return [{ name: count === 1 ? "1 expert, all" : `${count} experts, all`, value: all / 1000 }, { name: "active", value: layer.cost(1).active / 1000, plain: true }]; // prettier-ignore
   });
   return bars({ title: "Parameters of a layer and those a token uses", description: "All grow with the experts, active ones hardly", bars: list, x: "thousands", format: (x) => x.toFixed(0) }); // prettier-ignore
 }
+
+/** 2^-7 rather than 0.0078125. */
+const shownEdge = (edge: number): string => (edge === 0 ? "0" : `2^${Math.log2(edge)}`);
 
 async function precision(): Promise<string> {
   const x = random.normal([6000, 64], key(1)).cast("bfloat16");
@@ -106,9 +109,12 @@ async function precision(): Promise<string> {
   const list = edges.slice(1).map((to, i) => {
     const inside = Array.from(margin.keys()).filter((t) => margin[t] >= edges[i] && margin[t] < to);
     const flipped = inside.filter((t) => a[t] !== b[t]).length;
-    return { name: to === Infinity ? `from ${edges[i]}` : `below ${to}`, value: (100 * flipped) / Math.max(1, inside.length) };
+    return {
+      name: to === Infinity ? `${shownEdge(edges[i])} and more` : `${shownEdge(edges[i])} to ${shownEdge(to)}`,
+      value: (100 * flipped) / Math.max(1, inside.length),
+    };
   });
-  return bars({ title: "Choices that flip in a bfloat16 router", description: "By the margin of the two best float32 logits", bars: list, x: "% of choices", format: (x) => x.toFixed(1) }); // prettier-ignore
+  return bars({ title: "Choices that flip in a bfloat16 router", description: "By the margin of the two best float32 logits", bars: list, of: "margin of the best two logits", x: "% of choices that flip", format: (x) => x.toFixed(1) }); // prettier-ignore
 }
 
 async function initial(): Promise<string> {
@@ -145,7 +151,7 @@ async function balance(): Promise<string> {
     { name: "surely: P = f", points: await points(xs, (x) => loss(x, true)) },
     { name: "undecided: every p uniform", points: await points(xs, (x) => loss(x, false)) },
   ];
-  return curve({ title: "The balance loss of eight experts, over alpha", description: "By the share of the busiest expert: from 1 to E where routers are sure, 1 where they are undecided", series, x: "share of the busiest expert", y: "E sum f P" }); // prettier-ignore
+  return curve({ title: "The balance loss of eight experts, divided by alpha", description: "By the share of the busiest expert: from 1 to E where routers are sure, 1 where they are undecided", series, x: "share of the busiest expert", y: "E sum f P" }); // prettier-ignore
 }
 
 async function normaliser(): Promise<string> {
@@ -215,6 +221,18 @@ async function distilled(): Promise<string> {
   return bars({ title: "What a student is taught", description: "A quarter of the teacher's probabilities, three quarters of the label, class 1", bars: list, x: "target" }); // prettier-ignore
 }
 
+function spans(): string {
+  const values = Array.from({ length: 6 }, (_, i) => {
+    const taken = noiseSpans(24, key(i), { density: 0.25 });
+    return Array.from({ length: 24 }, (__, t) => Number(taken.some(({ start, end }) => t >= start && t < end)));
+  });
+  const captions = {
+    title: "Spans taken out of 24 tokens",
+    description: "1 where a token is taken out, for six keys: 6 tokens in 2 spans at a density of 0.25",
+  };
+  return heatMap({ ...captions, rows: names(6), columns: names(24), values, row: "key", column: "token", unit: "taken out", format: String, most: 1 }); // prettier-ignore
+}
+
 const told = (title: string, description: string) => ({ title, description });
 
 /** Every picture by name. */
@@ -245,6 +263,7 @@ export async function pictures(): Promise<Map<string, string>> {
     "loss-free": lossFree(),
     upcycling: upcycled(),
     distillation: distilled(),
+    spans: spans(),
   };
   return new Map(await Promise.all(Object.entries(drawn).map(async ([name, svg]) => [name, await svg] as const)));
 }

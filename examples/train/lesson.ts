@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { key, useBackend } from "switchyard-moe";
 import { loadEntropy, maxViolation } from "switchyard-moe/moe";
-import type { DecoderLanguageModel } from "switchyard-moe/nn";
+import type { DecoderLanguageModel, Module } from "switchyard-moe/nn";
 import type { Evaluation } from "./evaluation.ts";
 import { evaluateModel } from "./evaluation.ts";
 import { writeAtomically } from "./files.ts";
@@ -33,6 +33,24 @@ export async function begin(title: string): Promise<void> {
   const { backend } = lessonDefaults();
   const { description } = await useBackend(backend);
   console.log(`${title}\n(${description})\n`);
+}
+
+/**
+ * Holds the lesson to its header, which must say "`low` to `high`": prints the number, and whether it is as promised. One that is not makes the
+ * program fail. The short form promises nothing.
+ */
+export function promised(what: string, value: number, low: number, high: number): void {
+  const kept = value >= low && value <= high;
+  if (!kept && !short) process.exitCode = 1;
+  const verdict = short ? "not checked in the short form" : kept ? "as promised" : "NOT AS PROMISED";
+  console.log(`${what}: ${Number(value.toPrecision(3))} (the header says ${low} to ${high}: ${verdict})`);
+}
+
+/** Takes steps until the run has `steps` of them; answers with their reports. */
+export async function takeSteps<M extends Module>(trainer: Trainer<M>, steps: number): Promise<StepReport[]> {
+  const reports: StepReport[] = [];
+  while (trainer.steps < steps) reports.push(await trainer.step());
+  return reports;
 }
 
 /** Keeps a drawing in runs/lessons and says where. */

@@ -44,6 +44,8 @@ export function buildEncoderDecoder(config: ModelConfig, random: Key): EncoderDe
     layers: config.layers,
     vocabulary: VOCABULARY,
     start: PADDING,
+    // As in T5 1.1. With one tied table of deviation 1 as in T5 1.0, 300 steps of Adam on two languages end at 2.51 nats per token instead of 2.15.
+    tied: false,
     feedForward: (_stack, layer, init) => feedForwardOf(config, layer, init),
   });
 }

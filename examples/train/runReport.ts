@@ -17,6 +17,7 @@ import { canGenerate, caution, sparseLayerNames, sparseLayers } from "./routers.
 import type { Run } from "./run.ts";
 import { validationWindows } from "./sequences.ts";
 import type { Corpus } from "./text.ts";
+import { wholeCharacters } from "./utf8.ts";
 
 const titles: Readonly<Record<string, string>> = { dense: "A dense Transformer", switch: "A Switch Transformer" };
 
@@ -93,9 +94,9 @@ async function passagesOf({ config }: Run<DecoderLanguageModel>, corpus: Corpus,
   );
   return corpus.classes.flatMap(({ name, lang, dir, heldOut }, classIndex) =>
     observed.map(({ expert, kept, byte, language, experts }, layer) => {
-      const shown = Array.from(language, (c, i) => (c === classIndex ? i : -1))
-        .filter((i) => i >= 0)
-        .slice(0, SHOWN);
+      const own = Array.from(language, (c, i) => (c === classIndex ? i : -1)).filter((i) => i >= 0);
+      const { from, to } = wholeCharacters(own.map((i) => byte[i]), SHOWN); // prettier-ignore
+      const shown = own.slice(from, to);
       const of = <T>(values: ArrayLike<T>): T[] => shown.map((i) => values[i]);
       return {
         title: `${name}, ${heldOut[0].label}`,

@@ -42,6 +42,19 @@ export function characters(bytes: ArrayLike<number>): Character[] {
   }));
 }
 
+/** Of the first `most` bytes those that are whole characters: without what continues one from before, and without one that is cut at the end. */
+export function wholeCharacters(bytes: ArrayLike<number>, most: number): { readonly from: number; readonly to: number } {
+  const isContinued = (i: number): boolean => (bytes[i] & 0xc0) === 0x80;
+  let from = 0;
+  while (from < Math.min(3, bytes.length) && isContinued(from)) from++;
+  const end = Math.min(most, bytes.length);
+  if (from >= end) return { from: end, to: end };
+  let lead = end - 1;
+  while (lead > from && lead > end - 4 && isContinued(lead)) lead--;
+  const isWhole = lead < from || lead + lengthFrom(bytes[lead]) <= end;
+  return { from, to: isWhole ? end : lead };
+}
+
 function codePoints(bytes: Uint8Array): Character[] {
   const points: Character[] = [];
   for (let start = 0; start < bytes.length; start = points[points.length - 1].end) points.push(codePointAt(bytes, start));

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
-import { Utf8Stream, characters } from "../../examples/train/utf8.ts";
+import { Utf8Stream, characters, wholeCharacters } from "../../examples/train/utf8.ts";
 
 const anyText = fc.string({ unit: "grapheme", maxLength: 30 });
 const encode = (text: string) => [...new TextEncoder().encode(text)];
@@ -64,5 +64,25 @@ describe("characters", () => {
 
   it("cut off in the middle of a letter are shown byte by byte", () => {
     expect(characters([0xb0, 0x80, 0x41, 0xea]).map(({ text }) => text)).to.deep.equal(["\ufffd", "\ufffd", "A", "\ufffd"]);
+  });
+});
+
+describe("a stretch of bytes", () => {
+  const anyText = fc.string({ unit: "grapheme", minLength: 1, maxLength: 12 });
+
+  it("is cut between characters, never inside, and loses no whole one", () => {
+    let cut = 0;
+    fc.assert(
+      fc.property(anyText, fc.nat(40), fc.nat(40), (text, start, most) => {
+        const bytes = new TextEncoder().encode(text).subarray(start);
+        const { from, to } = wholeCharacters(bytes, most);
+        expect(new TextDecoder().decode(bytes.subarray(from, to))).not.to.include("\ufffd");
+        expect(to).to.be.at.most(Math.min(most, bytes.length));
+        if (to < bytes.length && to >= from) expect(Math.min(most, bytes.length) - to).to.be.at.most(3);
+        cut += Number(from > 0 || to < Math.min(most, bytes.length));
+      }),
+      { numRuns: 500 },
+    );
+    expect(cut, "cases with half a character").to.be.above(20);
   });
 });

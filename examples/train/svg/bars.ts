@@ -16,27 +16,36 @@ export interface BarsOptions extends Captions {
   readonly bars: readonly Bar[];
   /** Name of the value with its unit. */
   readonly x: string;
+  /** What the bars are told apart by: "margin of the best two logits". */
+  readonly of?: string;
   readonly format?: (value: number) => string;
 }
 
 const STEP = 24;
 
 /** Values side by side from 0, each with its number and, where given, its range. */
-export function bars({ bars: rows, x, format = (value) => value.toFixed(2), ...captions }: BarsOptions): string {
+export function bars({ bars: rows, x, of, format = (value) => value.toFixed(2), ...captions }: BarsOptions): string {
   const left = Math.min(170, Math.max(0, ...rows.map(({ name }) => textWidth(name, 11))) + 8);
   const ends = rows.flatMap(({ value, low = value, high = value }) => [low, high]);
   const marks = ticks(Math.min(0, ...ends), Math.max(0, ...ends), 4);
   const place = scale([marks[0], marks[marks.length - 1]], [left, WIDTH - 44]);
-  const bottom = rows.length * STEP;
+  const top = of === undefined ? 0 : 16;
+  const bottom = top + rows.length * STEP;
   const grid = marks.flatMap((value) => [
-    line(place(value), 0, place(value), bottom, { class: value === 0 ? "axis" : "grid" }),
+    line(place(value), top, place(value), bottom, { class: value === 0 ? "axis" : "grid" }),
     label(tickText(value), place(value), bottom + 14, { class: "muted small", "text-anchor": "middle" }),
   ]);
   const name = label(x, (left + WIDTH - 44) / 2, bottom + 29, { class: "muted small", "text-anchor": "middle" });
+  const heading = of === undefined ? [] : [label(of, 0, 10, { class: "muted small" })];
   return drawing("bars", captions, (id) => ({
     height: bottom + 36,
     definitions: [hatching(`${id}-hatch`)],
-    marks: [...grid, ...rows.map((row, i) => barMark(row, i * STEP, { left, place, format, hatch: `url(#${id}-hatch)` })), name],
+    marks: [
+      ...heading,
+      ...grid,
+      ...rows.map((row, i) => barMark(row, top + i * STEP, { left, place, format, hatch: `url(#${id}-hatch)` })),
+      name,
+    ],
   }));
 }
 

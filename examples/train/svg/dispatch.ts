@@ -46,17 +46,22 @@ export function dispatch({ tokens, experts, capacity, choices, ...captions }: Di
       );
     };
     const edge = capacity === null ? "" : line(0, brim + 3.5, across, brim + 3.5, { class: "axis", "stroke-width": 1.5 });
-    const note = label(noteText(capacity, choices), 0, bottom + 16, { class: "muted small" });
+    const note = label(noteText(tokens.length, capacity, choices), 0, bottom + 16, { class: "muted small" });
     const marks = [...Array.from({ length: experts }, (_, expert) => column(expert)), edge, note];
     return { width: Math.max(WIDTH, Math.ceil(across)), height: bottom + 24, marks, definitions: [hatching(`${id}-hatch`)] };
   });
 }
 
-function noteText(capacity: number | null, choices: readonly Choice[]): string {
-  if (capacity === null) return "no slots: as many rows as tokens came, nothing dropped";
+/** What the signs mean, and what became of the tokens: counted from the choices that are drawn. */
+function noteText(tokens: number, capacity: number | null, choices: readonly Choice[]): string {
   const dropped = choices.filter(({ slot }) => slot < 0).length;
-  const line = `line: capacity ${capacity}; dotted: empty slot`;
-  return dropped === 0 ? `${line}; nothing dropped` : `${line}; hatched, below: ${dropped} of ${choices.length} choices dropped`;
+  const without = tokens - new Set(choices.map(({ token }) => token)).size;
+  const fate = [
+    ...(dropped > 0 ? [`hatched, below: ${dropped} of ${choices.length} choices dropped`] : []),
+    ...(without > 0 ? [`${without} of ${tokens} tokens at no expert`] : []),
+  ];
+  const signs = capacity === null ? "no slots: as many rows as tokens came" : `line: capacity ${capacity}; dashed: empty slot`;
+  return [signs, ...(fate.length > 0 ? fate : ["nothing dropped"])].join("; ");
 }
 
 interface Column {
@@ -95,7 +100,7 @@ function hint({ token, expert, slot, gate }: Choice, tokens: readonly string[]):
 type Place = Readonly<Record<"x" | "y" | "width" | "height", number>>;
 
 function emptySlot(at: Place): string {
-  return element("rect", { ...at, rx: 3, class: "grid", "stroke-dasharray": "1 3" });
+  return element("rect", { ...at, rx: 3, fill: "none", stroke: "var(--muted)", "stroke-dasharray": "3 3" });
 }
 
 function tokenMark(at: Place, token: string, title: string, look: Readonly<Record<string, string>>): string {

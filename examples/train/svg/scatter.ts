@@ -45,7 +45,7 @@ export function scatter({ groups, x, y, height = 280, ...captions }: ScatterOpti
         "g",
         {},
         element("title", {}, escape(`${name}, ${of}: ${x} ${at.toFixed(2)}, ${y} ${level.toFixed(2)}`)),
-        line(px, py, plot.right + 8, heights[i], { class: "grid", "stroke-dasharray": "1 2" }),
+        line(px, py, plot.right + 8, heights[i], { stroke: "var(--muted)", "stroke-width": 0.8, "stroke-dasharray": "2 2" }),
         shape(group, px, py),
         label(fitted(name, room - 12, 10.5), plot.right + 11, heights[i] + 3.5, { class: "small" }),
       );

@@ -196,7 +196,8 @@ describe("a drawn dispatch", () => {
           choices.length - dropped,
         );
         const empty = experts * capacity - (choices.length - dropped);
-        expect(found.attributes.filter(({ element, value }) => element === "rect" && value === "grid")).to.have.length(empty);
+        const dashed = found.attributes.filter(({ element, name, value }) => element === "rect" && name === "stroke-dasharray" && value === "3 3"); // prettier-ignore
+        expect(dashed).to.have.length(empty);
         if (dropped > 0) expect(found.text).to.include(`${dropped} of ${choices.length} choices dropped`);
       }),
       RUNS,

@@ -178,8 +178,8 @@ export const gpu: readonly Sabotage[] = [
   {
     what: "one row is multiplied in another order than many",
     file: at("source/products"),
-    from: "let s = 0.0;\n  ${sum}\n  return",
-    to: "let s = 1e-9;\n  ${sum}\n  return",
+    from: 'Array.from({ length: n }, (_, k) => term(k)).join(" ")',
+    to: 'Array.from({ length: n }, (_, k) => term(n - 1 - k)).join(" ")',
     test: laws,
     title: "companions: products",
   },

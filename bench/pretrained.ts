@@ -227,9 +227,16 @@ async function writeGreedily(model: EncoderDecoder, encoded: Encoded, tokens: nu
       ),
     );
     id = await best.item();
+    release(past);
     past = seen;
   }
+  release(past);
   return tokens;
+}
+
+/** What a step wrote about itself; keys and values of the memory stay, as the next step has them too. */
+function release(past: DecoderInput["past"]): void {
+  for (const { keys, values } of past ?? []) for (const tensor of [keys, values]) tensor.dispose();
 }
 
 /** The kernels that take most of the time, and the share of products. */

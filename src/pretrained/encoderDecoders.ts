@@ -78,6 +78,11 @@ export function parseEncoderDecoder(family: EncoderDecoderFamily, fields: Fields
     const value = fields.count(name, or);
     return value < vocabulary ? value : fields.fail(name, `want an id below vocab_size ${vocabulary}`);
   };
+  const buckets = fields.size("relative_attention_num_buckets", 32);
+  const maxDistance = fields.size("relative_attention_max_distance", 128);
+  // Half of the buckets hold one distance each; the others share what lies between that and the farthest.
+  if (maxDistance <= Math.floor(buckets / 2))
+    fields.fail("relative_attention_max_distance", `want more than half of the ${buckets} relative_attention_num_buckets`);
   return {
     family,
     vocabulary,
@@ -86,8 +91,8 @@ export function parseEncoderDecoder(family: EncoderDecoderFamily, fields: Fields
     headWidth: fields.size("d_kv"),
     hidden: fields.size("d_ff"),
     heads: fields.size("num_heads"),
-    buckets: fields.size("relative_attention_num_buckets", 32),
-    maxDistance: fields.size("relative_attention_max_distance", 128),
+    buckets,
+    maxDistance,
     dropout: fields.rate("dropout_rate", 0.1),
     normEps: fields.positive("layer_norm_epsilon", 1e-6),
     kind: kindOf(family, fields),

@@ -19,7 +19,7 @@ const encoderDecoders = fc.record({
   hidden: fc.integer({ min: 1, max: 5 }),
   layers: fc.record({ encoder: small, decoder: small }),
   buckets: fc.constantFrom(8, 32),
-  maxDistance: fc.constantFrom(16, 128),
+  maxDistance: fc.constantFrom(20, 128),
   padId: fc.constantFrom(0, 3),
   endId: fc.constantFrom(1, 2),
   startId: fc.constantFrom(0, 3),

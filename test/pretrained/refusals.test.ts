@@ -101,6 +101,7 @@ const refused: Record<string, [changes: Changes, says: RegExp]> = {
   "an activation that is not built": [{ config: { dense_act_fn: "mish" } }, /config\.json: dense_act_fn "mish": want "relu", "gelu"/],
   "a gated Switch": [{ config: { is_gated_act: true } }, /config\.json: is_gated_act true: only false is supported/],
   "an id outside of the vocabulary": [{ config: { pad_token_id: 10 } }, /pad_token_id 10: want an id below vocab_size 10/],
+  "distances that the buckets cover alone": [{ config: { relative_attention_max_distance: 4 } }, /relative_attention_max_distance 4: want more than half of the 8/],
   "rotary positions of another kind": [{ of: mixtral, config: { rope_scaling: { type: "yarn" } } }, /rope_scaling \{ type \}: only null is supported/],
   "heads that do not divide": [{ of: mixtral, config: { num_key_value_heads: 3 } }, /num_key_value_heads 3: does not divide num_attention_heads 2/],
   "more choices than experts": [{ of: mixtral, config: { num_experts_per_tok: 4 } }, /num_experts_per_tok 4: more than the 3 experts/],

@@ -1,5 +1,4 @@
 /** Writes what fits into the gaps of a text, or the answer of a tuned model, and shows the expert of every token in both stacks. */
-import { existsSync, statSync } from "node:fs";
 import { key, noGrad, scope, tensor } from "switchyard-moe";
 import { formatTrace, trace } from "switchyard-moe/moe";
 import type { TraceableModel } from "switchyard-moe/moe";
@@ -7,7 +6,7 @@ import { evaluation } from "switchyard-moe/nn";
 import type { EncoderDecoder } from "switchyard-moe/nn";
 import { loadCheckpoint, restoreModel } from "./checkpoint.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { lastFile, modelFile } from "./folders.ts";
+import { keptFile } from "./folders.ts";
 import { buildEncoderDecoder } from "./model.ts";
 import type { FillOptions } from "./options.ts";
 import { canGenerate, caution, sparseLayers } from "./routers.ts";
@@ -65,9 +64,7 @@ function namesOf(ids: Int32Array): string[] {
 
 /** A checkpoint and its encoder-decoder; a folder stands for the best model in it, or the last one where none was validated. */
 export function openEncoderDecoder(from: string): { model: EncoderDecoder; checkpoint: Checkpoint } {
-  if (!existsSync(from)) throw new UserError(`--from ${from}: there is no such file or folder`);
-  const path = statSync(from).isDirectory() ? [modelFile(from), lastFile(from)].find(existsSync) : from;
-  if (path === undefined) throw new UserError(`--from ${from}: there is no model.safetensors or last.safetensors in it`);
+  const path = keptFile(from);
   const checkpoint = loadCheckpoint(path);
   const { model: config } = checkpoint.config;
   if (config.architecture !== "encoder-decoder")

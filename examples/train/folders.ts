@@ -14,11 +14,17 @@ export const metricsFile = (folder: string): string => join(folder, "metrics.jso
 
 const runFiles = [configFile, lastFile, modelFile, reportFile, metricsFile];
 
+export interface FolderOptions {
+  readonly out: string;
+  /** Absent where a command has no such option: then nothing is ever replaced. */
+  readonly overwrite?: boolean;
+}
+
 /**
  * The folder of a new run: `out` if it is new, empty, or to be overwritten; without `out` runs/NAME, or runs/NAME-2 and so on where
  * that is taken. It exists afterwards, so that a second run started at the same moment takes another one.
  */
-export function claimFolder(name: string, { out, overwrite }: { readonly out: string; readonly overwrite: boolean }): string {
+export function claimFolder(name: string, { out, overwrite }: FolderOptions): string {
   if (out !== "") return claimOut(out, overwrite);
   attempt(RUNS, "cannot be made", () => mkdirSync(RUNS, { recursive: true }));
   for (let number = 1; ; number++) {
@@ -40,17 +46,26 @@ function made(folder: string): boolean {
   });
 }
 
-function claimOut(out: string, overwrite: boolean): string {
+function claimOut(out: string, overwrite?: boolean): string {
   attempt(out, "cannot be made", () => mkdirSync(out, { recursive: true }));
   const inside = attempt(out, "cannot be read", () => readdirSync(out));
   if (inside.length > 0 && !overwrite) {
     const isRun = existsSync(lastFile(out)) && existsSync(configFile(out));
-    const held = isRun ? "a run in it: resume it" : `${inside.slice(0, 3).join(", ")} in it: empty it`;
-    throw new UserError(`--out ${out}: there is ${held}, give a new folder, or --overwrite to replace it`);
+    const held = isRun ? "a run" : inside.slice(0, 3).join(", ");
+    const ways = overwrite === undefined ? "give a new folder" : `${isRun ? "resume it" : "empty it"}, give a new folder, or --overwrite to replace it`; // prettier-ignore
+    throw new UserError(`--out ${out}: there is ${held} in it: ${ways}`);
   }
   // What an earlier run left must not be taken for this one's.
   for (const file of runFiles) attempt(file(out), "cannot be replaced", () => rmSync(file(out), { force: true }));
   return out;
+}
+
+/** The file that `from` stands for: of a folder the best model in it, or the last one where none was validated. */
+export function keptFile(from: string): string {
+  if (!existsSync(from)) throw new UserError(`--from ${from}: there is no such file or folder`);
+  const path = statSync(from).isDirectory() ? [modelFile(from), lastFile(from)].find(existsSync) : from;
+  if (path === undefined) throw new UserError(`--from ${from}: there is no model.safetensors or last.safetensors in it`);
+  return path;
 }
 
 /** The run that was saved last. */

@@ -1,12 +1,11 @@
 /** Writes text with a trained model, character by character as it comes. */
-import { existsSync, statSync } from "node:fs";
 import { key } from "switchyard-moe";
 import type { Key } from "switchyard-moe";
 import { generate } from "switchyard-moe/nn";
 import type { DecoderLanguageModel, SampleOptions } from "switchyard-moe/nn";
 import type { Checkpoint } from "./checkpoint.ts";
 import { loadCheckpoint, restoreModel } from "./checkpoint.ts";
-import { lastFile, modelFile } from "./folders.ts";
+import { keptFile } from "./folders.ts";
 import { buildModel } from "./model.ts";
 import type { GenerateOptions } from "./options.ts";
 import { canGenerate, caution } from "./routers.ts";
@@ -25,17 +24,10 @@ export async function generateText({ from, prompt, bytes, temperature, topK, top
 
 /** A checkpoint and its model; a folder stands for the best model in it, or the last one where none was validated. */
 export function openModel(from: string): { model: DecoderLanguageModel; checkpoint: Checkpoint } {
-  if (!existsSync(from)) throw new UserError(`--from ${from}: there is no such file or folder`);
-  const path = statSync(from).isDirectory() ? kept(from) : from;
+  const path = keptFile(from);
   const checkpoint = loadCheckpoint(path);
   if (checkpoint.config.model.architecture !== "decoder") throw new UserError(`--from ${from}: it holds an encoder-decoder; use fill`);
   return { model: restoreModel(path, checkpoint, () => buildModel(checkpoint.config.model, key(0))), checkpoint };
-}
-
-function kept(folder: string): string {
-  const path = [modelFile(folder), lastFile(folder)].find(existsSync);
-  if (path === undefined) throw new UserError(`--from ${folder}: there is no model.safetensors or last.safetensors in it`);
-  return path;
 }
 
 export interface StreamOptions extends SampleOptions {

@@ -4,6 +4,7 @@
  */
 import { useBackend } from "switchyard-moe";
 import { compare } from "./compare.ts";
+import { exportModel } from "./exportModel.ts";
 import { fillText } from "./fillText.ts";
 import { generateText } from "./generateText.ts";
 import { parseCommand } from "./options.ts";
@@ -31,6 +32,8 @@ async function main(argv: readonly string[]): Promise<void> {
       return generateText(command.options);
     case "trace":
       return traceText(command.options);
+    case "export":
+      return exportModel(command.options);
   }
 }
 

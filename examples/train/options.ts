@@ -119,6 +119,12 @@ const traceOptions = (read: Reader) => ({
   ...computed(read),
 });
 
+const exportOptions = (read: Reader) => ({
+  from: read("from", required(text("RUN")), "", "the folder of a run, or its model.safetensors"),
+  out: read("out", text("FOLDER"), "", "where the model is written, an empty or new folder; default: a new one in runs/"),
+  ...computed(read),
+});
+
 const commands = {
   train: { options: trainOptions, summary: "train a model, show its progress and write a report (the default)" },
   finetune: { options: finetuneOptions, summary: "tune an encoder-decoder on a text-to-text task" },
@@ -127,6 +133,7 @@ const commands = {
   generate: { options: generateOptions, summary: "write text with a trained model" },
   fill: { options: fillOptions, summary: "write what fits into the gaps of a text, and show the expert of every token" },
   trace: { options: traceOptions, summary: "show which expert takes each byte of a text, layer by layer" },
+  export: { options: exportOptions, summary: "write a run's best model with Hugging Face's names, where a published family fits it" },
 };
 
 export type TrainOptions = ReturnType<typeof trainOptions>;
@@ -136,6 +143,7 @@ export type FillOptions = ReturnType<typeof fillOptions>;
 export type ResumeOptions = ReturnType<typeof resumeOptions>;
 export type GenerateOptions = ReturnType<typeof generateOptions>;
 export type TraceOptions = ReturnType<typeof traceOptions>;
+export type ExportOptions = ReturnType<typeof exportOptions>;
 
 export type Command =
   | { readonly command: "help"; readonly text: string }
@@ -145,7 +153,8 @@ export type Command =
   | { readonly command: "fill"; readonly options: FillOptions }
   | { readonly command: "resume"; readonly options: ResumeOptions }
   | { readonly command: "generate"; readonly options: GenerateOptions }
-  | { readonly command: "trace"; readonly options: TraceOptions };
+  | { readonly command: "trace"; readonly options: TraceOptions }
+  | { readonly command: "export"; readonly options: ExportOptions };
 
 /** process.argv.slice(2) as a command with typed options. Throws a UserError, one line, for what it does not understand. */
 export function parseCommand(argv: readonly string[]): Command {
@@ -169,6 +178,8 @@ export function parseCommand(argv: readonly string[]): Command {
       return { command, options: readOptions(command, generateOptions, rest) };
     case "trace":
       return { command, options: readOptions(command, traceOptions, rest) };
+    case "export":
+      return { command, options: readOptions(command, exportOptions, rest) };
     default:
       throw new UserError(`${command} is no command${didYouMean(command, Object.keys(commands)) || "; --help lists them"}`);
   }

@@ -26,7 +26,8 @@ export async function conclude(run: Run<DecoderLanguageModel>, corpus: Corpus): 
   return found;
 }
 
-function describeExperts({ layers, capacities: found }: Findings, { trainer }: Run<DecoderLanguageModel>, { unit }: Corpus): void {
+function describeExperts({ layers, capacities: found }: Findings, { trainer }: Run<DecoderLanguageModel>, corpus: Corpus): void {
+  const { unit } = corpus;
   const own = sparseLayers(trainer.model)[0].trainingCapacityFactor;
   console.log(`\nwhat an expert's number tells, in bits: I(expert; ${unit}), I(expert; byte), I(expert; ${unit} | byte)`);
   const line = (name: string, { expertLanguage, expertByte, expertLanguageGivenByte }: Specialisation["shuffled"]): void =>
@@ -36,7 +37,7 @@ function describeExperts({ layers, capacities: found }: Findings, { trainer }: R
     line(`sparse layer ${layer}, before training`, untrained);
     line(`sparse layer ${layer}, experts shuffled`, trained.shuffled);
   });
-  console.log(`  ${sentence(layers, unit)}`);
+  console.log(`  ${sentence(layers, corpus)}`);
   if (found.length > 0) console.log(`\ncapacity in evaluation (trained ${own === "dropless" ? "without drops" : `with ${own}`})`);
   for (const { factor, bits, dropped } of found)
     console.log(

@@ -109,15 +109,18 @@ async function conclude<M extends Module>(run: Run<M>, { task, teacher, student,
   console.log(`\nkept in ${run.folder}: model.safetensors (the student), dense/; to look at: ${reportFile(run.folder)}`);
 }
 
-function inWords({ teacher, dense, student }: Scores, unit: string): string[] {
+/** The scores, and what the student has of its teacher's gain. */
+export function inWords({ teacher, dense, student }: Scores, unit: string): string[] {
+  const scores = `teacher ${teacher.toFixed(3)}, dense from labels alone ${dense.toFixed(3)}, student ${student.toFixed(3)}`;
+  return [`held out, ${unit}: ${scores}`, verdict({ teacher, dense, student })];
+}
+
+function verdict({ teacher, dense, student }: Scores): string {
   const gain = dense - teacher;
-  const kept = (dense - student) / gain;
-  return [
-    `held out, ${unit}: teacher ${teacher.toFixed(3)}, dense from labels alone ${dense.toFixed(3)}, student ${student.toFixed(3)}`,
-    gain > 0
-      ? `the student keeps ${(100 * kept).toFixed(0)} % of the teacher's gain of ${gain.toFixed(3)} over the dense model`
-      : `the teacher is no better than the dense model (by ${gain.toFixed(3)}), so there is no gain to keep`,
-  ];
+  if (gain <= 0) return `the teacher is no better than the dense model (by ${gain.toFixed(3)}), so there is no gain to keep`;
+  const over = `gain of ${gain.toFixed(3)} over the dense model`;
+  if (student < teacher) return `the student passes its teacher by ${(teacher - student).toFixed(3)}, beyond a ${over}`;
+  return `the student keeps ${((100 * (dense - student)) / gain).toFixed(0)} % of the teacher's ${over}`;
 }
 
 function reportOf<M extends Module>(
@@ -138,7 +141,7 @@ function reportOf<M extends Module>(
     unit,
     training: [],
     others: [{ name: "dense, labels alone", points: validated }],
-    baselines: [{ name: "teacher", value: teacher }],
+    baselines: [{ name: "the teacher", value: teacher }],
     load: [],
     passages: [],
     samples: [],

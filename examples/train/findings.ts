@@ -14,7 +14,7 @@ import type { Run } from "./run.ts";
 import { bestModel } from "./run.ts";
 import type { Sequence } from "./sequences.ts";
 import { validationWindows } from "./sequences.ts";
-import type { Corpus } from "./text.ts";
+import type { Classes, Corpus } from "./text.ts";
 
 export interface LayerFinding {
   readonly trained: Specialisation;
@@ -85,13 +85,15 @@ function interleaved<T>(values: readonly T[], batch: number): T[] {
 }
 
 /** What the numbers show, in words. */
-export function sentence(layers: readonly LayerFinding[], unit: Corpus["unit"]): string {
+export function sentence(layers: readonly LayerFinding[], { unit, classes }: Classes): string {
   const mean = (of: (layer: LayerFinding) => number): number => layers.reduce((sum, layer) => sum + of(layer), 0) / layers.length;
   const byte = mean(({ trained }) => trained.expertByte);
+  if (classes.length === 1) return `An expert tells ${byte.toFixed(2)} bits of the byte.`;
   const given = mean(({ trained }) => trained.expertLanguageGivenByte - trained.shuffled.expertLanguageGivenByte);
   const before = mean(({ untrained }) => untrained.expertLanguage);
   const after = mean(({ trained }) => trained.expertLanguage);
   const untrained = `an untrained router already has ${before.toFixed(2)} bits of the ${unit}`;
   const why = unit === "language" ? `a byte tells the script, so ${untrained}` : untrained;
-  return `An expert tells ${byte.toFixed(2)} bits of the byte and ${after.toFixed(2)} of the ${unit}: ${why}, and beyond the byte an expert tells ${given.toFixed(2)}.`;
+  const told = `An expert tells ${byte.toFixed(2)} bits of the byte and ${after.toFixed(2)} of the ${unit}`;
+  return `${told}: ${why}, and beyond the byte an expert tells ${given.toFixed(2)}.`;
 }

@@ -144,6 +144,7 @@ function reportOf(run: Run<EncoderDecoder>, { data }: PairTask, model: EncoderDe
         caption: "Held-out pairs",
         columns: ["input", "written", "target"],
         rows: written.answers.slice(0, 24).map(({ input, written: text, target }) => [input, text, text === target ? "the same" : target]),
+        texts: true,
       },
     ],
     notes: [

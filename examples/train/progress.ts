@@ -12,7 +12,7 @@ export interface ProgressState {
   readonly secondsLeft: number;
   /** Share of choices that found no slot, 0..1. */
   readonly dropped: number;
-  /** Tokens (or shares) of each expert. */
+  /** Tokens (or shares) of each expert; empty in a dense model, of which neither load nor drops are told. */
   readonly load: readonly number[];
 }
 
@@ -25,8 +25,7 @@ export function formatProgress(state: ProgressState, columns = Infinity): string
     `${state.bits.toFixed(2)} ${state.unit}`,
     `${compact(state.tokensPerSecond).padStart(5)} tokens/s`,
     `${formatSeconds(state.secondsLeft)} left`,
-    `dropped ${(100 * state.dropped).toFixed(1).padStart(4)}%`,
-    `load ${loadBars(state.load)}`,
+    ...(state.load.length > 0 ? [`dropped ${(100 * state.dropped).toFixed(1).padStart(4)}%`, `load ${loadBars(state.load)}`] : []),
   ];
   return parts.reduce((line, part) => (line.length + 2 + part.length < columns ? `${line}  ${part}` : line));
 }

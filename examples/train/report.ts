@@ -90,6 +90,8 @@ export interface ReportTable {
   readonly columns: readonly string[];
   /** The first cell of a row names it; numbers are shown as they are given. */
   readonly rows: readonly (readonly (string | number)[])[];
+  /** Whether the cells are texts, which begin at one edge and wrap, and no numbers. */
+  readonly texts?: boolean;
 }
 
 /** The page, a whole document. */
@@ -160,7 +162,7 @@ function results({ tables, notes = [] }: RunReport): Section {
 }
 
 /** A table that scrolls within itself, by keyboard too, where the page is narrow. */
-function table({ caption, columns, rows }: ReportTable): string {
+function table({ caption, columns, rows, texts = false }: ReportTable): string {
   const heads = columns.map((name) => element("th", { scope: "col" }, escape(name)));
   const lines = rows.map(([name, ...cells]) =>
     element(
@@ -175,7 +177,11 @@ function table({ caption, columns, rows }: ReportTable): string {
     element("thead", {}, element("tr", {}, ...heads)),
     element("tbody", {}, ...lines),
   ];
-  return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, element("table", {}, ...content));
+  return element(
+    "div",
+    { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
+    element("table", texts ? { class: "texts" } : {}, ...content),
+  );
 }
 
 function learning({ unit = "bits per byte", training, validation, others = [], baselines }: RunReport): Section | undefined {
@@ -186,9 +192,10 @@ function learning({ unit = "bits per byte", training, validation, others = [], b
     last === undefined
       ? "The training loss; nothing was validated."
       : `The validation loss ends at ${last.toFixed(2)} ${unit}${standing(beaten, baselines.length)}.`;
-  const series = [{ name: "training", points: training }, { name: "validation", points: validation }, ...others];
+  const all = [{ name: "training", points: training }, { name: "validation", points: validation }, ...others];
+  const series = all.filter(({ points }) => points.length > 0);
   const drawing = curve({
-    title: baselines.length > 0 ? "Loss, beside what counting achieves" : "Loss by step",
+    title: baselines.length > 0 ? "Loss by step, beside baselines" : "Loss by step",
     description,
     series,
     baselines,
@@ -266,12 +273,13 @@ function heat(title: string, { languages, unit }: SpecialisationReport, shares: 
   });
 }
 
-function informationTable({ layers, unit }: SpecialisationReport): ReportTable {
-  const quantities = [
+function informationTable({ layers, unit, languages }: SpecialisationReport): ReportTable {
+  const all = [
     [`I(expert; ${unit})`, "expertLanguage"],
     ["I(expert; byte)", "expertByte"],
     [`I(expert; ${unit} | byte)`, "expertLanguageGivenByte"],
   ] as const;
+  const quantities = languages.length === 1 ? all.filter(([, name]) => name === "expertByte") : all; // of one there is nothing to tell
   const rows = layers.flatMap(({ layer, informationBefore, informationAfter }) =>
     quantities.map(([name, key]) => [
       `${name}, ${layer}`,

@@ -25,7 +25,7 @@ export function loadOf<M extends Module>({ measurements, trainer }: Run<M>): Loa
 
 /** What experts know of each class, before and after. */
 export function specialisationOf(
-  { unit, classes }: Corpus,
+  { unit, classes }: Pick<Corpus, "unit" | "classes">,
   layers: readonly LayerFinding[],
   {
     names,
@@ -34,7 +34,7 @@ export function specialisationOf(
   }: { readonly names: readonly string[]; readonly before: readonly Observations[]; readonly after: readonly Observations[] },
 ): NonNullable<RunReport["specialisation"]> {
   return {
-    sentence: sentence(layers, unit),
+    sentence: sentence(layers, { unit, classes }),
     unit,
     languages: classes.map(({ name }) => name),
     layers: layers.map((layer, l) => ({

@@ -16,6 +16,7 @@ import { courseOf, loadOf, specialisationOf, trainingFacts } from "./reportParts
 import { canGenerate, caution, sparseLayerNames, sparseLayers } from "./routers.ts";
 import type { Run } from "./run.ts";
 import { validationWindows } from "./sequences.ts";
+import { classCount } from "./text.ts";
 import type { Corpus } from "./text.ts";
 import { wholeCharacters } from "./utf8.ts";
 
@@ -40,7 +41,7 @@ async function reportOf(run: Run<DecoderLanguageModel>, corpus: Corpus, model: D
   const part = partCounted(corpus);
   const [beaten] = found.baselines.filter(({ bits }) => bits > found.trained.bits).toSorted((a, b) => a.bits - b.bits);
   return {
-    title: `${titles[config.model.router] ?? `A Transformer with ${config.model.router} layers`} on ${corpus.classes.length} ${plural(corpus)}`,
+    title: `${titles[config.model.router] ?? `A Transformer with ${config.model.router} layers`} on ${classCount(corpus)}`,
     lead: `${found.trained.bits.toFixed(3)} bits per byte on held-out text${beaten ? `, below the ${beaten.name} table's ${beaten.bits.toFixed(3)}` : ""}.`,
     facts: factsOf(run, found),
     ...courseOf(run),
@@ -59,8 +60,6 @@ async function reportOf(run: Run<DecoderLanguageModel>, corpus: Corpus, model: D
     ],
   };
 }
-
-const plural = ({ unit, classes }: Corpus): string => (classes.length === 1 ? unit : { language: "languages", class: "classes" }[unit]);
 
 function factsOf(run: Run<DecoderLanguageModel>, found: Findings): RunReport["facts"] {
   const step = run.best?.step ?? run.trainer.steps;

@@ -26,6 +26,7 @@ import type { Work } from "./session.ts";
 import { filledText } from "./shownText.ts";
 import { SpanFilling } from "./spanFilling.ts";
 import type { HeldOutPair } from "./spanFilling.ts";
+import { classCount } from "./text.ts";
 import type { Corpus } from "./text.ts";
 import { sentinels } from "./vocabulary.ts";
 import { write } from "./writing.ts";
@@ -81,7 +82,7 @@ function layerFindings({ config }: Run<EncoderDecoder>, trained: PairEvaluation,
   return trained.observed.map((observed, l) => ({ trained: of(observed), untrained: of(untrained.observed[l]) }));
 }
 
-function describe(run: Run<EncoderDecoder>, { unit }: Corpus, { trained, untrained, baselines, layers }: SpanFindings): void {
+function describe(run: Run<EncoderDecoder>, corpus: Corpus, { trained, untrained, baselines, layers }: SpanFindings): void {
   console.log(`\nheld-out spans (best model, step ${run.best?.step ?? run.trainer.steps})`);
   const row = (name: string, of: (evaluation: PairEvaluation) => number): void =>
     console.log(`  ${name.padEnd(24)} ${of(trained).toFixed(3)} (before training ${of(untrained).toFixed(3)})`);
@@ -91,7 +92,7 @@ function describe(run: Run<EncoderDecoder>, { unit }: Corpus, { trained, untrain
   console.log(`    ${baselines.map(({ name, bits }) => `${name} ${bits.toFixed(3)}`).join(", ")}`);
   const warning = caution(run.trainer.model.decoder);
   if (warning) console.log(`  but of the decoder: ${warning}`);
-  if (layers.length > 0) console.log(`\n${sentence(layers, unit)}`);
+  if (layers.length > 0) console.log(`\n${sentence(layers, corpus)}`);
   if (layers.length > 0) console.log(`  (${(100 * trained.dropped).toFixed(1)} % of bytes without an expert)`);
   console.log("\nheld-out text, [what the model wrote] in the gaps:");
 }
@@ -118,7 +119,7 @@ function reportOf(
   const warning = caution(model.decoder);
   const { length } = run.config.training;
   return {
-    title: `An encoder-decoder fills in spans of ${corpus.classes.length} ${corpus.unit === "language" ? "languages" : "classes"}`,
+    title: `An encoder-decoder fills in spans of ${classCount(corpus)}`,
     lead: `Negative log perplexity ${trained.negativeLogPerplexity.toFixed(3)} on held-out spans; ${trained.bitsPerByte.toFixed(3)} bits per masked byte.`,
     facts: [
       {

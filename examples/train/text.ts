@@ -42,6 +42,17 @@ export interface Corpus {
   readonly classes: readonly TextClass[];
 }
 
+/** As much of a corpus as words of its classes need. */
+export interface Classes extends Pick<Corpus, "unit"> {
+  readonly classes: ArrayLike<unknown>;
+}
+
+/** "1 language", "32 languages". */
+export function classCount({ unit, classes }: Classes): string {
+  const names = { language: "languages", class: "classes" };
+  return `${classes.length} ${classes.length === 1 ? unit : names[unit]}`;
+}
+
 const EIGHT_SCRIPTS = ["eng", "kor", "jpn", "rus", "arb", "hin", "ell", "tha"];
 const LATIN = ["eng", "deu", "fra", "spa", "ita", "nld", "pol", "tur"];
 // prettier-ignore

@@ -10,6 +10,7 @@ import type { Module } from "switchyard-moe/nn";
 import type { RunConfig } from "../../examples/train/checkpoint.ts";
 import { loadCheckpoint } from "../../examples/train/checkpoint.ts";
 import { configOf } from "../../examples/train/configuration.ts";
+import { inWords } from "../../examples/train/distilWork.ts";
 import { fillText, openEncoderDecoder } from "../../examples/train/fillText.ts";
 import { lastFile, modelFile, reportFile } from "../../examples/train/folders.ts";
 import { generateText } from "../../examples/train/generateText.ts";
@@ -138,7 +139,9 @@ describe("the runs of an encoder-decoder", function () {
       await continueRun(started, silent);
       const text = await printed(() => work.conclude(started));
       expect(text).to.match(/teacher \d\.\d{3}, dense from labels alone \d\.\d{3}, student \d\.\d{3}/);
-      expect(text).to.match(/the student keeps -?\d+ % of the teacher's gain|there is no gain to keep/);
+      expect(text).to.match(
+        /the student (keeps -?\d+ % of the teacher's|passes its teacher by \d\.\d{3}, beyond a) gain of|there is no gain to keep/,
+      );
       expect(await printed(() => work.conclude(started)), "a second account trains nothing anew").to.include("teacher");
     });
     expect(existsSync(modelFile(join(run, "dense")))).to.equal(true);
@@ -255,6 +258,20 @@ describe("an encoder-decoder of the main job", () => {
       }
       expect([...together[i]]).to.deep.equal(expected);
     }
+  });
+});
+
+describe("the verdict on a student", () => {
+  const verdict = (student: number, teacher = 2): string => inWords({ teacher, dense: 2.5, student }, "bits/token")[1];
+
+  it("tells the share of its teacher's gain that it keeps", () => {
+    expect(verdict(2.125)).to.equal("the student keeps 75 % of the teacher's gain of 0.500 over the dense model");
+    expect(verdict(2.75)).to.include("keeps -50 %");
+  });
+
+  it("does not call it a share where the student is the better one, nor where there is no gain", () => {
+    expect(verdict(1.9)).to.equal("the student passes its teacher by 0.100, beyond a gain of 0.500 over the dense model");
+    expect(verdict(1.9, 2.6)).to.include("there is no gain to keep");
   });
 });
 

@@ -31,6 +31,10 @@ describe("the progress line", () => {
     expect(formatProgress(state, 40)).to.equal("step  12/300  loss 2.413  1:05 left");
   });
 
+  it("tells nothing of experts where there are none", () => {
+    expect(formatProgress({ ...state, load: [] })).to.match(/1:05 left$/);
+  });
+
   it("survives numbers that are none", () => {
     const broken = formatProgress({ ...state, loss: NaN, tokensPerSecond: NaN, secondsLeft: Infinity, load: [] });
     expect(broken).to.include("loss NaN").and.include("? tokens/s").and.include("? left");

@@ -1,8 +1,10 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
+import { sentence } from "../../examples/train/findings.ts";
 import { reportHtml, type RunReport } from "../../examples/train/report.ts";
 import { pageStyle } from "../../examples/train/reportStyle.ts";
 import { contrast } from "../../examples/train/svg/palette.ts";
+import { classCount } from "../../examples/train/text.ts";
 import { anyLabel, parsed } from "./svg/wellFormed.ts";
 
 const bits = { expertLanguage: 0.5, expertByte: 1.25, expertLanguageGivenByte: 0.125 };
@@ -110,6 +112,32 @@ describe("the report", () => {
     const page = parsed(withoutDoctype(reportHtml(empty)));
     expect(page.ids).to.deep.equal(["results", "model"]);
     expect(page.elements.get("svg")).to.equal(undefined);
+    const dense = parsed(withoutDoctype(reportHtml({ ...empty, validation: [[1, 2]] }))); // prettier-ignore
+    expect(dense.text).to.include("validation").and.not.include("training");
+  });
+
+  it("says nothing of the class where there is one", () => {
+    const whole = reportWith("label");
+    const share = [[0.25, 0.75]]; // prettier-ignore
+    const layers = [{ layer: "one", before: share, after: share, informationBefore: information, informationAfter: information }];
+    const page = parsed(reportHtml({ ...whole, specialisation: { sentence: "", unit: "language", languages: ["label"], layers } }).slice(15)); // prettier-ignore
+    expect(page.text).to.include("I(expert; byte), one").and.not.include("I(expert; language");
+    const corpus = { unit: "language", classes: [{}] } as const;
+    expect(classCount(corpus)).to.equal("1 language");
+    expect(sentence([{ trained: information, untrained: information }], corpus)).to.equal("An expert tells 1.25 bits of the byte.");
+    const two = { unit: "language", classes: [{}, {}] } as const;
+    expect(classCount(two)).to.equal("2 languages");
+    expect(sentence([{ trained: information, untrained: information }], two)).to.include("1.25 bits of the byte and 0.50 of the language");
+  });
+
+  it("lets the cells of a table of texts wrap", () => {
+    const tables = [{ caption: "pairs", columns: ["input", "target"], rows: [["a", "b"]] }];
+    const classes = (texts: boolean): string[] =>
+      parsed(withoutDoctype(reportHtml({ ...empty, tables: tables.map((table) => ({ ...table, texts })) })))
+        .attributes.filter(({ element, name }) => element === "table" && name === "class")
+        .map(({ value }) => value);
+    expect(classes(true)).to.deep.equal(["texts"]);
+    expect(classes(false)).to.deep.equal([]);
   });
 });
 

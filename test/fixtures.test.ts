@@ -65,8 +65,12 @@ function fitsFloat32(tree: Tree): boolean {
 
 /** float32 as the fixtures' own notes have it: optimisers and whole models a little looser. */
 function inFloat32(fixture: Fixture, backend?: Backend): void {
-  const rtol = fixture.id.startsWith("optim/") || /encoder_decoder|causal_lm|generate/.test(fixture.op) ? 1e-3 : 1e-4;
-  const near: Near = (wanted) => ({ rtol, atol: 1e-5 * Math.max(1e-3, ...wanted.filter(Number.isFinite).map(Math.abs)) });
+  const whole = /encoder_decoder|causal_lm|generate/.test(fixture.op);
+  const rtol = fixture.id.startsWith("optim/") || whole ? 1e-3 : 1e-4;
+  // Products of the fast backends add in float32, those of the reference in float64: through a whole T5 the largest error of a gradient is
+  // 2.8e-5 of its largest element there and 3.6e-6 here (t5_gated_gelu_untied), by rounding alone.
+  const share = whole && backend ? 4e-5 : 1e-5;
+  const near: Near = (wanted) => ({ rtol, atol: share * Math.max(1e-3, ...wanted.filter(Number.isFinite).map(Math.abs)) });
   compareAll(fixture, run(fixture, { dtype: "float32", ...(backend ? { backend } : {}) }), near);
 }
 

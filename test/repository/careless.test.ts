@@ -1,0 +1,79 @@
+/**
+ * Calls everything that is public wrongly, as JavaScript would let a caller: each argument and each option in turn is undefined, NaN, a
+ * Map, a freed tensor … Every call must answer, and an error must say who was given what.
+ */
+import { fork } from "node:child_process";
+import { expect } from "chai";
+import { entries } from "../../scripts/entries.ts";
+import type { Order, Report } from "./careless/walk.ts";
+
+interface Findings {
+  calls: number;
+  errors: number;
+  targets: number;
+  /** Targets whose valid call fails: a wrong argument then hides behind another one. */
+  readonly invalid: string[];
+  readonly obscure: string[];
+  readonly accepted: string[];
+  readonly hangs: string[];
+}
+
+/** So long may one call take on a machine that is busy; none needs a hundredth. */
+const PATIENCE = 20_000;
+
+async function walked(specifier: string): Promise<Findings> {
+  const found: Findings = { calls: 0, errors: 0, targets: 0, invalid: [], obscure: [], accepted: [], hangs: [] };
+  const seen = new Set<string>();
+  for (let from = 0; from >= 0;) from = await walkFrom({ specifier, from }, found, seen);
+  return found;
+}
+
+/** Walks until the end (-1), or until a call hangs: then the number of the one after it. */
+function walkFrom(order: Order, found: Findings, seen: Set<string>): Promise<number> {
+  const walker = fork(new URL("./careless/walk.ts", import.meta.url), { execArgv: ["--import=tsx", "--conditions=source"] });
+  walker.send(order);
+  return new Promise((resolve, reject) => {
+    let [call, index] = ["the first call", order.from];
+    const stop = (answer: number): void => {
+      clearInterval(watch);
+      walker.kill("SIGKILL");
+      resolve(answer);
+    };
+    let last = performance.now();
+    const watch = setInterval(() => {
+      if (performance.now() - last < PATIENCE) return;
+      found.hangs.push(call);
+      stop(index + 1);
+    }, 500);
+    walker.on("error", (error) => (clearInterval(watch), reject(error)));
+    walker.on("exit", (code) => code !== null && code !== 0 && (clearInterval(watch), reject(new Error(`${call} ended the process`))));
+    walker.on("message", (report: Report) => {
+      last = performance.now();
+      if (report.kind === "calling") ({ call, index } = report);
+      if (report.kind === "called") count(report, found);
+      if (report.kind === "target" && !seen.has(report.name)) {
+        seen.add(report.name);
+        found.targets++;
+        if (!report.valid) found.invalid.push(`${report.name}: ${report.message}`);
+      }
+      if (report.kind === "end") stop(-1);
+    });
+  });
+}
+
+function count({ verdict, call, message }: Extract<Report, { kind: "called" }>, found: Findings): void {
+  found.calls++;
+  if (verdict === "error") found.errors++;
+  if (verdict === "obscure") found.obscure.push(`${call}: ${message.split("\n")[0].slice(0, 160)}`);
+  if (verdict === "accepted") found.accepted.push(call);
+}
+
+describe("careless calls", () => {
+  for (const { specifier } of entries.filter(({ subpath }) => subpath === "."))
+    it(`of ${specifier} answer, with clear errors`, async function () {
+      const { calls, errors, targets, ...faults } = await walked(specifier);
+      console.log(`      ${targets} functions and methods, ${calls} calls: ${errors} clear errors, ${calls - errors} answers`);
+      expect(targets, "functions and methods").to.be.above(100);
+      expect(Object.entries(faults).flatMap(([kind, list]) => list.map((line) => `${kind}: ${line}`))).to.deep.equal([]);
+    }).timeout(300_000);
+});

@@ -1,0 +1,156 @@
+/**
+ * Calls every export of an entry wrongly, in each argument and each option. Runs in a process of its own, because a call that never returns
+ * cannot be stopped from inside: before each call it says which one comes.
+ */
+import { entries } from "../../../scripts/entries.ts";
+import { optionsOf, valueOf } from "../api/shapes.ts";
+import type { Typed } from "../api/shapes.ts";
+import { membersOf, parametersOf, publicNames } from "../api/sources.ts";
+import type { Declaration, Parameter } from "../api/sources.ts";
+import { callsByHand, instances, makers, reset, skipped, wrongValues } from "./values.ts";
+
+/** What the walk is told: which entry, and after how many calls it goes on. */
+export interface Order {
+  readonly specifier: string;
+  readonly from: number;
+}
+
+/** What the walk tells. */
+export type Report =
+  | { readonly kind: "calling"; readonly index: number; readonly call: string }
+  | { readonly kind: "called"; readonly verdict: Verdict; readonly call: string; readonly message: string }
+  | { readonly kind: "target"; readonly name: string; readonly valid: boolean; readonly message: string }
+  | { readonly kind: "end" };
+
+/** error: clear; fine: an answer; obscure: an error that does not say who was given what; accepted: an option that does not exist. */
+export type Verdict = "error" | "fine" | "obscure" | "accepted";
+
+/** Something to call: a function, a constructor or a method, with arguments that fit. */
+interface Target {
+  readonly name: string;
+  readonly parameters: readonly (Parameter & { readonly file: string })[];
+  readonly call: (args: unknown[]) => unknown;
+  readonly valid: () => unknown[];
+}
+
+const engine =
+  /cannot (read|set|convert|destructure|mix|access)|is not (iterable|a function|defined|a constructor|callable|extensible|an object)|undefined|invalid (array|typed array|string) length|maximum call stack|allocation failed|out of bounds|out of memory|reduce of empty|\[object |NaN of|must (have|be) an? |called on (null|non)|requires that/i;
+
+/** Errors begin with who speaks: `slice: …`, `SwitchRouter: …`, `random.uniform: …`, or name a tensor by its label. */
+const grammar = /^[\w."“”$ ()[\],-]{1,90}?(: | was | has | is | cannot | lives )/;
+
+function isClear(error: unknown): boolean {
+  return error instanceof Error && !engine.test(error.message) && grammar.test(error.message);
+}
+
+type Calls = readonly (readonly [what: string, args: () => unknown[], optionIsUnknown: boolean])[];
+
+/** Every wrong value in the place of each argument, and of each option. */
+function carelessCalls({ parameters, valid }: Target): Calls {
+  return parameters.flatMap((parameter, at): Calls => {
+    const replaced = (value: unknown): unknown[] => {
+      const args = valid();
+      while (args.length < at) args.push(undefined);
+      args[at] = value;
+      return args;
+    };
+    const whole: Calls = wrongValues.map(([name, make]) => [`${parameter.name} = ${name}`, () => replaced(make()), false]);
+    const options = parameter.type && optionsOf({ type: parameter.type, file: parameter.file });
+    if (!options || parameter.rest) return whole;
+    const base = (): object => {
+      const given = valid()[at];
+      return typeof given === "object" && given !== null ? given : {};
+    };
+    const single: Calls = options.flatMap((option) =>
+      wrongValues.map(
+        ([name, make]) =>
+          [`${parameter.name}.${option.name} = ${name}`, () => replaced({ ...base(), [option.name]: make() }), false] as const,
+      ),
+    );
+    const plain = Object.getPrototypeOf(base()) === Object.prototype;
+    return [
+      ...whole,
+      ...single,
+      ...(plain ? [[`${parameter.name}.bogus`, () => replaced({ ...base(), bogus: 1 }), parameter.name === "options"] as const] : []),
+    ];
+  });
+}
+
+function targetsOf(path: string, declaration: Declaration, value: unknown): Target[] {
+  const { node, file } = declaration;
+  if (typeof value !== "function" || skipped.has(path)) return [];
+  if (node.type !== "ClassDeclaration") {
+    if (!("params" in node)) return [];
+    return [target(path, file, parametersOf(node), (args) => (value as (...args: unknown[]) => unknown)(...args))];
+  }
+  const members = membersOf(declaration).filter((member) => member.function && !member.abstract && !skipped.has(`${path}.${member.name}`));
+  const Class = value as new (...args: unknown[]) => object;
+  const constructor = members.find(({ kind }) => kind === "constructor");
+  const parameters = constructor?.function ? parametersOf(constructor.function) : [];
+  const build = target(path, constructor?.owner.file ?? file, parameters, (args) => new Class(...args));
+  const instance = instances.get(path) ?? (() => build.call(build.valid()));
+  const methods = members
+    .filter(({ kind }) => kind === "method")
+    .map((member) =>
+      target(`${path}.${member.name}`, member.owner.file, member.function ? parametersOf(member.function) : [], (args) => {
+        const owner = (member.static ? Class : instance()) as Record<string, (...args: unknown[]) => unknown>;
+        return owner[member.name](...args);
+      }),
+    );
+  return node.abstract ? methods.filter(() => instances.has(path)) : [build, ...methods];
+}
+
+function target(name: string, file: string, parameters: readonly Parameter[], call: Target["call"]): Target {
+  const byHand = callsByHand.get(name);
+  const fits = (parameter: Parameter): unknown => valueOf({ type: parameter.type, file } as Typed, makers);
+  const valid = byHand ?? (() => parameters.filter(({ optional }) => !optional).map(fits));
+  return { name, parameters: parameters.map((parameter) => ({ ...parameter, file })), call, valid };
+}
+
+/** What a call comes to, also when it answers later. */
+async function outcome(run: () => unknown): Promise<unknown> {
+  const result: unknown = await run();
+  if (typeof result === "object" && result !== null && Symbol.asyncIterator in result) {
+    const steps = (result as AsyncIterable<unknown>)[Symbol.asyncIterator]();
+    await steps.next();
+    await steps.return?.();
+  }
+  return result;
+}
+
+async function walk({ specifier, from }: Order): Promise<void> {
+  const entry = entries.find((known) => known.specifier === specifier);
+  if (!entry) throw new Error(`${specifier}: no such entry`);
+  const exported = (await import(specifier)) as Record<string, unknown>;
+  const tell = (report: Report): void => void process.send?.(report);
+  let index = 0;
+  for (const { path, declaration } of publicNames(entry)) {
+    const value = path.split(".").reduce<unknown>((inner, name) => (inner as Record<string, unknown> | undefined)?.[name], exported);
+    for (const one of targetsOf(path, declaration, value)) {
+      let calls: Calls = [];
+      try {
+        const args = one.valid();
+        calls = carelessCalls(one);
+        if (from === 0 || index >= from) await outcome(() => one.call(args));
+        tell({ kind: "target", name: one.name, valid: true, message: "" });
+      } catch (error) {
+        tell({ kind: "target", name: one.name, valid: false, message: String(error) });
+      }
+      for (const [what, args, unknownOption] of calls) {
+        if (index++ < from) continue;
+        const call = `${one.name}(${what})`;
+        tell({ kind: "calling", index: index - 1, call });
+        try {
+          await outcome(() => one.call(args()));
+          tell({ kind: "called", verdict: unknownOption ? "accepted" : "fine", call, message: "" });
+        } catch (error) {
+          tell({ kind: "called", verdict: isClear(error) ? "error" : "obscure", call, message: String(error) });
+        }
+        await reset();
+      }
+    }
+  }
+  tell({ kind: "end" });
+}
+
+process.once("message", (order) => void walk(order as Order));

@@ -4,4 +4,4 @@ export type { Activation, ArrayType, Backend, BackendStats, Buffer, DType, Fused
 export type { Shape } from "../backend/shape.ts";
 export { broadcastShapes, formatShape, sameShape, sizeOf } from "../backend/shape.ts";
 export { packBfloat16 } from "../backend/bfloat16.ts";
-export { didYouMean } from "../backend/nearest.ts";
+export { didYouMean } from "../backend/arguments.ts";

@@ -18,7 +18,7 @@ import type { Kinds } from "./arguments.ts";
 import { context, noGrad, within } from "./context.ts";
 import type { CreateOptions } from "./create.ts";
 import { createKinds, tensor, zeros } from "./create.ts";
-import type { Key } from "./key.ts";
+import { Key } from "./key.ts";
 import type { Tensor } from "./tensor.ts";
 
 export { Key, key } from "./key.ts";
@@ -116,6 +116,7 @@ export function uniform(shape: Shape, at: Key, options: UniformOptions = {}): Te
 
 /** One standard normal number for each index of a key: Box & Muller 1958. */
 export function gaussian(at: Key, index: number): number {
+  if (!(at instanceof Key)) check("random.gaussian", "at", at, aKey);
   if (!(index >= 0)) check("random.gaussian", "index", index, aCount);
   const radius = Math.sqrt(-2 * Math.log((at.bits(2 * index) + 0.5) * 2 ** -32));
   return radius * Math.cos(2 * Math.PI * at.number(2 * index + 1));

@@ -2,7 +2,7 @@
  * Checks of arguments, for callers without a type checker: what a value may be is said once, as a kind, and every error has the
  * same grammar: `SwitchRouter: jitter "x": want a number from 0 to below 1`.
  */
-import { didYouMean } from "./nearest.ts";
+import { nearest } from "./nearest.ts";
 
 /** What an argument may be: how it is recognised, and how an error names it. */
 export interface Kind {
@@ -143,4 +143,16 @@ function shallow(value: unknown): string {
 function nameOf(value: object): string {
   const { constructor } = value;
   return typeof constructor === "function" && constructor.name ? constructor.name : "Object";
+}
+
+const texts = listOf(text);
+
+/** "; did you mean a, b or c?" or nothing. */
+export function didYouMean(word: string, words: readonly string[]): string {
+  check("didYouMean", "word", word, text);
+  check("didYouMean", "words", words, texts);
+  const near = nearest(word, words);
+  const last = near.pop();
+  if (last === undefined) return "";
+  return `; did you mean ${near.length > 0 ? `${near.join(", ")} or ${last}` : last}?`;
 }

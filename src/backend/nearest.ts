@@ -9,14 +9,6 @@ export function nearest(word: string, words: readonly string[], limit = 3): stri
     .map(({ candidate }) => candidate);
 }
 
-/** "; did you mean a, b or c?" or nothing. */
-export function didYouMean(word: string, words: readonly string[]): string {
-  const near = nearest(word, words);
-  const last = near.pop();
-  if (last === undefined) return "";
-  return `; did you mean ${near.length > 0 ? `${near.join(", ")} or ${last}` : last}?`;
-}
-
 /** Fewest insertions, deletions and replacements that turn x into y. Wagner and Fischer 1974, one row at a time. */
 export function editDistance(x: string, y: string): number {
   let row = Array.from({ length: y.length + 1 }, (_, j) => j);

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
-import { didYouMean, editDistance, nearest } from "../../src/backend/nearest.ts";
+import { didYouMean } from "../../src/backend/arguments.ts";
+import { editDistance, nearest } from "../../src/backend/nearest.ts";
 
 describe("the nearest word", () => {
   const words = fc.string({ unit: fc.constantFrom("a", "b", "c"), maxLength: 6 });

@@ -73,7 +73,9 @@ describe("careless calls", () => {
     it(`of ${specifier} answer, with clear errors`, async function () {
       const { calls, errors, targets, ...faults } = await walked(specifier);
       console.log(`      ${targets} functions and methods, ${calls} calls: ${errors} clear errors, ${calls - errors} answers`);
-      expect(targets, "functions and methods").to.be.above(100);
-      expect(Object.entries(faults).flatMap(([kind, list]) => list.map((line) => `${kind}: ${line}`))).to.deep.equal([]);
+      expect(targets, "functions and methods").to.be.above(150);
+      expect(calls, "calls").to.be.above(4000);
+      const lines = Object.entries(faults).flatMap(([kind, list]) => list.map((line: string) => `${kind}: ${line}`));
+      expect(lines.length, lines.join("\n")).to.equal(0);
     }).timeout(300_000);
 });

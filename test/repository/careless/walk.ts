@@ -7,6 +7,7 @@ import { optionsOf, valueOf } from "../api/shapes.ts";
 import type { Typed } from "../api/shapes.ts";
 import { membersOf, parametersOf, publicNames } from "../api/sources.ts";
 import type { Declaration, Parameter } from "../api/sources.ts";
+import { isClear } from "./clear.ts";
 import { callsByHand, instances, makers, reset, skipped, wrongValues } from "./values.ts";
 
 /** What the walk is told: which entry, and after how many calls it goes on. */
@@ -31,16 +32,6 @@ interface Target {
   readonly parameters: readonly (Parameter & { readonly file: string })[];
   readonly call: (args: unknown[]) => unknown;
   readonly valid: () => unknown[];
-}
-
-const engine =
-  /cannot (read|set|convert|destructure|mix|access)|is not (iterable|a function|defined|a constructor|callable|extensible|an object)|undefined|invalid (array|typed array|string) length|maximum call stack|allocation failed|out of bounds|out of memory|reduce of empty|\[object |NaN of|must (have|be) an? |called on (null|non)|requires that/i;
-
-/** Errors begin with who speaks: `slice: …`, `SwitchRouter: …`, `random.uniform: …`, or name a tensor by its label. */
-const grammar = /^[\w."“”$ ()[\],-]{1,90}?(: | was | has | is | cannot | lives )/;
-
-function isClear(error: unknown): boolean {
-  return error instanceof Error && !engine.test(error.message) && grammar.test(error.message);
 }
 
 type Calls = readonly (readonly [what: string, args: () => unknown[], optionIsUnknown: boolean])[];
@@ -78,7 +69,7 @@ function carelessCalls({ parameters, valid }: Target): Calls {
 
 function targetsOf(path: string, declaration: Declaration, value: unknown): Target[] {
   const { node, file } = declaration;
-  if (typeof value !== "function" || skipped.has(path)) return [];
+  if (typeof value !== "function") return [];
   if (node.type !== "ClassDeclaration") {
     if (!("params" in node)) return [];
     return [target(path, file, parametersOf(node), (args) => (value as (...args: unknown[]) => unknown)(...args))];
@@ -88,16 +79,18 @@ function targetsOf(path: string, declaration: Declaration, value: unknown): Targ
   const constructor = members.find(({ kind }) => kind === "constructor");
   const parameters = constructor?.function ? parametersOf(constructor.function) : [];
   const build = target(path, constructor?.owner.file ?? file, parameters, (args) => new Class(...args));
-  const instance = instances.get(path) ?? (() => build.call(build.valid()));
+  const made = instances.get(path) ?? (() => build.call(build.valid()));
   const methods = members
     .filter(({ kind }) => kind === "method")
     .map((member) =>
       target(`${path}.${member.name}`, member.owner.file, member.function ? parametersOf(member.function) : [], (args) => {
+        const instance = instances.get(`${path}.${member.name}`) ?? made;
         const owner = (member.static ? Class : instance()) as Record<string, (...args: unknown[]) => unknown>;
         return owner[member.name](...args);
       }),
     );
-  return node.abstract ? methods.filter(() => instances.has(path)) : [build, ...methods];
+  if (node.abstract) return instances.has(path) ? methods : [];
+  return skipped.has(path) ? methods : [build, ...methods];
 }
 
 function target(name: string, file: string, parameters: readonly Parameter[], call: Target["call"]): Target {
@@ -124,8 +117,11 @@ async function walk({ specifier, from }: Order): Promise<void> {
   const exported = (await import(specifier)) as Record<string, unknown>;
   const tell = (report: Report): void => void process.send?.(report);
   let index = 0;
+  const unmet = new Set([...callsByHand.keys(), ...skipped.keys(), ...instances.keys()]);
   for (const { path, declaration } of publicNames(entry)) {
     const value = path.split(".").reduce<unknown>((inner, name) => (inner as Record<string, unknown> | undefined)?.[name], exported);
+    unmet.delete(path);
+    if (declaration.node.type === "ClassDeclaration") for (const { name } of membersOf(declaration)) unmet.delete(`${path}.${name}`);
     for (const one of targetsOf(path, declaration, value)) {
       let calls: Calls = [];
       try {
@@ -150,6 +146,7 @@ async function walk({ specifier, from }: Order): Promise<void> {
       }
     }
   }
+  for (const name of unmet) tell({ kind: "target", name, valid: false, message: "is in the tables by hand, but is no export" });
   tell({ kind: "end" });
 }
 

@@ -112,10 +112,11 @@ describe("a world in which something goes wrong", function () {
   });
 
   it("is started and ended by threads()", async () => {
-    await threads(1, { module, export: "throws" }).then(
-      () => expect.fail("it ran"),
-      () => undefined,
+    const told = await threads(2, { module, export: "throws" }).then(
+      () => "it ran",
+      (error: Error) => error.message,
     );
+    expect(told).to.match(/rank 1.*no such token/s);
   });
 });
 

@@ -23,9 +23,8 @@ const run = await trainLesson(corpus, { router: "dense", steps: stepsOf(200) });
 console.log(String(summary(run.trainer.model, { length: 64 })));
 
 const { bits } = await score(run, corpus);
-console.log(
-  `\ntraining ${recentBits(run.reports).toFixed(3)}, held out ${bits.toFixed(3)} bits per byte; ${levels.map(({ name, value }) => `${name} ${value.toFixed(3)}`).join(", ")}`,
-);
+const counted = levels.map(({ name, value }) => `${name} ${value.toFixed(3)}`).join(", ");
+console.log(`\ntraining ${recentBits(run.reports).toFixed(3)}, held out ${bits.toFixed(3)} bits per byte; ${counted}`);
 
 let text = "";
 for await (const part of streamText(run.trainer.model, "Everyone has the right ", {

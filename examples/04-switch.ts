@@ -22,7 +22,10 @@ async function describe(name: string, run: LessonRun): Promise<void> {
   const { parameters, active, flops } = summary(run.trainer.model, { length: 64 });
   const { bits } = await score(run, corpus);
   const seconds = run.seconds[run.seconds.length - 1];
-  console.log(`${name.padEnd(7)} ${parameters.toLocaleString("en-US").padStart(8)} parameters, ${active.toLocaleString("en-US").padStart(8)} active, ${flops.toLocaleString("en-US").padStart(8)} FLOPs per byte: training ${recentBits(run.reports).toFixed(3)}, held out ${bits.toFixed(3)} bits per byte after ${seconds.toFixed(1)} s`); // prettier-ignore
+  const count = (n: number): string => n.toLocaleString("en-US").padStart(8);
+  const size = `${count(parameters)} parameters, ${count(active)} active, ${count(flops)} FLOPs per byte`;
+  const loss = `training ${recentBits(run.reports).toFixed(3)}, held out ${bits.toFixed(3)} bits per byte after ${seconds.toFixed(1)} s`;
+  console.log(`${name.padEnd(7)} ${size}: ${loss}`);
 }
 await describe("dense", dense);
 await describe("switch", sparse);

@@ -30,15 +30,13 @@ for (const factor of [1, 1.5]) {
   const capacity = Math.ceil((tokens.length * factor) / experts);
   const numbers = await output.data();
 
-  console.log(
-    `factor ${factor}: ${capacity} seats for each of ${experts} experts; wished ${load.join(" ")}; dropped ${(100 * dropped).toFixed(0)} %, seats used ${(100 * utilisation).toFixed(0)} %`,
-  );
+  const shares = `dropped ${(100 * dropped).toFixed(0)} %, seats used ${(100 * utilisation).toFixed(0)} %`;
+  console.log(`factor ${factor}: ${capacity} seats for each of ${experts} experts; wished ${load.join(" ")}; ${shares}`);
   tokens.forEach((word, t) => {
     const kept = slotOfChoice[t] >= 0;
     const length = Math.hypot(...numbers.subarray(t * width, (t + 1) * width));
-    console.log(
-      `  ${word.padEnd(7)} expert ${expertOfChoice[t]}  gate ${gate[t].toFixed(2)}  ${kept ? `seat ${slotOfChoice[t] % capacity}` : "no seat"}  output of length ${length.toFixed(3)}`,
-    );
+    const choice = `expert ${expertOfChoice[t]}  gate ${gate[t].toFixed(2)}  ${kept ? `seat ${slotOfChoice[t] % capacity}` : "no seat"}`;
+    console.log(`  ${word.padEnd(7)} ${choice}  output of length ${length.toFixed(3)}`);
   });
   const choices = tokens.map((_, token) => ({
     token,

@@ -18,10 +18,9 @@ for (const initScale of [1, 0.1]) {
   const results = [];
   for (const seed of seeds) {
     const { reports } = await trainLesson(corpus, { steps: stepsOf(80), seed, initScale });
-    results.push({ first: reports[0].loss / Math.LN2, last: recentBits(reports) });
-    console.log(
-      `scale ${initScale}, seed ${seed}: first step ${results[results.length - 1].first.toFixed(2)}, last quarter ${results[results.length - 1].last.toFixed(3)} bits per byte`,
-    );
+    const [first, last] = [reports[0].loss / Math.LN2, recentBits(reports)];
+    results.push({ first, last });
+    console.log(`scale ${initScale}, seed ${seed}: first step ${first.toFixed(2)}, last quarter ${last.toFixed(3)} bits per byte`);
   }
   const last = results.map((result) => result.last);
   const mean = last.reduce((sum, bits) => sum + bits, 0) / last.length;

@@ -24,9 +24,8 @@ for (const times of [1, 4, 16]) {
   const rows = words.map((_, t) => Array.from(gate.slice(t * experts, (t + 1) * experts)));
   const mean = rows.reduce((sum, row) => sum + entropy(row), 0) / rows.length;
   const shares = Array.from({ length: experts }, (_, e) => rows.reduce((sum, row) => sum + row[e], 0) / rows.length);
-  console.log(
-    `  x${String(times).padEnd(4)}   ${mean.toFixed(2)} of ${Math.log2(experts)} bits                      ${shares.map((share) => share.toFixed(2)).join("  ")}`,
-  );
+  const told = `${mean.toFixed(2)} of ${Math.log2(experts)} bits`;
+  console.log(`  x${String(times).padEnd(4)}   ${told.padEnd(34)}  ${shares.map((share) => share.toFixed(2)).join("  ")}`);
   const captions = {
     title: `Gates of the softmax, logits x${times}`,
     description: "How much of each word's answer each expert gives; rows add up to 1",

@@ -6,7 +6,7 @@
  * over the words, those of a word over the slots. The price: change the last word and every earlier one changes with it, so it has no
  * place in a causal model, and the router refuses to stand there until told otherwise.
  */
-import { key, noGrad, random } from "switchyard-moe";
+import { concat, key, noGrad, random } from "switchyard-moe";
 import { FeedForwardExperts, MoE, SoftRouter } from "switchyard-moe/moe";
 import { initializers } from "switchyard-moe/nn";
 import { begin, keepPicture } from "./train/lesson.ts";
@@ -32,15 +32,15 @@ const rows = async (table: typeof dispatch): Promise<number[][]> => {
 const [bySlot, byWord] = [await rows(dispatch), await rows(combine)];
 console.log("what each slot is made of: its three largest words");
 bySlot.forEach((weights, slot) => {
-  const largest = words.map((word, t) => ({ word, weight: weights[t] })).toSorted((a, b) => b.weight - a.weight).slice(0, 3); // prettier-ignore
-  const parts = largest.map(({ word, weight }) => `${(100 * weight).toFixed(0)} % ${word}`);
+  const weighed = words.map((word, t) => ({ word, weight: weights[t] })).toSorted((a, b) => b.weight - a.weight);
+  const parts = weighed.slice(0, 3).map(({ word, weight }) => `${(100 * weight).toFixed(0)} % ${word}`);
   console.log(`  expert ${Math.floor(slot / slots)}, slot ${slot % slots}: ${parts.join(", ")}`);
 });
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 console.log(`weights of the first slot add up to ${sum(bySlot[0]).toFixed(6)}, of the first word to ${sum(byWord[0]).toFixed(6)}`);
 
 const y = noGrad(() => layer.forward(x, {}, pass).output);
-const other = x.narrow(1, 0, 11).pad([[0, 0], [0, 1], [0, 0]]).add(random.normal([1, 1, WIDTH], key(3)).pad([[0, 0], [11, 0], [0, 0]])); // prettier-ignore
+const other = concat([x.narrow(1, 0, 11), random.normal([1, 1, WIDTH], key(3))], 1);
 const moved = await noGrad(() => layer.forward(other, {}, pass).output.sub(y).abs().max(2)).data();
 console.log(`\nanother last word: earlier words that change: ${Array.from(moved).filter((d, t) => t < 11 && d > 0).length} of 11`);
 try {

@@ -20,7 +20,10 @@ const layer = new SwitchAttention(WIDTH, {
   router: (init) => new SwitchRouter({ ...init, width: WIDTH, experts, jitter: 0, initializer: initializers.normal(0.5) }),
 });
 const pass = { training: false, random: key(0) };
-const look = (text: readonly string[]) => noGrad(() => layer.extend(vectorsOf([...words, ...text]).narrow(1, words.length, words.length + text.length), { causal: true }, pass)); // prettier-ignore
+const look = (text: readonly string[]) => {
+  const vectors = vectorsOf([...words, ...text]).narrow(1, words.length, words.length + text.length);
+  return noGrad(() => layer.extend(vectors, { causal: true }, pass));
+};
 
 const { output, losses, routings } = look(words);
 for (const [name, routing] of [

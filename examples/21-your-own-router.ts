@@ -23,7 +23,17 @@ class MyRouter extends Router {
 
   constructor(setting: Omit<RouterSetting, "choices" | "vocabulary">) {
     const { width, experts, random, dtype, initializer } = setting;
-    super(setting, { name: "mine", choosing: "tokens", choices: 1, capacity: true, time: "causal", gatesSumToOne: false, learns: true, scores: "softmax", readsIds: false }); // prettier-ignore
+    super(setting, {
+      name: "mine",
+      choosing: "tokens",
+      choices: 1,
+      capacity: true,
+      time: "causal",
+      gatesSumToOne: false,
+      learns: true,
+      scores: "softmax",
+      readsIds: false,
+    });
     this.projection = new Projection({ width, experts, random, dtype, initializer });
   }
 
@@ -56,14 +66,20 @@ const mistakes: Record<string, (router: MyRouter) => object> = {
   "sends its weights no gradient": () => ({ gate: (probability: Tensor) => probability.detach() }),
 };
 
+/** The size of the smallest case that refutes a law, where one was found. */
+function caseOf(error: Error): string {
+  if (!(error instanceof BrokenLaw)) return "";
+  const { batch, length, experts } = error.counterexample;
+  return `tokens ${batch * length}, experts ${experts}; `;
+}
+
 /** The complaint of a law, or nothing. */
 function complaint(law: RouterLaw): string | undefined {
   try {
     law.check();
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    const where = error instanceof BrokenLaw ? `tokens ${error.counterexample.batch * error.counterexample.length}, experts ${error.counterexample.experts}; ` : ""; // prettier-ignore
-    return `${law.statement}\n    ${where}${error.message.split("\n").at(-1)?.trim()}`;
+    return `${law.statement}\n    ${caseOf(error)}${error.message.split("\n").at(-1)?.trim()}`;
   }
   return undefined;
 }

@@ -54,9 +54,8 @@ for (const [name, dropout, expertDropout] of [
   const [, heldOut] = points[points.length - 1];
   gaps.push(heldOut - training_);
   const best = Math.min(...points.map(([, bits]) => bits));
-  console.log(
-    `${name.padEnd(24)} training ${training_.toFixed(3)}, held out ${heldOut.toFixed(3)} bits per token (best ${best.toFixed(3)}); gap ${(heldOut - training_).toFixed(3)}`,
-  );
+  const bits = `training ${training_.toFixed(3)}, held out ${heldOut.toFixed(3)} bits per token (best ${best.toFixed(3)})`;
+  console.log(`${name.padEnd(24)} ${bits}; gap ${(heldOut - training_).toFixed(3)}`);
   series.push({ name, points });
 }
 promised("the gap without dropout, bits per token", gaps[0], 0.2, 1.5);

@@ -95,17 +95,16 @@ async function main(folder: string, text: string): Promise<void> {
   await useBackend("wasm");
   const tokens = await tokensOf(folder);
   const start = performance.now();
-  const onProgress = process.stderr.isTTY ? (read: number, total: number) => process.stderr.write(`\r${Math.round((100 * read) / total)} % read `) : undefined; // prettier-ignore
+  const show = (read: number, total: number) => process.stderr.write(`\r${Math.round((100 * read) / total)} % read `);
   const dtype = (["stored", "float32", "bfloat16"] as const).find((name) => name === options.dtype);
   if (!dtype) throw new Error(`--dtype ${options.dtype}: want stored, float32 or bfloat16`);
-  const loaded = await loadPretrained(folder, { dtype, ...(onProgress && { onProgress }) });
+  const loaded = await loadPretrained(folder, { dtype, ...(process.stderr.isTTY && { onProgress: show }) });
   if (loaded.family !== "switch_transformers" && loaded.family !== "t5")
     throw new Error(`${folder} is a ${loaded.family}, which fills no gaps; want a Switch`);
   const parameters = loaded.model.parameters();
   const count = parameters.reduce((sum, { size }) => sum + size, 0);
-  console.log(
-    `${loaded.family}: ${(count / 1e6).toFixed(1)} M parameters in ${parameters[0].dtype}, read in ${((performance.now() - start) / 1000).toFixed(1)} s\n`,
-  );
+  const seconds = (performance.now() - start) / 1000;
+  console.log(`${loaded.family}: ${(count / 1e6).toFixed(1)} M parameters in ${parameters[0].dtype}, read in ${seconds.toFixed(1)} s\n`);
   await look(loaded, tokens, text);
 }
 

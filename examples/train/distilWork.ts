@@ -67,9 +67,10 @@ function workOf<M extends Module>({ model, training }: RunConfig, goal: DistilGo
 }
 
 function describe<M extends Module>({ trainer }: Run<M>, teacher: M, { from, hard, soft, copy }: DistilGoal): void {
-  const size = (model: Module): string => model.parameters().reduce((sum, parameter) => sum + parameter.size, 0).toLocaleString("en-US"); // prettier-ignore
-  const share = 1 - Number(size(trainer.model).replaceAll(",", "")) / Number(size(teacher).replaceAll(",", ""));
-  console.log(`teacher: ${from}, ${size(teacher)} parameters; student: dense, ${size(trainer.model)}, ${(100 * share).toFixed(0)} % fewer`);
+  const [large, small] = [teacher, trainer.model].map((model) => model.parameters().reduce((sum, { size }) => sum + size, 0));
+  const [of, left] = [large, small].map((n) => n.toLocaleString("en-US"));
+  const fewer = (100 * (1 - small / large)).toFixed(0);
+  console.log(`teacher: ${from}, ${of} parameters; student: dense, ${left}, ${fewer} % fewer`);
   console.log(
     `  begins ${copy ? "with the teacher's weights that are not experts'" : "from nothing"}; learns from labels (${hard}) and the teacher (${soft})\n`,
   );
@@ -93,7 +94,8 @@ async function conclude<M extends Module>(run: Run<M>, { task, teacher, student,
   console.log("\nthe same dense model from labels alone, for comparison:");
   const folder = join(run.folder, "dense");
   const job = { task, build: student, fingerprint };
-  const dense = existsSync(lastFile(folder)) ? restoreRun(folder, () => job, { steps: run.config.training.steps, seconds: 0, every: 0 }) : newRun(folder, run.config, job); // prettier-ignore
+  const change = { steps: run.config.training.steps, seconds: 0, every: 0 };
+  const dense = existsSync(lastFile(folder)) ? restoreRun(folder, () => job, change) : newRun(folder, run.config, job);
   if ((await trained(dense, run.folder)) === "interrupted") return;
   const line = new ProgressLine(process.stdout);
   const score = (name: string, model: M): Promise<number> => task.score(model, (share) => line.stage(`evaluating the ${name}`, share));

@@ -51,8 +51,8 @@ function claimOut(out: string, overwrite?: boolean): string {
   const inside = attempt(out, "cannot be read", () => readdirSync(out));
   if (inside.length > 0 && !overwrite) {
     const isRun = existsSync(lastFile(out)) && existsSync(configFile(out));
-    const held = isRun ? "a run" : inside.slice(0, 3).join(", ");
-    const ways = overwrite === undefined ? "give a new folder" : `${isRun ? "resume it" : "empty it"}, give a new folder, or --overwrite to replace it`; // prettier-ignore
+    const [held, way] = isRun ? ["a run", "resume it"] : [inside.slice(0, 3).join(", "), "empty it"];
+    const ways = overwrite === undefined ? "give a new folder" : `${way}, give a new folder, or --overwrite to replace it`;
     throw new UserError(`--out ${out}: there is ${held} in it: ${ways}`);
   }
   // What an earlier run left must not be taken for this one's.

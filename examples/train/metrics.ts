@@ -29,7 +29,8 @@ export function appendMeasurement(folder: string, measurement: Measurement): voi
  */
 export function readMeasurements(folder: string, step: number): { kept: Measurement[]; note: string | null } {
   const path = metricsFile(folder);
-  const lines = existsSync(path) ? attempt(path, "cannot be read", () => readFileSync(path, "utf8")).split("\n").filter(Boolean) : []; // prettier-ignore
+  const text = existsSync(path) ? attempt(path, "cannot be read", () => readFileSync(path, "utf8")) : "";
+  const lines = text.split("\n").filter(Boolean);
   const read = lines.map(parse);
   const cut = lines.length > 0 && read.at(-1) === null;
   const whole = cut ? read.slice(0, -1) : read;

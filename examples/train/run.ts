@@ -93,7 +93,10 @@ export function restoreRun<M extends Module>(folder: string, jobOf: (config: Run
 }
 
 function changed({ config, step }: Checkpoint, { steps, seconds, every }: Change): RunConfig {
-  if (steps > 0 && steps < step) throw new UserError(`resume: --steps ${steps}: the run has taken ${step} steps already; name more, or none to keep its own ${config.training.steps}`); // prettier-ignore
+  if (steps > 0 && steps < step) {
+    const taken = `the run has taken ${step} steps already`;
+    throw new UserError(`resume: --steps ${steps}: ${taken}; name more, or none to keep its own ${config.training.steps}`);
+  }
   return {
     ...config,
     training: {

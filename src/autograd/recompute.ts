@@ -85,6 +85,7 @@ export function recomputeKeeping<T, C>(fn: () => { readonly value: T; readonly c
   const inputs = [...first.used];
   if (!bundle || inputs.length === 0) {
     for (const storage of first.storages) storage.release();
+    bundle?.dispose();
     return { value, constants };
   }
   bundle.line = new Line("recompute", inputs, bundle, (g, line) => pull(fn, first, line, g));

@@ -3,6 +3,7 @@ import * as fc from "fast-check";
 import { key, noGrad, random, recompute, scope, tensor, useBackend, where, withBackend } from "../../src/index.ts";
 import type { Backend, Tensor } from "../../src/index.ts";
 import { cpuBackend } from "../../src/index.ts";
+import { CpuBackend } from "../../src/backend/index.ts";
 import { FeedForwardExperts, MoE, SwitchRouter } from "../../src/moe/index.ts";
 
 const list = (x: Tensor | null): number[] => Array.from(x?.dataSync() ?? []);
@@ -118,6 +119,17 @@ describe("recompute", () => {
   it("leaves constants and functions without parameters alone", () => {
     expect(list(recompute(() => tensor([1, 2]).mul(2)))).to.deep.equal([2, 4]);
     expect(noGrad(() => recompute(() => tensor([1], { requiresGrad: true }).mul(2))).requiresGrad).to.equal(false);
+  });
+
+  it("holds its result alone where nothing is tracked, of one result and of several", () => {
+    const backend = new CpuBackend();
+    withBackend(backend, () => {
+      const x = tensor([1, 2, 3]);
+      const results = [recompute(() => x.mul(x)), ...recompute(() => [x.add(x), x.sub(x)])];
+      expect(backend.stats().liveBuffers).to.equal(4);
+      for (const result of [x, ...results]) result.dispose();
+      expect(backend.stats().liveBuffers).to.equal(0);
+    });
   });
 
   it("refuses what is no function, a promise, an assignment in between, and a function that runs otherwise", () => {

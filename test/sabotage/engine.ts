@@ -2,6 +2,7 @@
 import type { Sabotage } from "./sabotage.ts";
 
 const autograd = "test/autograd/cpu.test.ts";
+const lives = "test/autograd/lives.test.ts";
 const at = (name: string): string => `src/autograd/${name}.ts`;
 
 export const engine: readonly Sabotage[] = [
@@ -326,6 +327,55 @@ export const engine: readonly Sabotage[] = [
     to: "shape[axis - lead] === 1 && n > 2",
     test: autograd,
     title: "views read in their own order",
+  },
+  // Lives of tensors
+  {
+    what: "a view does not hold the storage it reads",
+    file: at("life"),
+    from: "[storage.retain()]",
+    to: "[storage.owners === 0 ? storage.retain() : storage]",
+    test: lives,
+    title: "(cpu)",
+  },
+  {
+    what: "a scope frees what it returns",
+    file: at("scope"),
+    from: "if (kept.has(tensor)) tensor.adoptBy(this.parent);",
+    to: "if (kept.has(tensor)) tensor.dispose();",
+    test: lives,
+    title: "(cpu)",
+  },
+  {
+    what: "what an inner scope returns is lost to the outer one",
+    file: at("scope"),
+    from: "tensor.adoptBy(this.parent)",
+    to: "tensor.adoptBy(null)",
+    test: lives,
+    title: "(cpu)",
+  },
+  {
+    what: "assign does not raise the version",
+    file: at("tensor"),
+    from: "    this.version++;\n",
+    to: "",
+    test: lives,
+    title: "(cpu)",
+  },
+  {
+    what: "a walk that releases keeps what no gradient passed",
+    file: at("tape"),
+    from: "if (release && line.output",
+    to: "if (release && g && line.output",
+    test: lives,
+    title: "(cpu)",
+  },
+  {
+    what: "a recomputed function without gradients leaves a second owner of its result",
+    file: at("recompute"),
+    from: "    bundle?.dispose();\n",
+    to: "",
+    test: "test/autograd/recompute.test.ts",
+    title: "holds its result alone",
   },
   // Grouped products on wasm
   {

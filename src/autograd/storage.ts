@@ -7,6 +7,7 @@ export class Storage {
   /** The integers of the buffer, where the host made them: every view of it can be checked as an index. */
   readonly host: Int32Array | null;
   owners = 0;
+  #freed = false;
 
   constructor(backend: Backend, buffer: Buffer, host: Int32Array | null = null) {
     this.backend = backend;
@@ -14,13 +15,20 @@ export class Storage {
     this.host = host;
   }
 
+  /** Throws where the last owner has given it back: what a walk kept dies with the result that it was kept for. */
   retain(): this {
+    if (this.#freed)
+      throw new ReferenceError(
+        "what the forward pass kept for the walk was freed with its result: the scope has closed, or dispose() was called before backward",
+      );
     this.owners++;
     return this;
   }
 
   release(): void {
-    if (--this.owners === 0) this.backend.free(this.buffer);
+    if (--this.owners > 0) return;
+    this.#freed = true;
+    this.backend.free(this.buffer);
   }
 }
 

@@ -63,7 +63,7 @@ const steps: readonly Step[] = [
   { name: "persist", does: (x) => (x.persist(), nothing()) },
   { name: "zeroGrad", does: (x) => (x.zeroGrad(), nothing()) },
   { name: "dispose", does: (x) => (x.dispose(), nothing()) },
-  { name: "assign", does: (x, y) => (x.assign(y), nothing()), fits: (x, y) => alike(x, y) || !small(y.bound * 8) },
+  { name: "assign", does: (x, y) => (x.assign(y), nothing()), fits: alike },
   { name: "backward", does: (x) => (x.backward({}), nothing()) },
   { name: "release", does: (x) => (x.backward({ release: true }), nothing()) },
   { name: "seeded", does: (x, y) => (x.backward({ seed: y }), nothing()), fits: (x, y) => alike(x, y) && y.bound <= 16 },
@@ -95,14 +95,8 @@ class Make implements fc.Command<Model, Real> {
   readonly leaf: boolean;
 
   constructor(numbers: readonly number[], shape: readonly number[], leaf: boolean) {
-    [this.numbers, this.shape, this.leaf] = [
-      numbers.slice(
-        0,
-        shape.reduce((a, b) => a * b, 1),
-      ),
-      shape,
-      leaf,
-    ];
+    const size = shape.reduce((a, b) => a * b, 1);
+    [this.numbers, this.shape, this.leaf] = [numbers.slice(0, size), shape, leaf];
   }
   check = (): boolean => true;
   run(model: Model, real: Real): void {

@@ -144,7 +144,7 @@ export class Plain implements Steps<Plain> {
     if (!this.tracked) return out;
     out.decision = new Store(decision.read());
     const [kept, factor] = [out.decision, decision.bound];
-    return out.#from("recompute", [this], (g) => (this.read(), [g.mul(new Plain(this.shape, kept, undefined, factor))]));
+    return out.#from("recompute", [this], (g) => (out.read(), this.read(), [g.mul(new Plain(this.shape, kept, undefined, factor))]));
   }
 
   assign(value: Plain): void {

@@ -132,6 +132,15 @@ describe("recompute", () => {
     });
   });
 
+  it("says so where its decisions were freed before the walk, and frees nothing twice", () => {
+    const x = tensor([1, 2, 3], { requiresGrad: true });
+    const y = recompute(() => x.mul(x.cast("int32").cast("float32")));
+    const z = y.sum();
+    y.dispose();
+    expect(() => z.backward()).to.throw(ReferenceError, "what the forward pass kept for the walk was freed with its result");
+    expect(list(x)).to.deep.equal([1, 2, 3]);
+  });
+
   it("refuses what is no function, a promise, an assignment in between, and a function that runs otherwise", () => {
     expect(() => recompute(3 as never)).to.throw("recompute: fn 3: want a function");
     expect(() => recompute(async () => tensor(1))).to.throw("returned a promise");

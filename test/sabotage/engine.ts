@@ -362,12 +362,20 @@ export const engine: readonly Sabotage[] = [
     title: "(cpu)",
   },
   {
-    what: "a walk that releases keeps what no gradient passed",
+    what: "a walk that releases frees its root as well",
     file: at("tape"),
-    from: "if (release && line.output",
-    to: "if (release && g && line.output",
+    from: "if (release && line.output !== tape.root)",
+    to: "if (release)",
     test: lives,
     title: "(cpu)",
+  },
+  {
+    what: "a read does not hold the storage until its numbers are here",
+    file: at("read"),
+    from: "y.storage.retain()",
+    to: "y.storage",
+    test: lives,
+    title: "takes its time",
   },
   {
     what: "a recomputed function without gradients leaves a second owner of its result",

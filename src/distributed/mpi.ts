@@ -20,13 +20,15 @@ export function mpi(options: CommunicatorOptions = {}): Promise<Communicator> {
 }
 
 /** Ranks that share this host, as the launcher says; 1 where nobody does. */
-export function ranksOnHost(environment: NodeJS.ProcessEnv = process.env): number {
+export function ranksOnHost(environment: Readonly<Record<string, string | undefined>> = process.env): number {
   const { OMPI_COMM_WORLD_LOCAL_SIZE: openMpi, MPI_LOCALNRANKS: mpich, SLURM_NTASKS_PER_NODE: slurm } = environment;
   return Math.max(1, Number(openMpi ?? mpich ?? slurm ?? 1) || 1);
 }
 
 /** Whether a launcher such as mpirun or srun started this process as one of several. */
-export function underMpi({ OMPI_COMM_WORLD_SIZE, PMI_SIZE, SLURM_NTASKS, SLURM_STEP_ID }: NodeJS.ProcessEnv = process.env): boolean {
+export function underMpi(
+  { OMPI_COMM_WORLD_SIZE, PMI_SIZE, SLURM_NTASKS, SLURM_STEP_ID }: Readonly<Record<string, string | undefined>> = process.env,
+): boolean {
   return Number(OMPI_COMM_WORLD_SIZE ?? PMI_SIZE ?? (SLURM_STEP_ID ? SLURM_NTASKS : 0)) > 0;
 }
 

@@ -1,0 +1,127 @@
+import { defineConfig } from "vitepress";
+import type { DefaultTheme } from "vitepress";
+
+interface Labels {
+  readonly guide: string;
+  readonly chapters: readonly string[];
+  readonly questions: string;
+  readonly more: string;
+  readonly use: string;
+  readonly playground: string;
+  readonly museum: string;
+  readonly lessons: string;
+  readonly reference: string;
+  readonly concepts: string;
+  readonly properties: string;
+  readonly bugs: string;
+}
+
+const slugs = ["1-what-moe-is", "2-gates", "3-switch", "4-recipe", "5-balance", "6-capacity", "7-expert-choice"];
+
+function themed(prefix: string, labels: Labels): DefaultTheme.Config {
+  const at = (path: string): string => `${prefix}${path}`;
+  return {
+    nav: [
+      { text: labels.guide, link: at("/guide/1-what-moe-is") },
+      { text: labels.questions, link: at("/questions") },
+      { text: labels.lessons, link: at("/lessons/") },
+      {
+        text: labels.reference,
+        items: [
+          { text: "API", link: "/api/" },
+          { text: labels.concepts, link: at("/docs/concepts") },
+          { text: labels.properties, link: at("/docs/properties") },
+          { text: labels.bugs, link: at("/docs/bugs-in-the-wild") },
+          { text: "PyTorch", link: at("/docs/pytorch") },
+          { text: "WebAssembly", link: at("/docs/wasm") },
+          { text: "GPU", link: at("/docs/gpu") },
+        ],
+      },
+    ],
+    sidebar: {
+      [at("/guide/")]: [{ text: labels.guide, items: slugs.map((slug, i) => ({ text: labels.chapters[i] ?? slug, link: at(`/guide/${slug}`) })) }, { text: labels.more, items: [{ text: labels.questions, link: at("/questions") }, { text: labels.use, link: at("/use") }] }], // prettier-ignore
+    },
+    outline: { level: [2, 3] },
+  };
+}
+
+export default defineConfig({
+  title: "Switchyard",
+  description: "Mixture-of-Experts from first principles, in TypeScript",
+  srcDir: ".pages",
+  outDir: "dist",
+  cacheDir: ".cache",
+  cleanUrls: false,
+  lastUpdated: false,
+  ignoreDeadLinks: [/^\/source\//, /^\/api/],
+  head: [["link", { rel: "icon", href: "/logo.svg" }]],
+  markdown: {
+    math: true,
+    // As GitHub makes them, so that links of the documents hold in both places.
+    anchor: {
+      slugify: (title) =>
+        title
+          .trim()
+          .toLowerCase()
+          .replace(/[^\p{L}\p{N}\- ]/gu, "")
+          .replaceAll(" ", "-"),
+    },
+  },
+  themeConfig: { logo: "/logo.svg", search: { provider: "local" } },
+  locales: {
+    root: {
+      label: "English",
+      lang: "en",
+      themeConfig: themed("", {
+        guide: "Guide",
+        chapters: [
+          "What a mixture of experts is",
+          "Gates",
+          "The Switch layer",
+          "The training recipe",
+          "Balance",
+          "Capacity",
+          "Expert Choice",
+        ],
+        questions: "Questions",
+        more: "More",
+        use: "Use it in your own code",
+        playground: "Playground",
+        museum: "Museum of bugs",
+        lessons: "Lessons",
+        reference: "Reference",
+        concepts: "Concepts",
+        properties: "Properties",
+        bugs: "Bugs in the wild",
+      }),
+    },
+    ko: {
+      label: "한국어",
+      lang: "ko",
+      themeConfig: {
+        ...themed("/ko", {
+          guide: "안내서",
+          chapters: ["전문가 혼합이란", "게이트", "스위치 층", "학습 방법", "부하 균형", "전문가 용량", "전문가 선택"],
+          questions: "질문",
+          more: "더 보기",
+          use: "내 코드에서 쓰기",
+          playground: "실험장",
+          museum: "버그 박물관",
+          lessons: "레슨",
+          reference: "참고 자료",
+          concepts: "개념",
+          properties: "속성",
+          bugs: "실제로 있었던 버그",
+        }),
+        outline: { level: [2, 3], label: "이 페이지에서" },
+        docFooter: { prev: "이전", next: "다음" },
+        darkModeSwitchLabel: "화면 모드",
+        lightModeSwitchTitle: "밝은 화면으로",
+        darkModeSwitchTitle: "어두운 화면으로",
+        sidebarMenuLabel: "목차",
+        returnToTopLabel: "맨 위로",
+        langMenuLabel: "언어",
+      },
+    },
+  },
+});

@@ -1,0 +1,31 @@
+/** The TypeScript program that does the same run with the library, for those who want to go on from the page. */
+import { modelConfig, trainingConfig } from "./configs.ts";
+import type { Side } from "./protocol.ts";
+import type { Settings } from "./settings.ts";
+
+/** A program for a checkout of the project: save it as `examples/mine.ts`. */
+export function programOf(settings: Settings): string {
+  const json = (value: object): string =>
+    JSON.stringify(value, (_, x: unknown) => (x === Infinity ? "Infinity" : x), 2).replaceAll('"Infinity"', "Infinity");
+  const model = (side: Side): string => json(modelConfig(settings, side));
+  const text = settings.shared.text === "own" ? 'loadFiles("mine.txt")' : `loadDeclaration(${JSON.stringify(settings.shared.text)})`;
+  return `// Save as examples/mine.ts and run: node --import=tsx --conditions=source examples/mine.ts
+import { key, useBackend } from "switchyard-moe";
+import { buildModel } from "./train/model.ts";
+import { loadDeclaration, loadFiles } from "./train/text.ts";
+import { Trainer } from "./train/training.ts";
+
+await useBackend(${JSON.stringify(settings.shared.backend)});
+const corpus = ${text};
+const training = ${json(trainingConfig(settings.shared))};
+const models = { a: ${model("a")} as const, b: ${model("b")} as const };
+
+for (const [name, config] of Object.entries(models)) {
+  const trainer = new Trainer(buildModel(config, key(training.seed).at("init")), corpus, training);
+  while (trainer.steps < training.steps) {
+    const { step, loss } = await trainer.step();
+    if (step % 10 === 0) console.log(name, step, (loss / Math.LN2).toFixed(3), "bits per byte");
+  }
+}
+`;
+}

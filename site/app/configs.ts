@@ -1,0 +1,26 @@
+/** The playground's settings as the main job's configurations, so that what was trained in the page opens there. */
+import type { ModelConfig } from "../../examples/train/model.ts";
+import type { TrainingConfig } from "../../examples/train/training.ts";
+import type { Side } from "./protocol.ts";
+import type { Settings, Shared } from "./settings.ts";
+
+export function modelConfig(settings: Settings, side: Side): ModelConfig {
+  const { width, layers, heads, hidden, length } = settings.shared;
+  const { capacityFactor, ...column } = settings[side];
+  return {
+    ...column,
+    width,
+    layers,
+    heads,
+    hidden,
+    length,
+    sparseEvery: 1,
+    capacityFactor: capacityFactor === 0 ? Infinity : capacityFactor,
+    expertDropout: 0,
+    precision: "float32",
+  };
+}
+
+export function trainingConfig({ steps, batch, length, lr, seed }: Shared): TrainingConfig {
+  return { steps, batch, length, lr, warmup: 20, accumulate: 1, clip: 1, weightDecay: 0.01, seed };
+}

@@ -1,0 +1,25 @@
+/** One's own text for the playground: pasted, chosen or dropped. */
+import type { TextPart } from "./protocol.ts";
+import type { Strings } from "./strings.ts";
+import { filled } from "./strings.ts";
+
+const LEAST = 1000;
+const MOST = 2_000_000;
+
+/** The text as one class; throws a sentence for the reader where it does not serve. */
+export function ownTextOf(text: string, strings: Strings): TextPart[] {
+  const training = new TextEncoder().encode(text);
+  if (training.length < LEAST) throw new RangeError(filled(strings.tooShort, { bytes: training.length }));
+  if (training.length > MOST) throw new RangeError(filled(strings.tooLong, { bytes: training.length }));
+  return [{ name: strings.texts["own"] ?? "own", code: "", training }];
+}
+
+/** The text of a file; throws a sentence where it is too large or not UTF-8. */
+export async function textOfFile(file: File, strings: Strings): Promise<string> {
+  if (file.size > MOST) throw new RangeError(filled(strings.tooLong, { bytes: file.size }));
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
+  } catch {
+    throw new TypeError(`${file.name}: ${strings.notUtf8}`);
+  }
+}

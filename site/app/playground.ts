@@ -1,0 +1,356 @@
+/** The page of the playground: settings, controls, and what two models in training show. */
+import { curve } from "../../examples/train/svg/curve.ts";
+import { programOf } from "./code.ts";
+import { download, find, h } from "./dom.ts";
+import { SettingsForm } from "./form.ts";
+import { ownTextOf, textOfFile } from "./ownText.ts";
+import type { Observation, Report, Request, Side, StepNumbers, TextPart } from "./protocol.ts";
+import { sides } from "./protocol.ts";
+import type { Settings } from "./settings.ts";
+import { fromHash, presets, toHash } from "./settings.ts";
+import { english, filled, korean } from "./strings.ts";
+import type { Strings } from "./strings.ts";
+import { LoadHistory, flowSvg, languageTable, passageView, writtenView } from "./views.ts";
+
+const strings: Strings = document.documentElement.lang === "ko" ? korean : english;
+const base = find<HTMLMetaElement>('meta[name="base"]').content;
+
+type State = "ready" | "preparing" | "training" | "paused" | "finished" | "failed";
+
+/** All that belongs to one run; a new one begins with nothing of the old. */
+interface Shown {
+  readonly settings: Settings;
+  readonly numbers: Record<Side, StepNumbers[]>;
+  readonly loads: Record<Side, LoadHistory[]>;
+  readonly observed: Partial<Record<Side, Observation>>;
+  baselines: readonly { readonly name: string; readonly bits: number }[];
+  names: readonly string[];
+  started?: Report & { kind: "started" };
+  latest?: Report & { kind: "steps" };
+}
+
+let worker: Worker | undefined;
+let state: State = "ready";
+let shown: Shown | undefined;
+let hiddenPause = false;
+let declaration: Record<string, readonly { name: string; code: string; training: string }[]> | undefined;
+
+const form = new SettingsForm(strings, settingsChanged);
+find("#settings").append(form.element);
+const status = find<HTMLElement>("#status");
+const passage = find<HTMLTextAreaElement>("#passage-text");
+const ownText = find<HTMLTextAreaElement>("#own-text");
+const layerMenu = find<HTMLSelectElement>("#layer");
+
+// Controls
+
+const presetMenu = find<HTMLSelectElement>("#preset");
+for (const name of Object.keys(presets)) presetMenu.append(new Option(name, name));
+presetMenu.onchange = () => {
+  const preset = presets[presetMenu.value];
+  if (!preset) return;
+  form.value = preset;
+  tellPreset();
+  keepInLink();
+  void start();
+};
+
+const runButton = find<HTMLButtonElement>("#run");
+runButton.onclick = () => {
+  if (state === "training") return pause();
+  if (state === "paused") return go();
+  void start();
+};
+find<HTMLButtonElement>("#step").onclick = () => {
+  if (state === "paused") send({ kind: "step" });
+};
+find<HTMLButtonElement>("#reset").onclick = () => void start();
+const speed = find<HTMLSelectElement>("#speed");
+speed.onchange = sendSpeed;
+layerMenu.onchange = () => {
+  for (const side of sides) drawObserved(side);
+};
+find<HTMLButtonElement>("#write").onclick = () => send({ kind: "write", prompt: find<HTMLInputElement>("#prompt").value, bytes: 120 });
+passage.oninput = () => observeSoon();
+
+function sendSpeed(): void {
+  send({ kind: "speed", rest: { slow: 400, medium: 60, full: 0 }[speed.value] ?? 0 });
+}
+
+function send(request: Request): void {
+  worker?.postMessage(request);
+}
+
+function pause(): void {
+  send({ kind: "pause" });
+}
+
+function go(): void {
+  setState("training");
+  send({ kind: "resume" });
+}
+
+function tellPreset(): void {
+  find("#preset-sentence").textContent = strings.presets[presetMenu.value] ?? "";
+}
+
+// A run
+
+async function start(): Promise<void> {
+  const faults = form.faults;
+  if (faults.length > 0) return tell(`${strings.faults} ${faults.join("; ")}`, "failed");
+  const settings = form.value;
+  let text: TextPart[];
+  try {
+    text = await textOf(settings.shared.text);
+  } catch (error) {
+    return tell(`${strings.faults} ${error instanceof Error ? error.message : String(error)}`, "failed");
+  }
+  keepInLink();
+  clear(settings, text);
+  setState("preparing");
+  worker?.terminate();
+  worker = new Worker(`${base}app/worker.js`, { type: "module" });
+  worker.onmessage = ({ data }: MessageEvent<Report>) => receive(data);
+  worker.onerror = (event) => tell(`${strings.died} ${event.message ?? ""}`, "failed");
+  send({ kind: "start", settings, text });
+  sendSpeed();
+}
+
+async function textOf(name: string): Promise<TextPart[]> {
+  if (name === "own") return ownTextOf(ownText.value, strings);
+  declaration ??= await (await fetch(`${base}app/text.json`)).json();
+  const parts = declaration?.[name] ?? [];
+  return parts.map((part) => ({ ...part, training: new TextEncoder().encode(part.training) }));
+}
+
+function clear(settings: Settings, text: readonly TextPart[]): void {
+  shown = {
+    settings,
+    numbers: { a: [], b: [] },
+    loads: { a: [], b: [] },
+    observed: {},
+    baselines: [],
+    names: text.map(({ name }) => name),
+  };
+  layerMenu.replaceChildren(...Array.from({ length: settings.shared.layers }, (_, l) => new Option(String(l + 1), String(l))));
+  for (const part of document.querySelectorAll(".live")) part.replaceChildren();
+  find("#fingerprint").textContent = "";
+  if (passage.value === "") passage.value = new TextDecoder().decode(text.at(1)?.training.slice(0, 300) ?? text[0]?.training.slice(0, 300)).replace(/\uFFFD+$/, ""); // prettier-ignore
+  for (const side of sides) find(`#title-${side}`).textContent = `${side.toUpperCase()}: ${settings[side].router}`;
+}
+
+function receive(report: Report): void {
+  switch (report.kind) {
+    case "started":
+      if (shown) Object.assign(shown, { started: report, baselines: report.baselines });
+      setState("training");
+      for (const side of sides) find(`#caution-${side}`).textContent = report.caution[side] ?? "";
+      find("#engine").textContent = `${report.description}${crossOriginIsolated ? "" : `. ${strings.oneThread}`}`;
+      observeSoon(0);
+      return;
+    case "steps":
+      return receiveSteps(report);
+    case "observed":
+      if (shown) shown.observed[report.side] = report.observation;
+      return drawObserved(report.side);
+    case "wrote":
+      return void find(`#wrote-${report.side}`).replaceChildren(report.why === null ? writtenView(report.bytes, report.expert) : h("p", { class: "quiet" }, `${strings.cannotWrite}: ${report.why}`)); // prettier-ignore
+    case "exported":
+      return download(`switchyard-${report.side}.safetensors`, report.file, "application/octet-stream");
+    case "paused":
+      setState("paused");
+      return tell(hiddenPause ? strings.hidden : filled(strings.paused, { step: report.step }));
+    case "finished":
+      setState("finished");
+      draw();
+      return tell(filled(strings.finished, { step: report.step }));
+    case "failed":
+      return tell(filled(strings.failed, { message: report.message }), "failed");
+  }
+}
+
+function receiveSteps(report: Report & { kind: "steps" }): void {
+  if (!shown) return;
+  shown.latest = report;
+  for (const side of sides) {
+    shown.numbers[side].push(report.numbers[side]);
+    report.numbers[side].layers.forEach((load, layer) => (shown!.loads[side][layer] ??= new LoadHistory()).add(load));
+  }
+  drawSoon();
+  observeSoon(1500);
+}
+
+// Drawing, at most a few times a second
+
+let drawing = 0;
+function drawSoon(): void {
+  drawing ||= window.setTimeout(() => requestAnimationFrame(draw), 160);
+}
+
+let observing = 0;
+function observeSoon(after = 250): void {
+  observing ||= window.setTimeout(() => {
+    observing = 0;
+    send({ kind: "observe", passage: passage.value });
+  }, after);
+}
+
+function draw(): void {
+  drawing = 0;
+  if (!shown?.latest) return;
+  const { latest } = shown;
+  find("#curve").innerHTML = curveSvg();
+  find("#fingerprint").textContent = `${latest.fingerprint} (${latest.numbers.b.step})`;
+  document.body.dataset["step"] = String(latest.numbers.b.step);
+  document.body.dataset["fingerprint"] = latest.fingerprint;
+  find("#speed-shown").textContent = `${Math.round(latest.tokensPerSecond).toLocaleString()} ${strings.speedUnit}, ${(latest.tensorBytes / 1e6).toFixed(1)} MB ${strings.tensors}`;
+  for (const side of sides) {
+    find(`#load-${side}`).innerHTML = shown.loads[side][layer()]?.svg(strings.load) ?? "";
+    find(`#numbers-${side}`).replaceChildren(numbersView(side));
+  }
+}
+
+const layer = (): number => Number(layerMenu.value || 0);
+
+function curveSvg(): string {
+  if (!shown) return "";
+  const series = sides.map((side) => ({
+    name: `${side.toUpperCase()} ${shown!.settings[side].router}`,
+    points: smooth(shown!.numbers[side]),
+  }));
+  const last = Math.max(...series.map(({ points }) => points.at(-1)?.[1] ?? 8));
+  const levels = [...shown.baselines.map(({ name, bits }) => ({ name, value: bits })), { name: strings.guess, value: 8 }];
+  return curve({
+    title: strings.loss,
+    description: series.map(({ name, points }) => `${name}: ${(points.at(-1)?.[1] ?? NaN).toFixed(3)} ${strings.bitsPerByte}`).join("; "),
+    series,
+    baselines: levels.filter(({ value }) => value > last - 2),
+    x: strings.step,
+    y: strings.bitsPerByte,
+  });
+}
+
+/** Means over a fiftieth of the run, so that lines of noise can be compared. */
+function smooth(numbers: readonly StepNumbers[]): [number, number][] {
+  const window = Math.max(1, Math.floor(numbers.length / 50));
+  const points: [number, number][] = [];
+  for (let i = 0; i < numbers.length; i += window) {
+    const part = numbers.slice(i, i + window);
+    points.push([part.at(-1)?.step ?? 0, part.reduce((sum, { bits }) => sum + bits, 0) / part.length]);
+  }
+  return points;
+}
+
+function numbersView(side: Side): HTMLElement {
+  const last = shown?.numbers[side].at(-1);
+  const observed = shown?.observed[side];
+  const recent = shown?.numbers[side].slice(-20) ?? [];
+  const bits = recent.reduce((sum, one) => sum + one.bits, 0) / Math.max(1, recent.length);
+  const experts = last?.layers[layer()]?.length ?? 0;
+  const rows: [string, string][] = [
+    [strings.numbers.bits, bits.toFixed(3)],
+    [strings.numbers.dropped, `${(100 * (last?.dropped ?? 0)).toFixed(1)} %`],
+    [strings.numbers.entropy, observed?.entropy[layer()] !== undefined && experts > 1 ? (observed.entropy[layer()] / Math.log2(experts)).toFixed(3) : "–"], // prettier-ignore
+    [strings.numbers.violation, observed?.violation[layer()]?.toFixed(2) ?? "–"],
+    [strings.numbers.gate, observed?.gateMean[layer()]?.toFixed(3) ?? "–"],
+    [strings.numbers.parameters, (shown?.started?.parameters[side] ?? 0).toLocaleString()],
+  ];
+  return h("dl", {}, ...rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+}
+
+function drawObserved(side: Side): void {
+  const observation = shown?.observed[side];
+  if (!observation || !shown) return;
+  const focused = find(`#passage-${side}`).contains(document.activeElement);
+  if (!focused) find(`#passage-${side}`).replaceChildren(passageView(observation, layer(), strings, (text) => (find(`#detail-${side}`).textContent = text)));
+  find(`#languages-${side}`).replaceChildren(languageTable(observation, layer(), shown.names, strings));
+  find(`#flow-${side}`).innerHTML = flowSvg(observation, layer(), strings);
+  find(`#numbers-${side}`).replaceChildren(numbersView(side));
+}
+
+// State and link
+
+function setState(next: State): void {
+  state = next;
+  document.body.dataset["state"] = next;
+  runButton.textContent = { ready: strings.start, preparing: strings.start, training: strings.pause, paused: strings.resume, finished: strings.start, failed: strings.start }[next]; // prettier-ignore
+  find<HTMLButtonElement>("#step").disabled = next !== "paused";
+  if (next === "preparing") status.textContent = strings.preparing;
+  if (next === "training") status.textContent = strings.training;
+}
+
+function tell(text: string, next?: State): void {
+  if (next) setState(next);
+  status.textContent = text;
+}
+
+function keepInLink(): void {
+  history.replaceState(null, "", `#${toHash(form.value)}`);
+}
+
+function settingsChanged(): void {
+  find<HTMLElement>("#own").hidden = form.value.shared.text !== "own";
+  if (form.faults.length === 0) keepInLink();
+  if (state !== "ready") status.textContent = form.faults[0] ?? strings.changed;
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden && state === "training") {
+    hiddenPause = true;
+    pause();
+  } else if (!document.hidden && hiddenPause) {
+    hiddenPause = false;
+    if (state === "paused") go();
+  }
+});
+
+// Keeping
+
+find<HTMLButtonElement>("#copy-link").onclick = async () => {
+  keepInLink();
+  await navigator.clipboard.writeText(location.href).catch(() => {});
+  find("#kept").textContent = `${strings.linkCopied}${form.value.shared.text === "own" ? ` ${strings.ownTextNotInLink}` : ""}`;
+};
+for (const side of sides) find<HTMLButtonElement>(`#export-${side}`).onclick = () => send({ kind: "export", side });
+find<HTMLButtonElement>("#csv").onclick = () => {
+  const rows = (shown?.numbers.a ?? []).map(({ step, bits, dropped }, i) => {
+    const b = shown?.numbers.b[i];
+    return [step, bits, dropped, b?.bits, b?.dropped].join(",");
+  });
+  download("switchyard.csv", ["step,a_bits_per_byte,a_dropped,b_bits_per_byte,b_dropped", ...rows, ""].join("\n"), "text/csv");
+};
+find<HTMLButtonElement>("#svg").onclick = () => download("switchyard-curve.svg", curveSvg(), "image/svg+xml");
+find<HTMLButtonElement>("#code").onclick = () => download("mine.ts", programOf(form.value), "text/typescript");
+
+const dropZone = find<HTMLElement>("#own");
+dropZone.addEventListener("dragover", (event) => event.preventDefault());
+dropZone.addEventListener("drop", (event) => {
+  event.preventDefault();
+  const file = event.dataTransfer?.files[0];
+  if (file) void takeFile(file);
+});
+find<HTMLInputElement>("#own-file").onchange = (event) => {
+  const file = (event.target as HTMLInputElement).files?.[0];
+  if (file) void takeFile(file);
+};
+async function takeFile(file: File): Promise<void> {
+  try {
+    ownText.value = await textOfFile(file, strings);
+  } catch (error) {
+    tell(error instanceof Error ? error.message : String(error));
+  }
+}
+
+find<HTMLButtonElement>("#theme").onclick = () => {
+  const dark = document.documentElement.classList.toggle("dark");
+  localStorage.setItem("vitepress-theme-appearance", dark ? "dark" : "light");
+};
+
+const opened = fromHash(location.hash);
+form.value = opened.settings;
+settingsChanged();
+tellPreset();
+setState("ready");
+status.textContent = opened.faults.length > 0 ? `${strings.linkFaults} ${opened.faults.join("; ")}` : strings.ready;
+if (location.hash.length > 1 && opened.faults.length === 0) void start();

@@ -1,0 +1,59 @@
+/** The playground's page as HTML: one for each language, whole before any script runs. */
+import { light, dark, variables } from "../../examples/train/svg/palette.ts";
+import type { Strings } from "./strings.ts";
+
+export function playgroundPage(strings: Strings, base: string): string {
+  const other = strings.language === "ko" ? `${base}playground/index.html` : `${base}ko/playground/index.html`;
+  const home = strings.language === "ko" ? `${base}ko/` : base;
+  const button = (id: string, text: string): string => `<button type="button" id="${id}">${text}</button>`;
+  const side = (name: "a" | "b"): string => {
+    const card = (id: string, title: string, hint = ""): string =>
+      `<section class="card"><h3>${title}</h3>${hint ? `<p class="quiet">${hint}</p>` : ""}<div class="live" id="${id}-${name}"></div>`;
+    return `<div class="side ${name}"><h2 id="title-${name}">${name.toUpperCase()}</h2><p class="caution" id="caution-${name}"></p>
+<section class="card"><div class="live" id="numbers-${name}"></div></section>
+${card("load", strings.load, strings.loadHint)}</section>
+${card("passage", strings.passage, strings.passageHint)}<p class="detail" id="detail-${name}" aria-live="polite"></p></section>
+${card("languages", strings.byLanguage)}</section>
+${card("flow", strings.flow)}</section>
+${card("wrote", strings.writing)}</section></div>`;
+  };
+  return `<!doctype html>
+<html lang="${strings.language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="base" content="${base}">
+<meta name="description" content="${strings.lead}">
+<title>${strings.title} · Switchyard</title>
+<link rel="icon" href="${base}logo.svg">
+<link rel="stylesheet" href="${base}app/playground.css">
+<style>:root{${variables(light)}}:root.dark,.dark .switchyard{${variables(dark)}}</style>
+<script>document.documentElement.classList.toggle("dark",(localStorage.getItem("vitepress-theme-appearance")||"auto")==="auto"?matchMedia("(prefers-color-scheme: dark)").matches:localStorage.getItem("vitepress-theme-appearance")==="dark")</script>
+<script type="module" src="${base}app/playground.js"></script>
+</head>
+<body data-state="ready">
+<header class="top"><a class="home" href="${home}"><img src="${base}logo.svg" alt="" width="24" height="24"> Switchyard</a><nav><a href="${home}guide/1-what-moe-is.html">${strings.guide}</a> <a href="${other}" lang="${strings.language === "ko" ? "en" : "ko"}">${strings.otherLanguage}</a> ${button("theme", strings.theme)}</nav></header>
+<main>
+<h1>${strings.title}</h1>
+<p>${strings.lead}</p>
+<div class="controls" role="group" aria-label="${strings.title}">
+<label>${strings.preset} <select id="preset"></select></label>
+${button("run", strings.start)} ${button("step", strings.step)} ${button("reset", strings.reset)}
+<label>${strings.speed} <select id="speed"><option value="slow">${strings.speeds[0]}</option><option value="medium">${strings.speeds[1]}</option><option value="full" selected>${strings.speeds[2]}</option></select></label>
+<label>${strings.layer} <select id="layer"><option value="0">1</option></select></label>
+</div>
+<p id="preset-sentence"></p>
+<p id="status" role="status">${strings.ready}</p>
+<details class="settings" open><summary>${strings.shared.split(" ")[0]} · A · B</summary><div id="settings"></div>
+<div id="own" hidden><label for="own-text">${strings.ownText}</label><textarea id="own-text" rows="5"></textarea><input type="file" id="own-file" aria-label="${strings.ownText}" accept="text/*,.txt,.md"></div></details>
+<section class="card"><h2>${strings.loss}</h2><div class="live" id="curve"></div><p class="quiet"><span id="speed-shown"></span><br><span id="engine"></span></p>
+<p title="${strings.fingerprintHint}">${strings.fingerprint}: <code id="fingerprint"></code></p></section>
+<section class="card"><label for="passage-text">${strings.passage}</label><textarea id="passage-text" rows="2"></textarea>
+<div class="controls"><label>${strings.prompt} <input id="prompt" value="All human beings"></label> ${button("write", strings.write)}</div></section>
+<div class="sides">${side("a")}${side("b")}</div>
+<section class="card"><h2>${strings.keep}</h2><div class="controls">${button("copy-link", strings.link)} ${button("export-a", strings.model.replace("{side}", "A"))} ${button("export-b", strings.model.replace("{side}", "B"))} ${button("csv", strings.csv)} ${button("svg", strings.svg)} ${button("code", strings.code)}</div><p class="quiet">${strings.modelHint} ${strings.fingerprintHint}</p><p id="kept" role="status"></p></section>
+</main>
+</body>
+</html>
+`;
+}

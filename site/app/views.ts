@@ -1,0 +1,138 @@
+/** What the playground shows of one column: numbers, load over time, a passage, tables, the way of tokens through slots, and writing. */
+import { characters } from "../../examples/train/utf8.ts";
+import { h } from "./dom.ts";
+import type { LayerTrace, Observation } from "./protocol.ts";
+import type { Strings } from "./strings.ts";
+
+/** The look of an expert: eight colours, and beyond them the same with another pattern. */
+export function expertClass(expert: number): string {
+  return expert < 0 ? "none" : `x${expert % 8} p${Math.floor(expert / 8) % 4}`;
+}
+
+/** Share of tokens of each expert at moments of the run, thinned so that the picture keeps its width. */
+export class LoadHistory {
+  static readonly MOMENTS = 72;
+  #moments: (readonly number[])[] = [];
+  #stride = 1;
+  #seen = 0;
+
+  add(load: readonly number[]): void {
+    if (this.#seen++ % this.#stride !== 0) return;
+    const total = load.reduce((sum, n) => sum + n, 0);
+    this.#moments.push(load.map((n) => (total > 0 ? n / total : 0)));
+    if (this.#moments.length < 2 * LoadHistory.MOMENTS) return;
+    this.#moments = this.#moments.filter((_, i) => i % 2 === 0);
+    this.#stride *= 2;
+  }
+
+  /** A row for each expert, a cell for each moment; an even share is half of the way to full ink. */
+  svg(label: string): string {
+    const experts = this.#moments[0]?.length ?? 0;
+    const width = Math.max(this.#moments.length, LoadHistory.MOMENTS);
+    const cells = this.#moments.flatMap((shares, x) =>
+      shares.map((share, e) => `<rect x="${x}" y="${e}" width="1.03" height="0.94" opacity="${Math.min(1, (share * experts) / 2).toFixed(2)}"/>`),
+    );
+    return `<svg class="load" role="img" aria-label="${label}" viewBox="0 0 ${width} ${Math.max(1, experts)}" preserveAspectRatio="none">${cells.join("")}</svg>`;
+  }
+}
+
+/** The passage in letters of their experts' colours. Arrow keys move between letters; `tell` is given what the current one met. */
+export function passageView({ bytes, layers }: Observation, layer: number, strings: Strings, tell: (text: string) => void): HTMLElement {
+  const trace = layers[layer];
+  const list = h("p", { class: "passage", role: "listbox", "aria-label": strings.passage, tabindex: "-1" });
+  characters(bytes).forEach(({ text, start }, i) => {
+    const expert = trace ? (trace.expert[start * trace.choices] ?? -1) : -1;
+    const lost = trace !== undefined && servedBy(trace, start).length === 0;
+    const letter = h(
+      "span",
+      { class: `${expertClass(expert)}${lost ? " lost" : ""}`, role: "option", tabindex: i === 0 ? "0" : "-1", "aria-label": detail(text, trace, start, strings) }, // prettier-ignore
+      text,
+    );
+    const show = (): void => tell(detail(text, trace, start, strings));
+    letter.addEventListener("focus", show);
+    letter.addEventListener("mouseenter", show);
+    list.append(letter);
+  });
+  list.addEventListener("keydown", (event) => moveFocus(list, event));
+  return list;
+}
+
+function moveFocus(list: HTMLElement, event: KeyboardEvent): void {
+  const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+  const current = document.activeElement;
+  const next = by === 1 ? current?.nextElementSibling : by === -1 ? current?.previousElementSibling : null;
+  if (!(next instanceof HTMLElement) || !(current instanceof HTMLElement) || !list.contains(current)) return;
+  event.preventDefault();
+  current.tabIndex = -1;
+  next.tabIndex = 0;
+  next.focus();
+}
+
+/** The experts that serve a byte, in the order of its choices. */
+function servedBy({ expert, slot, choices }: LayerTrace, byte: number): number[] {
+  return Array.from({ length: choices }, (_, k) => byte * choices + k)
+    .filter((at) => slot[at] >= 0)
+    .map((at) => expert[at]);
+}
+
+function detail(text: string, trace: LayerTrace | undefined, byte: number, strings: Strings): string {
+  const shown = text.trim() === "" ? "␣" : text;
+  if (!trace) return `${shown}: ${strings.dense}`;
+  const { choices, experts, expert, slot, gate, probs } = trace;
+  const chosen = Array.from({ length: choices }, (_, k) => byte * choices + k)
+    .filter((at) => expert[at] >= 0)
+    .map((at) => `${strings.expert} ${expert[at]}, ${strings.gate} ${gate[at].toFixed(2)}, ${slot[at] >= 0 ? `${strings.slot} ${slot[at]}` : strings.noSlot}`);
+  const all = Array.from({ length: experts }, (_, e) => probs[byte * experts + e].toFixed(2)).join(" ");
+  return `${shown}: ${chosen.join("; ") || strings.noSlot}. ${strings.probabilities}: ${all}`;
+}
+
+/** Shares of each language's bytes by expert, as a table. */
+export function languageTable({ byLanguage, information }: Observation, layer: number, names: readonly string[], strings: Strings): HTMLElement {
+  const table = byLanguage[layer];
+  if (!table) return h("p", { class: "quiet" }, strings.dense);
+  const experts = table[0]?.length ?? 0;
+  const head = h("tr", {}, h("th", { scope: "col" }, ""), ...Array.from({ length: experts }, (_, e) => h("th", { scope: "col", class: expertClass(e) }, String(e))));
+  const rows = table.map((counts, l) => {
+    const total = counts.reduce((sum, n) => sum + n, 0);
+    const cells = counts.map((n) => {
+      const share = total > 0 ? n / total : 0;
+      return h("td", { style: `--share:${share.toFixed(2)}` }, total > 0 ? String(Math.round(100 * share)) : "");
+    });
+    return h("tr", {}, h("th", { scope: "row" }, names[l] ?? String(l)), ...cells);
+  });
+  const bits = information[layer];
+  const sentence = bits ? `${strings.information} = ${bits.language.toFixed(2)} bits (${strings.shuffled}: ${bits.shuffled.toFixed(2)})` : "";
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": strings.byLanguage }, h("table", { class: "shares" }, h("thead", {}, head), h("tbody", {}, ...rows)), h("p", { class: "quiet" }, sentence)); // prettier-ignore
+}
+
+const FLOW_TOKENS = 22;
+
+/** The first letters of the passage, the slots of the experts they were given, and what comes out. */
+export function flowSvg({ bytes, layers }: Observation, layer: number, strings: Strings): string {
+  const trace = layers[layer];
+  if (!trace) return "";
+  const letters = characters(bytes).slice(0, FLOW_TOKENS);
+  const step = 20;
+  const height = Math.max(letters.length, trace.experts) * step + 16;
+  const expertY = (e: number): number => 14 + (e + 0.5) * ((height - 20) / trace.experts);
+  const marks = letters.map(({ text, start }, i) => {
+    const y = 14 + i * step;
+    const served = servedBy(trace, start);
+    const edges = served.map((e) => `<path class="edge ${expertClass(e)}" d="M40 ${y}C90 ${y} 90 ${expertY(e)} 130 ${expertY(e)}M210 ${expertY(e)}C250 ${expertY(e)} 250 ${y} 300 ${y}"/>`); // prettier-ignore
+    const lost = served.length === 0;
+    const past = lost ? `<path class="edge lost" d="M40 ${y}H300"/>` : "";
+    return `${edges.join("")}${past}<text x="24" y="${y + 4}"${lost ? ' class="lost"' : ""}>${escaped(text)}</text><text x="314" y="${y + 4}">${escaped(text)}</text>`;
+  });
+  const boxes = Array.from({ length: trace.experts }, (_, e) => `<g class="${expertClass(e)}"><rect x="130" y="${expertY(e) - 8}" width="80" height="16" rx="4"/></g><text class="name" x="170" y="${expertY(e) + 4}">${e}</text>`); // prettier-ignore
+  return `<svg class="flow" role="img" aria-label="${strings.flow}" viewBox="0 0 340 ${height}">${marks.join("")}${boxes.join("")}</svg>`;
+}
+
+function escaped(text: string): string {
+  const shown = text.trim() === "" ? "␣" : text;
+  return shown.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+}
+
+/** What a model wrote, each letter in the colour of its expert. */
+export function writtenView(bytes: Uint8Array, expert: Int32Array): HTMLElement {
+  return h("p", { class: "passage" }, ...characters(bytes).map(({ text, start }) => h("span", { class: expertClass(expert[start] ?? -1) }, text)));
+}

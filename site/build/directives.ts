@@ -1,0 +1,111 @@
+/**
+ * Lines of hand-written pages that the build replaces, so that a page names its evidence instead of copying it:
+ *
+ *     ::source src/moe/capacity.ts#capacityOf    the declaration, with a link to its file
+ *     ::law P14                                  the row of docs/properties.md
+ *     ::lesson 04                                a link to the lesson, with what it says to expect
+ *     ::picture capacity Text for those who cannot see it
+ */
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { declaration } from "./declaration.ts";
+import type { Words } from "./words.ts";
+
+export interface Place {
+  /** The folder of the project. */
+  readonly root: string;
+  readonly words: Words;
+  /** "" or "/ko": put before links to pages that exist in this language. */
+  readonly prefix: string;
+}
+
+type Directive = (place: Place, argument: string) => string;
+
+const directives: Readonly<Record<string, Directive>> = {
+  source({ root, words }, anchor) {
+    const { text, line } = declaration(root, anchor);
+    const [file = ""] = anchor.split("#");
+    return ["```ts", text.trimEnd(), "```", `<p class="cite">${words.source}: <a href="${sourceLink(file, line)}" target="_self">${file}, ${words.line} ${line}</a></p>`].join("\n"); // prettier-ignore
+  },
+  law({ root, words }, number) {
+    const row = new RegExp(`^\\| ${number} \\| (.*?) \\| (.*) \\|$`, "m").exec(readFileSync(join(root, "docs/properties.md"), "utf8"));
+    if (!row) throw new Error(`site: docs/properties.md has no ${number}`);
+    return `::: tip ${words.law} ${number}\n${row[1]}\n\n<span class="cite">${words.provedBy} ${row[2]}</span>\n:::`;
+  },
+  lesson({ root, words, prefix }, number) {
+    const { name, title, expect } = lessonOf(root, number);
+    return `**${words.lesson} ${Number(number)}: [${title}](${prefix}/lessons/${name})** (\`npm run example ${number}\`)${expect ? `. ${expect}` : ""}`;
+  },
+  picture({ root }, argument) {
+    const [, name = "", hint = ""] = /^(\S+) (.+)$/.exec(argument) ?? [];
+    if (hint === "") throw new Error(`site: ::picture ${argument}: want a name and a description`);
+    readFileSync(join(root, "docs/pictures", `${name}.svg`));
+    return `<Picture src="/pictures/${name}.svg" alt="${hint.replaceAll('"', "&quot;")}" />`;
+  },
+};
+
+/** The page with every directive replaced. An unknown one is an error. */
+export function withDirectives(place: Place, page: string): string {
+  return page.replace(/^::([a-z]+) (.+)$/gm, (_line, name: string, argument: string) => {
+    const directive = Object.hasOwn(directives, name) ? directives[name] : undefined;
+    if (!directive) throw new Error(`site: there is no directive ::${name}; there are ${Object.keys(directives).join(", ")}`);
+    return directive(place, argument.trim());
+  });
+}
+
+/** Where the page of a source file stands, at a line of it. */
+export function sourceLink(file: string, line?: number): string {
+  return `/source/${file}.html${line === undefined ? "" : `#L${line}`}`;
+}
+
+export interface Lesson {
+  /** "04-switch" */
+  readonly name: string;
+  readonly number: string;
+  readonly title: string;
+  /** What the lesson says that it is about. */
+  readonly about: string;
+  /** What to expect when it runs; empty where it does not say. */
+  readonly expect: string;
+  readonly code: string;
+}
+
+/** The lessons, in order. */
+export function lessonsOf(root: string): Lesson[] {
+  return readdirSync(join(root, "examples"))
+    .filter((file) => /^\d\d-.*\.ts$/.test(file))
+    .sort()
+    .map((file) => parsedLesson(file.slice(0, -3), readFileSync(join(root, "examples", file), "utf8")));
+}
+
+function lessonOf(root: string, number: string): Lesson {
+  const found = lessonsOf(root).find((lesson) => lesson.number === number.padStart(2, "0"));
+  if (!found) throw new Error(`site: there is no lesson ${number}`);
+  return found;
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function parsedLesson(name: string, code: string): Lesson {
+  const head = /^\/\*\*([\s\S]*?)\*\//.exec(code)?.[1] ?? "";
+  const paragraphs = head
+    .split("\n")
+    .map((line) => line.replace(/^ *\* ?/, "").trim())
+    .join("\n")
+    .trim()
+    .split(/\n{2,}/)
+    .map((paragraph) => paragraph.replaceAll("\n", " "));
+  const about = (paragraphs[0] ?? "").replace(/^Lesson \d+: /, "");
+  const expected = paragraphs.find((paragraph) => paragraph.startsWith("Expect: ")) ?? "";
+  const title = about.split(/[:.] /)[0] ?? name;
+  return {
+    name,
+    number: name.slice(0, 2),
+    title: sentence(title),
+    about,
+    expect: sentence(expected.slice("Expect: ".length)),
+    code,
+  };
+}

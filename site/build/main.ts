@@ -1,0 +1,22 @@
+/** Assembles the pages, builds them with VitePress, adds the source pages and the API, and serves the result where asked. */
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "vitepress";
+import { writeApi } from "./api.ts";
+import { writePages } from "./pages.ts";
+import { serveFolder } from "./serve.ts";
+import { writeSourcePages } from "./sourcePages.ts";
+
+const site = fileURLToPath(new URL("..", import.meta.url));
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const out = join(site, "dist");
+
+writePages(root, site);
+await writeApi(root, join(site, ".pages"));
+await build(site);
+const sources = await writeSourcePages(root, out);
+console.log(`site: ${sources.length} source files; built in site/dist`);
+if (process.argv.includes("--serve")) {
+  const { address } = await serveFolder(out);
+  console.log(address);
+}

@@ -1,0 +1,154 @@
+/**
+ * Assembles the pages of the site in `site/.pages`: hand-written ones from `content`, the project's documents from `docs`, lessons from
+ * `examples`. Korean pages that do not exist show the English text, marked.
+ */
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, posix } from "node:path";
+import { lessonsOf, sourceLink, withDirectives } from "./directives.ts";
+import type { Lesson } from "./directives.ts";
+import type { Words } from "./words.ts";
+import { english, korean } from "./words.ts";
+
+interface Language {
+  readonly code: "en" | "ko";
+  readonly prefix: string;
+  readonly words: Words;
+}
+
+const languages: readonly Language[] = [
+  { code: "en", prefix: "", words: english },
+  { code: "ko", prefix: "/ko", words: korean },
+];
+
+/** Documents of the project, by the path of their page. */
+const documents: Readonly<Record<string, string>> = {
+  "docs/concepts": "docs/concepts.md",
+  "docs/properties": "docs/properties.md",
+  "docs/bugs-in-the-wild": "docs/bugs-in-the-wild.md",
+  "docs/pytorch": "docs/pytorch.md",
+  "docs/wasm": "docs/wasm.md",
+  "docs/gpu": "docs/gpu.md",
+  "docs/pretrained": "docs/pretrained.md",
+  "docs/distributed": "docs/distributed.md",
+  "docs/paper": "docs/paper.md",
+  "docs/architecture": "ARCHITECTURE.md",
+  "docs/contributing": "CONTRIBUTING.md",
+  "docs/bench": "bench/README.md",
+  "docs/readme": "README.md",
+};
+
+/** Writes all pages anew. */
+export function writePages(root: string, site: string): void {
+  const out = join(site, ".pages");
+  rmSync(out, { recursive: true, force: true });
+  const write = (path: string, text: string): void => {
+    mkdirSync(dirname(join(out, path)), { recursive: true });
+    writeFileSync(join(out, path), text);
+  };
+  const lessons = lessonsOf(root);
+  for (const language of languages) {
+    const place = { root, words: language.words, prefix: language.prefix };
+    for (const [path, text] of ownPages(site, language)) write(inLanguage(language, path), withDirectives(place, text));
+    for (const [path, file] of Object.entries(documents))
+      if (existsSync(join(root, file))) write(inLanguage(language, `${path}.md`), marked(language, documentPage(root, file, language)));
+    write(inLanguage(language, "lessons/index.md"), lessonList(root, lessons, language));
+    for (const lesson of lessons) write(inLanguage(language, `lessons/${lesson.name}.md`), lessonPage(root, lesson, language));
+  }
+  cpSync(join(site, "public"), join(out, "public"), { recursive: true });
+  cpSync(join(root, "docs/pictures"), join(out, "public/pictures"), { recursive: true });
+}
+
+function inLanguage({ prefix }: Language, path: string): string {
+  return join(prefix.slice(1), path);
+}
+
+/** The hand-written pages of a language; what it does not have is shown in English, marked. */
+function ownPages(site: string, language: Language): [string, string][] {
+  return readdirSync(join(site, "content/en"), { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".md"))
+    .map((path): [string, string] => {
+      const own = join(site, "content", language.code, path);
+      return existsSync(own)
+        ? [path, readFileSync(own, "utf8")]
+        : [path, marked(language, readFileSync(join(site, "content/en", path), "utf8"))];
+    });
+}
+
+/** With a note above the text where it is not in the page's language. */
+function marked({ words }: Language, text: string): string {
+  if (words.englishOnly === "") return text;
+  const note = `::: info\n${words.englishOnly}\n:::\n\n`;
+  const head = /^---\n[\s\S]*?\n---\n/.exec(text)?.[0] ?? "";
+  return `${head}${note}<div lang="en">\n\n${text.slice(head.length)}\n\n</div>\n`;
+}
+
+function documentPage(root: string, file: string, { prefix }: Language): string {
+  const text = readFileSync(join(root, file), "utf8");
+  const linked = text.replace(/(!?)\[([^\]]*)\]\(([^)\s]+)\)/g, (whole, bang: string, label: string, target: string) =>
+    /^(https?:|#|mailto:)/.test(target) ? whole : `${bang}[${label}](${resolved(root, file, target, prefix)})`,
+  );
+  return withSourceLinks(root, linked);
+}
+
+/** Where a link of a document leads on the site. */
+function resolved(root: string, from: string, target: string, prefix: string): string {
+  const [path = "", anchor] = target.split("#");
+  const file = posix.join(posix.dirname(from), path);
+  const hash = anchor === undefined ? "" : `#${anchor}`;
+  const document = Object.entries(documents).find(([, name]) => name === file)?.[0];
+  if (document) return `${prefix}/${document}${hash}`;
+  if (file.startsWith("docs/pictures/")) return `/pictures/${posix.basename(file)}`;
+  const lesson = /^examples\/(\d\d-[\w-]+)\.ts$/.exec(file)?.[1];
+  if (lesson) return `${prefix}/lessons/${lesson}`;
+  if (/\.(ts|mjs|py)$/.test(file)) return sourceLink(file);
+  if (file === "README.ko.md") return "/ko/";
+  if (!existsSync(join(root, file))) throw new Error(`site: ${from} links to ${target}, which does not exist`);
+  return file.startsWith("examples") ? `${prefix}/lessons/` : sourceLink(`${file.replace(/\/$/, "")}/index.ts`);
+}
+
+/** `src/moe/losses.ts#zLoss` in a document becomes a link to the line. */
+function withSourceLinks(root: string, text: string): string {
+  return text.replace(/`((?:src|test|examples)\/[\w/.-]+\.ts)(?:#(\w+))?`/g, (whole, file: string, name: string | undefined) => {
+    if (!existsSync(join(root, file))) return whole;
+    const label = whole.slice(1, -1);
+    return `<a href="${sourceLink(file, name === undefined ? undefined : lineOf(root, file, name))}" target="_self"><code>${label}</code></a>`;
+  });
+}
+
+function lineOf(root: string, file: string, name: string): number | undefined {
+  const lines = readFileSync(join(root, file), "utf8").split("\n");
+  const at = lines.findIndex((line) =>
+    new RegExp(`^export (abstract )?(async )?(class|function|const|interface|type) ${name}\\b`).test(line),
+  );
+  return at < 0 ? undefined : at + 1;
+}
+
+/** Summaries of lessons in Korean, by number; a lesson that has none is shown in English. */
+function koreanSummaries(site: string): Readonly<Record<string, string>> {
+  return JSON.parse(readFileSync(join(site, "content/ko/lessons.json"), "utf8"));
+}
+
+function summaryOf(root: string, lesson: Lesson, { code }: Language): string {
+  return code === "ko" ? (koreanSummaries(join(root, "site"))[lesson.number] ?? lesson.about) : lesson.about;
+}
+
+function lessonList(root: string, lessons: readonly Lesson[], language: Language): string {
+  const heading = language.code === "ko" ? "# 레슨" : "# Lessons";
+  const rows = lessons.map((lesson) => `- [${lesson.name}](./${lesson.name}): ${summaryOf(root, lesson, language)}`);
+  return `${heading}\n\n${rows.join("\n")}\n`;
+}
+
+function lessonPage(root: string, lesson: Lesson, language: Language): string {
+  const { words } = language;
+  const picture = existsSync(join(root, "docs/pictures", `${lesson.name.slice(3)}.svg`));
+  return [
+    `# ${words.lesson} ${Number(lesson.number)}: ${lesson.title}`,
+    summaryOf(root, lesson, language),
+    lesson.expect === "" ? "" : `::: tip ${words.expect}\n${lesson.expect}\n:::`,
+    `\`\`\`sh\nnpm run example ${lesson.number}\n\`\`\``,
+    picture ? `<Picture src="/pictures/${lesson.name.slice(3)}.svg" alt="${lesson.title.replaceAll('"', "&quot;")}" />` : "",
+    `\`\`\`ts\n${lesson.code.trimEnd()}\n\`\`\``,
+  ]
+    .filter((part) => part !== "")
+    .join("\n\n");
+}

@@ -23,4 +23,4 @@ if (unknown !== undefined) {
   process.exit(1);
 }
 if (!existsSync(join(site, "node_modules", "vitepress"))) run("npm", "ci", "--no-audit", "--no-fund");
-run("node", "--import=tsx", "build/main.ts", ...process.argv.slice(2));
+run("node", "--import=tsx", "--conditions=source", "build/main.ts", ...process.argv.slice(2));

@@ -88,7 +88,10 @@ function tablesOf(layer: LayerTrace, bytes: Int32Array, language: Int32Array, la
   const pick = (values: Int32Array): number[] => at.map((i) => values[i]);
   const [experts, tongues] = [pick(chosen), pick(language)];
   const byLanguage = contingency(tongues, experts, languages, layer.experts);
-  const dealt = shuffled(experts, draws((i) => key(0).at("shuffle").number(i)));
+  const dealt = shuffled(
+    experts,
+    draws((i) => key(0).at("shuffle").number(i)),
+  );
   const information = { language: mutualInformation(byLanguage), shuffled: mutualInformation(contingency(tongues, dealt, languages, layer.experts)) }; // prettier-ignore
   return { byLanguage, byByte: contingency(experts, pick(bytes), layer.experts, 256), information };
 }

@@ -204,7 +204,8 @@ function draw(): void {
   find("#fingerprint").textContent = `${latest.fingerprint} (${latest.numbers.b.step})`;
   document.body.dataset["step"] = String(latest.numbers.b.step);
   document.body.dataset["fingerprint"] = latest.fingerprint;
-  find("#speed-shown").textContent = `${Math.round(latest.tokensPerSecond).toLocaleString()} ${strings.speedUnit}, ${(latest.tensorBytes / 1e6).toFixed(1)} MB ${strings.tensors}`;
+  find("#speed-shown").textContent =
+    `${Math.round(latest.tokensPerSecond).toLocaleString()} ${strings.speedUnit}, ${(latest.tensorBytes / 1e6).toFixed(1)} MB ${strings.tensors}`;
   for (const side of sides) {
     find(`#load-${side}`).innerHTML = shown.loads[side][layer()]?.svg(strings.load) ?? "";
     find(`#numbers-${side}`).replaceChildren(numbersView(side));
@@ -251,7 +252,7 @@ function numbersView(side: Side): HTMLElement {
   const rows: [string, string][] = [
     [strings.numbers.bits, bits.toFixed(3)],
     [strings.numbers.dropped, `${(100 * (last?.dropped ?? 0)).toFixed(1)} %`],
-    [strings.numbers.entropy, observed?.entropy[layer()] !== undefined && experts > 1 ? (observed.entropy[layer()] / Math.log2(experts)).toFixed(3) : "–"], // prettier-ignore
+    [strings.numbers.entropy, observed?.entropy[layer()] !== undefined && experts > 1 ? observed.entropy[layer()].toFixed(3) : "–"], // prettier-ignore
     [strings.numbers.violation, observed?.violation[layer()]?.toFixed(2) ?? "–"],
     [strings.numbers.gate, observed?.gateMean[layer()]?.toFixed(3) ?? "–"],
     [strings.numbers.parameters, (shown?.started?.parameters[side] ?? 0).toLocaleString()],
@@ -263,7 +264,10 @@ function drawObserved(side: Side): void {
   const observation = shown?.observed[side];
   if (!observation || !shown) return;
   const focused = find(`#passage-${side}`).contains(document.activeElement);
-  if (!focused) find(`#passage-${side}`).replaceChildren(passageView(observation, layer(), strings, (text) => (find(`#detail-${side}`).textContent = text)));
+  if (!focused)
+    find(`#passage-${side}`).replaceChildren(
+      passageView(observation, layer(), strings, (text) => (find(`#detail-${side}`).textContent = text)),
+    );
   find(`#languages-${side}`).replaceChildren(languageTable(observation, layer(), shown.names, strings));
   find(`#flow-${side}`).innerHTML = flowSvg(observation, layer(), strings);
   find(`#numbers-${side}`).replaceChildren(numbersView(side));

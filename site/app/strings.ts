@@ -9,7 +9,8 @@ export const english = {
   theme: "Dark or light",
   preset: "Preset",
   presets: {
-    "switch-dense": "Switch against dense: equal work for a byte, eight times the feed-forward parameters. Watch who is ahead at equal steps.",
+    "switch-dense":
+      "Switch against dense: equal work for a byte, eight times the feed-forward parameters. Watch who is ahead at equal steps.",
     collapse: "No balancing loss in A. Watch MaxVio and the load: does one expert take over?",
     "small-capacity": "Capacity factor 0.5 in A: half of the bytes find no slot. Watch the struck letters.",
     "expert-choice": "Expert Choice in A looks at later bytes. Its loss may be too good to be true, and it cannot write.",

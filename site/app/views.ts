@@ -30,7 +30,9 @@ export class LoadHistory {
     const experts = this.#moments[0]?.length ?? 0;
     const width = Math.max(this.#moments.length, LoadHistory.MOMENTS);
     const cells = this.#moments.flatMap((shares, x) =>
-      shares.map((share, e) => `<rect x="${x}" y="${e}" width="1.03" height="0.94" opacity="${Math.min(1, (share * experts) / 2).toFixed(2)}"/>`),
+      shares.map(
+        (share, e) => `<rect x="${x}" y="${e}" width="1.03" height="0.94" opacity="${Math.min(1, (share * experts) / 2).toFixed(2)}"/>`,
+      ),
     );
     return `<svg class="load" role="img" aria-label="${label}" viewBox="0 0 ${width} ${Math.max(1, experts)}" preserveAspectRatio="none">${cells.join("")}</svg>`;
   }
@@ -81,17 +83,30 @@ function detail(text: string, trace: LayerTrace | undefined, byte: number, strin
   const { choices, experts, expert, slot, gate, probs } = trace;
   const chosen = Array.from({ length: choices }, (_, k) => byte * choices + k)
     .filter((at) => expert[at] >= 0)
-    .map((at) => `${strings.expert} ${expert[at]}, ${strings.gate} ${gate[at].toFixed(2)}, ${slot[at] >= 0 ? `${strings.slot} ${slot[at]}` : strings.noSlot}`);
+    .map(
+      (at) =>
+        `${strings.expert} ${expert[at]}, ${strings.gate} ${gate[at].toFixed(2)}, ${slot[at] >= 0 ? `${strings.slot} ${slot[at]}` : strings.noSlot}`,
+    );
   const all = Array.from({ length: experts }, (_, e) => probs[byte * experts + e].toFixed(2)).join(" ");
   return `${shown}: ${chosen.join("; ") || strings.noSlot}. ${strings.probabilities}: ${all}`;
 }
 
 /** Shares of each language's bytes by expert, as a table. */
-export function languageTable({ byLanguage, information }: Observation, layer: number, names: readonly string[], strings: Strings): HTMLElement {
+export function languageTable(
+  { byLanguage, information }: Observation,
+  layer: number,
+  names: readonly string[],
+  strings: Strings,
+): HTMLElement {
   const table = byLanguage[layer];
   if (!table) return h("p", { class: "quiet" }, strings.dense);
   const experts = table[0]?.length ?? 0;
-  const head = h("tr", {}, h("th", { scope: "col" }, ""), ...Array.from({ length: experts }, (_, e) => h("th", { scope: "col", class: expertClass(e) }, String(e))));
+  const head = h(
+    "tr",
+    {},
+    h("th", { scope: "col" }, ""),
+    ...Array.from({ length: experts }, (_, e) => h("th", { scope: "col", class: expertClass(e) }, String(e))),
+  );
   const rows = table.map((counts, l) => {
     const total = counts.reduce((sum, n) => sum + n, 0);
     const cells = counts.map((n) => {
@@ -101,7 +116,9 @@ export function languageTable({ byLanguage, information }: Observation, layer: n
     return h("tr", {}, h("th", { scope: "row" }, names[l] ?? String(l)), ...cells);
   });
   const bits = information[layer];
-  const sentence = bits ? `${strings.information} = ${bits.language.toFixed(2)} bits (${strings.shuffled}: ${bits.shuffled.toFixed(2)})` : "";
+  const sentence = bits
+    ? `${strings.information} = ${bits.language.toFixed(2)} bits (${strings.shuffled}: ${bits.shuffled.toFixed(2)})`
+    : "";
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": strings.byLanguage }, h("table", { class: "shares" }, h("thead", {}, head), h("tbody", {}, ...rows)), h("p", { class: "quiet" }, sentence)); // prettier-ignore
 }
 
@@ -134,5 +151,9 @@ function escaped(text: string): string {
 
 /** What a model wrote, each letter in the colour of its expert. */
 export function writtenView(bytes: Uint8Array, expert: Int32Array): HTMLElement {
-  return h("p", { class: "passage" }, ...characters(bytes).map(({ text, start }) => h("span", { class: expertClass(expert[start] ?? -1) }, text)));
+  return h(
+    "p",
+    { class: "passage" },
+    ...characters(bytes).map(({ text, start }) => h("span", { class: expertClass(expert[start] ?? -1) }, text)),
+  );
 }

@@ -63,13 +63,13 @@ class Run {
       numbers,
       fingerprint: this.#fingerprint.text,
       tokensPerSecond: (2000 * batch * length) / (performance.now() - start),
-      tensorBytes: this.backend.stats().bytes,
+      tensorBytes: this.backend.stats().liveBytes,
     };
   }
 }
 
 async function numbersOf(trainer: Trainer): Promise<StepNumbers> {
-  const { step, loss, auxiliary, dropped, layers } = await trainer.step();
+  const { step, loss, auxiliary, dropped, layers } = await trainer.step()();
   const added = Object.values(auxiliary).reduce((sum, value) => sum + value, 0);
   return { step, bits: loss / Math.LN2, auxiliary: added, dropped, layers };
 }
@@ -86,7 +86,9 @@ function corpusOf(text: readonly TextPart[]): Corpus {
 let run: Run | undefined;
 
 page.onmessage = ({ data }) => {
-  answer(data).catch((error: unknown) => page.postMessage({ kind: "failed", message: error instanceof Error ? error.message : String(error) }));
+  answer(data).catch((error: unknown) =>
+    page.postMessage({ kind: "failed", message: error instanceof Error ? error.message : String(error) }),
+  );
 };
 
 async function answer(request: Request): Promise<void> {
@@ -160,8 +162,13 @@ function turn(milliseconds: number): Promise<void> {
 async function written({ trainers, settings }: Run, side: Side, prompt: string, bytes: number): Promise<Report> {
   const { model } = trainers[side];
   if (!canGenerate(model))
-    return { kind: "wrote", side, bytes: new Uint8Array(), expert: new Int32Array(), why: caution(model) ?? "its routers cannot write text" };
+    return {
+      kind: "wrote",
+      side,
+      bytes: new Uint8Array(),
+      expert: new Int32Array(),
+      why: caution(model) ?? "its routers cannot write text",
+    };
   const { text, expert } = await writeOn(model, prompt, { bytes, length: settings.shared.length, random: key(settings.shared.seed).at("write", trainers[side].steps) }); // prettier-ignore
   return { kind: "wrote", side, bytes: text, expert, why: null };
 }
-

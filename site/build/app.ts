@@ -25,12 +25,19 @@ export async function writeApp(root: string, out: string): Promise<void> {
   });
   cpSync(join(root, "site/app/playground.css"), join(app, "playground.css"));
   writeFileSync(join(app, "text.json"), JSON.stringify({ scripts: textOf("scripts"), latin: textOf("latin") }));
-  for (const [folder, strings] of [["playground", english], ["ko/playground", korean]] as const) {
+  for (const [folder, strings] of [
+    ["playground", english],
+    ["ko/playground", korean],
+  ] as const) {
     mkdirSync(join(out, folder), { recursive: true });
     writeFileSync(join(out, folder, "index.html"), playgroundPage(strings, folder === "playground" ? "../" : "../../"));
   }
 }
 
 function textOf(languages: string): { name: string; code: string; training: string }[] {
-  return loadDeclaration(languages).classes.map(({ name, code, training }) => ({ name, code, training: new TextDecoder().decode(training) }));
+  return loadDeclaration(languages).classes.map(({ name, code, training }) => ({
+    name,
+    code,
+    training: new TextDecoder().decode(training),
+  }));
 }

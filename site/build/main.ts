@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "vitepress";
 import { writeApi } from "./api.ts";
+import { writeApp } from "./app.ts";
 import { writePages } from "./pages.ts";
 import { serveFolder } from "./serve.ts";
 import { writeSourcePages } from "./sourcePages.ts";
@@ -14,6 +15,7 @@ const out = join(site, "dist");
 writePages(root, site);
 await writeApi(root, join(site, ".pages"));
 await build(site);
+await writeApp(root, out);
 const sources = await writeSourcePages(root, out);
 console.log(`site: ${sources.length} source files; built in site/dist`);
 if (process.argv.includes("--serve")) {

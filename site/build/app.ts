@@ -3,14 +3,18 @@ import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { loadDeclaration } from "../../examples/train/text.ts";
+import { museumPage } from "../app/museumPage.ts";
+import { museumEnglish, museumKorean } from "../app/museumStrings.ts";
 import { playgroundPage } from "../app/playgroundPage.ts";
 import { english, korean } from "../app/strings.ts";
+import { highlighterOf } from "./highlighter.ts";
+import { ownRouterOf, roomsOf } from "./museum.ts";
 
 /** Writes `app/`, `playground/` and `ko/playground/` into the built site. */
 export async function writeApp(root: string, out: string): Promise<void> {
   const app = join(out, "app");
   await build({
-    entryPoints: [join(root, "site/app/playground.ts"), join(root, "site/app/worker.ts")],
+    entryPoints: ["playground", "worker", "museum", "museumWorker"].map((name) => join(root, "site/app", `${name}.ts`)),
     outdir: app,
     conditions: ["source"],
     bundle: true,
@@ -25,13 +29,17 @@ export async function writeApp(root: string, out: string): Promise<void> {
   });
   cpSync(join(root, "site/app/playground.css"), join(app, "playground.css"));
   writeFileSync(join(app, "text.json"), JSON.stringify({ scripts: textOf("scripts"), latin: textOf("latin") }));
-  for (const [folder, strings] of [
-    ["playground", english],
-    ["ko/playground", korean],
-  ] as const) {
-    mkdirSync(join(out, folder), { recursive: true });
-    writeFileSync(join(out, folder, "index.html"), playgroundPage(strings, folder === "playground" ? "../" : "../../"));
-  }
+  const write = (path: string, html: string): void => {
+    mkdirSync(join(out, path), { recursive: true });
+    writeFileSync(join(out, path, "index.html"), html);
+  };
+  write("playground", playgroundPage(english, "../"));
+  write("ko/playground", playgroundPage(korean, "../../"));
+  const highlighter = await highlighterOf();
+  const rooms = roomsOf(root, highlighter);
+  write("museum", museumPage(museumEnglish, "../", rooms, ownRouterOf(root)));
+  write("ko/museum", museumPage(museumKorean, "../../", rooms, ownRouterOf(root)));
+  highlighter.dispose();
 }
 
 function textOf(languages: string): { name: string; code: string; training: string }[] {

@@ -1,14 +1,14 @@
 /** A page for every source file, with an anchor for each line: plain HTML, outside of the pages that Vue draws. */
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { createHighlighter } from "shiki";
+import { highlighterOf } from "./highlighter.ts";
 
 const folders = ["src", "examples", "test", "bench", "scripts"];
 const shown = /\.(ts|mjs|py)$/;
 
 /** Writes `source/<path>.html` for every file of the project's code; answers the paths. */
 export async function writeSourcePages(root: string, out: string): Promise<string[]> {
-  const highlighter = await createHighlighter({ themes: ["github-light", "github-dark"], langs: ["ts", "js", "python"] });
+  const highlighter = await highlighterOf();
   const files = folders
     .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) => `${folder}/${name}`))
     .filter((name) => shown.test(name) && !name.includes("node_modules/"))

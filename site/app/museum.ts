@@ -1,0 +1,106 @@
+/** The museum's page: each room lets the law look at its bug, and the last room judges a router that is written there. */
+import { find, h } from "./dom.ts";
+import type { MuseumReport, MuseumRequest, Tried } from "./museumProtocol.ts";
+import { filled, museumEnglish, museumKorean } from "./museumStrings.ts";
+
+const strings = document.documentElement.lang === "ko" ? museumKorean : museumEnglish;
+const base = find<HTMLMetaElement>('meta[name="base"]').content;
+const LIMIT = 60_000;
+const STEPS_SHOWN = 14;
+let worker: Worker | undefined;
+let limit = 0;
+
+/** Sends a request to a worker of its own and ends it when it takes too long. */
+function ask(request: MuseumRequest, receive: (report: MuseumReport) => void): void {
+  worker?.terminate();
+  clearTimeout(limit);
+  worker = new Worker(`${base}app/museumWorker.js`, { type: "module" });
+  worker.onmessage = ({ data }: MessageEvent<MuseumReport>) => {
+    if (data.kind !== "law") clearTimeout(limit);
+    receive(data);
+  };
+  worker.onerror = (event) => receive({ kind: "failed", message: event.message });
+  limit = window.setTimeout(() => {
+    worker?.terminate();
+    receive({ kind: "failed", message: filled(strings.tooLong, { seconds: LIMIT / 1000 }) });
+  }, LIMIT);
+  worker.postMessage(request);
+}
+
+for (const room of document.querySelectorAll<HTMLElement>("[data-bug]")) {
+  const title = room.dataset["bug"] ?? "";
+  const out = find<HTMLElement>(".verdict", room);
+  for (const button of room.querySelectorAll<HTMLButtonElement>("button[data-which]"))
+    button.onclick = () => {
+      const which = button.dataset["which"] === "right" ? "right" : "broken";
+      out.replaceChildren(strings.looking);
+      room.dataset["verdict"] = "";
+      ask({ kind: "refute", title, which, seed: 5 }, (report) => {
+        room.dataset["verdict"] = report.kind;
+        out.replaceChildren(...verdictOf(report));
+      });
+    };
+}
+
+function verdictOf(report: MuseumReport): (Node | string)[] {
+  switch (report.kind) {
+    case "kept":
+      return [h("p", {}, filled(strings.kept, { cases: report.cases }))];
+    case "refuted":
+      return [
+        h("p", {}, filled(strings.refuted, { cases: report.cases, tried: report.tried.length })),
+        h("ol", { class: "shrink" }, ...thinned(report.tried).map(stepView)),
+        h("p", { class: "smallest" }, `${strings.smallest} `, h("code", {}, report.smallest)),
+      ];
+    case "failed":
+      return [h("p", { class: "bad" }, report.message)];
+    default:
+      return [];
+  }
+}
+
+/** The first and the last steps; the last failing one is the smallest case. */
+function thinned(tried: readonly Tried[]): Tried[] {
+  const failing = tried.filter(({ fails }) => fails);
+  return failing.length <= STEPS_SHOWN ? failing : [...failing.slice(0, STEPS_SHOWN / 2), ...failing.slice(-STEPS_SHOWN / 2)];
+}
+
+function stepView({ shown, fails }: Tried): HTMLElement {
+  const text = shown.length > 160 ? `${shown.slice(0, 160)}…` : shown;
+  return h("li", { class: fails ? "fails" : "passes" }, h("code", {}, text));
+}
+
+// The empty room
+
+const code = find<HTMLTextAreaElement>("#own-router");
+const verdicts = find<HTMLElement>("#own-verdicts");
+const state = find<HTMLElement>("#own-state");
+find<HTMLButtonElement>("#judge").onclick = () => {
+  verdicts.replaceChildren();
+  state.textContent = strings.looking;
+  document.body.dataset["judged"] = "";
+  ask({ kind: "judge", code: code.value, runs: 14 }, (report) => {
+    if (report.kind === "law")
+      verdicts.append(
+        h(
+          "li",
+          { class: report.broken === null ? "good" : "bad" },
+          h("strong", {}, `${report.broken === null ? strings.lawKept : strings.lawBroken}: `),
+          report.statement,
+          report.broken === null ? h("span", { class: "quiet" }, ` (${report.coverage})`) : h("div", {}, h("code", {}, report.broken)),
+        ),
+      );
+    else if (report.kind === "judged") {
+      document.body.dataset["judged"] = `${report.kept}/${report.all}`;
+      state.textContent = filled(strings.judged, { kept: report.kept, all: report.all });
+    } else if (report.kind === "failed") state.textContent = report.message;
+  });
+};
+code.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) find<HTMLButtonElement>("#judge").click();
+});
+
+find<HTMLButtonElement>("#theme").onclick = () => {
+  const dark = document.documentElement.classList.toggle("dark");
+  localStorage.setItem("vitepress-theme-appearance", dark ? "dark" : "light");
+};

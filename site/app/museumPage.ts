@@ -1,0 +1,72 @@
+/** The museum's page as HTML: every room can be read before any script runs. */
+import { dark, light, variables } from "../../examples/train/svg/palette.ts";
+import type { MuseumStrings } from "./museumStrings.ts";
+
+export interface Room {
+  readonly chapter: string;
+  readonly title: string;
+  readonly seen: string;
+  readonly wrong: string;
+  readonly unseen: string;
+  readonly law: string;
+  /** Code of the two variants, as HTML. */
+  readonly right: string;
+  readonly broken: string;
+}
+
+export function museumPage(strings: MuseumStrings, base: string, rooms: readonly Room[], ownRouter: string): string {
+  const korean = strings.language === "ko";
+  const other = korean ? `${base}museum/index.html` : `${base}ko/museum/index.html`;
+  const home = korean ? `${base}ko/` : base;
+  const chapters = [...new Set(rooms.map(({ chapter }) => chapter))];
+  const list = chapters.map((chapter) => `<li>${escaped(chapter)}<ul>${rooms.filter((room) => room.chapter === chapter).map(({ title }) => `<li><a href="#${slug(title)}">${escaped(title)}</a></li>`).join("")}</ul></li>`); // prettier-ignore
+  return `<!doctype html>
+<html lang="${strings.language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="base" content="${base}">
+<meta name="description" content="${escaped(strings.lead)}">
+<title>${strings.title} · Switchyard</title>
+<link rel="icon" href="${base}logo.svg">
+<link rel="stylesheet" href="${base}app/playground.css">
+<style>:root{${variables(light)}}:root.dark{${variables(dark)}}</style>
+<script>document.documentElement.classList.toggle("dark",(localStorage.getItem("vitepress-theme-appearance")||"auto")==="auto"?matchMedia("(prefers-color-scheme: dark)").matches:localStorage.getItem("vitepress-theme-appearance")==="dark")</script>
+<script type="module" src="${base}app/museum.js"></script>
+</head>
+<body>
+<header class="top"><a class="home" href="${home}"><img src="${base}logo.svg" alt="" width="24" height="24"> Switchyard</a><nav><a href="${home}guide/1-what-moe-is.html">${strings.guide}</a> <a href="${home}playground/index.html">${strings.playground}</a> <a href="${other}" lang="${korean ? "en" : "ko"}">${strings.otherLanguage}</a> <button type="button" id="theme">${strings.theme}</button></nav></header>
+<main class="museum">
+<h1>${strings.title}</h1>
+<p>${strings.lead}</p>
+${strings.note ? `<p class="quiet">${strings.note}</p>` : ""}
+<details class="card"><summary>${strings.rooms} (${rooms.length + 1})</summary><ul>${list.join("")}<li><a href="#own">${strings.empty}</a></li></ul></details>
+${rooms.map((room) => roomHtml(room, strings)).join("\n")}
+<section class="card" id="own"><h2>${strings.empty}</h2><p>${strings.emptyLead}</p>
+<label for="own-router" class="quiet">TypeScript</label><textarea id="own-router" rows="24" spellcheck="false">${escaped(ownRouter)}</textarea>
+<div class="controls"><button type="button" id="judge">${strings.judge}</button></div><p id="own-state" role="status"></p><ul id="own-verdicts"></ul></section>
+</main>
+</body>
+</html>
+`;
+}
+
+function roomHtml(room: Room, strings: MuseumStrings): string {
+  const english = strings.language === "en" ? "" : ' lang="en"';
+  return `<section class="card room" id="${slug(room.title)}" data-bug="${escaped(room.title)}"><h2${english}>${escaped(room.title)}</h2>
+<dl class="facts"><dt>${strings.seen}</dt><dd${english}>${escaped(room.seen)}</dd><dt>${strings.wrong}</dt><dd${english}>${escaped(room.wrong)}</dd><dt>${strings.unseen}</dt><dd${english}>${escaped(room.unseen)}</dd><dt>${strings.law}</dt><dd${english}>${escaped(room.law)}</dd></dl>
+<details><summary>${strings.code}</summary><div class="variants"><figure><figcaption>${strings.rightCode}</figcaption>${room.right}</figure><figure><figcaption>${strings.brokenCode}</figcaption>${room.broken}</figure></div></details>
+<div class="controls"><button type="button" data-which="broken">${strings.letBroken}</button> <button type="button" data-which="right">${strings.letRight}</button></div>
+<div class="verdict" role="status"></div></section>`;
+}
+
+function slug(title: string): string {
+  return title
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]+/gu, "-")
+    .replace(/^-|-$/g, "");
+}
+
+function escaped(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
+}

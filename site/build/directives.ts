@@ -5,7 +5,9 @@
  *     ::law P14                                  the row of docs/properties.md
  *     ::lesson 04                                a link to the lesson, with what it says to expect
  *     ::picture capacity Text for those who cannot see it
+ *     ::question a                               the program of a question, and what it prints now
  */
+import { spawnSync } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { declaration } from "./declaration.ts";
@@ -36,6 +38,11 @@ const directives: Readonly<Record<string, Directive>> = {
     const { name, title, expect } = lessonOf(root, number);
     return `**${words.lesson} ${Number(number)}: [${title}](${prefix}/lessons/${name})** (\`npm run example ${number}\`)${expect ? `. ${expect}` : ""}`;
   },
+  question({ root, words }, letter) {
+    const file = `examples/questions/${letter}.ts`;
+    const code = readFileSync(join(root, file), "utf8").replace(/^\/\*\*[\s\S]*?\*\/\n/, "");
+    return `\`\`\`text\n${printedBy(root, file)}\n\`\`\`\n\n::: details ${words.program}: \`npm run question ${letter}\`\n\`\`\`ts\n${code.trimEnd()}\n\`\`\`\n:::`;
+  },
   picture({ root }, argument) {
     const [, name = "", hint = ""] = /^(\S+) (.+)$/.exec(argument) ?? [];
     if (hint === "") throw new Error(`site: ::picture ${argument}: want a name and a description`);
@@ -43,6 +50,18 @@ const directives: Readonly<Record<string, Directive>> = {
     return `<Picture src="/pictures/${name}.svg" alt="${hint.replaceAll('"', "&quot;")}" />`;
   },
 };
+
+const printed = new Map<string, string>();
+
+/** What a program of the project prints; it runs once for each build. */
+function printedBy(root: string, file: string): string {
+  const known = printed.get(file);
+  if (known !== undefined) return known;
+  const { stdout, stderr, status } = spawnSync(process.execPath, ["--import=tsx", "--conditions=source", file], { cwd: root, encoding: "utf8" }); // prettier-ignore
+  if (status !== 0) throw new Error(`site: ${file} ended with ${status}\n${stderr}`);
+  printed.set(file, stdout.trimEnd());
+  return stdout.trimEnd();
+}
 
 /** The page with every directive replaced. An unknown one is an error. */
 export function withDirectives(place: Place, page: string): string {

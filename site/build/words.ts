@@ -6,6 +6,7 @@ export interface Words {
   readonly provedBy: string;
   readonly lesson: string;
   readonly expect: string;
+  readonly program: string;
   readonly englishOnly: string;
 }
 
@@ -16,6 +17,7 @@ export const english: Words = {
   provedBy: "Proved by",
   lesson: "Lesson",
   expect: "Expect",
+  program: "The program",
   englishOnly: "",
 };
 
@@ -26,5 +28,6 @@ export const korean: Words = {
   provedBy: "증명:",
   lesson: "레슨",
   expect: "결과",
+  program: "프로그램",
   englishOnly: "이 페이지는 아직 영어로만 있습니다.",
 };

@@ -1,7 +1,7 @@
 /** Which router numbers are healthy? The same metrics for a fresh router, an even one, and a collapsed one. */
 import { key, random, tensor } from "switchyard-moe";
 import { SwitchRouter, measure, readBooks } from "switchyard-moe/moe";
-import { initializers } from "switchyard-moe/nn";
+import type { initializers } from "switchyard-moe/nn";
 
 const [width, experts] = [16, 8];
 const x = random.normal([1, 512, width], key(1));

@@ -12,6 +12,7 @@ export function programOf(settings: Settings): string {
   return `// Save as examples/mine.ts and run: node --import=tsx --conditions=source examples/mine.ts
 import { key, useBackend } from "switchyard-moe";
 import { buildModel } from "./train/model.ts";
+import { LanguageModelling } from "./train/languageModelling.ts";
 import { loadDeclaration, loadFiles } from "./train/text.ts";
 import { Trainer } from "./train/training.ts";
 
@@ -21,7 +22,7 @@ const training = ${json(trainingConfig(settings.shared))};
 const models = { a: ${model("a")} as const, b: ${model("b")} as const };
 
 for (const [name, config] of Object.entries(models)) {
-  const trainer = new Trainer(buildModel(config, key(training.seed).at("init")), corpus, training);
+  const trainer = new Trainer(buildModel(config, key(training.seed).at("init")), new LanguageModelling(corpus, training), training);
   while (trainer.steps < training.steps) {
     const { step, loss } = await trainer.step();
     if (step % 10 === 0) console.log(name, step, (loss / Math.LN2).toFixed(3), "bits per byte");

@@ -1,5 +1,5 @@
 /** The playground's settings as the main job's configurations, so that what was trained in the page opens there. */
-import type { ModelConfig } from "../../examples/train/model.ts";
+import type { ModelConfig } from "../../examples/train/modelOptions.ts";
 import type { TrainingConfig } from "../../examples/train/training.ts";
 import type { Side } from "./protocol.ts";
 import type { Settings, Shared } from "./settings.ts";

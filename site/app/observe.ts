@@ -8,6 +8,7 @@ import type { DecoderLanguageModel } from "switchyard-moe/nn";
 import { contingency, mutualInformation } from "../../examples/train/information.ts";
 import { sparseLayers } from "../../examples/train/routers.ts";
 import type { Corpus } from "../../examples/train/text.ts";
+import type { LanguageModelling } from "../../examples/train/languageModelling.ts";
 import type { Trainer } from "../../examples/train/training.ts";
 import { shuffled, draws } from "../../examples/train/uniform.ts";
 import { withCapacity } from "../../examples/train/model.ts";
@@ -16,11 +17,16 @@ import type { LayerTrace, Observation } from "./protocol.ts";
 export const PASSAGE_BYTES = 600;
 
 /** A pass over the passage and one over a batch, both with the capacity of training, so that drops are seen. */
-export async function observe(trainer: Trainer, corpus: Corpus, passage: string): Promise<Observation> {
+export async function observe(
+  trainer: Trainer<DecoderLanguageModel>,
+  task: LanguageModelling,
+  corpus: Corpus,
+  passage: string,
+): Promise<Observation> {
   const { model, steps } = trainer;
   const bytes = new TextEncoder().encode(passage).slice(0, PASSAGE_BYTES);
   const layers = bytes.length > 0 ? await traced(model, Int32Array.from(bytes), [1, bytes.length]) : [];
-  const { size, length, inputs, classOf } = trainer.batch(steps);
+  const { size, length, inputs, classOf } = task.batch(trainer.batchKey(steps));
   const seen = await traced(model, inputs, [size, length]);
   const language = Int32Array.from({ length: size * length }, (_, i) => classOf[Math.floor(i / length)]);
   const tables = seen.map((layer) => tablesOf(layer, inputs, language, corpus.classes.length));

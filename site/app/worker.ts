@@ -1,9 +1,11 @@
 /** The worker of the playground: trains both columns, step by step in turn, and answers what the page asks to see. */
 import { key, useBackend } from "switchyard-moe";
 import type { Backend } from "switchyard-moe";
-import { baselines } from "../../examples/train/baselines.ts";
+import type { DecoderLanguageModel } from "switchyard-moe/nn";
+import { NgramModel } from "../../examples/train/baselines.ts";
 import { buildModel } from "../../examples/train/model.ts";
 import { canGenerate, caution } from "../../examples/train/routers.ts";
+import { LanguageModelling } from "../../examples/train/languageModelling.ts";
 import type { Corpus } from "../../examples/train/text.ts";
 import { Trainer } from "../../examples/train/training.ts";
 import { modelConfig, trainingConfig } from "./configs.ts";
@@ -25,7 +27,8 @@ const page = globalThis as unknown as WorkerScope;
 class Run {
   readonly settings: Settings;
   readonly corpus: Corpus;
-  readonly trainers: Readonly<Record<Side, Trainer>>;
+  readonly trainers: Readonly<Record<Side, Trainer<DecoderLanguageModel>>>;
+  readonly task: LanguageModelling;
   readonly backend: Backend;
   readonly #fingerprint = new Fingerprint();
   paused = false;
@@ -34,11 +37,12 @@ class Run {
   constructor(settings: Settings, text: readonly TextPart[], backend: Backend) {
     this.settings = settings;
     this.corpus = corpusOf(text);
+    this.task = new LanguageModelling(this.corpus, settings.shared);
     this.backend = backend;
-    const trainer = (side: Side): Trainer =>
+    const trainer = (side: Side): Trainer<DecoderLanguageModel> =>
       new Trainer(
         buildModel(modelConfig(settings, side), key(settings.shared.seed).at("init")),
-        this.corpus,
+        this.task,
         trainingConfig(settings.shared),
       );
     this.trainers = { a: trainer("a"), b: trainer("b") };
@@ -68,8 +72,8 @@ class Run {
   }
 }
 
-async function numbersOf(trainer: Trainer): Promise<StepNumbers> {
-  const { step, loss, auxiliary, dropped, layers } = await trainer.step()();
+async function numbersOf(trainer: Trainer<DecoderLanguageModel>): Promise<StepNumbers> {
+  const { step, loss, auxiliary, dropped, layers } = await trainer.step();
   const added = Object.values(auxiliary).reduce((sum, value) => sum + value, 0);
   return { step, bits: loss / Math.LN2, auxiliary: added, dropped, layers };
 }
@@ -96,8 +100,8 @@ async function answer(request: Request): Promise<void> {
   if (!run) return;
   switch (request.kind) {
     case "pause":
-      run.paused = true;
-      return page.postMessage({ kind: "paused", step: run.steps });
+      run.paused = true; // the loop says so when the step at hand is done
+      return;
     case "resume":
       run.paused = false;
       return loop(run);
@@ -108,7 +112,7 @@ async function answer(request: Request): Promise<void> {
       run.rest = request.rest;
       return;
     case "observe":
-      for (const side of sides) page.postMessage({ kind: "observed", side, observation: await observe(run.trainers[side], run.corpus, request.passage) }); // prettier-ignore
+      for (const side of sides) page.postMessage({ kind: "observed", side, observation: await observe(run.trainers[side], run.task, run.corpus, request.passage) }); // prettier-ignore
       return;
     case "write":
       for (const side of sides) page.postMessage(await written(run, side, request.prompt, request.bytes));
@@ -137,13 +141,17 @@ async function start({ settings, text }: Request & { kind: "start" }): Promise<v
   await loop(made);
 }
 
-/** What counting pairs and triples of bytes would need on the training text itself, for the lines of the curve. */
-function countingOf(corpus: Corpus): { name: string; bits: number }[] {
-  const scored = {
-    ...corpus,
-    classes: corpus.classes.map((one) => ({ ...one, heldOut: [{ label: "", start: 1, end: Math.min(one.training.length, 4000) }] })),
-  };
-  return baselines(scored, 3).map(({ name, bits }) => ({ name, bits }));
+const NAMES = ["unigram", "bigram", "3-gram"];
+const COUNTED = 20_000;
+
+/** What tables of the training text need for the beginning of each class, in bits per byte: lines for the curve. */
+function countingOf({ classes }: Corpus): { name: string; bits: number }[] {
+  const texts = classes.map(({ training }) => training.subarray(0, COUNTED));
+  const model = new NgramModel(NAMES.length);
+  for (const text of texts) model.add(text);
+  const bytes = texts.reduce((sum, text) => sum + text.length, 0);
+  const bits = texts.map((text) => model.bits(text));
+  return NAMES.map((name, n) => ({ name, bits: bits.reduce((sum, ofText) => sum + ofText[n], 0) / bytes }));
 }
 
 async function loop(of: Run): Promise<void> {
@@ -151,6 +159,7 @@ async function loop(of: Run): Promise<void> {
     page.postMessage(await of.step());
     await turn(of.rest);
   }
+  if (run === of && of.paused && !of.ended) page.postMessage({ kind: "paused", step: of.steps });
   if (run === of && of.ended) page.postMessage({ kind: "finished", step: of.steps });
 }
 

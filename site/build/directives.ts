@@ -5,6 +5,7 @@
  *     ::law P14                                  the row of docs/properties.md
  *     ::lesson 04                                a link to the lesson, with what it says to expect
  *     ::picture capacity Text for those who cannot see it
+ *     ::file site/content/programs/x.ts          a whole file
  *     ::question a                               the program of a question, and what it prints now
  */
 import { spawnSync } from "node:child_process";
@@ -37,6 +38,9 @@ const directives: Readonly<Record<string, Directive>> = {
   lesson({ root, words, prefix }, number) {
     const { name, title, expect } = lessonOf(root, number);
     return `**${words.lesson} ${Number(number)}: [${title}](${prefix}/lessons/${name})** (\`npm run example ${number}\`)${expect ? `. ${expect}` : ""}`;
+  },
+  file({ root }, path) {
+    return `\`\`\`ts\n${readFileSync(join(root, path), "utf8").trimEnd()}\n\`\`\``;
   },
   question({ root, words }, letter) {
     const file = `examples/questions/${letter}.ts`;

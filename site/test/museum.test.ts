@@ -1,0 +1,61 @@
+/** The museum: laws refute bugs in the page, and judge a router that is written there. */
+import { expect } from "chai";
+import { newPage, open } from "./surroundings.ts";
+import type { Surroundings } from "./surroundings.ts";
+
+describe("the museum", function () {
+  this.timeout(300_000);
+  let around: Surroundings;
+  before(async () => {
+    around = await open();
+  });
+  after(() => around.close());
+
+  it("refutes bugs, and finds nothing in the right code", async () => {
+    const { page, faults } = await newPage(around);
+    await page.goto(`${around.address}museum/index.html`);
+    const rooms = page.locator(".room");
+    const count = await rooms.count();
+    expect(count).to.be.at.least(30);
+    for (const [index, which, verdict] of [
+      [0, "broken", "refuted"],
+      [3, "broken", "refuted"],
+      [count - 1, "broken", "refuted"],
+      [0, "right", "kept"],
+    ] as const) {
+      const room = rooms.nth(index);
+      await room.locator(`[data-which=${which}]`).click();
+      await page.waitForFunction((at) => document.querySelectorAll<HTMLElement>(".room")[at]?.dataset["verdict"], index, {
+        timeout: 90_000,
+      });
+      expect(await room.getAttribute("data-verdict"), `room ${index}, ${which}`).to.equal(verdict);
+    }
+    expect(faults).to.deep.equal([]);
+    await page.close();
+  });
+
+  it("judges a router of one's own: the lesson's keeps all laws, one that lets everybody in breaks some", async () => {
+    const { page } = await newPage(around);
+    await page.goto(`${around.address}museum/index.html`);
+    const judge = async (): Promise<[number, number]> => {
+      await page.evaluate(() => (document.body.dataset["judged"] = ""));
+      await page.click("#judge");
+      await page.waitForFunction(() => document.body.dataset["judged"], null, { timeout: 120_000 });
+      const [kept = 0, all = 0] = (await page.evaluate(() => document.body.dataset["judged"] ?? "")).split("/").map(Number);
+      return [kept, all];
+    };
+    const [kept, all] = await judge();
+    expect(kept).to.equal(all);
+    const code = await page.inputValue("#own-router");
+    await page.fill(
+      "#own-router",
+      `${code.replace("export default (setting: RouterSetting) => new MyRouter(setting);", "")}\nclass Wrong extends MyRouter { override choose(...given: Parameters<MyRouter["choose"]>) { const choice = super.choose(...given); return { ...choice, gate: choice.gate.div(choice.gate) }; } }\nexport default (setting: RouterSetting) => new Wrong(setting);`,
+    );
+    const [keptThen] = await judge();
+    expect(keptThen).to.be.lessThan(all);
+    await page.fill("#own-router", "this is no program");
+    await page.click("#judge");
+    await page.waitForFunction(() => /unexpected|missing|token|export/i.test(document.querySelector("#own-state")?.textContent ?? ""));
+    await page.close();
+  });
+});

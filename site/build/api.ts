@@ -21,6 +21,7 @@ export async function writeApi(root: string, pages: string): Promise<void> {
     docsRoot: pages,
     name: "API",
     readme: "none",
+    outputFileStrategy: "modules",
     githubPages: false,
     excludePrivate: true,
     excludeInternal: true,

@@ -24,6 +24,8 @@ function themed(prefix: string, labels: Labels): DefaultTheme.Config {
     nav: [
       { text: labels.guide, link: at("/guide/1-what-moe-is") },
       { text: labels.questions, link: at("/questions") },
+      { text: labels.playground, link: at("/playground/index.html"), target: "_self" },
+      { text: labels.museum, link: at("/museum/index.html"), target: "_self" },
       { text: labels.lessons, link: at("/lessons/") },
       {
         text: labels.reference,
@@ -53,8 +55,10 @@ export default defineConfig({
   cacheDir: ".cache",
   cleanUrls: false,
   lastUpdated: false,
-  ignoreDeadLinks: [/^\/source\//, /^\/api/],
+  // Written after these pages, and looked up by a test of the whole site.
+  ignoreDeadLinks: [/^\/source\//, /^\/api/, /\/(playground|museum)\/index/],
   head: [["link", { rel: "icon", href: "/logo.svg" }]],
+  vue: { template: { compilerOptions: { isCustomElement: (tag) => tag.startsWith("sy-") || tag.startsWith("mjx-") } } },
   markdown: {
     math: true,
     // As GitHub makes them, so that links of the documents hold in both places.

@@ -14,7 +14,7 @@ import { ownRouterOf, roomsOf } from "./museum.ts";
 export async function writeApp(root: string, out: string): Promise<void> {
   const app = join(out, "app");
   await build({
-    entryPoints: ["playground", "worker", "museum", "museumWorker"].map((name) => join(root, "site/app", `${name}.ts`)),
+    entryPoints: ["playground", "worker", "museum", "museumWorker", "widgets"].map((name) => join(root, "site/app", `${name}.ts`)),
     outdir: app,
     conditions: ["source"],
     bundle: true,

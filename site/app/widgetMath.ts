@@ -10,10 +10,13 @@ const list = (x: Tensor): number[] => Array.from(x.dataSync());
 
 /** The logits are the tokens themselves: a router whose weight is the identity. */
 const identity: initializers.Initializer = ([rows, columns], _at, options) =>
-  tensor(Float32Array.from({ length: rows * columns }, (_, i) => (i % columns === Math.floor(i / columns) ? 1 : 0)), {
-    ...options,
-    shape: [rows, columns],
-  });
+  tensor(
+    Float32Array.from({ length: rows * columns }, (_, i) => (i % columns === Math.floor(i / columns) ? 1 : 0)),
+    {
+      ...options,
+      shape: [rows, columns],
+    },
+  );
 
 /** Probabilities over all experts, and the gates of KeepTopK: 0 for who is not among the k largest. */
 export function gatesOf(logits: readonly number[], choices: number): { readonly all: number[]; readonly kept: number[] } {
@@ -29,7 +32,12 @@ export function gatesOf(logits: readonly number[], choices: number): { readonly 
 /** The deviation softplus(raw), and how often the second of two experts wins whose logits are `gap` apart, each with that noise. */
 export function deviationOf(gap: number, raw: number): { readonly deviation: number; readonly second: number } {
   const deviation = tensor(raw).softplus().itemSync();
-  return { deviation, second: tensor(-gap / (deviation * Math.SQRT2)).normalCdf().itemSync() };
+  return {
+    deviation,
+    second: tensor(-gap / (deviation * Math.SQRT2))
+      .normalCdf()
+      .itemSync(),
+  };
 }
 
 const TOKENS = 24;

@@ -14,7 +14,13 @@ const english = {
     dropped: "Dropped:",
   },
   balance: { title: "The balance loss of two experts", loss: "loss", even: "even", text: "It is 1 wherever f or P is even." },
-  precision: { title: "Rounding the router to bfloat16", offset: "common offset of the logits", scale: "spread of the logits", flips: "flipped", text: "Other choices after rounding:" },
+  precision: {
+    title: "Rounding the router to bfloat16",
+    offset: "common offset of the logits",
+    scale: "spread of the logits",
+    flips: "flipped",
+    text: "Other choices after rounding:",
+  },
   coin: { title: "The last token is a coin", toss: "Turn the coin", text: "Experts that take each token:" },
 };
 
@@ -33,7 +39,13 @@ const korean: typeof english = {
     dropped: "버려진 토큰:",
   },
   balance: { title: "전문가 두 명의 균형 손실", loss: "손실", even: "고를 때", text: "f나 P 가운데 하나가 고르면 1입니다." },
-  precision: { title: "라우터를 bfloat16으로 반올림하면", offset: "로짓의 공통 값", scale: "로짓의 흩어짐", flips: "뒤집힘", text: "반올림 뒤에 달라진 선택:" },
+  precision: {
+    title: "라우터를 bfloat16으로 반올림하면",
+    offset: "로짓의 공통 값",
+    scale: "로짓의 흩어짐",
+    flips: "뒤집힘",
+    text: "반올림 뒤에 달라진 선택:",
+  },
   coin: { title: "마지막 토큰은 동전", toss: "동전 뒤집기", text: "토큰마다 뽑은 전문가:" },
 };
 

@@ -53,9 +53,7 @@ abstract class Widget extends HTMLElement {
   }
 
   protected button(label: string, press: () => void): void {
-    this.#controls.append(
-      h("button", { type: "button", onclick: press }, label),
-    );
+    this.#controls.append(h("button", { type: "button", onclick: press }, label));
   }
 }
 
@@ -80,10 +78,16 @@ class GateWidget extends Widget {
     this.#k = this.slider("k", { min: 1, max: 4, step: 1, value: 4 });
   }
   draw(): { picture: string; text: string } {
-    const { all, kept } = gatesOf(this.#logits.map((logit) => logit()), this.#k());
+    const { all, kept } = gatesOf(
+      this.#logits.map((logit) => logit()),
+      this.#k(),
+    );
     const labels = kept.map((_, i) => `${words.expert} ${i + 1}`);
     const gates = kept.map((gate) => gate.toFixed(3)).join(", ");
-    return { picture: bars(kept, labels), text: `${words.gate.text} ${gates}. ${words.gate.full} ${all.map((p) => p.toFixed(3)).join(", ")}.` };
+    return {
+      picture: bars(kept, labels),
+      text: `${words.gate.text} ${gates}. ${words.gate.full} ${all.map((p) => p.toFixed(3)).join(", ")}.`,
+    };
   }
 }
 
@@ -118,10 +122,18 @@ class SeatsWidget extends Widget {
   build(): void {
     this.#factor = this.slider(words.seats.factor, { min: 0.25, max: 3, step: 0.25, value: 1 });
     this.#skew = this.slider(words.seats.skew, { min: 0, max: 3, step: 0.5, value: 1 });
-    this.#priority = this.menu(words.seats.priority, [["position", words.seats.position], ["gate", words.seats.gate], ["random", words.seats.random]]);
+    this.#priority = this.menu(words.seats.priority, [
+      ["position", words.seats.position],
+      ["gate", words.seats.gate],
+      ["random", words.seats.random],
+    ]);
   }
   draw(): { picture: string; text: string } {
-    const { expert, slot, capacity, experts, dropped } = seatsOf({ factor: this.#factor(), skew: this.#skew(), priority: this.#priority() });
+    const { expert, slot, capacity, experts, dropped } = seatsOf({
+      factor: this.#factor(),
+      skew: this.#skew(),
+      priority: this.#priority(),
+    });
     const column = 62;
     const cell = 22;
     const deepest = Math.max(capacity, ...Array.from({ length: experts }, (_, e) => expert.filter((x) => x === e).length));
@@ -131,8 +143,15 @@ class SeatsWidget extends Widget {
       const [x, y] = [14 + e * column, 26 + place * cell];
       return `<rect class="${slot[t] >= 0 ? `fill x${e}` : "dropped"}" x="${x}" y="${y}" width="${column - 14}" height="${cell - 4}" rx="3"/><text class="${slot[t] >= 0 ? "on" : "label"}" x="${x + (column - 14) / 2}" y="${y + 13}" text-anchor="middle">${t + 1}</text>`;
     });
-    const heads = Array.from({ length: experts }, (_, e) => `<text class="label" x="${14 + e * column + (column - 14) / 2}" y="16" text-anchor="middle">${e + 1}</text>`);
-    const slots = Array.from({ length: experts * capacity }, (_, i) => `<rect class="track" x="${14 + Math.floor(i / capacity) * column}" y="${26 + (i % capacity) * cell}" width="${column - 14}" height="${cell - 4}" rx="3"/>`);
+    const heads = Array.from(
+      { length: experts },
+      (_, e) => `<text class="label" x="${14 + e * column + (column - 14) / 2}" y="16" text-anchor="middle">${e + 1}</text>`,
+    );
+    const slots = Array.from(
+      { length: experts * capacity },
+      (_, i) =>
+        `<rect class="track" x="${14 + Math.floor(i / capacity) * column}" y="${26 + (i % capacity) * cell}" width="${column - 14}" height="${cell - 4}" rx="3"/>`,
+    );
     const line = `<path class="limit" d="M8 ${24 + capacity * cell}H${experts * column + 8}"/>`;
     return {
       picture: `<svg viewBox="0 0 ${experts * column + 16} ${40 + deepest * cell}" role="img" aria-label="${words.seats.title}">${slots.join("")}${marks.join("")}${heads.join("")}${line}</svg>`,
@@ -155,7 +174,9 @@ class BalanceWidget extends Widget {
   draw(): { picture: string; text: string } {
     const loss = balanceOf(this.#share(), this.#probability());
     return {
-      picture: bars([loss / 2, 0.5], [words.balance.loss, words.balance.even]).replace(/>0\.500</, ">1.000<").replace(new RegExp(`>${(loss / 2).toFixed(3)}<`), `>${loss.toFixed(3)}<`),
+      picture: bars([loss / 2, 0.5], [words.balance.loss, words.balance.even])
+        .replace(/>0\.500</, ">1.000<")
+        .replace(new RegExp(`>${(loss / 2).toFixed(3)}<`), `>${loss.toFixed(3)}<`),
       text: `E Σ f P = 2 (${this.#share()} × ${this.#probability()} + ${(1 - this.#share()).toFixed(2)} × ${(1 - this.#probability()).toFixed(2)}) = ${loss.toFixed(3)}. ${words.balance.text}`,
     };
   }
@@ -204,6 +225,12 @@ class CoinWidget extends Widget {
   }
 }
 
-const widgets = { gate: GateWidget, noise: NoiseWidget, seats: SeatsWidget, balance: BalanceWidget, precision: PrecisionWidget, coin: CoinWidget };
+const widgets = {
+  gate: GateWidget,
+  noise: NoiseWidget,
+  seats: SeatsWidget,
+  balance: BalanceWidget,
+  precision: PrecisionWidget,
+  coin: CoinWidget,
+};
 for (const [name, Class] of Object.entries(widgets)) if (!customElements.get(`sy-${name}`)) customElements.define(`sy-${name}`, Class);
-

@@ -50,7 +50,7 @@ export function writePages(root: string, site: string): void {
     const place = { root, words: language.words, prefix: language.prefix };
     for (const [path, text] of ownPages(site, language)) write(inLanguage(language, path), withDirectives(place, text));
     for (const [path, file] of Object.entries(documents))
-      if (existsSync(join(root, file))) write(inLanguage(language, `${path}.md`), marked(language, documentPage(root, file, language)));
+      if (existsSync(join(root, file))) write(inLanguage(language, `${path}.md`), inTongue(root, site, file, language));
     write(inLanguage(language, "lessons/index.md"), lessonList(root, lessons, language));
     for (const lesson of lessons) write(inLanguage(language, `lessons/${lesson.name}.md`), lessonPage(root, lesson, language));
   }
@@ -80,6 +80,35 @@ function marked({ words }: Language, text: string): string {
   const note = `::: info\n${words.englishOnly}\n:::\n\n`;
   const head = /^---\n[\s\S]*?\n---\n/.exec(text)?.[0] ?? "";
   return `${head}${note}<div lang="en">\n\n${text.slice(head.length)}\n\n</div>\n`;
+}
+
+/** A document in the language of the page: its prose where that was written, else the English text, marked. */
+function inTongue(root: string, site: string, file: string, language: Language): string {
+  const page = documentPage(root, file, language);
+  const prose = join(site, "content", `${language.code}-prose`, posix.basename(file));
+  return existsSync(prose) ? withProse(page, readFileSync(prose, "utf8")) : marked(language, page);
+}
+
+/**
+ * The page with the prose of each numbered section replaced; equations, code, properties, lessons and pictures stay those of the page. A
+ * section that has no prose, or prose without a section, is an error: the two would have grown apart.
+ */
+function withProse(page: string, prose: string): string {
+  const [, ...sections] = page.split(/^(?=## )/m);
+  const [intro = "", ...texts] = prose.split(/^(?=## )/m);
+  if (sections.length !== texts.length) throw new Error(`site: ${sections.length} sections, but prose for ${texts.length}`);
+  return intro + sections.map((section, i) => proseOf(section, texts[i] ?? "")).join("");
+}
+
+function proseOf(section: string, text: string): string {
+  const [heading = ""] = section.split("\n");
+  const number = /^## (\d+)/.exec(heading)?.[1];
+  const [, ...words] = text.trim().split("\n");
+  if (!text.startsWith(`## ${number}\n`)) throw new Error(`site: no prose for "${heading}"`);
+  const equation = /```text[\s\S]*?```/.exec(section)?.[0] ?? "";
+  const facts = section.slice(section.indexOf("\n- code:"));
+  const [first = "", ...corrections] = words.join("\n").split("\n**");
+  return [heading, first.trim(), equation, ...corrections.map((one) => `**${one.trim()}`), facts].join("\n\n");
 }
 
 function documentPage(root: string, file: string, { prefix }: Language): string {

@@ -3,7 +3,7 @@ import { key, noGrad, tensor } from "switchyard-moe";
 import { buildModel } from "../train/model.ts";
 import { contingency, mutualInformation } from "../train/information.ts";
 import { lessonDefaults } from "../train/lesson.ts";
-import { configOf } from "../train/trainCommand.ts";
+import { configOf } from "../train/configuration.ts";
 import { loadDeclaration } from "../train/text.ts";
 import { draws, seeded, shuffled } from "../train/uniform.ts";
 import type { Routing } from "switchyard-moe/moe";

@@ -2,7 +2,7 @@
 import { key } from "switchyard-moe";
 import { buildModel } from "../train/model.ts";
 import { lessonDefaults } from "../train/lesson.ts";
-import { configOf } from "../train/trainCommand.ts";
+import { configOf } from "../train/configuration.ts";
 
 const model = buildModel(configOf(lessonDefaults()).model, key(1));
 const parts = { router: 0, experts: 0, rest: 0 };

@@ -14,6 +14,8 @@ export function modelConfig(settings: Settings, side: Side): ModelConfig {
     heads,
     hidden,
     length,
+    architecture: "decoder",
+    dropout: 0,
     sparseEvery: 1,
     capacityFactor: capacityFactor === 0 ? Infinity : capacityFactor,
     expertDropout: 0,

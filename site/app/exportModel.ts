@@ -15,7 +15,7 @@ export async function exportModel(
   const config = {
     model: modelConfig(settings, side),
     training: { ...trainingConfig(settings.shared), every: 100, seconds: 0 },
-    text: { languages: text === "own" ? "scripts" : text },
+    goal: { kind: "text", text: { languages: text === "own" ? "scripts" : text } },
     backend: { name: backend, description: "a page" },
   };
   const file = await writeSafetensors(model.state(), { format: "2", config: JSON.stringify(config), step: String(steps), fingerprint: "" });

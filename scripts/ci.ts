@@ -33,8 +33,6 @@ const stages: Stage[] = [
   },
   // Spends its time in a browser, beside the tests on Node 24.
   { name: "browser", command: "npm run test:browser" },
-  // Static pages, their types, and a browser that uses them; installs the site's own packages.
-  { name: "site", command: "npm run site && npx tsc -p site && npm run test:site" },
   ...examples.map((file) => ({
     name: file,
     command: `node --import=./scripts/typescript.mjs --conditions=source ${file}`,

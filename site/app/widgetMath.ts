@@ -3,7 +3,7 @@ import { key, random, tensor } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
 import { ExpertChoiceRouter, SwitchRouter, TopKRouter, loadBalance } from "switchyard-moe/moe";
 import type { Routing } from "switchyard-moe/moe";
-import { initializers } from "switchyard-moe/nn";
+import type { initializers } from "switchyard-moe/nn";
 
 const pass = { training: false, random: key(0) };
 const list = (x: Tensor): number[] => Array.from(x.dataSync());

@@ -26,7 +26,8 @@ describe("span corruption", () => {
       }),
       { numRuns: 300 },
     );
-    expect(seen.several, "cases with several spans").to.be.above(150);
+    // Of 300 random cases some 165 have several, give or take nine.
+    expect(seen.several, "cases with several spans").to.be.above(100);
   });
 
   it("takes out exactly as many tokens and spans as it says, apart from each other, never the first token", () => {

@@ -257,8 +257,8 @@ export const engine: readonly Sabotage[] = [
   {
     what: "a buffer is freed while a view reads it",
     file: at("storage"),
-    from: "if (--this.owners === 0)",
-    to: "if (--this.owners <= 1)",
+    from: "if (--this.owners > 0) return;",
+    to: "if (--this.owners > 1) return;",
     test: autograd,
     title: "frees a view's base",
   },
@@ -306,8 +306,8 @@ export const engine: readonly Sabotage[] = [
   },
   {
     what: "offsets may fall",
-    file: at("operations"),
-    from: "offset < (e ? host[e - 1] : 0) ||",
+    file: "src/backend/indices.ts",
+    from: "offsets[e] >= least && ",
     to: "",
     test: autograd,
     title: "offsets that fall",

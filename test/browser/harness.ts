@@ -6,7 +6,7 @@ export interface Outcome {
   readonly message?: string;
 }
 
-type Body = (this: { skip(): never }) => void | Promise<void>;
+type Body = (this: { skip(): never; timeout(milliseconds: number): void }) => void | Promise<void>;
 
 const skipped = Symbol("skipped");
 const tests: { title: string; body: Body | undefined }[] = [];
@@ -36,6 +36,8 @@ const scope = {
   skip(): never {
     throw skipped;
   },
+  /** The test around the page has the only limit. */
+  timeout(): void {},
 };
 
 /** Runs every test declared so far. */

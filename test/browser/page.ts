@@ -8,6 +8,9 @@ import { useBackend } from "../../src/index.ts";
 import { parityLosses } from "../parity/training.ts";
 import { conformance } from "../backend/conformance.ts";
 import { gpuOptions } from "../backend/gpuOptions.ts";
+import { accuracy } from "../backend/laws/accuracy.ts";
+import { companions } from "../backend/laws/companions.ts";
+import { outside } from "../backend/laws/outside.ts";
 
 /** What the page answers with. */
 export interface PageReport {
@@ -29,7 +32,7 @@ globalThis.runConformance = async (mode) => {
     description = backend.description;
     return backend;
   };
-  conformance(`gpu.js ${mode}`, open, gpuOptions(mode));
+  conformance(`gpu.js ${mode}`, open, { ...gpuOptions(mode), exceptions: { ...gpuOptions(mode).exceptions, ...untried } });
   const outcomes = await runAll();
   return { description, outcomes };
 };
@@ -68,6 +71,14 @@ interface Prototype {
 }
 
 /** Watches for the device or context that gpu.js opens, and answers with what takes it away. */
+/** Laws that were written for all devices and have not been seen to end in a browser yet; in Node they hold on gpu.js. */
+const untried = Object.fromEntries(
+  Object.keys({ ...accuracy, ...companions, ...outside }).map((title) => [
+    title,
+    "takes minutes on a software GPU; not yet tried in browsers",
+  ]),
+);
+
 function catchDevice(): () => void {
   const caught: Losable[] = [];
   const watch = (name: string, method: string): void => {

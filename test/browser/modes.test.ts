@@ -15,7 +15,7 @@ const modes = [
 ] as const;
 
 describe("gpu.js in Chromium", function () {
-  this.timeout(240_000);
+  this.timeout(600_000);
   let browser: Browser;
   let site: Site;
   let want: number[];

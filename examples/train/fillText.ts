@@ -10,10 +10,10 @@ import { keptFile } from "./folders.ts";
 import { buildEncoderDecoder } from "./model.ts";
 import type { FillOptions } from "./options.ts";
 import { canGenerate, caution, sparseLayers } from "./routers.ts";
-import { filledText, idsOfGappedText, shownText } from "./shownText.ts";
-import { byteNames, traceLegend } from "./traceText.ts";
+import { filledText, idsOfGappedText, namesOf, shownText } from "./shownText.ts";
+import { traceLegend } from "./traceText.ts";
 import { UserError } from "./userError.ts";
-import { BYTES, PADDING, nameOfId, sentinels } from "./vocabulary.ts";
+import { PADDING, sentinels } from "./vocabulary.ts";
 import { write } from "./writing.ts";
 
 export async function fillText({ from, text, bytes }: FillOptions): Promise<void> {
@@ -46,21 +46,6 @@ async function showExperts(model: EncoderDecoder, input: Int32Array, written: In
 }
 
 const row = (ids: Int32Array) => tensor(ids, { shape: [1, ids.length] });
-
-/** Characters at the first of their bytes, sentinels by name. */
-function namesOf(ids: Int32Array): string[] {
-  const names: string[] = [];
-  let from = 0;
-  const flush = (to: number): void => void names.push(...byteNames(Uint8Array.from(ids.slice(from, to))));
-  ids.forEach((id, i) => {
-    if (id < BYTES) return;
-    flush(i);
-    names.push(nameOfId(id) ?? "");
-    from = i + 1;
-  });
-  flush(ids.length);
-  return names;
-}
 
 /** A checkpoint and its encoder-decoder; a folder stands for the best model in it, or the last one where none was validated. */
 export function openEncoderDecoder(from: string): { model: EncoderDecoder; checkpoint: Checkpoint } {

@@ -9,7 +9,7 @@ import { modelFile, reportFile } from "./folders.ts";
 import { sourceName } from "./languageWork.ts";
 import { buildEncoderDecoder } from "./model.ts";
 import type { PairEvaluation } from "./pairEvaluation.ts";
-import type { Answers } from "./pairTask.ts";
+import type { Answer, Answers } from "./pairTask.ts";
 import { PairTask } from "./pairTask.ts";
 import { ProgressLine } from "./progress.ts";
 import { reportHtml } from "./report.ts";
@@ -19,6 +19,8 @@ import { canGenerate, caution } from "./routers.ts";
 import type { Run } from "./run.ts";
 import { bestModel } from "./run.ts";
 import type { Work } from "./session.ts";
+import { stackPassages } from "./stackPassages.ts";
+import type { ReadText } from "./stackPassages.ts";
 import { fingerprintOfPairs, loadPairs } from "./textPairs.ts";
 import type { TextPairs } from "./textPairs.ts";
 import { UserError } from "./userError.ts";
@@ -77,7 +79,7 @@ async function conclude(run: Run<EncoderDecoder>, task: PairTask): Promise<void>
   line.clear();
   const found: TuningFindings = { heldOut, written, writtenTraining };
   print(run, task, found);
-  writeAtomically(reportFile(run.folder), reportHtml(reportOf(run, task, model, found)));
+  writeAtomically(reportFile(run.folder), reportHtml(await reportOf(run, task, model, found)));
   console.log(
     `\nkept in ${run.folder}: model.safetensors, last.safetensors, config.json, metrics.jsonl; to look at: ${reportFile(run.folder)}`,
   );
@@ -113,7 +115,15 @@ function overfit({ measurements, best }: Run<EncoderDecoder>): string | null {
     : end;
 }
 
-function reportOf(run: Run<EncoderDecoder>, { data }: PairTask, model: EncoderDecoder, found: TuningFindings): RunReport {
+/** Held-out pairs that are shown token by token. */
+const READ = 6;
+
+function readText({ input, written }: Answer): ReadText {
+  const bytes = (text: string): Int32Array => Int32Array.from(new TextEncoder().encode(text));
+  return { title: `${input} -> ${written}`, lang: "", dir: "ltr", input: bytes(input), written: bytes(written) };
+}
+
+async function reportOf(run: Run<EncoderDecoder>, { data }: PairTask, model: EncoderDecoder, found: TuningFindings): Promise<RunReport> {
   const { heldOut, written, writtenTraining } = found;
   const gap = overfit(run);
   const row = (name: string, { exact, errorRate }: Answers): string[] => [name, percent(exact), percent(errorRate)];
@@ -131,7 +141,7 @@ function reportOf(run: Run<EncoderDecoder>, { data }: PairTask, model: EncoderDe
     unit: "bits per token",
     baselines: [],
     load: loadOf(run),
-    passages: [],
+    passages: await stackPassages(model, written.answers.slice(0, READ).map(readText)), // prettier-ignore
     samples: [],
     summary: String(summary(model, { length: run.config.training.length })),
     tables: [

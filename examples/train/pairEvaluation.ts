@@ -38,27 +38,32 @@ export async function evaluatePairs(model: EncoderDecoder, pairs: readonly Pair[
   return score.result();
 }
 
-/** What a layer read: ids [B, T] of its stack, and for each the expert and the slot. */
-interface LayerRead {
+/** What a sparse layer read: ids [B, T] of its stack, and for each the expert and the slot, -1 where none served it. */
+export interface LayerRead {
   readonly ids: Tensor;
   readonly expert: Tensor;
   readonly slot: Tensor;
   readonly experts: number;
 }
 
-function read(model: EncoderDecoder, { given, targets }: PairBatch): { nats: Tensor; layers: LayerRead[] } {
+/** The model's logits for a batch, and what its sparse layers read, those of the encoder first. Of one pass, in evaluation. */
+export function readBatch(model: EncoderDecoder, { given }: PairBatch): { logits: Tensor; layers: LayerRead[] } {
+  const { logits, routings } = model.forward(given, evaluation);
+  const layersOf = (stack: readonly object[], ids: Tensor): LayerRead[] =>
+    (stack as Routing[]).map(({ books, layout }) => ({
+      ids,
+      expert: mainExpert(books),
+      slot: books.slotOfChoice.max(1),
+      experts: layout.experts,
+    }));
+  return { logits, layers: [...layersOf(routings.encoder, given.ids), ...layersOf(routings.decoder, given.decoderIds)] };
+}
+
+function read(model: EncoderDecoder, batch: PairBatch): { nats: Tensor; layers: LayerRead[] } {
   return scope(() =>
     noGrad(() => {
-      const { logits, routings } = model.forward(given, evaluation);
-      const layersOf = (stack: readonly object[], ids: Tensor): LayerRead[] =>
-        (stack as Routing[]).map(({ books, layout }) => ({
-          ids,
-          expert: mainExpert(books),
-          slot: books.slotOfChoice.max(1),
-          experts: layout.experts,
-        }));
-      const layers = [...layersOf(routings.encoder, given.ids), ...layersOf(routings.decoder, given.decoderIds)];
-      return { nats: crossEntropy(logits, targets, { reduction: "none" }), layers };
+      const { logits, layers } = readBatch(model, batch);
+      return { nats: crossEntropy(logits, batch.targets, { reduction: "none" }), layers };
     }),
   );
 }

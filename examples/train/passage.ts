@@ -5,9 +5,11 @@
  */
 import { element, escape } from "./svg/markup.ts";
 import { light } from "./svg/palette.ts";
-import { characters, type Character } from "./utf8.ts";
+import { charactersOfIds } from "./shownText.ts";
+import type { Character } from "./utf8.ts";
+import { BYTES } from "./vocabulary.ts";
 
-// N bytes of the passage, E experts.
+// N tokens of the passage, most of them bytes, E experts.
 export interface Passage {
   /** "Korean, article 5". */
   readonly title: string;
@@ -17,9 +19,10 @@ export interface Passage {
   /** "layer 1": whose routing is shown. */
   readonly layer: string;
   readonly experts: number;
-  readonly bytes: ArrayLike<number>; // [N]
+  /** Bytes, and ids of what is no byte: a gap, the start. */
+  readonly ids: ArrayLike<number>; // [N]
   readonly expert: ArrayLike<number>; // [N]
-  /** 0 or false where the byte found no slot. */
+  /** 0 or false where the token found no slot. */
   readonly kept: ArrayLike<number | boolean>; // [N]
 }
 
@@ -28,17 +31,17 @@ const laneHeight = (experts: number) => (experts > 16 ? 2 : 3);
 
 /** The passage as a <figure> of HTML; `passageStyle` belongs in its page. */
 export function passageFigure(passage: Passage): string {
-  const { title, lang, dir, layer, experts, bytes, expert, kept } = passage;
+  const { title, lang, dir, layer, experts, ids, expert, kept } = passage;
   for (const [name, length] of [
     ["expert", expert.length],
     ["kept", kept.length],
   ] as const) {
     // prettier-ignore
-    if (length !== bytes.length) throw new RangeError(`passageFigure: ${length} values of ${name} for ${bytes.length} bytes`);
+    if (length !== ids.length) throw new RangeError(`passageFigure: ${length} values of ${name} for ${ids.length} tokens`);
   }
   const dropped = Array.from(kept).filter((x) => !x).length;
-  const caption = `${title}, ${layer}: ${dropped === 0 ? "no byte" : dropped} of ${bytes.length} dropped`;
-  const spans = characters(bytes).map((character) => characterSpan(character, passage));
+  const caption = `${title}, ${layer}: ${dropped === 0 ? `no ${unitOf(ids)}` : dropped} of ${ids.length} dropped`;
+  const spans = charactersOfIds(ids).map((character) => characterSpan(character, passage));
   const look = `--lanes:${experts};--lane:${laneHeight(experts)}px`;
   return element(
     "figure",
@@ -49,12 +52,15 @@ export function passageFigure(passage: Passage): string {
   );
 }
 
+const unitOf = (ids: ArrayLike<number>) => (Array.from(ids).some((id) => id >= BYTES) ? "token" : "byte");
+const named = (id: number) => (id < BYTES ? id.toString(16).padStart(2, "0") : `id ${id}`);
+
 function characterSpan({ text, start, end }: Character, passage: Passage): string {
-  const { dir, experts, bytes } = passage;
+  const { dir, experts, ids } = passage;
   const at = Array.from({ length: end - start }, (_, i) => start + i);
-  const hex = at.map((i) => bytes[i].toString(16).padStart(2, "0")).join(" ");
-  const hint = `${visible(text)} = ${hex}; expert ${at.map((i) => `${passage.expert[i]}${passage.kept[i] ? "" : " (dropped)"}`).join(", ")}`;
-  const span = element("span", { title: hint, style: laneStyle(runs(at, passage), at.length, experts, dir) }, escape(visible(text)));
+  const hint = `${visible(text)} = ${at.map((i) => named(ids[i])).join(" ")}; expert ${at.map((i) => `${passage.expert[i]}${passage.kept[i] ? "" : " (dropped)"}`).join(", ")}`;
+  const style = laneStyle(runs(at, passage), at.length, experts, dir);
+  const span = element("span", { title: hint, style, class: ids[start] < BYTES ? undefined : "named" }, escape(visible(text)));
   return text.includes("\n") ? `${span}<br/>` : span;
 }
 
@@ -102,13 +108,13 @@ function laneStyle(found: readonly Run[], bytes: number, experts: number, dir: "
 const percent = (part: number, whole: number) => (whole === 0 ? "0%" : `${Math.round((1000 * part) / whole) / 10}%`);
 
 /** The same for those who do not see it: how much of the passage each expert took. */
-function sharesDetails({ experts, expert, kept, bytes }: Passage): string {
+function sharesDetails({ experts, expert, kept, ids }: Passage): string {
   const counts = Array.from({ length: experts }, () => ({ taken: 0, dropped: 0 }));
-  for (let i = 0; i < bytes.length; i++) counts[expert[i]][kept[i] ? "taken" : "dropped"]++;
+  for (let i = 0; i < ids.length; i++) counts[expert[i]][kept[i] ? "taken" : "dropped"]++;
   const rows = counts.map(({ taken, dropped }, e) =>
     element("tr", {}, ...[`expert ${e}`, taken, dropped].map((x) => element("td", {}, String(x)))),
   );
-  const heads = ["", "bytes taken", "bytes dropped"].map((x) => element("th", { scope: "col" }, x));
+  const heads = ["", `${unitOf(ids)}s taken`, `${unitOf(ids)}s dropped`].map((x) => element("th", { scope: "col" }, x));
   const table = element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows));
   return element("details", {}, element("summary", {}, "in numbers"), table);
 }
@@ -133,6 +139,7 @@ export const passageStyle = [
   `:root{${light.series.map((_, i) => `--e${i}:linear-gradient(var(--c${i}) 0 0)`).join(";")};--ground:linear-gradient(var(--well) 0 0)}`,
   ".roll{font-size:1.2rem;line-height:calc(1.55em + var(--lanes)*var(--lane) + 6px);white-space:pre-wrap;overflow-wrap:anywhere;margin:calc(.3rem - var(--lanes)*var(--lane)/2) 0 .4rem;padding-bottom:calc(var(--lanes)*var(--lane)/2)}",
   ".roll span{background-repeat:no-repeat;padding-bottom:calc(var(--lanes)*var(--lane) + 2px)}",
+  ".roll .named{color:var(--muted);font-size:.85em}",
   ".lanes{display:flex;flex-wrap:wrap;gap:.2rem 1rem;list-style:none;padding:0;margin:.5rem 0;font-size:.85rem}",
   ".lanes li{display:flex;align-items:center;gap:.4rem}",
   ".lanes i{width:22px;background-color:var(--well);background-repeat:no-repeat;background-size:100% var(--lane)}",

@@ -103,7 +103,7 @@ async function passagesOf({ config }: Run<DecoderLanguageModel>, corpus: Corpus,
         dir,
         layer: `layer ${layer}`,
         experts,
-        bytes: of(byte),
+        ids: of(byte),
         expert: of(expert),
         kept: of(kept),
       };

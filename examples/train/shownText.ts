@@ -1,20 +1,39 @@
 /** Ids of the encoder-decoder as text. */
 import { splitSpans } from "switchyard-moe/nn";
+import { characters } from "./utf8.ts";
+import type { Character } from "./utf8.ts";
 import { BYTES, nameOfId, sentinels } from "./vocabulary.ts";
+
+/** Ids as characters, every id in exactly one: bytes as UTF-8, what is no byte by its name. */
+export function charactersOfIds(ids: ArrayLike<number>): Character[] {
+  const all = Array.from(ids);
+  const found: Character[] = [];
+  let from = 0;
+  const flush = (to: number): void => {
+    for (const { text, start, end } of characters(all.slice(from, to))) found.push({ text, start: from + start, end: from + end });
+    from = to + 1;
+  };
+  all.forEach((id, i) => {
+    if (id < BYTES) return;
+    flush(i);
+    found.push({ text: nameOfId(id) ?? "", start: i, end: i + 1 });
+  });
+  flush(all.length);
+  return found;
+}
+
+/** A name for each id: the character at its first byte, its place at the others: "한", "2/3", "3/3". */
+export function namesOf(ids: ArrayLike<number>): string[] {
+  return charactersOfIds(ids).flatMap(({ text, start, end }) =>
+    Array.from({ length: end - start }, (_, i) => (i === 0 ? text : `${i + 1}/${end - start}`)),
+  );
+}
 
 /** The text of ids: bytes as UTF-8, what is no byte by its name: "All human <1> are born". */
 export function shownText(ids: ArrayLike<number>): string {
-  const parts: string[] = [];
-  let bytes: number[] = [];
-  for (const id of [...Array.from(ids), BYTES]) {
-    if (id < BYTES) {
-      bytes.push(id);
-      continue;
-    }
-    parts.push(new TextDecoder().decode(Uint8Array.from(bytes)), nameOfId(id) ?? "");
-    bytes = [];
-  }
-  return parts.slice(0, -1).join("");
+  return charactersOfIds(ids)
+    .map(({ text }) => text)
+    .join("");
 }
 
 /** A text with gaps as ids: `<1>` is the first sentinel. */

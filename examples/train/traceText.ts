@@ -5,8 +5,8 @@ import { openModel } from "./generateText.ts";
 import { withCapacity } from "./model.ts";
 import type { TraceOptions } from "./options.ts";
 import { sparseLayers } from "./routers.ts";
+import { namesOf } from "./shownText.ts";
 import { UserError } from "./userError.ts";
-import { characters } from "./utf8.ts";
 
 /** What the columns of a trace are. */
 export const traceLegend =
@@ -17,16 +17,9 @@ export async function traceText({ from, text, capacityFactor }: TraceOptions): P
   const { model } = openModel(from);
   if (sparseLayers(model).length === 0) throw new UserError(`--from ${from}: a dense model has no router to trace`);
   const bytes = new TextEncoder().encode(text);
-  const names = byteNames(bytes);
+  const names = namesOf(bytes);
   const ids = tensor(Int32Array.from(bytes), { shape: [1, bytes.length] });
   const factor = capacityFactor === Infinity ? "dropless" : capacityFactor;
   const tokens = await withCapacity(model, factor, () => trace(model, ids));
   console.log(`${formatTrace(tokens, (_, position) => names[position])}\n\n${traceLegend}`);
-}
-
-/** The character at its first byte, its place at the others: "한", "2/3", "3/3". */
-export function byteNames(bytes: Uint8Array): string[] {
-  return characters(bytes).flatMap(({ text, start, end }) =>
-    Array.from({ length: end - start }, (_, i) => (i === 0 ? text : `${i + 1}/${end - start}`)),
-  );
 }

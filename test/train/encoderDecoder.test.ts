@@ -24,6 +24,7 @@ import { continueRun, newRun, restoreRun } from "../../examples/train/run.ts";
 import type { Work } from "../../examples/train/session.ts";
 import { filledText, idsOfGappedText, shownText } from "../../examples/train/shownText.ts";
 import { SpanFilling } from "../../examples/train/spanFilling.ts";
+import { stackPassages } from "../../examples/train/stackPassages.ts";
 import { UserError } from "../../examples/train/userError.ts";
 import { BYTES, END, sentinels } from "../../examples/train/vocabulary.ts";
 import { withWork } from "../../examples/train/work.ts";
@@ -112,9 +113,12 @@ describe("the runs of an encoder-decoder", function () {
         .to.match(/bits per masked byte +\d\.\d{3}/)
         .and.match(/5-gram \d\.\d{3}/);
     });
-    expect(readFileSync(reportFile(run), "utf8"))
-      .to.include("decoder, layer 0")
-      .and.include("Negative log perplexity");
+    const page = readFileSync(reportFile(run), "utf8");
+    expect(page).to.include("decoder, layer 0").and.include("Negative log perplexity");
+    expect(page).to.include("The gaps of held-out texts").and.include("English, &lt;1&gt;");
+    expect(page)
+      .to.match(/English, encoder, layer 0: (no token|\d+) of \d+ dropped/)
+      .and.match(/English, decoder, layer 0: /);
   });
 
   it("give an account of fine-tuning: exact matches, an error rate, what was written", async () => {
@@ -128,7 +132,7 @@ describe("the runs of an encoder-decoder", function () {
         .and.match(/training +\d+\.\d % exact/);
       expect(text).to.match(/word \d+ -> /);
     });
-    expect(existsSync(reportFile(run))).to.equal(true);
+    expect(readFileSync(reportFile(run), "utf8")).to.match(/word \d+ -&gt; .*, decoder, layer 0: /);
   });
 
   it("give an account of distillation: the share of the teacher's gain, beside a dense model that is kept too", async () => {
@@ -258,6 +262,34 @@ describe("an encoder-decoder of the main job", () => {
       }
       expect([...together[i]]).to.deep.equal(expected);
     }
+  });
+});
+
+describe("passages of both stacks", () => {
+  const model = buildEncoderDecoder({ ...spans.model, layers: 2 }, key(5));
+  const text = { title: "t", lang: "", dir: "ltr" } as const;
+  const ids = (given: string): Int32Array => idsOfGappedText(given);
+
+  it("show for every sparse layer what its stack read: the input with its gaps, the start and what was written", async () => {
+    const passages = await stackPassages(model, [{ ...text, input: ids("a <1> c"), written: ids("<1>b") }]);
+    expect(passages.map(({ layer, ids: read }) => [layer, shownText(read)])).to.deep.equal([
+      ["encoder, layer 0", "a <1> c"],
+      ["encoder, layer 1", "a <1> c"],
+      ["decoder, layer 0", "start<1>b"],
+      ["decoder, layer 1", "start<1>b"],
+    ]);
+  });
+
+  it("show the experts that the tokens have alone, whatever the lengths of the other texts", async () => {
+    const texts = ["<1>", "한 <1> word and <2>", "ab<1>"].map((given, i) => ({ ...text, input: ids(given), written: ids(`<1>${"x".repeat(5 * i)}`) })); // prettier-ignore
+    const alone = await Promise.all(texts.map((one) => stackPassages(model, [one])));
+    expect(await stackPassages(model, texts)).to.deep.equal(alone.flat());
+    expect(new Set(alone.flat().flatMap(({ expert }) => Array.from(expert))).size, "several experts").to.be.greaterThan(1);
+  });
+
+  it("are none of a dense model", async () => {
+    const dense = buildEncoderDecoder({ ...spans.model, router: "dense" }, key(5));
+    expect(await stackPassages(dense, [{ ...text, input: ids("a"), written: ids("b") }])).to.deep.equal([]);
   });
 });
 

@@ -88,6 +88,8 @@ describe("a mistake on the command line", () => {
     "--jitter 2": '--jitter: "2" is not a number from 0 to 1',
     "--alpha Infinity": '--alpha: "Infinity" is not a number of at least 0',
     "--backend cup": '--backend: "cup" is not one of auto, cpu, wasm, gpu',
+    "--compare --architecture encoder-decoder":
+      "only decoders are compared, byte by byte of the held-out articles; distil trains a dense model",
     "--compare=yes": '--compare takes no value, but was given "yes"',
     "--steps 5 6": 'train: "6" is not expected; options begin with --',
     "--heads 5": "--width 64 --heads 5: 5 heads do not divide a width of 64",

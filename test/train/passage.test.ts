@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
 import { laneLegend, passageFigure, type Passage } from "../../examples/train/passage.ts";
+import { BYTES, END, PADDING, VOCABULARY, sentinels } from "../../examples/train/vocabulary.ts";
 import { parsed } from "./svg/wellFormed.ts";
 
 const bytesOf = (text: string) => [...new TextEncoder().encode(text)];
@@ -9,16 +10,18 @@ const anyBytes = fc.oneof(
   fc.string({ unit: "grapheme", maxLength: 12 }).map(bytesOf),
 );
 
-const passages = fc.tuple(anyBytes, fc.integer({ min: 1, max: 20 }), fc.constantFrom("ltr", "rtl")).chain(([bytes, experts, dir]) =>
+const anyIds = fc.array(fc.oneof(anyBytes, fc.integer({ min: BYTES, max: VOCABULARY - 1 }).map((id) => [id])), { maxLength: 6 }).map((parts) => parts.flat()); // prettier-ignore
+
+const passages = fc.tuple(anyIds, fc.integer({ min: 1, max: 20 }), fc.constantFrom("ltr", "rtl")).chain(([ids, experts, dir]) =>
   fc.record({
     title: fc.string(),
     lang: fc.constantFrom("ko", ""),
     dir: fc.constant<"ltr" | "rtl">(dir === "rtl" ? "rtl" : "ltr"),
     layer: fc.string(),
     experts: fc.constant(experts),
-    bytes: fc.constant(bytes),
-    expert: fc.array(fc.integer({ min: 0, max: experts - 1 }), { minLength: bytes.length, maxLength: bytes.length }),
-    kept: fc.array(fc.boolean(), { minLength: bytes.length, maxLength: bytes.length }),
+    ids: fc.constant(ids),
+    expert: fc.array(fc.integer({ min: 0, max: experts - 1 }), { minLength: ids.length, maxLength: ids.length }),
+    kept: fc.array(fc.boolean(), { minLength: ids.length, maxLength: ids.length }),
   }),
 );
 
@@ -28,7 +31,7 @@ const base: Passage = {
   dir: "ltr",
   layer: "layer 0",
   experts: 8,
-  bytes: bytesOf("가"),
+  ids: bytesOf("가"),
   expert: [1, 1, 3],
   kept: [true, true, true],
 };
@@ -38,7 +41,7 @@ const styles = (passage: Passage) =>
     .map(({ value }) => value);
 
 describe("a passage as a piano roll", () => {
-  it("is well-formed for any bytes and shows all of its text", () => {
+  it("is well-formed for any ids and shows all of its text", () => {
     fc.assert(
       fc.property(passages, (passage) => {
         const found = parsed(passageFigure(passage));
@@ -46,8 +49,8 @@ describe("a passage as a piano roll", () => {
         expect(paragraph.find(({ name }) => name === "dir")?.value).to.equal(passage.dir);
         expect(paragraph.find(({ name }) => name === "lang")?.value).to.equal(passage.lang === "" ? undefined : passage.lang);
         const spans = found.attributes.filter(({ element, name }) => element === "span" && name === "title");
-        const named = spans.flatMap(({ value }) => / = ([0-9a-f ]+); expert /.exec(value)?.[1].split(" ") ?? []);
-        expect(named.map((hex) => parseInt(hex, 16))).to.deep.equal([...passage.bytes]);
+        const named = spans.flatMap(({ value }) => / = (id \d+|[0-9a-f ]+); expert /.exec(value)?.[1].split(/(?<!^id) /) ?? []);
+        expect(named.map((name) => (name.startsWith("id ") ? Number(name.slice(3)) : parseInt(name, 16)))).to.deep.equal([...passage.ids]);
       }),
     );
   });
@@ -84,14 +87,21 @@ describe("a passage as a piano roll", () => {
     expect(cells.slice(cells.indexOf("expert 0"))).to.deep.equal(["expert 0", "1", "0", "expert 1", "1", "1"]);
   });
 
+  it("names what is no byte, and counts tokens then", () => {
+    const figure = passageFigure({ ...base, experts: 2, ids: [65, sentinels.first + 1, PADDING], expert: [0, 1, 1], kept: [1, 1, 0] });
+    expect(parsed(figure).text.split("\n")).to.include.members(["A", "<2>", "start", "tokens taken"]);
+    expect(figure).to.include("&lt;2&gt; = id 259; expert 1").and.include("start = id 256; expert 1 (dropped)");
+    expect(passageFigure({ ...base, ids: [65, END, 66] })).to.include("no token of 3 dropped");
+  });
+
   it("breaks the line after a line break", () => {
-    const found = parsed(passageFigure({ ...base, bytes: bytesOf("a\nb") }));
+    const found = parsed(passageFigure({ ...base, ids: bytesOf("a\nb") }));
     expect(found.elements.get("br")).to.equal(1);
     expect(found.text).to.include("↵");
   });
 
   it("refuses tables of another length", () => {
-    expect(() => passageFigure({ ...base, expert: [1] })).to.throw(RangeError, "1 values of expert for 3 bytes");
+    expect(() => passageFigure({ ...base, expert: [1] })).to.throw(RangeError, "1 values of expert for 3 tokens");
   });
 });
 

@@ -30,9 +30,7 @@ function reportWith(label: string): RunReport {
       languages: [label, "b"],
       layers: [{ layer: label, before: shares, after: shares, informationBefore: information, informationAfter: information }],
     },
-    passages: [
-      { title: label, lang: "ar", dir: "rtl", layer: label, experts: 2, bytes: [216, 167, 10], expert: [0, 1, 1], kept: [1, 1, 0] },
-    ],
+    passages: [{ title: label, lang: "ar", dir: "rtl", layer: label, experts: 2, ids: [216, 167, 10], expert: [0, 1, 1], kept: [1, 1, 0] }],
     samples: [{ name: label, prompt: label, text: label, lang: "ko", dir: "ltr" }, { name: "b", prompt: "", text: "" }], // prettier-ignore
     summary: label,
     tables: [{ caption: label, columns: [label, label], rows: [[label, 1.5]] }],

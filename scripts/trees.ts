@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 
 const LEFT_BEHIND = new Set([".git", "node_modules", "dist", "runs", "coverage"]);
 
@@ -10,8 +10,8 @@ const LEFT_BEHIND = new Set([".git", "node_modules", "dist", "runs", "coverage"]
 export function copyTree(): string {
   const tree = mkdtempSync(join(tmpdir(), "switchyard-tree-"));
   process.once("exit", () => rmSync(tree, { recursive: true, force: true }));
-  for (const name of readdirSync("."))
-    if (!LEFT_BEHIND.has(name)) cpSync(name, join(tree, name), { recursive: true, filter: (from) => !from.includes("node_modules") });
+  const filter = (from: string): boolean => !LEFT_BEHIND.has(basename(from));
+  for (const name of readdirSync(".")) cpSync(name, join(tree, name), { recursive: true, filter });
   symlinkSync(resolve("node_modules"), join(tree, "node_modules"));
   return tree;
 }
@@ -46,11 +46,17 @@ function endGroup(leader: number | undefined): void {
   }
 }
 
+/** Node's options for mocha. Its command would start a second process to set them, a second for each run. */
+function nodeOptions(): string[] {
+  const { "node-option": options } = JSON.parse(readFileSync(".mocharc.json", "utf8")) as { "node-option": readonly string[] };
+  return options.map((option) => `--${option}`);
+}
+
 /** Runs mocha in the tree until the first failure, for at most `limit` milliseconds: a loop without end counts as a failure. */
 export function mocha(tree: string, args: readonly string[], limit: number): Promise<Verdict> {
-  const all = [resolve("node_modules/mocha/bin/mocha.js"), ...args, "--bail", "--reporter", "dot"];
+  const all = [...nodeOptions(), resolve("node_modules/mocha/lib/cli/cli.js"), ...args, "--bail", "--reporter", "dot"];
   return new Promise((done) => {
-    // A group of its own: mocha runs the tests in a child, which would outlive it and hold the pipes open.
+    // A group of its own: what a test starts would outlive it and hold the pipes open.
     const child = spawn(process.execPath, all, { cwd: tree, stdio: ["ignore", "pipe", "pipe"], detached: true });
     const end = (): void => endGroup(child.pid);
     const timer = setTimeout(end, limit);

@@ -34,6 +34,14 @@ export function checkOffsets(operation: string, offsets: ArrayLike<number>, rows
   }
 }
 
+/** Throws unless each of `filled` is a number of slots from 0 to `capacity`. */
+export function checkFilled(operation: string, filled: ArrayLike<number>, capacity: number): void {
+  for (let i = 0; i < filled.length; i++) {
+    if (filled[i] >= 0 && filled[i] <= capacity) continue;
+    throw new RangeError(`${operation}: ${filled[i]} filled slots at ${i}: want 0 to ${capacity}, the slots of an expert and group`);
+  }
+}
+
 /** How many places of each row of `x` are asked for. */
 export function placesOf(operation: string, out: ArrayType, x: ArrayType): number {
   const [k, n] = [out, x].map(({ shape }) => shape[shape.length - 1] ?? 1);

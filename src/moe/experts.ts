@@ -2,8 +2,10 @@
  * Experts: E networks of one shape, computed together. E experts, N rows, D width, F hidden width.
  */
 import { activate } from "../autograd/activations.ts";
+import type { Activation } from "../autograd/contract.ts";
 import { eye, zeros } from "../autograd/create.ts";
 import { stack, where } from "../autograd/operations.ts";
+import { slotActivation } from "../autograd/slots.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { dropout } from "../nn/dropout.ts";
 import type { FeedForwardOptions } from "../nn/feedForward.ts";
@@ -125,7 +127,7 @@ export class FeedForwardExperts extends Experts {
     checkForward("FeedForwardExperts", rows, layout, pass, this.count);
     const project = (x: Tensor, weight: Tensor): Tensor => layout.project(x, beside(x, weight));
     const spread = (bias: Tensor): Tensor => layout.spread(beside(rows, bias));
-    const active = activate(project(rows, this.hidden), activationOf[this.kind], this.hiddenBias ? spread(this.hiddenBias) : undefined); // [...lead, F]
+    const active = activated(project(rows, this.hidden), activationOf[this.kind], this.hiddenBias && spread(this.hiddenBias), layout); // [...lead, F]
     const gated = this.factor ? active.mul(withBias(project(rows, this.factor), this.factorBias, spread)) : active;
     return withBias(project(dropout(gated, this.dropout, pass), this.output), this.outputBias, spread);
   }
@@ -134,6 +136,11 @@ export class FeedForwardExperts extends Experts {
     const products = this.hidden.size + this.output.size + (this.factor?.size ?? 0);
     return { active: super.cost(length).active / this.count, flops: (2 * products) / this.count };
   }
+}
+
+/** activation(x + bias), of the rows that are filled where the layout counts them. */
+function activated(x: Tensor, activation: Activation, bias: Tensor | null, { filled }: RowLayout): Tensor {
+  return filled ? slotActivation(x, filled, activation, bias ?? undefined) : activate(x, activation, bias ?? undefined);
 }
 
 function withBias(x: Tensor, bias: Tensor | null, spread: (bias: Tensor) => Tensor): Tensor {

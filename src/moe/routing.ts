@@ -12,6 +12,7 @@
  */
 import { arange, ones } from "../autograd/create.ts";
 import { gatherRows, groupedMatmul, where } from "../autograd/operations.ts";
+import { slotMatmul } from "../autograd/slots.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { check, count, having, oneOf, optional, someBooks, tensorOf, whole } from "./arguments.ts";
 
@@ -38,11 +39,11 @@ export interface RowLayout {
   /** Where each expert's rows begin, [E + 1] int32; null where all have equally many. */
   readonly offsets: Tensor | null;
   /**
-   * [E, G] int32: how many of the C rows of each expert and group hold a token. They are the first ones; the others are zeros. null where
-   * rows are not slots, and on devices that the host cannot read without waiting.
+   * [E, G] int32: how many of the C rows of each expert and group hold a token. They are the first ones; the others are zeros, and products
+   * pass them over. null where rows are not slots, and on devices that the host cannot read without waiting.
    */
   readonly filled: Tensor | null;
-  /** Each row times the matrix of its expert: x [...lead, D], weight [E, D, F] -> [...lead, F]. */
+  /** Each row times the matrix of its expert: x [...lead, D], weight [E, D, F] -> [...lead, F]. Rows that are not filled give zeros. */
   project(x: Tensor, weight: Tensor): Tensor;
   /** To each row the vector of its expert: [E, F] -> [E, 1, F] or [N, F], which stretches to [...lead, F]. */
   spread(vectors: Tensor): Tensor;
@@ -71,14 +72,14 @@ export interface Unseated extends Pick<Routing, "losses"> {
 
 // Layouts
 
-/** Equally many rows for each expert. */
+/** Equally many rows for each expert; where `filled` [E, G] is given, only those that hold a token are multiplied. */
 export function evenLayout(experts: number, rows: number, filled: Tensor | null = null): RowLayout {
   return {
     experts,
     lead: [experts, rows],
     offsets: null,
     filled,
-    project: (x, weight) => x.matmul(weight),
+    project: (x, weight) => (filled ? slotMatmul(x, weight, filled) : x.matmul(weight)),
     spread: (vectors) => vectors.unsqueeze(1),
   };
 }

@@ -72,6 +72,26 @@ export function biasActivation(x: Plain, bias: Plain | undefined, activation: Ac
   return elementwise(x, (...terms) => activate[activation](terms.reduce(add)), ...(bias ? [x, bias] : [x]));
 }
 
+/** Whether row n of expert e holds a token: x [E, G C, D], filled [E, G]. */
+function holds(x: Plain, filled: Plain, e: number, n: number): boolean {
+  const capacity = x.shape[1] / filled.shape[1];
+  return n % capacity < at(filled, [e, Math.floor(n / capacity)]);
+}
+
+export function slotMatmul(x: Plain, weight: Plain, filled: Plain): Plain {
+  const [experts, rows, inner] = x.shape;
+  return build([experts, rows, weight.shape[2]], x.dtype, ([e, n, f]) => {
+    if (!holds(x, filled, e, n)) return 0;
+    return Array.from({ length: inner }, (_, d) => at(x, [e, n, d]) * at(weight, [e, d, f])).reduce(add, 0);
+  });
+}
+
+export function slotActivation(x: Plain, filled: Plain, bias: Plain | undefined, activation: Activation): Plain {
+  return build(x.shape, x.dtype, ([e, n, f]) =>
+    holds(x, filled, e, n) ? activate[activation](at(x, [e, n, f]) + (bias ? at(bias, [e, 0, f]) : 0)) : 0,
+  );
+}
+
 export function attention(q: Plain, k: Plain, v: Plain, bias: Plain | undefined, scale: number, causal: boolean): Plain {
   const [batch, heads, t, d] = q.shape;
   const s = k.shape[2];

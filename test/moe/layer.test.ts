@@ -22,6 +22,20 @@ const closeTo = (a: readonly number[], b: readonly number[], tolerance = 1e-9): 
 };
 
 describe("experts", () => {
+  it("of slots pass over the rows that hold no token: with the even layout they agree wherever a token is, and give zeros elsewhere", () => {
+    const net = experts({ bias: false });
+    const x = tokensOf(7);
+    const { layout, books } = router().route({ tokens: x, capacityFactor: 2, pass: evaluation });
+    const rows = tensor(Float64Array.from(normals(layout.lead[0] * layout.lead[1] * D, key(2))), { shape: [...layout.lead, D] });
+    const [counted, all] = [layout, { ...layout, filled: null, project: (a: Tensor, w: Tensor) => a.matmul(w) }].map((each) =>
+      list(net.forward(rows, each, evaluation)),
+    );
+    const seats = new Set(list(books.slotOfChoice));
+    expect(seats.size, "a few rows are empty").to.be.lessThan(layout.lead[0] * layout.lead[1]);
+    const wanted = all.map((v, i) => (seats.has(Math.floor(i / D)) ? v : 0));
+    closeTo(counted, wanted);
+  });
+
   for (const kind of ["relu", "gelu", "geglu", "swiglu"] as const)
     it(`P86: ${kind} experts that are all one dense layer are that layer, times the gate`, () => {
       const dense = new DenseFeedForward(D, F, { kind, random: key(4), dtype: "float64", initializer: wide });

@@ -183,6 +183,22 @@ export const wasm: readonly Sabotage[] = [
     title: "a masked element has no slope",
   },
   {
+    what: "products of slots read rows that hold no token",
+    file: "src/backend/slots.ts",
+    from: "return { expert: Math.floor(i / groups), begin, end: begin + count };",
+    to: "return { expert: Math.floor(i / groups), begin, end: begin + (count > 0 ? capacity : 0) };",
+    test: laws,
+    title: "what empty slots hold",
+  },
+  {
+    what: "activations of slots count from the first group",
+    file: "src/backend/wasm/kernels/activation.ts",
+    from: "i32.lt(i32.remU(r, p.capacity), left)",
+    to: "i32.lt(r, left)",
+    test: laws,
+    title: "fused slotActivation",
+  },
+  {
     what: "a worker that does not start is fatal",
     file: "src/backend/wasm/index.ts",
     from: "if (wanted !== undefined || threads === 1 || !(error instanceof ThreadsError)) throw error;",

@@ -1,10 +1,12 @@
 /** The fused functions of the reference backend: which kernel runs forward, and which gives the cotangent of each input. */
 import { stridesOf } from "../shape.ts";
+import { reread } from "../views.ts";
 import { biasActivation, biasActivationCotangent } from "./activation.ts";
 import { adamStep } from "./adam.ts";
 import { contiguous } from "./movement.ts";
 import { reduce } from "./reduce.ts";
 import * as rowwise from "./rowwise.ts";
+import * as slots from "./slots.ts";
 import type { Activation, AdamStep, ArrayType, Buffer, FusedKernel, FusedKernels, NDArray, TypedArray } from "../backend.ts";
 import type { Strided } from "./strided.ts";
 
@@ -25,6 +27,8 @@ export function fusedKernels(device: Launcher): FusedKernels {
     layerNorm: norm(device, "layerNorm", true),
     rmsNorm: norm(device, "rmsNorm", false),
     biasActivation: activation(device),
+    slotMatmul: slotMatmul(device),
+    slotActivation: slotActivation(device),
     adam: (step) => adam(device, step),
   };
 }
@@ -82,13 +86,46 @@ function activation(device: Launcher): FusedKernel<{ activation: Activation }> {
       const kernel = (o: TypedArray, gv: Strided, x: Strided, bias?: Strided) =>
         biasActivationCotangent(o, gv, x, bias, attributes.activation);
       const toInput = device.launch("biasActivation cotangent", inputs[0], [g, ...inputs], kernel);
-      const whole = { shape: inputs[0].shape, dtype: g.dtype, buffer: toInput, strides: stridesOf(inputs[0].shape), offset: 0 };
-      const toBias = needed[1] ? sumTo(device, inputs[1], whole) : null;
+      const toBias = needed[1] ? sumTo(device, inputs[1], wholeOf(toInput, inputs[0])) : null;
       if (!needed[0]) device.free(toInput);
       return [needed[0] ? toInput : null, toBias].slice(0, inputs.length);
     },
   };
 }
+
+function slotMatmul(device: Launcher): FusedKernel<null> {
+  return {
+    forward: (out, inputs) => ({ out: device.launch("slotMatmul", out, inputs, slots.slotMatmul), saved: [] }),
+    backward: (g, _out, _saved, [x, weight, filled], needed) => {
+      const turned = reread(weight, [0, 2, 1].map((axis) => weight.shape[axis]), [0, 2, 1].map((axis) => weight.strides[axis])); // prettier-ignore
+      return [
+        needed[0] ? device.launch("slotMatmul", x, [g, turned, filled], slots.slotMatmul) : null,
+        needed[1] ? device.launch("slotMatmul weight", weight, [x, g, filled], slots.slotOuter) : null,
+        null,
+      ];
+    },
+  };
+}
+
+function slotActivation(device: Launcher): FusedKernel<{ activation: Activation }> {
+  return {
+    forward: (out, inputs, attributes) => {
+      const kernel = (o: TypedArray, x: Strided, filled: Strided, bias?: Strided) =>
+        slots.slotActivation(o, x, filled, bias, attributes.activation);
+      return { out: device.launch("slotActivation", out, inputs, kernel), saved: [] };
+    },
+    backward: (g, _out, _saved, inputs, needed, attributes) => {
+      const kernel = (o: TypedArray, gv: Strided, x: Strided, filled: Strided, bias?: Strided) =>
+        slots.slotActivationCotangent(o, gv, x, filled, bias, attributes.activation);
+      const toInput = device.launch("slotActivation cotangent", inputs[0], [g, ...inputs], kernel);
+      const toBias = needed[2] ? sumTo(device, inputs[2], wholeOf(toInput, inputs[0])) : null;
+      if (!needed[0]) device.free(toInput);
+      return [needed[0] ? toInput : null, null, toBias].slice(0, inputs.length);
+    },
+  };
+}
+
+const wholeOf = (buffer: Buffer, { shape, dtype }: ArrayType): NDArray => ({ shape, dtype, buffer, strides: stridesOf(shape), offset: 0 });
 
 /** The sum of `x` over the axes along which `type` was stretched. */
 function sumTo(device: Launcher, type: ArrayType, x: NDArray): Buffer {

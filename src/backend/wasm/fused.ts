@@ -1,10 +1,11 @@
 /** Fused functions in float32; what they do not serve goes to the reference. R rows, D width, V classes. */
-import { checkTargets } from "../indices.ts";
+import { checkFilled, checkTargets } from "../indices.ts";
 import { sizeOf } from "../shape.ts";
 import type { Activation, AdamStep, ArrayType, Buffer, FusedKernel, FusedKernels, NDArray } from "../backend.ts";
 import { attention } from "./attention.ts";
 import { STATISTICS } from "./kernels/rowwise.ts";
 import type { Launcher } from "./launcher.ts";
+import { slotMatmul } from "./slots.ts";
 
 export function fusedKernels(launcher: Launcher, reference: FusedKernels): FusedKernels {
   return {
@@ -14,6 +15,8 @@ export function fusedKernels(launcher: Launcher, reference: FusedKernels): Fused
     layerNorm: either(norm(launcher, "layerNorm"), reference.layerNorm),
     rmsNorm: either(norm(launcher, "rmsNorm"), reference.rmsNorm),
     biasActivation: either(activation(launcher), reference.biasActivation),
+    slotMatmul: either(slotMatmul(launcher), reference.slotMatmul),
+    slotActivation: either(slotActivation(launcher), reference.slotActivation),
     attention: either(attention(launcher), reference.attention),
     adam: (step) => (step.parameters.every(({ dtype }) => dtype === "float32") ? adam(launcher, step) : reference.adam?.(step)),
   };
@@ -118,23 +121,51 @@ function norm(launcher: Launcher, name: string): FusedKernel<{ eps: number }> {
 /** Rough nanoseconds for a number on one thread. */
 const cost: Record<Activation, number> = { relu: 0.5, gelu: 6, geluTanh: 4, silu: 4 };
 
+/** Rows that count, for kernels of slots: the address of `filled` [E, G], and the slots of each expert and group. */
+interface Slots {
+  readonly filled: number;
+  readonly capacity: number;
+}
+
+/** activation(x + bias), or with `g` its cotangent. */
+function activated(launcher: Launcher, name: Activation, x: NDArray, bias?: NDArray, g?: NDArray, slots?: Slots): Buffer {
+  const suffix = g ? "Cotangent" : "";
+  return launcher.contiguous([x, g ?? x, bias ?? x], (from, slope, biases) =>
+    launcher.make(x, (to) => {
+      const [columns, n] = [widthOf(x), sizeOf(x.shape)];
+      const work = cost[name] * n;
+      if (!bias && !slots) return launcher.start(`${name}Activation${suffix}`, Math.ceil(n / 4), work, to, from, slope);
+      const group = bias ? n / sizeOf(bias.shape) : 1;
+      const { filled, capacity } = slots ?? { filled: 0, capacity: 1 };
+      const kernel = `${name}${bias ? "Bias" : "Slots"}${suffix}`;
+      launcher.start(kernel, n / columns, work, to, from, biases, slope, columns, group, filled, capacity);
+    }),
+  );
+}
+
 function activation(launcher: Launcher): FusedKernel<{ activation: Activation }> {
-  const launch = (x: NDArray, bias: NDArray | undefined, g: NDArray, name: Activation, suffix: string): Buffer =>
-    launcher.contiguous([x, g, bias ?? x], (from, slope, biases) =>
-      launcher.make(x, (to) => {
-        const [columns, n] = [widthOf(x), sizeOf(x.shape)];
-        const work = cost[name] * n;
-        if (!bias) return launcher.start(`${name}Activation${suffix}`, Math.ceil(n / 4), work, to, from, slope);
-        const group = n / sizeOf(bias.shape);
-        launcher.start(`${name}Bias${suffix}`, n / columns, work, to, from, biases, slope, columns, group);
-      }),
-    );
   return {
-    forward: (_out, [x, bias], attributes) => ({ out: launch(x, bias, x, attributes.activation, ""), saved: [] }),
-    backward: (g, _out, _saved, [x, bias], needed, attributes) => {
-      const dx = launch(x, bias, g, attributes.activation, "Cotangent");
+    forward: (_out, [x, bias], { activation: name }) => ({ out: activated(launcher, name, x, bias), saved: [] }),
+    backward: (g, _out, _saved, [x, bias], needed, { activation: name }) => {
+      const dx = activated(launcher, name, x, bias, g);
       const db = bias && needed[1] ? sumToBias(launcher, dx, x, bias) : null;
       return [launcher.keep(dx, needed[0]), ...(bias ? [db] : [])];
+    },
+  };
+}
+
+function slotActivation(launcher: Launcher): FusedKernel<{ activation: Activation }> {
+  const onSlots = (name: Activation, x: NDArray, filled: NDArray, bias?: NDArray, g?: NDArray): Buffer => {
+    const capacity = x.shape[1] / filled.shape[1];
+    checkFilled("slotActivation", launcher.elements(filled), capacity);
+    return launcher.contiguous([filled], (at) => activated(launcher, name, x, bias, g, { filled: at, capacity }));
+  };
+  return {
+    forward: (_out, [x, filled, bias], { activation: name }) => ({ out: onSlots(name, x, filled, bias), saved: [] }),
+    backward: (g, _out, _saved, [x, filled, bias], needed, { activation: name }) => {
+      const dx = onSlots(name, x, filled, bias, g);
+      const db = bias && needed[2] ? sumToBias(launcher, dx, x, bias) : null;
+      return [launcher.keep(dx, needed[0]), null, ...(bias ? [db] : [])];
     },
   };
 }

@@ -110,6 +110,11 @@ export class Launcher {
     new Float32Array(this.#heap.memory.buffer, address, n).fill(0);
   }
 
+  /** Copies `bytes` bytes. */
+  move(to: number, from: number, bytes: number): void {
+    new Uint8Array(this.#heap.memory.buffer).copyWithin(to, from, from + bytes);
+  }
+
   /** `use` with the address of each array's elements in row-major order; those that lie otherwise are copied for that long. */
   contiguous<T>(arrays: readonly NDArray[], use: (...addresses: number[]) => T): T {
     const copies: Buffer[] = [];

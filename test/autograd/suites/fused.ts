@@ -12,6 +12,7 @@ import { attention, crossEntropy, layerNorm, rmsNorm } from "switchyard-moe/nn";
 import type { PlainArray } from "switchyard-moe/testing";
 import { arrays, numbers, shapes } from "switchyard-moe/testing";
 import type { FusedName } from "../../../src/autograd/fused.ts";
+import { slotActivation, slotMatmul } from "../../../src/autograd/slots.ts";
 import { near, valuesOf } from "../helpers.ts";
 
 /** The reference device without any fused kernel. */
@@ -69,7 +70,17 @@ const heads = fc
     }));
   });
 
-const int = (data: readonly number[]): Tensor => tensor(Int32Array.from(data));
+const int = (data: readonly number[], shape = [data.length]): Tensor => tensor(Int32Array.from(data), { shape });
+
+/** Slots x [E, G C, D] and h [E, G C, F], weight [E, D, F], bias [E, 1, F], and how many of each C are filled. */
+const slots = fc
+  .record({ E: fc.integer({ min: 1, max: 3 }), G: fc.integer({ min: 1, max: 2 }), C: fc.integer({ min: 1, max: 3 }), D: width, F: width })
+  .chain(({ E, G, C, D, F }) =>
+    fc.record({
+      arrays: fc.tuple(arrays([E, G * C, D], grid), arrays([E, D, F], grid), arrays([E, G * C, F], grid), arrays([E, 1, F], grid)),
+      filled: fc.array(fc.nat({ max: C }), { minLength: E * G, maxLength: E * G }).map((counts) => ({ counts, shape: [E, G] })),
+    }),
+  );
 const eps = 1e-3;
 
 const cases: Record<FusedName, readonly fc.Arbitrary<Case>[]> = {
@@ -91,6 +102,13 @@ const cases: Record<FusedName, readonly fc.Arbitrary<Case>[]> = {
   rmsNorm: [
     rows.map(([x, w]) => ({ inputs: [x, w], f: (t, weight) => rmsNorm(t, weight, eps) })),
     rows.map(([, w]) => ({ inputs: [w], f: (both) => rmsNorm(both, both, eps) })),
+  ],
+  slotMatmul: [
+    slots.map(({ arrays: [x, w], filled: { counts, shape } }) => ({ inputs: [x, w], f: (t, weight) => slotMatmul(t, weight, int(counts, shape)) })), // prettier-ignore
+  ],
+  slotActivation: [
+    fc.tuple(slots, activations).map(([{ arrays: [, , h], filled: { counts, shape } }, name]) => ({ inputs: [h], f: (t) => slotActivation(t, int(counts, shape), name) })), // prettier-ignore
+    fc.tuple(slots, activations).map(([{ arrays: [, , h, b], filled: { counts, shape } }, name]) => ({ inputs: [h, b], f: (t, bias) => slotActivation(t, int(counts, shape), name, bias) })), // prettier-ignore
   ],
   attention: [heads, arrays([1, 2, 3, 2], grid).map((x) => ({ inputs: [x], f: (t) => attention(t, t, t, { causal: true }) }))],
 };

@@ -117,6 +117,30 @@ const biases = [
   [[2, 33], [33]],
 ] as const;
 
+/** Slots of E experts in G groups, of which the first are filled. What the others hold must not matter: it is NaN. */
+interface SlotsCase {
+  readonly filled: readonly (readonly number[])[];
+  readonly capacity: number;
+  readonly widths: readonly [number, number];
+}
+
+const slotCases: readonly SlotsCase[] = [
+  { filled: [[2], [0], [3]], capacity: 3, widths: [2, 5] },
+  { filled: [[1, 2], [0, 0], [2, 1]], capacity: 2, widths: [3, 2] }, // prettier-ignore
+  { filled: [[0], [0]], capacity: 2, widths: [2, 2] },
+  { filled: [[17], [5]], capacity: 19, widths: [4, 9] },
+  { filled: [[3, 0, 1]], capacity: 4, widths: [5, 1] },
+];
+
+const counts = ({ filled }: SlotsCase): Plain => plain([filled.length, filled[0].length], "int32", filled.flat());
+
+/** x [E, G C, width] with NaN in the rows that are not filled. */
+function slots({ filled, capacity }: SlotsCase, width: number, dtype: DType, seed: number): Plain {
+  const rows = filled.flatMap((groups) => groups.flatMap((count) => Array.from({ length: capacity }, (_, i) => i < count)));
+  const x = random([filled.length, filled[0].length * capacity, width], dtype, seed, -3, 3);
+  return { ...x, data: x.data.map((v, i) => (rows[Math.floor(i / width)] ? v : NaN)) };
+}
+
 /** q, k, v and perhaps a bias. */
 function attentionCase(
   dims: { b: number; h: number; g?: number; t: number; s: number; d: number },
@@ -194,6 +218,30 @@ const laws: Record<Exclude<keyof FusedKernels, "adam" | "sumOfSquares">, Law> = 
       })),
     ),
   }),
+  slotMatmul: lawOf({
+    pick: (fused) => fused.slotMatmul,
+    meaning: ([x, weight, filled]) => oracles.slotMatmul(x, weight, filled),
+    cases: slotCases.map((c) => ({
+      inputs: (dtype: DType) => [slots(c, c.widths[0], dtype, 151), random([c.filled.length, ...c.widths], dtype, 152), counts(c)],
+      attributes: null,
+    })),
+  }),
+  slotActivation: lawOf({
+    pick: (fused) => fused.slotActivation,
+    meaning: ([x, filled, bias], { activation }) => oracles.slotActivation(x, filled, bias, activation),
+    cases: activations.flatMap((activation) =>
+      slotCases.slice(0, 3).flatMap((c) =>
+        [false, true].map((biased) => ({
+          inputs: (dtype: DType) => [
+            slots(c, c.widths[1], dtype, 153),
+            counts(c),
+            ...(biased ? [random([c.filled.length, 1, c.widths[1]], dtype, 154)] : []),
+          ],
+          attributes: { activation },
+        })),
+      ),
+    ),
+  }),
   attention: lawOf({
     pick: (fused) => fused.attention,
     meaning: attends,
@@ -232,6 +280,49 @@ export const fused: Record<string, Law> = {
       });
       expect(slope && (await bench.read(slope, x)).data).to.deep.equal([0, 0, 7, 0, 2]);
     }
+  },
+
+  "what empty slots hold reaches nothing, nor what comes back to them": async (bench) => {
+    const { slotMatmul, slotActivation } = bench.backend.fused;
+    if (!slotMatmul || !slotActivation) return "not served";
+    for (const c of slotCases) {
+      const [E, [D, F]] = [c.filled.length, c.widths];
+      const [x, weight, h] = [slots(c, D, "float32", 155), random([E, D, F], "float32", 156), slots(c, F, "float32", 157)];
+      const bias = random([E, 1, F], "float32", 158);
+      const g = bench.put(h);
+      const [rows, filled] = [bench.put(x), bench.put(counts(c))];
+      const product = slotMatmul.backward(g, g, [], [rows, bench.put(weight), filled], [true, true, false], null);
+      const active = slotActivation.backward(g, g, [], [g, filled, bench.put(bias)], [true, false, true], { activation: "gelu" });
+      for (const [i, [buffer, type]] of ([[product[0], x], [product[1], weight], [active[0], h], [active[2], bias]] as const).entries()) // prettier-ignore
+        expect(buffer && (await bench.read(buffer, type)).data.every(Number.isFinite), `cotangent ${i} of filled [${c.filled.join("; ")}]`).to.equal(true); // prettier-ignore
+    }
+  },
+
+  "a row of slots has the bits that it has without its companions": async (bench) => {
+    const { slotMatmul } = bench.backend.fused;
+    if (!slotMatmul) return "not served";
+    const [D, F, C] = [37, 24, 41];
+    const weight = bench.put(random([1, D, F], "float32", 159));
+    const x = random([1, C, D], "float32", 160);
+    const run = async (rows: Plain, count: number): Promise<readonly number[]> => {
+      const type = { shape: [1, rows.shape[1], F], dtype: "float32" } as const;
+      const made = slotMatmul.forward(type, [bench.put(rows), weight, bench.put(plain([1, 1], "int32", [count]))], null);
+      if (!made) throw new Error("not served");
+      return (await bench.read(made.out, type)).data;
+    };
+    const all = await run(x, C);
+    for (const [count, capacity] of [
+      [1, C],
+      [7, C],
+      [30, C],
+      [1, 1],
+      [5, 6],
+      [40, 40],
+    ])
+      // prettier-ignore
+      expect((await run({ ...x, shape: [1, capacity, D], data: x.data.slice(0, capacity * D) }, count)).slice(0, count * F)).to.deep.equal(
+        all.slice(0, count * F),
+      );
   },
 
   "softmax and logSoftmax of a row of NaN are NaN": async (bench) => {

@@ -115,6 +115,24 @@ const offsets = [
   },
 ]);
 
+const counts: Outside[] = [
+  [4, 0],
+  [0, -1],
+].map((list): Outside => {
+  const says = `slotMatmul: ${list[0] > 3 ? "4 filled slots at 0" : "-1 filled slots at 1"}: want 0 to 3, the slots of an expert and group`;
+  return {
+    what: "slotMatmul",
+    run: (bench) => {
+      const [x, weight] = [random([2, 3, 4], "float32", 305), random([2, 4, 3], "float32", 306)];
+      const inputs = [bench.put(x), bench.put(weight), computed(bench, list, [2, 1])];
+      const made = bench.backend.fused.slotMatmul?.forward(float(2, 3, 3), inputs, null);
+      return made?.out ?? bench.backend.full(float(2, 3, 3), 0);
+    },
+    out: float(2, 3, 3),
+    says,
+  };
+});
+
 /** Runs what does not fit, and finds all else as it was. */
 async function expectContained(bench: Workbench, { what, run, out, says, value }: Outside): Promise<void> {
   const others = Array.from({ length: 20 }, (_, i) => ({
@@ -151,6 +169,12 @@ export const outside: Record<string, Law> = {
 
   "offsets that are no offsets": async (bench) => {
     for (const each of offsets) await expectContained(bench, each);
+  },
+
+  "counts of slots that are none": async (bench) => {
+    if (!bench.backend.fused.slotMatmul) return "not served";
+    for (const each of counts) await expectContained(bench, each);
+    return undefined;
   },
 
   "an index into nothing": async (bench) => {

@@ -1,10 +1,10 @@
 /** Activations with their bias in one pass, and their cotangents. z = x + bias. */
 import { f32x4, i32, v128 } from "../instructions.ts";
 import type { I32, V128 } from "../instructions.ts";
-import type { Body, Module } from "../assembler.ts";
+import type { Body, Local, Module } from "../assembler.ts";
 import type { Activation } from "../../backend.ts";
 import type { Arithmetic } from "./arithmetic.ts";
-import { forVectors, store } from "./loops.ts";
+import { ZERO, forVectors, store } from "./loops.ts";
 import { normalCdf, normalDensity, sigmoid } from "./math.ts";
 import type { Scribe } from "./math.ts";
 
@@ -49,22 +49,46 @@ const pairs: Record<Activation, Pair> = {
   },
 };
 
-const WITH_BIAS = { out: "i32", x: "i32", bias: "i32", g: "i32", columns: "i32", group: "i32", begin: "i32", end: "i32" } as const;
+// prettier-ignore
+const ROWS = {
+  out: "i32", x: "i32", bias: "i32", g: "i32", columns: "i32", group: "i32", filled: "i32", capacity: "i32", begin: "i32", end: "i32",
+} as const;
 
-/** Rows of x; `group` rows share a bias, and so on through the biases. */
-function forBiasedRows(f: Body, p: { readonly [Name in keyof typeof WITH_BIAS]: I32 }, value: (z: V128, g: I32) => V128): void {
+/**
+ * Rows of x; `group` rows share a bias, if there is one, and so on through the biases. Where `filled` is given, it says of each `capacity` rows
+ * how many count: the others are not read, and their results are zeros.
+ */
+function forFilledRows(
+  f: Body,
+  p: { readonly [Name in keyof typeof ROWS]: I32 },
+  biased: boolean,
+  value: (z: Local<"v128">, g: I32) => V128,
+): void {
   const bytes = f.let(i32.shl(p.columns, 2));
+  const count = f.local("i32");
   f.for(p.begin, p.end, 1, (r) => {
     const row = f.let(i32.mul(r, bytes));
-    const bias = f.let(i32.add(p.bias, i32.mul(i32.divU(r, p.group), bytes)));
     const [x, g, out] = [p.x, p.g, p.out].map((base) => f.let(i32.add(base, row)));
-    forVectors(f, bytes, (at, tail) => {
-      const z = f.let(add(v128.load(i32.add(x, at)), v128.load(i32.add(bias, at))));
-      store(f, i32.add(out, at), value(z, i32.add(g, at)), tail);
+    const bias = biased ? f.let(i32.add(p.bias, i32.mul(i32.divU(r, p.group), bytes))) : undefined;
+    f.set(count, 1);
+    f.if(p.filled, () => {
+      const left = i32.load(i32.add(p.filled, i32.shl(i32.divU(r, p.capacity), 2)));
+      f.set(count, i32.lt(i32.remU(r, p.capacity), left));
     });
+    f.if(
+      count,
+      () =>
+        forVectors(f, bytes, (at, tail) => {
+          const from = v128.load(i32.add(x, at));
+          const z = f.let(bias ? add(from, v128.load(i32.add(bias, at))) : from);
+          store(f, i32.add(out, at), value(z, i32.add(g, at)), tail);
+        }),
+      () => forVectors(f, bytes, (at, tail) => store(f, i32.add(out, at), ZERO, tail)),
+    );
   });
 }
 
+/** Of each function: over all numbers of an array, over rows with a bias, and over the filled rows of slots. */
 export function activationKernels(m: Module, { madd }: Arithmetic): void {
   for (const [name, { of, pulled }] of Object.entries(pairs)) {
     m.export(`${name}Activation`, { out: "i32", x: "i32", g: "i32", begin: "i32", end: "i32" }, (f, p) => {
@@ -78,7 +102,10 @@ export function activationKernels(m: Module, { madd }: Arithmetic): void {
         f.do(v128.store(i32.add(p.out, at), pulled({ f, madd }, z, v128.load(i32.add(p.g, at)))));
       });
     });
-    m.export(`${name}Bias`, WITH_BIAS, (f, p) => forBiasedRows(f, p, (z) => of({ f, madd }, z)));
-    m.export(`${name}BiasCotangent`, WITH_BIAS, (f, p) => forBiasedRows(f, p, (z, g) => pulled({ f, madd }, z, v128.load(g))));
+    for (const biased of [true, false]) {
+      const kernel = `${name}${biased ? "Bias" : "Slots"}`;
+      m.export(kernel, ROWS, (f, p) => forFilledRows(f, p, biased, (z) => of({ f, madd }, z)));
+      m.export(`${kernel}Cotangent`, ROWS, (f, p) => forFilledRows(f, p, biased, (z, g) => pulled({ f, madd }, z, v128.load(g))));
+    }
   }
 }

@@ -2,13 +2,17 @@
  * Checkpoints as files. One safetensors file holds the weights, what the optimiser remembers, and, in its metadata, everything that is
  * needed to build the model again: a checkpoint generates by itself.
  */
-import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { noGrad, scope, stack, zeros } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
+import { openShards, saveShards } from "switchyard-moe/distributed";
+import type { ShardedCheckpoint } from "switchyard-moe/distributed";
 import { readSafetensors, writeSafetensors } from "switchyard-moe/nn";
 import type { Module, OptimizerState } from "switchyard-moe/nn";
 import { attempt, writeAtomically } from "./files.ts";
 import type { ModelConfig } from "./modelOptions.ts";
+import type { Processes } from "./processes.ts";
+import type { Sharing } from "./processOptions.ts";
 import type { TrainingConfig } from "./training.ts";
 import { UserError } from "./userError.ts";
 
@@ -50,6 +54,8 @@ export interface RunConfig {
   readonly training: RunTraining;
   readonly goal: Goal;
   readonly backend: { readonly name: string; readonly description: string };
+  /** Absent: the run is not shared. */
+  readonly sharing?: Sharing;
 }
 
 export interface RunTraining extends TrainingConfig {
@@ -73,16 +79,25 @@ export interface Checkpoint {
 
 /** Writes a file that is either the old one or the new one, never half of it. */
 export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
-  const { config, step, weights, optimizer, bits, fingerprint } = checkpoint;
+  const { weights, optimizer } = checkpoint;
   const remembered = [...(optimizer?.tensors ?? [])].map(([name, tensor]): [string, Tensor] => [`${OPTIMIZER}${name}`, tensor]);
-  const metadata = {
+  writeAtomically(path, await writeSafetensors(new Map([...weights, ...remembered]), metadataOf(checkpoint)));
+}
+
+/** The same in a folder, to which each process writes what it holds. All of them call it. */
+export async function saveSharded(folder: string, checkpoint: Checkpoint, model: Module, { replicas }: Processes): Promise<void> {
+  const { optimizer } = checkpoint;
+  await saveShards(folder, { model, replicas, optimizer, metadata: metadataOf(checkpoint) });
+}
+
+function metadataOf({ config, step, bits, fingerprint }: Checkpoint): Record<string, string> {
+  return {
     format: FORMAT,
     config: JSON.stringify(config),
     step: String(step),
     fingerprint,
     ...(bits === null ? {} : { bits: String(bits) }),
   };
-  writeAtomically(path, await writeSafetensors(new Map([...weights, ...remembered]), metadata));
 }
 
 /** Names of the tensors that hold a NaN or an infinity. */
@@ -97,17 +112,48 @@ function sumOfZeros(tensor: Tensor): Tensor {
   return tensor.dtype === "int32" ? zeros([]) : tensor.cast("float32").mul(0).sum();
 }
 
-/** Reads and checks a file. Throws a UserError, in one line, for what is missing, damaged or not ours. */
+/** Reads and checks a file, or a folder of shards. Throws a UserError, in one line, for what is missing, damaged or not ours. */
 export function loadCheckpoint(path: string): Checkpoint {
+  const { source, ...rest } = openCheckpoint(path);
+  const names = [...source.tensors.keys()];
+  const read = (name: string): Tensor => attempt(path, "is damaged or no checkpoint", () => source.read(name));
+  const weights = new Map(names.filter((name) => !name.startsWith(OPTIMIZER)).map((name) => [name, read(name)]));
+  const remembered = names
+    .filter((name) => name.startsWith(OPTIMIZER))
+    .map((name): [string, Tensor] => [name.slice(OPTIMIZER.length), read(name)]);
+  const optimizer = remembered.length > 0 ? { step: rest.step, tensors: new Map(remembered) } : null;
+  return { ...rest, weights, optimizer };
+}
+
+/** A checkpoint whose tensors are read when they are asked for: a process that holds a part of them reads that part. */
+export interface OpenCheckpoint extends Omit<Checkpoint, "weights" | "optimizer"> {
+  readonly source: ShardedCheckpoint;
+}
+
+export function openCheckpoint(path: string): OpenCheckpoint {
+  const source = isFolder(path) ? attempt(path, "is damaged or no checkpoint", () => openShards(path)) : fileSource(path);
+  const { metadata } = source;
+  return { source, ...checkedMetadata(path, metadata), fingerprint: metadata["fingerprint"] ?? "" };
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+function fileSource(path: string): ShardedCheckpoint {
   const bytes = attempt(path, "cannot be read", () => readFileSync(path));
   const { tensors, metadata } = attempt(path, "is damaged or no checkpoint", () => readSafetensors(bytes));
-  const { config, step, bits } = checkedMetadata(path, metadata);
-  const weights = new Map([...tensors].filter(([name]) => !name.startsWith(OPTIMIZER)));
-  const remembered = [...tensors]
-    .filter(([name]) => name.startsWith(OPTIMIZER))
-    .map(([name, tensor]): [string, Tensor] => [name.slice(OPTIMIZER.length), tensor]);
-  const optimizer = remembered.length > 0 ? { step, tensors: new Map(remembered) } : null;
-  return { config, step, weights, optimizer, bits, fingerprint: metadata["fingerprint"] ?? "" };
+  return {
+    step: Number(metadata["step"]),
+    metadata,
+    tensors,
+    read(name, from = 0, to = Infinity) {
+      const tensor = tensors.get(name);
+      if (!tensor) throw new UserError(`${path} holds no "${name}"`);
+      const rows = tensor.shape[0] ?? 1;
+      return from === 0 && to >= rows ? tensor : tensor.narrow(0, from, Math.min(to, rows));
+    },
+  };
 }
 
 function checkedMetadata(path: string, metadata: Readonly<Record<string, string>>) {
@@ -120,6 +166,7 @@ function checkedMetadata(path: string, metadata: Readonly<Record<string, string>
 
 /** The configuration alone, without a tensor being made: which backend to make them on stands in it. */
 export function configOfCheckpoint(path: string): RunConfig {
+  if (isFolder(path)) return openCheckpoint(path).config;
   const header = attempt(path, "is damaged or no checkpoint", () => JSON.parse(headerOf(path)) as Header);
   return checkedMetadata(path, header.__metadata__ ?? {}).config;
 }
@@ -145,9 +192,11 @@ function headerOf(path: string): string {
 /** A longer header is taken for damage. */
 const MOST_HEADER = 2 ** 26;
 
+export const FOREIGN = "does not fit its own configuration";
+
 /** A model with the weights of a checkpoint. Where they do not fit, a UserError. */
 export function restoreModel<M extends Module>(path: string, { weights }: Checkpoint, build: () => M): M {
-  return attempt(path, "does not fit its own configuration", () => {
+  return attempt(path, FOREIGN, () => {
     const model = build();
     model.load(weights);
     return model;

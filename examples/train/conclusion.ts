@@ -3,7 +3,7 @@ import type { DecoderLanguageModel } from "switchyard-moe/nn";
 import type { Findings } from "./findings.ts";
 import { findings, sentence } from "./findings.ts";
 import type { Specialisation } from "./information.ts";
-import { ProgressLine } from "./progress.ts";
+import { ProgressLine, screenOf } from "./progress.ts";
 import { caution, sparseLayers } from "./routers.ts";
 import type { Run } from "./run.ts";
 import { bestModel } from "./run.ts";
@@ -12,7 +12,7 @@ import type { Corpus } from "./text.ts";
 
 /** Prints the account of a run and answers with its numbers. */
 export async function conclude(run: Run<DecoderLanguageModel>, corpus: Corpus): Promise<Findings> {
-  const line = new ProgressLine(process.stdout);
+  const line = new ProgressLine(screenOf());
   const found = await findings(run, corpus, (what, share) => line.stage(`evaluating ${what}`, share));
   line.clear();
   const table = [...found.baselines.map(({ name, bits }) => [name, bits] as const), ["this model", found.trained.bits] as const];
@@ -22,7 +22,9 @@ export async function conclude(run: Run<DecoderLanguageModel>, corpus: Corpus): 
   if (warning) console.log(`  but ${warning}`);
   if (found.layers.length > 0) describeExperts(found, run, corpus);
   const report = await writeReport(run, corpus, bestModel(run), found);
-  console.log(`\nkept in ${run.folder}: model.safetensors, last.safetensors, config.json, metrics.jsonl; to look at: ${report}`);
+  console.log(
+    `\nkept in ${run.folder}: model.safetensors, ${run.processes ? "last/" : "last.safetensors"}, config.json, metrics.jsonl; to look at: ${report}`,
+  );
   return found;
 }
 

@@ -6,17 +6,18 @@ import { modelOptions } from "./modelOptions.ts";
 import type { ModelConfig } from "./modelOptions.ts";
 import { trainingOptions } from "./options.ts";
 import type { TrainOptions } from "./options.ts";
+import { checkedShards, isShared } from "./processOptions.ts";
 import { stepsOf } from "./short.ts";
 
 /** A run as its options say. */
 export function configOf(options: TrainOptions, router: ModelConfig["router"] = options.router): RunConfig {
-  const { steps, length, data, languages } = options;
-  return {
-    model: { ...selected(modelOptions, options), router },
-    training: { ...selected(trainingOptions, options), steps: stepsOf(steps), length },
-    goal: { kind: "text", text: data ? { data } : { languages } },
-    backend: backendNow(),
-  };
+  const { steps, length, data, languages, processes, expertsOver, ordered, sharedState } = options;
+  const model = { ...selected(modelOptions, options), router };
+  const training = { ...selected(trainingOptions, options), steps: stepsOf(steps), length };
+  const run: RunConfig = { model, training, goal: { kind: "text", text: data ? { data } : { languages } }, backend: backendNow() };
+  if (!isShared(options)) return run;
+  const shards = checkedShards(options, run);
+  return { ...run, training: { ...training, shards }, sharing: { processes, expertsOver, ordered, sharedState } };
 }
 
 /** The backend that runs are made on now. */

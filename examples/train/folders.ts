@@ -6,13 +6,23 @@ import { UserError } from "./userError.ts";
 
 export const RUNS = "runs";
 
-export const lastFile = (folder: string): string => join(folder, "last.safetensors");
+/** The state of a run to go on with: one file, or, of processes that shared the run, a folder to which each wrote its part. */
+export const lastWhole = (folder: string): string => join(folder, "last.safetensors");
+export const lastSharded = (folder: string): string => join(folder, "last");
 export const modelFile = (folder: string): string => join(folder, "model.safetensors");
 export const reportFile = (folder: string): string => join(folder, "report.html");
 export const configFile = (folder: string): string => join(folder, "config.json");
 export const metricsFile = (folder: string): string => join(folder, "metrics.jsonl");
 
-const runFiles = [configFile, lastFile, modelFile, reportFile, metricsFile];
+/** The state that was saved last; where there is none, the file that a run in one process would write. */
+export function lastFile(folder: string): string {
+  const [whole, sharded] = [lastWhole(folder), lastSharded(folder)];
+  const turned = join(sharded, "latest"); // what saving in shards writes last
+  if (!existsSync(turned)) return whole;
+  return !existsSync(whole) || statSync(turned).mtimeMs >= statSync(whole).mtimeMs ? sharded : whole;
+}
+
+const runFiles = [configFile, lastWhole, lastSharded, modelFile, reportFile, metricsFile];
 
 export interface FolderOptions {
   readonly out: string;
@@ -56,7 +66,7 @@ function claimOut(out: string, overwrite?: boolean): string {
     throw new UserError(`--out ${out}: there is ${held} in it: ${ways}`);
   }
   // What an earlier run left must not be taken for this one's.
-  for (const file of runFiles) attempt(file(out), "cannot be replaced", () => rmSync(file(out), { force: true }));
+  for (const file of runFiles) attempt(file(out), "cannot be replaced", () => rmSync(file(out), { force: true, recursive: true }));
   return out;
 }
 

@@ -1,15 +1,15 @@
 /** The task of the main job: each byte of a text from those before it. */
 import { tensor } from "switchyard-moe";
-import type { Key } from "switchyard-moe";
+import type { Key, Tensor } from "switchyard-moe";
 import type { Routing } from "switchyard-moe/moe";
 import type { DecoderLanguageModel } from "switchyard-moe/nn";
 import { evaluateModel } from "./evaluation.ts";
-import type { EvaluationOptions } from "./evaluation.ts";
+import type { Evaluation, EvaluationOptions } from "./evaluation.ts";
 import type { Batch, Sequence } from "./sequences.ts";
 import { sampleBatch, spread, validationWindows } from "./sequences.ts";
 import type { Predicted, PredictingTask, Progress } from "./predicting.ts";
 import { hardLoss } from "./predicting.ts";
-import type { At, Forwarded } from "./task.ts";
+import type { At, Forwarded, Peers } from "./task.ts";
 import type { Corpus } from "./text.ts";
 
 /** Windows that a validation during training looks at; the last one looks at all. */
@@ -17,6 +17,7 @@ const QUICK_WINDOWS = 256;
 
 export class LanguageModelling implements PredictingTask<DecoderLanguageModel> {
   readonly unit = "bits/byte";
+  readonly cutsBatches = true;
   readonly tokens: number;
   readonly #corpus: Corpus;
   readonly #size: { readonly size: number; readonly length: number };
@@ -33,18 +34,21 @@ export class LanguageModelling implements PredictingTask<DecoderLanguageModel> {
     return sampleBatch(this.#corpus, this.#size, (i) => key.number(i));
   }
 
-  predict(model: DecoderLanguageModel, { batch, pass }: At): Predicted {
+  predict(model: DecoderLanguageModel, { batch, pass, rows }: At): Predicted {
     const { size, length, inputs, targets } = this.batch(batch);
-    const { logits, losses, routings } = model.forward(tensor(inputs, { shape: [size, length] }), {}, pass);
-    return { logits, targets: tensor(targets, { shape: [size, length] }), auxiliary: losses, routings: routings as Routing[] };
+    const { from, to } = rows ?? { from: 0, to: size };
+    const table = (all: Int32Array): Tensor => tensor(all.slice(from * length, to * length), { shape: [to - from, length] });
+    const { logits, losses, routings } = model.forward(table(inputs), {}, pass);
+    return { logits, targets: table(targets), auxiliary: losses, routings: routings as Routing[] };
   }
 
   forward(model: DecoderLanguageModel, at: At): Forwarded {
     return hardLoss(this.predict(model, at));
   }
 
-  async validate(model: DecoderLanguageModel): Promise<number> {
+  async validate(model: DecoderLanguageModel, peers?: Peers): Promise<number> {
     this.#quick ??= spread(this.#windows(), QUICK_WINDOWS);
+    if (peers) return sharedBits(this.#quick, peers, (windows) => evaluateModel(model, windows, this.#options()));
     return (await evaluateModel(model, this.#quick, this.#options())).bits;
   }
 
@@ -59,4 +63,25 @@ export class LanguageModelling implements PredictingTask<DecoderLanguageModel> {
   #options(): EvaluationOptions {
     return { batch: this.#size.size, languages: this.#corpus.classes.length };
   }
+}
+
+/**
+ * Bits per byte over windows that peers share out. All of them look at equally many, some at one again, since models whose experts are spread
+ * must run equally often; sums go window by window, so that they do not depend on the number of peers.
+ */
+async function sharedBits(
+  windows: readonly Sequence[],
+  peers: Peers,
+  evaluate: (own: readonly Sequence[]) => Promise<Evaluation>,
+): Promise<number> {
+  const { rank, size } = peers;
+  const each = Math.ceil(windows.length / size);
+  const own = Array.from({ length: each }, (_, i) => ({ ...windows[(i * size + rank) % windows.length], label: String(i) }));
+  const { spans } = await evaluate(own);
+  const sums = new Float64Array(2 * each);
+  for (const { label, bits, bytes } of spans) sums.set([bits, bytes], 2 * Number(label));
+  const all = peers.allGather(sums); // [n, each, 2]
+  const place = (window: number): number => 2 * ((window % size) * each + Math.floor(window / size));
+  const total = (of: 0 | 1): number => windows.reduce((sum, _, window) => sum + all[place(window) + of], 0);
+  return total(0) / total(1);
 }

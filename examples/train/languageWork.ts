@@ -1,7 +1,7 @@
 /** The main job's own work: a causal language model of a text. */
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
-import { key } from "switchyard-moe";
+import { key, random } from "switchyard-moe";
 import { summary } from "switchyard-moe/nn";
 import type { DecoderLanguageModel, Module } from "switchyard-moe/nn";
 import { baselines, partCounted } from "./baselines.ts";
@@ -34,7 +34,7 @@ export function languageWork(config: RunConfig, { text }: TextGoal): Work<Decode
 export function languageJob({ model, training }: Pick<RunConfig, "model" | "training">, corpus: Corpus): Job<DecoderLanguageModel> {
   return {
     task: new LanguageModelling(corpus, training),
-    build: () => buildModel(model, key(training.seed).at("init")),
+    build: (make) => buildModel(model, key(training.seed).at("init"), make),
     fingerprint: fingerprintOf(corpus),
   };
 }
@@ -75,11 +75,12 @@ export function describeText(corpus: Corpus): void {
 
 /** The model that is trained, beside the dense one of equal compute, which `build` makes of its configuration. */
 export function describeModels<M extends Module>(
-  { config, trainer }: Run<M>,
-  build: (config: ModelConfig, random: ReturnType<typeof key>) => Module,
+  { config, trainer, processes }: Run<M>,
+  build: (config: ModelConfig, at: ReturnType<typeof key>) => Module,
 ): void {
   const { length } = config.training;
-  console.log(String(summary(trainer.model, { length })));
+  const whole = processes ? random.withoutDrawing(() => build(config.model, key(0))) : trainer.model; // all experts, without their numbers
+  console.log(String(summary(whole, { length })));
   const twin = summary(build({ ...config.model, router: "dense" }, key(0)), { length });
   const numbers = (n: number): string => Math.round(n).toLocaleString("en-US");
   console.log(

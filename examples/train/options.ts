@@ -2,6 +2,7 @@
 import { didYouMean } from "switchyard-moe";
 import { choice, describeOptions, factor, flag, integer, positive, readOptions, real, required, text, type Reader } from "./commandLine.ts";
 import { modelOptions } from "./modelOptions.ts";
+import { checkedShards, isShared, processOptions, refuseProcesses } from "./processOptions.ts";
 import { languageSets } from "./text.ts";
 import { UserError } from "./userError.ts";
 
@@ -54,6 +55,7 @@ const trainOptions = (read: Reader) => ({
   compare: read("compare", flag, false, "also train a dense model of equal compute, both over 3 seeds, and compare"),
   ...trainingOptions(read),
   ...modelOptions(read),
+  ...processOptions(read),
   ...folderOptions(read),
   ...computed(read),
 });
@@ -98,6 +100,16 @@ const resumeOptions = (read: Reader) => ({
   steps: read("steps", integer(0), 0, "go on until this step; 0: as many as the run was started with"),
   seconds: read("seconds", real(0), 0, "stop after this time, what it took so far included; 0: as the run was started"),
   every: read("every", integer(0), 0, "steps between validations; 0: as the run was started"),
+  processes: read("processes", integer(0), 0, "processes that share every step from now on; 0: as the run was last trained"),
+  expertsOver: read(
+    "experts-over",
+    integer(0),
+    0,
+    "processes that share the experts out; 0: as before, or 1 where that does not divide the processes",
+  ),
+  ordered: read("ordered", flag, false, "sums over shards in their order from now on"),
+  sharedState: read("shared-state", flag, false, "the processes share out what the optimiser remembers from now on"),
+  threads: read("threads", integer(0), 0, "threads of the wasm backend in each process; 0: the cores of the host, shared by its processes"),
   backend: read("backend", choice("run", "auto", "cpu", "wasm", "gpu"), "run", "what computes; run: what the run was started on"),
 });
 
@@ -163,6 +175,7 @@ export function parseCommand(argv: readonly string[]): Command {
   const rest = named ? argv.slice(1) : argv;
   if (command === "help" || argv.includes("--help") || argv.includes("-h"))
     return { command: "help", text: helpText(named && command !== "help" ? command : rest[0]) };
+  if (Object.hasOwn(commands, command)) refuseProcesses(command, rest);
   switch (command) {
     case "train":
       return { command, options: checked(readOptions(command, trainOptions, rest)) };
@@ -198,11 +211,19 @@ function checked(options: TrainOptions): TrainOptions {
   const { architecture, compare, width, heads, data, languages } = options;
   if (width % heads !== 0) throw new UserError(`--width ${width} --heads ${heads}: ${heads} heads do not divide a width of ${width}`);
   if (data !== "" && languages !== DEFAULT_LANGUAGES) throw new UserError(`--data ${data} --languages ${languages}: one or the other`);
+  if (isShared(options)) checkSharing(options);
   if (compare && architecture !== "decoder")
     throw new UserError(
       `--compare --architecture ${architecture}: only decoders are compared, byte by byte of the held-out articles; distil trains a dense model of two stacks beside its student`,
     );
   return checkedFolder(options);
+}
+
+function checkSharing(options: TrainOptions): void {
+  if (options.compare) throw new UserError("--compare: its six runs are trained in one process each; leave out what shares a run");
+  if (options.backend === "gpu")
+    throw new UserError("--backend gpu: the numbers of the gpu can only be read by waiting, and processes that share a run block; use cpu or wasm"); // prettier-ignore
+  checkedShards(options, { model: options, training: options });
 }
 
 function checkedTuning(options: FinetuneOptions): FinetuneOptions {

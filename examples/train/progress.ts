@@ -62,6 +62,19 @@ export interface Screen {
   write(text: string): unknown;
 }
 
+/** The width of the terminal where a program ends that writes through others, such as mpirun; 0: it ends in a file or a pipe. */
+export const COLUMNS = "SWITCHYARD_COLUMNS";
+
+/** Where progress is shown. */
+export function screenOf(): Screen {
+  const told = process.env[COLUMNS];
+  if (told === undefined) return process.stdout;
+  return { isTTY: Number(told) > 0, columns: Number(told), write: (text) => process.stdout.write(text) };
+}
+
+/** Of those that do not speak. */
+export const silent: Screen = { write: () => true };
+
 /** On a terminal one line that is written over; elsewhere a plain line every `plainEvery` steps and after the last. */
 export class ProgressLine {
   readonly #screen: Screen;

@@ -141,6 +141,13 @@ export function sparseParts(config: ModelConfig & { readonly router: RouterName 
   };
 }
 
+/** Experts of each sparse layer of a configuration; 0: it has none. */
+export function expertCount({ router, experts }: Pick<ModelConfig, "router" | "experts">): number {
+  if (router === "dense") return 0;
+  const { finer = 1 }: Recipe = recipes[router];
+  return finer * experts;
+}
+
 /** The sparse layers of a model, in the order of its routings: of an encoder-decoder the encoder's first. */
 export function sparseLayers(model: Module): MoE[] {
   return model.namedModules().flatMap(([, module]) => (module instanceof MoE ? [module] : []));

@@ -3,8 +3,11 @@ import type { Module } from "switchyard-moe/nn";
 import type { RunConfig } from "./checkpoint.ts";
 import { claimFolder } from "./folders.ts";
 import type { Change, Job, Run, RunOutcome } from "./run.ts";
-import { continueRun, newRun, restoreRun } from "./run.ts";
+import type { Processes } from "./processes.ts";
+import { screenOf, silent } from "./progress.ts";
+import { byLead, continueRun, newRun, restoreRun } from "./run.ts";
 import { listenForStop } from "./stopping.ts";
+import { wireLines } from "./wireAccount.ts";
 
 /** A job, and what is said of it. */
 export interface Work<M extends Module> {
@@ -21,17 +24,31 @@ export async function begin<M extends Module>(
   work: Work<M>,
   config: RunConfig,
   folder: { readonly out: string; readonly overwrite: boolean },
+  processes: Processes | null = null,
 ): Promise<void> {
-  const run = newRun(claimFolder(work.name, folder), config, work.job);
-  work.describe(run);
+  const claimed = byLead(processes, () => claimFolder(work.name, folder));
+  const run = newRun(claimed, config, work.job, processes);
+  if (leads(run)) work.describe(run);
   await finish(work, run);
 }
 
-export async function goOn<M extends Module>(work: Work<M>, folder: string, change: Change): Promise<void> {
-  const run = restoreRun(folder, () => work.job, change);
-  for (const note of run.notes) console.log(`note: ${note}`);
-  console.log(whereItStands(run));
+export async function goOn<M extends Module>(
+  work: Work<M>,
+  folder: string,
+  change: Change,
+  processes: Processes | null = null,
+): Promise<void> {
+  const run = restoreRun(folder, () => work.job, change, processes);
+  if (leads(run)) {
+    for (const note of run.notes) console.log(`note: ${note}`);
+    console.log(whereItStands(run));
+  }
   await finish(work, run);
+}
+
+/** Whether this process speaks for the run. */
+function leads<M extends Module>({ processes }: Run<M>): boolean {
+  return processes?.leads ?? true;
 }
 
 function whereItStands<M extends Module>({ folder, trainer, config: { training }, seconds }: Run<M>): string {
@@ -43,16 +60,18 @@ function whereItStands<M extends Module>({ folder, trainer, config: { training }
 }
 
 async function finish<M extends Module>(work: Work<M>, run: Run<M>): Promise<void> {
-  if ((await trained(run, run.folder)) !== "interrupted") await work.conclude(run);
+  if ((await trained(run, run.folder)) === "interrupted" || !leads(run)) return;
+  if (run.wire) console.log(`\n${wireLines(run.wire).join("\n")}`);
+  await work.conclude(run);
 }
 
 /** Trains to the end or until a signal asks to stop, which is answered with how to go on. */
 export async function trained<M extends Module>(run: Run<M>, folder: string): Promise<RunOutcome> {
   const stop = listenForStop();
   try {
-    const outcome = await continueRun(run, { screen: process.stdout, interrupted: stop.asked });
-    if (outcome === "interrupted") {
-      process.exitCode = stop.code();
+    const outcome = await continueRun(run, { screen: leads(run) ? screenOf() : silent, interrupted: stop.asked });
+    if (outcome === "interrupted" && leads(run)) {
+      if (!run.processes) process.exitCode = stop.code(); // else mpirun would take it for a failure
       console.log(`interrupted after step ${run.trainer.steps}; saved. Go on with: npm start -- resume --from ${folder}`);
     }
     return outcome;

@@ -1,7 +1,8 @@
 /** Ending a run from outside: each signal that asks a program to end asks the run to save first. */
 
 /** Ctrl-C; docker stop, batch systems and shutdowns; a closed terminal. With the code that a shell expects afterwards, 128 + number. */
-const signals = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+export const signals = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+export type SignalName = keyof typeof signals;
 
 export interface Stop {
   /** Whether someone asked. */

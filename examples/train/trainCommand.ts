@@ -7,7 +7,10 @@ import { selected } from "./commandLine.ts";
 import { backendNow, configOf } from "./configuration.ts";
 import { lastFile, modelFile, newestRun } from "./folders.ts";
 import { trainingOptions } from "./options.ts";
-import type { DistilOptions, FinetuneOptions, ResumeOptions, TrainOptions } from "./options.ts";
+import type { Command, DistilOptions, FinetuneOptions, ResumeOptions, TrainOptions } from "./options.ts";
+import { Processes } from "./processes.ts";
+import { checkedShards, isShared } from "./processOptions.ts";
+import type { Sharing } from "./processOptions.ts";
 import { begin, goOn } from "./session.ts";
 import { stepsOf } from "./short.ts";
 import { UserError } from "./userError.ts";
@@ -15,7 +18,8 @@ import { withWork } from "./work.ts";
 
 export async function train(options: TrainOptions): Promise<void> {
   const config = configOf(options);
-  await withWork(config, (work) => begin(work, config, options));
+  const processes = config.sharing ? await Processes.start(config.sharing) : null;
+  await withWork(config, (work) => begin(work, config, options, processes));
 }
 
 export async function finetune(options: FinetuneOptions): Promise<void> {
@@ -68,7 +72,40 @@ export function resumedBackend(options: ResumeOptions) {
   return name === "cpu" || name === "wasm" || name === "gpu" ? name : "auto";
 }
 
+/** How many processes a command asks for, checked as far as one process can check it. */
+export function processesOf(asked: Command): number {
+  if (asked.command !== "train" && asked.command !== "resume") return 1;
+  const train = asked.command === "train";
+  const processes = train ? asked.options.processes : (resumedSharing(asked.options)?.sharing.processes ?? 1);
+  if (processes > 1) withWork(train ? configOf(asked.options) : configOfCheckpoint(lastFile(resumedFolder(asked.options))), () => null);
+  return processes;
+}
+
+/** How a run is shared from now on, and in how many shards its batches are cut; null: it is not shared. */
+export function resumedSharing(options: ResumeOptions): { readonly sharing: Sharing; readonly shards: number } | null {
+  const config = configOfCheckpoint(lastFile(resumedFolder(options)));
+  const { sharing: before } = config;
+  const { shards: cut = 1, accumulate } = config.training;
+  const processes = options.processes || (before?.processes ?? 1);
+  const kept = before && processes % before.expertsOver === 0 ? before.expertsOver : 1;
+  const sharing: Sharing = {
+    processes,
+    expertsOver: options.expertsOver || kept,
+    ordered: options.ordered || (before?.ordered ?? false),
+    sharedState: options.sharedState || (before?.sharedState ?? false),
+  };
+  const shards = (cut * accumulate) % processes === 0 ? cut : 0;
+  if (!before && !isShared({ ...sharing, shards: cut })) return null;
+  return { sharing, shards: checkedShards({ ...sharing, shards }, config) };
+}
+
 export async function resume(options: ResumeOptions): Promise<void> {
   const folder = resumedFolder(options);
-  await withWork(configOfCheckpoint(lastFile(folder)), (work) => goOn(work, folder, options));
+  const config = configOfCheckpoint(lastFile(folder));
+  const shared = resumedSharing(options);
+  const processes = shared ? await Processes.start(shared.sharing) : null;
+  const before = config.training.shards ?? 1;
+  if (shared && shared.shards !== before && processes?.leads)
+    console.log(`note: ${shared.sharing.processes} processes do not divide ${before} shards: batches are cut into ${shared.shards} from now on, each routed apart with its own capacity`); // prettier-ignore
+  await withWork(config, (work) => goOn(work, folder, { ...options, ...shared }, processes));
 }

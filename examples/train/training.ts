@@ -4,11 +4,12 @@
  */
 import { key, scope } from "switchyard-moe";
 import type { Key, Tensor } from "switchyard-moe";
-import { afterStep } from "switchyard-moe/moe";
 import type { Routing } from "switchyard-moe/moe";
-import { AdamW, clipScale, gradNorm, schedules } from "switchyard-moe/nn";
+import { AdamW, clipScale, schedules } from "switchyard-moe/nn";
 import type { Module } from "switchyard-moe/nn";
-import type { Task } from "./task.ts";
+import { oneProcess } from "./strategy.ts";
+import type { Shard, Strategy } from "./strategy.ts";
+import type { Rows, Task } from "./task.ts";
 
 /** How a model learns; part of what a checkpoint keeps. */
 export interface TrainingConfig {
@@ -19,6 +20,8 @@ export interface TrainingConfig {
   readonly warmup: number;
   /** Micro-batches whose gradients are added up before each step. */
   readonly accumulate: number;
+  /** Parts of each batch that are routed apart; 1 unless told. */
+  readonly shards?: number;
   readonly clip: number;
   readonly weightDecay: number;
   readonly seed: number;
@@ -38,6 +41,8 @@ export interface StepReport {
   readonly load: readonly number[];
   /** The same for each sparse layer. */
   readonly layers: readonly (readonly number[])[];
+  /** The loss of each shard, in order. */
+  readonly shards: readonly number[];
 }
 
 export class Trainer<M extends Module> {
@@ -46,19 +51,19 @@ export class Trainer<M extends Module> {
   readonly optimizer: AdamW;
   readonly #config: TrainingConfig;
   readonly #schedule: (step: number) => number;
-  readonly #parameters: Tensor[];
+  readonly #strategy: Strategy;
   readonly #random: Key;
 
-  constructor(model: M, task: Task<M>, config: TrainingConfig) {
+  constructor(model: M, task: Task<M>, config: TrainingConfig, strategy: Strategy = oneProcess(model, config)) {
     this.model = model;
     this.task = task;
     this.#config = config;
-    this.#parameters = model.parameters();
+    this.#strategy = strategy;
     this.#random = key(config.seed).at("training");
     this.#schedule = schedules.cosine({ warmup: config.warmup, total: config.steps, final: 0.1 });
     const plain = (name: string, parameter: Tensor) =>
       parameter.shape.length < 2 || /(^|\.)positionBias\b/.test(name) ? { weightDecay: 0 } : {};
-    this.optimizer = new AdamW(model, { lr: config.lr, betas: [0.9, 0.98], weightDecay: config.weightDecay }, plain);
+    this.optimizer = new AdamW(strategy.parameters, { lr: config.lr, betas: [0.9, 0.98], weightDecay: config.weightDecay }, plain);
   }
 
   /** Steps taken. */
@@ -68,18 +73,20 @@ export class Trainer<M extends Module> {
 
   /** One optimiser step, and what it showed. */
   step(): Promise<StepReport> {
-    return readReport(this.steps + 1, this.take());
+    return readReport(this.steps + 1, this.take(), this.#strategy);
   }
 
   /** One optimiser step, of which nothing is read back: the caller need not wait for the device. */
   take(): ShownStep {
     const step = this.steps;
     return scope(() => {
-      const parts = Array.from({ length: this.#config.accumulate }, (_, part) => this.#accumulate(step, part));
-      const norm = gradNorm(this.#parameters);
+      this.#strategy.begin(step + 1);
+      const parts = this.#strategy.shards.map((shard) => this.#accumulate(step, shard));
+      const norm = this.#strategy.reduce();
       this.optimizer.step({ factor: this.#schedule(step + 1), gradScale: clipScale(norm, this.#config.clip) });
-      this.optimizer.zeroGrad();
-      afterStep(this.model, ...parts.map(({ routings }) => routings));
+      this.model.zeroGrad();
+      this.#strategy.share();
+      this.#strategy.afterStep(parts.map(({ routings }) => routings));
       return { parts: parts.map((part) => part.shown), norm };
     });
   }
@@ -89,15 +96,24 @@ export class Trainer<M extends Module> {
     return this.#random.at("batch", step, part);
   }
 
-  /** Adds the gradients of one micro-batch; answers with constants to be shown, and with what was routed. */
-  #accumulate(step: number, part: number): { shown: Shown; routings: readonly Routing[] } {
-    const pass = { training: true, random: this.#random.at("pass", step, part) };
-    const { loss, auxiliary, routings } = this.task.forward(this.model, { batch: this.batchKey(step, part), pass });
-    const shown = { loss: loss.detach(), auxiliary: detached(auxiliary), ...books(routings) };
+  /** Adds the gradients of one shard; answers with constants to be shown, and with what was routed. */
+  #accumulate(step: number, { part, index }: Shard): { shown: Shown; routings: readonly Routing[] } {
+    const { batch, accumulate, shards = 1 } = this.#config;
+    const place = this.#random.at("pass", step, part);
+    const pass = { training: true, random: shards > 1 ? place.at("shard", index) : place };
+    const rows = shards > 1 ? rowsOf(batch, index, shards) : undefined;
+    const share = rows ? (rows.to - rows.from) / batch : 1;
+    const { loss, auxiliary, routings } = this.task.forward(this.model, { batch: this.batchKey(step, part), pass, rows });
+    const shown = { share, loss: loss.detach(), auxiliary: detached(auxiliary), ...books(routings) };
     const total = Object.values(auxiliary).reduce((sum, part) => sum.add(part), loss);
-    total.mul(1 / this.#config.accumulate).backward({ release: true });
+    this.#strategy.backward(total.mul(share / accumulate));
     return { shown, routings };
   }
+}
+
+/** The rows of a batch that a shard takes, as equal as they can be. */
+export function rowsOf(batch: number, index: number, shards: number): Rows {
+  return { from: Math.floor((index * batch) / shards), to: Math.floor(((index + 1) * batch) / shards) };
 }
 
 /** A step's numbers, still on the device. */
@@ -107,6 +123,8 @@ interface ShownStep {
 }
 
 interface Shown {
+  /** Of its micro-batch. */
+  readonly share: number;
   readonly loss: Tensor;
   readonly auxiliary: Record<string, Tensor>;
   /** For each sparse layer [E]: how many choices fell on each expert. */
@@ -131,20 +149,21 @@ function books(routings: readonly Routing[]): Pick<Shown, "load" | "lost"> {
   };
 }
 
-async function readReport(step: number, { parts, norm }: ShownStep): Promise<StepReport> {
-  const reports = await Promise.all(parts.map(readShown));
-  const mean = (of: (report: ShownNumbers) => number): number => reports.reduce((sum, report) => sum + of(report), 0) / reports.length;
-  const layers = sums(reports.map((report) => report.layers.flat()));
-  const experts = reports[0].layers[0]?.length ?? 0;
-  const perLayer = reports[0].layers.map((_, l) => layers.slice(l * experts, (l + 1) * experts));
+async function readReport(step: number, { parts, norm }: ShownStep, strategy: Strategy): Promise<StepReport> {
+  const own = await Promise.all(parts.map(readShown));
+  const shards = strategy.gather(own.map(flat)).map((numbers) => unflat(numbers, own[0]));
+  const weight = shards.reduce((sum, { share }) => sum + share, 0);
+  const mean = (of: (shard: ShownNumbers) => number): number => shards.reduce((sum, shard) => sum + of(shard) * shard.share, 0) / weight;
+  const perLayer = own[0].layers.map((_, l) => sums(shards.map(({ layers }) => layers[l])));
   return {
     step,
-    loss: mean((report) => report.loss),
+    loss: mean(({ loss }) => loss),
     gradNorm: await norm.item(),
-    auxiliary: Object.fromEntries(Object.keys(reports[0].auxiliary).map((name) => [name, mean((report) => report.auxiliary[name])])),
-    dropped: mean((report) => report.dropped),
+    auxiliary: Object.fromEntries(Object.keys(own[0].auxiliary).map((name) => [name, mean(({ auxiliary }) => auxiliary[name])])),
+    dropped: mean(({ dropped }) => dropped),
     load: sums(perLayer),
     layers: perLayer,
+    shards: shards.map(({ loss }) => loss),
   };
 }
 
@@ -152,12 +171,34 @@ function sums(rows: readonly (readonly number[])[]): number[] {
   return (rows[0] ?? []).map((_, i) => rows.reduce((sum, row) => sum + row[i], 0));
 }
 
-type ShownNumbers = Pick<StepReport, "loss" | "auxiliary" | "dropped" | "layers">;
+interface ShownNumbers extends Pick<StepReport, "loss" | "auxiliary" | "dropped" | "layers"> {
+  readonly share: number;
+}
 
-async function readShown({ loss, auxiliary, load, lost }: Shown): Promise<ShownNumbers> {
+/** The numbers of a shard, one after the other: how they travel. */
+function flat({ share, loss, dropped, auxiliary, layers }: ShownNumbers): Float64Array {
+  return Float64Array.of(share, loss, dropped, ...Object.values(auxiliary), ...layers.flat());
+}
+
+/** What `flat` makes, taken apart as the like of it. */
+function unflat([share, loss, dropped, ...rest]: Float64Array, like: ShownNumbers): ShownNumbers {
+  const names = Object.keys(like.auxiliary);
+  const counts = rest.slice(names.length);
+  const experts = like.layers[0]?.length ?? 0;
+  return {
+    share,
+    loss,
+    dropped,
+    auxiliary: Object.fromEntries(names.map((name, i) => [name, rest[i]])),
+    layers: like.layers.map((_, l) => counts.slice(l * experts, (l + 1) * experts)),
+  };
+}
+
+async function readShown({ share, loss, auxiliary, load, lost }: Shown): Promise<ShownNumbers> {
   const named = Object.entries(auxiliary).map(async ([name, tensor]) => [name, await tensor.item()] as const);
   const layers = await Promise.all(load.map(async (counts) => Array.from(await counts.data())));
   return {
+    share,
     loss: await loss.item(),
     auxiliary: Object.fromEntries(await Promise.all(named)),
     dropped: lost ? await lost.item() : 0,

@@ -8,7 +8,7 @@ export { Traffic } from "./traffic.ts";
 export type { CollectiveTraffic } from "./traffic.ts";
 export type { Transport } from "./transport.ts";
 export { alone } from "./alone.ts";
-export { mpi, ranksOnHost, underMpi } from "./mpi.ts";
+export { mpi, ranksOnHost, startedRanks, underMpi } from "./mpi.ts";
 export { installation } from "./mpiLibrary.ts";
 export { ThreadWorld, threads } from "./threads.ts";
 export type { ThreadOptions, ThreadProgram } from "./threads.ts";

@@ -25,11 +25,19 @@ export function ranksOnHost(environment: Readonly<Record<string, string | undefi
   return Math.max(1, Number(openMpi ?? mpich ?? slurm ?? 1) || 1);
 }
 
-/** Whether a launcher such as mpirun or srun started this process as one of several. */
-export function underMpi(
-  { OMPI_COMM_WORLD_SIZE, PMI_SIZE, SLURM_NTASKS, SLURM_STEP_ID }: Readonly<Record<string, string | undefined>> = process.env,
-): boolean {
-  return Number(OMPI_COMM_WORLD_SIZE ?? PMI_SIZE ?? (SLURM_STEP_ID ? SLURM_NTASKS : 0)) > 0;
+/** Whether a launcher such as mpirun or srun started this process, alone or as one of several. */
+export function underMpi(environment: Readonly<Record<string, string | undefined>> = process.env): boolean {
+  return startedRanks(environment) !== null;
+}
+
+/** Which of how many processes this is, as the launcher says before MPI has begun; null: no launcher started it. */
+export function startedRanks(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): { readonly rank: number; readonly size: number } | null {
+  const { OMPI_COMM_WORLD_SIZE: openMpi, OMPI_COMM_WORLD_RANK, PMI_SIZE: mpich, PMI_RANK, SLURM_STEP_ID } = environment;
+  const slurm = SLURM_STEP_ID === undefined ? undefined : environment["SLURM_NTASKS"];
+  const size = Number(openMpi ?? mpich ?? slurm ?? 0);
+  return size > 0 ? { size, rank: Number(OMPI_COMM_WORLD_RANK ?? PMI_RANK ?? environment["SLURM_PROCID"] ?? 0) } : null;
 }
 
 async function start(options: CommunicatorOptions): Promise<Communicator> {

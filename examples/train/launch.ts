@@ -4,6 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
+import { availableParallelism } from "node:os";
 import { installation, startedRanks } from "switchyard-moe/distributed";
 import { COLUMNS } from "./progress.ts";
 import { signals } from "./stopping.ts";
@@ -21,7 +22,7 @@ export async function launch(processes: number): Promise<number> {
   const child = spawn(mpirun, ["-n", String(processes), process.execPath, ...process.execArgv, ...process.argv.slice(1)], {
     stdio: ["pipe", "pipe", "pipe"],
     detached: true, // Ctrl-C goes to a whole group of processes, and mpirun is not to hear of it
-    env: { ...process.env, ...settings(), [LAUNCHED]: "1" },
+    env: { ...process.env, ...settings(processes), [LAUNCHED]: "1" },
   });
   const asked = passSignals(child);
   child.stdin?.on("error", () => undefined); // it ended before it heard
@@ -34,13 +35,14 @@ export async function launch(processes: number): Promise<number> {
 }
 
 /** What Open MPI, of version 4 and of 5, wants to be told: also as root, more processes than cores, and no process bound to one core. */
-function settings(): Record<string, string> {
+function settings(processes: number): Record<string, string> {
   const { isTTY, columns } = process.stdout;
   return {
     OMPI_ALLOW_RUN_AS_ROOT: "1",
     OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1",
     OMPI_MCA_rmaps_base_oversubscribe: "1",
     OMPI_MCA_hwloc_base_binding_policy: "none",
+    ...(processes > availableParallelism() ? { OMPI_MCA_mpi_yield_when_idle: "1" } : {}),
     PRTE_MCA_rmaps_default_mapping_policy: ":oversubscribe",
     PRTE_MCA_hwloc_default_binding_policy: "none",
     [COLUMNS]: String(isTTY ? columns : 0),

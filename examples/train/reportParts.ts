@@ -7,6 +7,7 @@ import { expertShares } from "./information.ts";
 import type { LoadCourse, RunReport } from "./report.ts";
 import { sparseLayerNames } from "./routers.ts";
 import type { Run } from "./run.ts";
+import { kilobytes, milliseconds } from "./wireAccount.ts";
 import type { Point } from "./svg/index.ts";
 import type { Corpus } from "./text.ts";
 
@@ -51,10 +52,24 @@ export function specialisationOf(
 export function courseOf<M extends Module>({ config, measurements }: Run<M>) {
   return {
     command: ["npm start --", ...process.argv.slice(2)].join(" "),
-    settings: { ...config.model, ...config.training, backend: config.backend.description },
+    settings: { ...config.model, ...config.training, ...config.sharing, backend: config.backend.description },
     training: measurements.map(({ step, training }): Point => [step, training]),
     validation: measurements.flatMap(({ step, validation }): Point[] => (validation === null ? [] : [[step, validation]])),
   };
+}
+
+/** What crossed the wire between the processes of a run; nothing where there was one. */
+export function wireTables<M extends Module>({ wire, processes }: Run<M>): RunReport["tables"] {
+  if (!wire || !processes) return [];
+  const waited = wire.inside.map((share) => `${(100 * share).toFixed(1)} %`).join(", ");
+  const times = `a step took ${milliseconds(wire.seconds)} ms; inside collectives, moving numbers and waiting for others, by process: ${waited}`;
+  return [
+    {
+      caption: `What the first of ${processes.description} sent in a step (mean of ${wire.steps}); ${times}`,
+      columns: ["collective", "calls", "sent", "ms, of the process that waited least", "most"],
+      rows: wire.rows.map(({ name, calls, bytes, least, most }) => [name, calls.toFixed(1), kilobytes(bytes), milliseconds(least), milliseconds(most)]), // prettier-ignore
+    },
+  ];
 }
 
 /** How long it took, and what the last batch lost. */

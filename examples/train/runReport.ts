@@ -12,7 +12,7 @@ import { withCapacity } from "./model.ts";
 import type { Passage } from "./passage.ts";
 import type { RunReport, Sample } from "./report.ts";
 import { reportHtml } from "./report.ts";
-import { courseOf, loadOf, specialisationOf, trainingFacts } from "./reportParts.ts";
+import { courseOf, loadOf, specialisationOf, trainingFacts, wireTables } from "./reportParts.ts";
 import { canGenerate, caution, sparseLayerNames, sparseLayers } from "./routers.ts";
 import type { Run } from "./run.ts";
 import { validationWindows } from "./sequences.ts";
@@ -51,7 +51,7 @@ async function reportOf(run: Run<DecoderLanguageModel>, corpus: Corpus, model: D
     passages: found.layers.length > 0 ? await passagesOf(run, corpus, model) : [],
     samples: canGenerate(model) ? await samplesOf(run, corpus, model) : [],
     summary: String(summary(model, { length })),
-    tables: tablesOf(found),
+    tables: [...tablesOf(found), ...wireTables(run)],
     notes: [
       ...(warning ? [`${warning}.`] : []),
       "A byte-level causal language model with sparse layers as in their papers; it does not reproduce the papers' experiments.",

@@ -28,7 +28,10 @@ export async function begin<M extends Module>(
 ): Promise<void> {
   const claimed = byLead(processes, () => claimFolder(work.name, folder));
   const run = newRun(claimed, config, work.job, processes);
-  if (leads(run)) work.describe(run);
+  if (leads(run)) {
+    describeProcesses(run);
+    work.describe(run);
+  }
   await finish(work, run);
 }
 
@@ -40,10 +43,15 @@ export async function goOn<M extends Module>(
 ): Promise<void> {
   const run = restoreRun(folder, () => work.job, change, processes);
   if (leads(run)) {
+    describeProcesses(run);
     for (const note of run.notes) console.log(`note: ${note}`);
     console.log(whereItStands(run));
   }
   await finish(work, run);
+}
+
+function describeProcesses<M extends Module>({ processes, config: { training } }: Run<M>): void {
+  if (processes) console.log(`processes: ${processes.description}; shards of a batch: ${training.shards ?? 1}`);
 }
 
 /** Whether this process speaks for the run. */

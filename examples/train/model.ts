@@ -1,20 +1,20 @@
 /** The models of the main job: a small byte-level language model whose feed-forward places hold sparse layers, and its dense twin. */
 import type { Key } from "switchyard-moe";
-import { FeedForwardExperts, MoE } from "switchyard-moe/moe";
+import { FeedForwardExperts, MoE, SwitchAttention } from "switchyard-moe/moe";
 import type { CapacityFactor, Experts, FeedForwardExpertsOptions } from "switchyard-moe/moe";
 import { DecoderLanguageModel, DenseFeedForward, EncoderDecoder, initializers } from "switchyard-moe/nn";
-import type { FeedForward, Init, Module } from "switchyard-moe/nn";
-import type { ModelConfig } from "./modelOptions.ts";
+import type { Attention, FeedForward, Init, Module } from "switchyard-moe/nn";
+import type { VariedModel } from "./variant.ts";
 import type { RouterName } from "./routerNames.ts";
 import { sparseLayers, sparseParts } from "./routers.ts";
 import { BYTES, PADDING, VOCABULARY } from "./vocabulary.ts";
 
-function initializerOf({ initScale }: ModelConfig): initializers.Initializer {
+function initializerOf({ initScale }: VariedModel): initializers.Initializer {
   return initializers.scaledTruncatedNormal(initScale);
 }
 
 /** What both kinds of model share. */
-function settingsOf({ width, heads, hidden, initScale, precision, dropout }: ModelConfig, random: Key) {
+function settingsOf({ width, heads, hidden, initScale, precision, dropout }: VariedModel, random: Key) {
   return { width, heads, hidden, initScale, dropout, random, compute: precision };
 }
 
@@ -23,27 +23,53 @@ export type MakeExperts = (options: FeedForwardExpertsOptions) => Experts;
 
 const allHere: MakeExperts = (options) => new FeedForwardExperts(options);
 
-/** What stands in the feed-forward place of a layer: every `sparseEvery`-th is sparse. */
-function feedForwardOf(config: ModelConfig, layer: number, init: Init, make: MakeExperts): FeedForward & Module {
-  const { router, width, hidden, dropout } = config;
-  if (router === "dense" || (layer + 1) % config.sparseEvery !== 0)
-    return new DenseFeedForward(width, hidden, { ...init, bias: false, dropout, initializer: initializerOf(config) });
-  return sparseLayer(config, router, init, make);
+/** The router of a place of a layer, "dense" where it is not sparse: every `sparseEvery`-th layer is. */
+function routerAt({ router, sparseEvery, variant }: VariedModel, layer: number, place: "feedForward" | "attention"): VariedModel["router"] {
+  const { sparsePlaces = "feedForward" } = variant ?? {};
+  return (layer + 1) % sparseEvery === 0 && (sparsePlaces === "both" || sparsePlaces === place) ? router : "dense";
+}
+
+/** What stands in the feed-forward place of a layer. */
+function feedForwardOf(config: VariedModel, layer: number, init: Init, make: MakeExperts): FeedForward & Module {
+  const router = routerAt(config, layer, "feedForward");
+  return router === "dense" ? denseLayer(config, init) : sparseLayer(config, router, init, make);
+}
+
+function denseLayer(config: VariedModel, init: Init): DenseFeedForward {
+  const { width, hidden, dropout } = config;
+  return new DenseFeedForward(width, hidden, { ...init, ...kindOf(config), bias: false, dropout, initializer: initializerOf(config) });
+}
+
+const kindOf = ({ variant }: VariedModel) => (variant?.kind ? { kind: variant.kind } : {});
+
+/** What stands in the attention place of a layer; undefined: what stands there by default. */
+function attentionOf(config: VariedModel, layer: number, init: Init): (Attention & Module) | undefined {
+  const router = routerAt(config, layer, "attention");
+  if (router === "dense") return undefined;
+  const { width, heads, experts, capacityFactor } = config;
+  return new SwitchAttention(width, {
+    ...init,
+    heads,
+    experts,
+    router: (of) => sparseParts({ ...config, router }, of).router,
+    trainingCapacityFactor: capacityFactor === Infinity ? "dropless" : capacityFactor,
+  });
 }
 
 /** A causal byte-level language model. */
-export function buildModel(config: ModelConfig, random: Key, make = allHere): DecoderLanguageModel {
+export function buildModel(config: VariedModel, random: Key, make = allHere): DecoderLanguageModel {
   return new DecoderLanguageModel({
     ...settingsOf(config, random),
     layers: config.layers,
     vocabulary: BYTES,
     context: config.length,
+    attention: (layer, init) => attentionOf(config, layer, init),
     feedForward: (layer, init) => feedForwardOf(config, layer, init, make),
   });
 }
 
 /** The Switch Transformer's own form: an encoder and a decoder, sparse at the same places of both. */
-export function buildEncoderDecoder(config: ModelConfig, random: Key): EncoderDecoder {
+export function buildEncoderDecoder(config: VariedModel, random: Key): EncoderDecoder {
   return new EncoderDecoder({
     ...settingsOf(config, random),
     layers: config.layers,
@@ -51,11 +77,12 @@ export function buildEncoderDecoder(config: ModelConfig, random: Key): EncoderDe
     start: PADDING,
     // As in T5 1.1. With one tied table of deviation 1 as in T5 1.0, 300 steps of Adam on two languages end at 2.51 nats per token instead of 2.15.
     tied: false,
-    feedForward: (_stack, layer, init) => feedForwardOf(config, layer, init, allHere),
+    feedForward: (stack, layer, init) =>
+      stack === (config.variant?.sparseStack ?? stack) ? feedForwardOf(config, layer, init, allHere) : denseLayer(config, init),
   });
 }
 
-function sparseLayer(config: ModelConfig, router: RouterName, { random }: Init, make: MakeExperts): MoE {
+function sparseLayer(config: VariedModel, router: RouterName, { random }: Init, make: MakeExperts): MoE {
   const { width, expertDropout, capacityFactor } = config;
   const parts = sparseParts({ ...config, router }, { random: random.at("router") });
   const initializer = initializerOf(config);
@@ -66,12 +93,15 @@ function sparseLayer(config: ModelConfig, router: RouterName, { random }: Init, 
       experts,
       width,
       hidden,
+      ...kindOf(config),
       bias: false,
       random: random.at("experts"),
       initializer,
       dropout: expertDropout,
     }),
-    ...(parts.shared && { shared: new DenseFeedForward(width, hidden, { random: random.at("shared"), bias: false, initializer }) }),
+    ...(parts.shared && {
+      shared: new DenseFeedForward(width, hidden, { ...kindOf(config), random: random.at("shared"), bias: false, initializer }),
+    }),
     trainingCapacityFactor: parts.dropless || capacityFactor === Infinity ? "dropless" : capacityFactor,
   });
 }

@@ -36,7 +36,8 @@ export class PairTask implements PredictingTask<EncoderDecoder> {
   readonly data: TextPairs;
   readonly #batch: number;
   readonly #training: readonly Pair[];
-  readonly #heldOut: readonly Pair[];
+  /** Encoded. */
+  readonly heldOut: readonly Pair[];
   /** Tokens of the longest target, and some more. */
   readonly #most: number;
 
@@ -44,7 +45,7 @@ export class PairTask implements PredictingTask<EncoderDecoder> {
     this.data = data;
     this.#batch = batch;
     this.#training = data.training.map(encoded);
-    this.#heldOut = data.heldOut.map(encoded);
+    this.heldOut = data.heldOut.map(encoded);
     this.tokens = Math.round(batch * mean(this.#training.map(({ input, target }) => input.length + target.length)));
     this.#most = this.#training.reduce((most, { target }) => Math.max(most, target.length), 0) + 8;
   }
@@ -62,7 +63,7 @@ export class PairTask implements PredictingTask<EncoderDecoder> {
   }
 
   async validate(model: EncoderDecoder): Promise<number> {
-    return (await evaluatePairs(model, spread(this.#heldOut, QUICK), { batch: this.#batch, languages: 1 })).bitsPerToken;
+    return (await evaluatePairs(model, spread(this.heldOut, QUICK), { batch: this.#batch, languages: 1 })).bitsPerToken;
   }
 
   async score(model: EncoderDecoder, progress: Progress): Promise<number> {
@@ -71,7 +72,7 @@ export class PairTask implements PredictingTask<EncoderDecoder> {
 
   /** On all that is held out. */
   evaluate(model: EncoderDecoder, progress: Progress): Promise<PairEvaluation> {
-    return evaluatePairs(model, this.#heldOut, { batch: this.#batch, languages: 1, progress });
+    return evaluatePairs(model, this.heldOut, { batch: this.#batch, languages: 1, progress });
   }
 
   /** What the model writes for some of the pairs, evenly spread. */

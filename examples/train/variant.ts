@@ -1,0 +1,34 @@
+/** What an experiment changes of a model that no option of the command line says. Plain data, so that it can be saved and hashed. */
+import type { FeedForwardKind } from "switchyard-moe/nn";
+import type { ModelConfig } from "./modelOptions.ts";
+
+/** Whatever is absent stays as the options of the command line make it. */
+export interface Variant {
+  /** Deviation of the normal distribution that the router's first weights are drawn from. */
+  readonly routerDeviation?: number;
+  /** "tokens": the router computes in the precision of its tokens, instead of in float32. */
+  readonly routerPrecision?: "tokens";
+  /** Of a Switch router while it trains: the share of its input that is dropped, and the temperature at which it draws its expert. */
+  readonly inputDropout?: number;
+  readonly temperature?: number;
+  /** Of "top-k": the experts that a token visits, each expert cut into so many, and whether one more is visited by all tokens. */
+  readonly choices?: number;
+  readonly finer?: number;
+  readonly shared?: boolean;
+  /** Of "noisy-top-k": the weights of its two losses. */
+  readonly importance?: number;
+  readonly load?: number;
+  /** Of "loss-free": the step of its bias. */
+  readonly biasRate?: number;
+  /** Of the feed-forward layers, dense or experts. */
+  readonly kind?: FeedForwardKind;
+  /** Where the sparse layers of a decoder stand. */
+  readonly sparsePlaces?: "feedForward" | "attention" | "both";
+  /** The only stack of an encoder-decoder that has sparse layers. */
+  readonly sparseStack?: "encoder" | "decoder";
+}
+
+/** The shape of a model in an experiment. */
+export interface VariedModel extends ModelConfig {
+  readonly variant?: Variant;
+}

@@ -33,6 +33,10 @@ const stages: Stage[] = [
   },
   // Spends its time in a browser, beside the tests on Node 24.
   { name: "browser", command: "npm run test:browser" },
+  // Installs the site's own packages, which are no part of `npm ci` above.
+  { name: "site", command: "npm run site" },
+  { name: "types of the site", command: "npm run check:site", after: ["site"] },
+  { name: "tests of the site", command: "npm run test:site", after: ["site"] },
   ...examples.map((file) => ({
     name: file,
     command: `node --import=./scripts/typescript.mjs --conditions=source ${file}`,

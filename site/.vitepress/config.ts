@@ -1,5 +1,6 @@
 import { defineConfig } from "vitepress";
 import type { DefaultTheme } from "vitepress";
+import { themes } from "../build/highlighter.ts";
 
 interface Labels {
   readonly guide: string;
@@ -30,7 +31,7 @@ function themed(prefix: string, labels: Labels): DefaultTheme.Config {
       {
         text: labels.reference,
         items: [
-          { text: "API", link: "/api/" },
+          { text: "API", link: "/api/index.html", target: "_self" },
           { text: labels.concepts, link: at("/docs/concepts") },
           { text: labels.properties, link: at("/docs/properties") },
           { text: labels.bugs, link: at("/docs/bugs-in-the-wild") },
@@ -56,11 +57,14 @@ export default defineConfig({
   cleanUrls: false,
   lastUpdated: false,
   // Written after these pages, and looked up by a test of the whole site.
-  ignoreDeadLinks: [/^\/source\//, /^\/api/, /\/(playground|museum)\/index/],
+  ignoreDeadLinks: [/^\/source\//, /^\/api\//, /\/(playground|museum)\/index/],
+  // VitePress reads the path of a link from its element, and links in pictures (SVG) have none; a phone also pays for pages it never opens.
+  router: { prefetchLinks: false },
   head: [["link", { rel: "icon", href: "/logo.svg" }]],
   vue: { template: { compilerOptions: { isCustomElement: (tag) => tag.startsWith("sy-") || tag.startsWith("mjx-") } } },
   markdown: {
     math: true,
+    theme: themes,
     // As GitHub makes them, so that links of the documents hold in both places.
     anchor: {
       slugify: (title) =>

@@ -20,15 +20,21 @@ export interface Place {
   readonly words: Words;
   /** "" or "/ko": put before links to pages that exist in this language. */
   readonly prefix: string;
+  /** The page of each export in the API reference, by its name. */
+  readonly api: ReadonlyMap<string, string>;
 }
 
 type Directive = (place: Place, argument: string) => string;
 
 const directives: Readonly<Record<string, Directive>> = {
-  source({ root, words }, anchor) {
+  source({ root, words, api }, anchor) {
     const { text, line } = declaration(root, anchor);
-    const [file = ""] = anchor.split("#");
-    return ["```ts", text.trimEnd(), "```", `<p class="cite">${words.source}: <a href="${sourceLink(file, line)}" target="_self">${file}, ${words.line} ${line}</a></p>`].join("\n"); // prettier-ignore
+    const [file = "", name = ""] = anchor.split("#");
+    const [owner = "", member] = name.split(".");
+    const page = api.get(owner);
+    const reference = page === undefined ? "" : ` · API: <a href="/api/${page}${member === undefined ? "" : `#${member.toLowerCase()}`}" target="_self">${name}</a>`; // prettier-ignore
+    const source = `${words.source}: <a href="${sourceLink(file, line)}" target="_self">${file}, ${words.line} ${line}</a>`;
+    return ["```ts", text.trimEnd(), "```", `<p class="cite">${source}${reference}</p>`].join("\n");
   },
   law({ root, words }, number) {
     const row = new RegExp(`^\\| ${number} \\| (.*?) \\| (.*) \\|$`, "m").exec(readFileSync(join(root, "docs/properties.md"), "utf8"));

@@ -1,4 +1,5 @@
 /** Assembles the pages, builds them with VitePress, adds the source pages and the API, and serves the result where asked. */
+import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "vitepress";
@@ -12,9 +13,10 @@ const site = fileURLToPath(new URL("..", import.meta.url));
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const out = join(site, "dist");
 
-writePages(root, site);
-await writeApi(root, join(site, ".pages"));
+const api = join(site, ".cache/api");
+writePages(root, site, await writeApi(root, api));
 await build(site);
+cpSync(api, join(out, "api"), { recursive: true });
 await writeApp(root, out);
 const sources = await writeSourcePages(root, out);
 console.log(`site: ${sources.length} source files; built in site/dist`);

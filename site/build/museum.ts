@@ -6,12 +6,12 @@ import ts from "typescript";
 import { chapters } from "../../test/moe/gallery/index.ts";
 import type { Room } from "../app/museumPage.ts";
 import { declarationsOf } from "./declaration.ts";
+import { themes } from "./highlighter.ts";
 
 /** All rooms, in the order of the gallery. */
 export function roomsOf(root: string, highlighter: Highlighter): Room[] {
   const code = variantsOf(root);
-  const html = (text: string): string =>
-    highlighter.codeToHtml(text, { lang: "ts", themes: { light: "github-light", dark: "github-dark" } });
+  const html = (text: string): string => highlighter.codeToHtml(text, { lang: "ts", themes });
   return chapters.flatMap(({ title: chapter, bugs }) =>
     bugs.map(({ title, seen, wrong, unseen, law }) => {
       const variants = code.get(title);

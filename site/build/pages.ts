@@ -2,7 +2,7 @@
  * Assembles the pages of the site in `site/.pages`: hand-written ones from `content`, the project's documents from `docs`, lessons from
  * `examples`. Korean pages that do not exist show the English text, marked.
  */
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 import { lessonsOf, sourceLink, withDirectives } from "./directives.ts";
 import type { Lesson } from "./directives.ts";
@@ -37,8 +37,8 @@ const documents: Readonly<Record<string, string>> = {
   "docs/readme": "README.md",
 };
 
-/** Writes all pages anew. */
-export function writePages(root: string, site: string): void {
+/** Writes all pages anew; `api` holds the page of each export in the API reference. */
+export function writePages(root: string, site: string, api: ReadonlyMap<string, string>): void {
   const out = join(site, ".pages");
   rmSync(out, { recursive: true, force: true });
   const write = (path: string, text: string): void => {
@@ -47,7 +47,7 @@ export function writePages(root: string, site: string): void {
   };
   const lessons = lessonsOf(root);
   for (const language of languages) {
-    const place = { root, words: language.words, prefix: language.prefix };
+    const place = { root, words: language.words, prefix: language.prefix, api };
     for (const [path, text] of ownPages(site, language)) write(inLanguage(language, path), withDirectives(place, text));
     for (const [path, file] of Object.entries(documents))
       if (existsSync(join(root, file))) write(inLanguage(language, `${path}.md`), inTongue(root, site, file, language));
@@ -129,10 +129,10 @@ function resolved(root: string, from: string, target: string, prefix: string): s
   if (file.startsWith("docs/pictures/")) return `/pictures/${posix.basename(file)}`;
   const lesson = /^examples\/(\d\d-[\w-]+)\.ts$/.exec(file)?.[1];
   if (lesson) return `${prefix}/lessons/${lesson}`;
-  if (/\.(ts|mjs|py)$/.test(file)) return sourceLink(file);
   if (file === "README.ko.md") return "/ko/";
   if (!existsSync(join(root, file))) throw new Error(`site: ${from} links to ${target}, which does not exist`);
-  return file.startsWith("examples") ? `${prefix}/lessons/` : sourceLink(`${file.replace(/\/$/, "")}/index.ts`);
+  if (/^examples\/?$/.test(file)) return `${prefix}/lessons/`;
+  return statSync(join(root, file)).isDirectory() ? `/source/${file.replace(/\/$/, "")}/index.html` : sourceLink(file);
 }
 
 /** `src/moe/losses.ts#zLoss` in a document becomes a link to the line. */

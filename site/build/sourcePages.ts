@@ -1,54 +1,92 @@
-/** A page for every source file, with an anchor for each line: plain HTML, outside of the pages that Vue draws. */
+/** A page for every source file, with an anchor for each line, and one for every folder: plain HTML, outside of the pages that Vue draws. */
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { highlighterOf } from "./highlighter.ts";
+import { dirname, extname, join, posix } from "node:path";
+import type { Highlighter } from "shiki";
+import { highlighterOf, themes } from "./highlighter.ts";
 
-const folders = ["src", "examples", "test", "bench", "scripts"];
-const shown = /\.(ts|mjs|py)$/;
+const folders = ["src", "examples", "test", "bench", "scripts", "docs"];
+const languages: Readonly<Record<string, string>> = {
+  ".ts": "ts",
+  ".mjs": "js",
+  ".py": "python",
+  ".md": "markdown",
+  ".json": "json",
+};
+/** Files at the top that documents point to. */
+const alone = ["package.json", "CHANGELOG.md"];
 
-/** Writes `source/<path>.html` for every file of the project's code; answers the paths. */
+/** Writes `source/<path>.html` for every file of the project's code and documents, and the folders' lists; answers the paths of files. */
 export async function writeSourcePages(root: string, out: string): Promise<string[]> {
   const highlighter = await highlighterOf();
-  const files = folders
-    .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) => `${folder}/${name}`))
-    .filter((name) => shown.test(name) && !name.includes("node_modules/"))
-    .sort();
-  for (const file of files) {
-    const code = readFileSync(join(root, file), "utf8").trimEnd();
-    const html = highlighter.codeToHtml(code, {
-      lang: file.endsWith(".py") ? "python" : file.endsWith(".mjs") ? "js" : "ts",
-      themes: { light: "github-light", dark: "github-dark" },
-      transformers: [
-        {
-          line(node, line) {
-            node.properties["id"] = `L${line}`;
-          },
-        },
-      ],
-    });
-    const target = join(out, "source", `${file}.html`);
+  const files =
+    [...folders.flatMap((folder) => readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) => `${folder}/${name}`)), ...alone] // prettier-ignore
+      .filter((name) => Object.hasOwn(languages, extname(name)) && !name.includes("node_modules/") && !isData(name))
+      .sort();
+  const write = (path: string, html: string): void => {
+    const target = join(out, "source", path);
     mkdirSync(dirname(target), { recursive: true });
-    writeFileSync(target, page(file, html));
-  }
+    writeFileSync(target, html);
+  };
+  for (const file of files) write(`${file}.html`, page(file, codeOf(root, file, highlighter)));
+  for (const [folder, names] of foldersOf(files)) write(join(folder, "index.html"), page(folder, listOf(folder, names)));
   highlighter.dispose();
   return files;
 }
 
-function page(file: string, code: string): string {
-  const up = "../".repeat(file.split("/").length);
+/** Numbers that tests read: nobody reads them as text. */
+function isData(name: string): boolean {
+  return name.endsWith(".json") && !/^(bench\/|[^/]*$)/.test(name);
+}
+
+function codeOf(root: string, file: string, highlighter: Highlighter): string {
+  return highlighter.codeToHtml(readFileSync(join(root, file), "utf8").trimEnd(), {
+    lang: languages[extname(file)] ?? "ts",
+    themes,
+    transformers: [
+      {
+        line(node, line) {
+          node.properties["id"] = `L${line}`;
+        },
+      },
+    ],
+  });
+}
+
+/** What each folder holds: files and folders, by name. */
+function foldersOf(files: readonly string[]): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>();
+  for (const file of files)
+    for (let path = file; path !== "."; path = dirname(path)) {
+      const folder = dirname(path);
+      const names = found.get(folder) ?? new Set();
+      found.set(folder, names.add(path === file ? posix.basename(path) : `${posix.basename(path)}/`));
+    }
+  return found;
+}
+
+function listOf(folder: string, names: ReadonlySet<string>): string {
+  const target = (name: string): string => (name.endsWith("/") ? `${name}index.html` : `${name}.html`);
+  const rows = [...names].sort().map((name) => `<li><a href="${target(name)}">${name}</a></li>`);
+  return `<ul class="folder">${folder === "." ? "" : '<li><a href="../index.html">..</a></li>'}${rows.join("")}</ul>`;
+}
+
+function page(path: string, content: string): string {
+  const depth = content.startsWith("<ul") ? path.split("/").length + (path === "." ? 0 : 1) : path.split("/").length;
+  const up = "../".repeat(depth);
+  const title = path === "." ? "source" : path;
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<title>${file} · Switchyard</title>
+<title>${title} · Switchyard</title>
 <link rel="icon" href="${up}logo.svg">
 <link rel="stylesheet" href="${up}source.css">
 <script>document.documentElement.classList.toggle("dark",(localStorage.getItem("vitepress-theme-appearance")||"auto")==="auto"?matchMedia("(prefers-color-scheme: dark)").matches:localStorage.getItem("vitepress-theme-appearance")==="dark")</script>
 </head>
 <body>
-<header><a href="${up}index.html">Switchyard</a> <span aria-hidden="true">/</span> <h1>${file}</h1></header>
-<main tabindex="0" aria-label="${file}">${code}</main>
+<header><a href="${up}index.html">Switchyard</a> <span aria-hidden="true">/</span> <a href="${up}source/index.html">source</a> <span aria-hidden="true">/</span> <h1>${title}</h1></header>
+<main tabindex="0" aria-label="${title}">${content}</main>
 </body>
 </html>
 `;

@@ -1,5 +1,6 @@
 import DefaultTheme from "vitepress/theme";
 import type { Theme } from "vitepress";
+import Front from "./Front.vue";
 import Picture from "./Picture.vue";
 import "./style.css";
 import { withBase } from "vitepress";
@@ -7,6 +8,7 @@ import { withBase } from "vitepress";
 export default {
   extends: DefaultTheme,
   enhanceApp({ app }) {
+    app.component("Front", Front);
     app.component("Picture", Picture);
     if (import.meta.env.SSR) return;
     // The guide's instruments: elements of their own, which need nothing of Vue.

@@ -129,6 +129,11 @@ export interface Backend {
   copy(out: ArrayType, x: NDArray): Buffer;
   /** x placed at `before` in an array of out.shape, `value` elsewhere. */
   pad(out: ArrayType, x: NDArray, before: readonly number[], value: number): Buffer;
+  /**
+   * Copies x over the elements of `into`, of the same type. It is the one kernel that writes into an array that exists: the caller sees to it
+   * that nobody reads those elements. Missing where a buffer cannot be written a second time.
+   */
+  place?(into: NDArray, x: NDArray): void;
   /** Arrays side by side along `axis`. */
   concat(out: ArrayType, xs: readonly NDArray[], axis: number): Buffer;
 

@@ -7,7 +7,7 @@ import { aFloatDtype, aKey, aTensor, callable, check, checkOptions, either, flag
 import { context } from "../autograd/context.ts";
 import { formatShape, sameShape } from "../autograd/contract.ts";
 import { tensor } from "../autograd/create.ts";
-import { concat } from "../autograd/operations.ts";
+import { appended } from "../autograd/growing.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { attention, attentionWeights, attentionWithDropout, selfAttention, unpack } from "./attention.ts";
 import type { AttentionOptions } from "./attention.ts";
@@ -207,7 +207,7 @@ export class MultiHeadAttention extends Module {
     const [queries, keys] = [turn(this.#normed(q, this.queryNorm)), turn(this.#normed(k, this.keyNorm))];
     const fresh = this.queryNorm ? this.#clipped(v) : v;
     if (!past) return { q: queries, k: keys, v: fresh };
-    return { q: queries, k: concat([past.keys, keys], 2), v: concat([past.values, fresh], 2) };
+    return { q: queries, k: appended(past.keys, keys, 2), v: appended(past.values, fresh, 2) };
   }
 
   /** [B, T, n K] -> [B, T, n, K] */

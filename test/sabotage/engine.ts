@@ -402,4 +402,12 @@ export const engine: readonly Sabotage[] = [
     test: "test/backend/wasmBlocks.test.ts",
     title: "grouped products",
   },
+  {
+    what: "two that go on from one array write into the same room",
+    file: "src/autograd/growing.ts",
+    from: "room.used === x.shape[axis] && ",
+    to: "",
+    test: "test/autograd/growing.test.ts",
+    title: "wherever one goes on from",
+  },
 ];

@@ -242,6 +242,10 @@ export class CpuBackend implements Backend {
     return this.launch("pad", out, [x], (o, xv) => movement.pad(o, out.shape, xv, before, stored(out.dtype, value)));
   }
 
+  place(into: NDArray, x: NDArray): void {
+    this.update("place", [into, x], (target, xv) => movement.place(target.data, target, xv));
+  }
+
   concat(out: ArrayType, xs: readonly NDArray[], axis: number): Buffer {
     return this.launchList("concat", out, xs, (o, views) => movement.concat(o, out.shape, views, axis));
   }

@@ -15,7 +15,7 @@ export function copyRun(n: number, out: TypedArray, o: number, dOut: number, x: 
 }
 
 /** Writes x into the part of `out` that `target` describes. */
-function place(out: TypedArray, target: Layout, x: Strided): void {
+export function place(out: TypedArray, target: Layout, x: Strided): void {
   forEachRun(x.shape, [target, x], (n, [o, i], [dOut, dx]) => copyRun(n, out, o, dOut, x.data, i, dx));
 }
 

@@ -51,6 +51,13 @@ export function pad(launcher: Launcher, out: ArrayType, x: NDArray, before: read
   });
 }
 
+/** Copies x to where `into` lies; false: not served. */
+export function place(launcher: Launcher, into: NDArray, x: NDArray): boolean {
+  const plan = copyPlan(x, into.strides);
+  if (plan) copyTo(launcher, launcher.address(into), plan, x);
+  return plan !== undefined;
+}
+
 export function concat(launcher: Launcher, out: ArrayType, xs: readonly NDArray[], axis: number): Buffer | undefined {
   const strides = stridesOf(out.shape);
   const present = xs.filter((x) => sizeOf(x.shape) > 0);

@@ -140,6 +140,10 @@ export class WasmBackend extends CpuBackend {
     return movement.pad(this.#launcher, out, x, before, value) ?? super.pad(out, x, before, value);
   }
 
+  override place(into: NDArray, x: NDArray): void {
+    if (!movement.place(this.#launcher, into, x)) super.place(into, x);
+  }
+
   override concat(out: ArrayType, xs: readonly NDArray[], axis: number): Buffer {
     return movement.concat(this.#launcher, out, xs, axis) ?? super.concat(out, xs, axis);
   }

@@ -2,6 +2,7 @@
  * bfloat16: the upper 16 bits of a float32. Eight bits of exponent, as float32 has, and seven of fraction: range is kept,
  * precision is two to three decimal digits. It is a format to store in; arithmetic happens in float32.
  */
+import { check, having } from "./arguments.ts";
 
 const float = new Float32Array(1);
 const word = new Uint32Array(float.buffer);
@@ -30,6 +31,7 @@ export function fromBfloat16Bits(bits: number): number {
 
 /** Each element of `values` as bfloat16 bits. */
 export function packBfloat16(values: ArrayLike<number>): Uint16Array {
+  check("packBfloat16", "values", values, having("an array of numbers", "length"));
   if (values instanceof Float32Array) return packFloat32(values);
   const bits = new Uint16Array(values.length);
   for (let i = 0; i < bits.length; i++) bits[i] = toBfloat16Bits(values[i]);
@@ -50,6 +52,7 @@ function packFloat32(values: Float32Array): Uint16Array {
 
 /** Each element of `bits` as a float32. */
 export function unpackBfloat16(bits: Uint16Array): Float32Array<ArrayBuffer> {
+  check("unpackBfloat16", "bits", bits, having("an array of bits", "length"));
   const values = new Float32Array(bits.length);
   for (let i = 0; i < bits.length; i++) values[i] = fromBfloat16Bits(bits[i]);
   return values;

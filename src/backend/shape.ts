@@ -1,9 +1,18 @@
 /** Shapes and strides: the arithmetic that every backend and the tape share. All lists are row-major. */
+import { check } from "./arguments.ts";
 
 export type Shape = readonly number[];
 
+const aList = { wanted: "an array of numbers", accepts: Array.isArray };
+
+/** For JavaScript. A test that costs nothing stands before the check: these functions run for every operation. */
+function requireLists(where: string, lists: Readonly<Record<string, unknown>>): void {
+  for (const [name, list] of Object.entries(lists)) check(where, name, list, aList);
+}
+
 /** Number of elements of `shape`; 1 for a scalar. */
 export function sizeOf(shape: Shape): number {
+  if (!Array.isArray(shape)) requireLists("sizeOf", { shape });
   let size = 1;
   for (const n of shape) size *= n;
   return size;
@@ -11,6 +20,7 @@ export function sizeOf(shape: Shape): number {
 
 /** Row-major element strides of `shape`: [2, 3, 4] has [12, 4, 1]. */
 export function stridesOf(shape: Shape): number[] {
+  if (!Array.isArray(shape)) requireLists("stridesOf", { shape });
   const strides = new Array<number>(shape.length);
   for (let axis = shape.length - 1, step = 1; axis >= 0; axis--) {
     strides[axis] = step;
@@ -21,6 +31,7 @@ export function stridesOf(shape: Shape): number[] {
 
 /** Whether elements lie one after the other in row-major order (the offset may be anything). */
 export function isContiguous(shape: Shape, strides: readonly number[]): boolean {
+  if (!(Array.isArray(shape) && Array.isArray(strides))) requireLists("isContiguous", { shape, strides });
   for (let axis = shape.length - 1, step = 1; axis >= 0; axis--) {
     if (shape[axis] !== 1 && strides[axis] !== step) return sizeOf(shape) === 0;
     step *= shape[axis];
@@ -30,6 +41,7 @@ export function isContiguous(shape: Shape, strides: readonly number[]): boolean 
 
 /** Whether two shapes have the same sizes in the same order. */
 export function sameShape(a: Shape, b: Shape): boolean {
+  if (!(Array.isArray(a) && Array.isArray(b))) requireLists("sameShape", { a, b });
   if (a.length !== b.length) return false;
   for (let axis = 0; axis < a.length; axis++) if (a[axis] !== b[axis]) return false;
   return true;
@@ -37,6 +49,7 @@ export function sameShape(a: Shape, b: Shape): boolean {
 
 /** The common shape of two operands: axes aligned at the end, 1 stretches. `undefined` where they do not fit. */
 export function broadcastShapes(a: Shape, b: Shape): number[] | undefined {
+  if (!(Array.isArray(a) && Array.isArray(b))) requireLists("broadcastShapes", { a, b });
   const length = Math.max(a.length, b.length);
   const shape = new Array<number>(length);
   for (let i = 1; i <= length; i++) {
@@ -50,6 +63,7 @@ export function broadcastShapes(a: Shape, b: Shape): number[] | undefined {
 
 /** Strides that read an array of `shape` as if it had the larger shape `to`: 0 along stretched axes. */
 export function broadcastStrides(shape: Shape, strides: readonly number[], to: Shape): number[] {
+  if (!(Array.isArray(shape) && Array.isArray(strides) && Array.isArray(to))) requireLists("broadcastStrides", { shape, strides, to });
   const lead = to.length - shape.length;
   return to.map((n, axis) => (axis < lead || (shape[axis - lead] === 1 && n !== 1) ? 0 : strides[axis - lead]));
 }
@@ -81,5 +95,6 @@ export function reshapedStrides(shape: Shape, strides: readonly number[], to: Sh
 
 /** A shape as errors show it: "[2, 3]". */
 export function formatShape(shape: Shape): string {
+  if (!Array.isArray(shape)) requireLists("formatShape", { shape });
   return `[${shape.join(", ")}]`;
 }

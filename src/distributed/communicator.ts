@@ -2,7 +2,7 @@
  * Collective operations on flat arrays: every rank of a group calls the same ones in the same order, and each call blocks.
  * n ranks, r and s ranks.
  */
-import { check, checkOptions, flag, instance, listOf, number, oneOf, optional, whole } from "../autograd/arguments.ts";
+import { check, checkOptions, flag, having, instance, listOf, number, oneOf, optional, whole } from "../autograd/arguments.ts";
 import type { Kind, Kinds } from "../autograd/arguments.ts";
 import { compareCalls, describeCall, fingerprint, fingerprintSize } from "./calls.ts";
 import type { Call } from "./calls.ts";
@@ -22,6 +22,16 @@ export interface CommunicatorOptions {
   /** So many first calls are compared between ranks before they run. Default 1000; Infinity: all; 0: none. */
   readonly checkedCalls?: number;
 }
+
+const aTransport = having(
+  "a transport, such as mpi() or threads() carry bytes with",
+  "allToAllV",
+  "allGather",
+  "broadcast",
+  "barrier",
+  "split",
+  "abort",
+);
 
 export const communicatorKinds: Kinds<CommunicatorOptions> = {
   ordered: optional(flag),
@@ -55,7 +65,9 @@ export class Communicator {
   #calls = 0;
 
   constructor(transport: Transport, options: CommunicatorOptions = {}, parent?: Communicator) {
+    check("Communicator", "transport", transport, aTransport);
     checkOptions("Communicator", options, communicatorKinds);
+    check("Communicator", "parent", parent, optional(instance(Communicator)));
     this.#transport = transport;
     this.rank = transport.rank;
     this.size = transport.size;

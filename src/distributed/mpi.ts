@@ -1,5 +1,6 @@
 /** Ranks as processes under MPI: what clusters run. Every process of `mpirun` or `srun` calls `mpi()` once and is one rank. */
-import { Communicator } from "./communicator.ts";
+import { check, checkOptions, having } from "../autograd/arguments.ts";
+import { Communicator, communicatorKinds } from "./communicator.ts";
 import type { CommunicatorOptions } from "./communicator.ts";
 import type { Flat, Reduction } from "./flat.ts";
 import type { Handle, MpiLibrary } from "./mpiLibrary.ts";
@@ -16,17 +17,22 @@ let world: Promise<Communicator> | undefined;
  * says on stderr which rank, step and collective it was. Collectives block the event loop.
  */
 export function mpi(options: CommunicatorOptions = {}): Promise<Communicator> {
+  checkOptions("mpi", options, communicatorKinds);
   return (world ??= start(options));
 }
 
+const anEnvironment = having("the variables of an environment");
+
 /** Ranks that share this host, as the launcher says; 1 where nobody does. */
 export function ranksOnHost(environment: Readonly<Record<string, string | undefined>> = process.env): number {
+  check("ranksOnHost", "environment", environment, anEnvironment);
   const { OMPI_COMM_WORLD_LOCAL_SIZE: openMpi, MPI_LOCALNRANKS: mpich, SLURM_NTASKS_PER_NODE: slurm } = environment;
   return Math.max(1, Number(openMpi ?? mpich ?? slurm ?? 1) || 1);
 }
 
 /** Whether a launcher such as mpirun or srun started this process, alone or as one of several. */
 export function underMpi(environment: Readonly<Record<string, string | undefined>> = process.env): boolean {
+  check("underMpi", "environment", environment, anEnvironment);
   return startedRanks(environment) !== null;
 }
 
@@ -34,6 +40,7 @@ export function underMpi(environment: Readonly<Record<string, string | undefined
 export function startedRanks(
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): { readonly rank: number; readonly size: number } | null {
+  check("startedRanks", "environment", environment, anEnvironment);
   const { OMPI_COMM_WORLD_SIZE: openMpi, OMPI_COMM_WORLD_RANK, PMI_SIZE: mpich, PMI_RANK, SLURM_STEP_ID } = environment;
   const slurm = SLURM_STEP_ID === undefined ? undefined : environment["SLURM_NTASKS"];
   const size = Number(openMpi ?? mpich ?? slurm ?? 0);

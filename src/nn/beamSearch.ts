@@ -28,8 +28,8 @@ export interface BeamSearchOptions extends WritingOptions {
 
 const kinds: Kinds<BeamSearchOptions> = {
   ...writingKinds,
-  tokens: whole(1),
-  beams: whole(1),
+  tokens: whole(1, 2 ** 31 - 1),
+  beams: whole(1, 2 ** 16),
   lengthPenalty: optional(finite()),
   earlyStopping: optional(oneOf(true, false, "never")),
   returned: optional(whole(1)),

@@ -18,7 +18,7 @@ import { inputKinds as decoderKinds, lastOf } from "./languageModel.ts";
 import { Linear } from "./linear.ts";
 import type { Init, Pass } from "./module.ts";
 import { Module, under } from "./module.ts";
-import { Stack, commonKinds, initOf } from "./stack.ts";
+import { MOST_LAYERS, Stack, commonKinds, initOf } from "./stack.ts";
 import type { CommonSettings } from "./stack.ts";
 
 /** One of the two stacks of layers. */
@@ -45,7 +45,7 @@ export interface EncoderDecoderOptions extends CommonSettings {
 const kinds: Kinds<EncoderDecoderOptions> = {
   ...commonKinds,
   vocabulary: whole(1),
-  layers: either(whole(0), having("{ encoder, decoder }", "encoder", "decoder")),
+  layers: either(whole(0, MOST_LAYERS), having("{ encoder, decoder }", "encoder", "decoder")),
   feedForward: optional(callable),
   shared: optional(flag),
   tied: optional(flag),

@@ -40,7 +40,7 @@ export interface Written {
 }
 
 export const writingKinds: Kinds<WritingOptions> = {
-  tokens: whole(0),
+  tokens: whole(0, 2 ** 31 - 1),
   stop: optional(either(whole(0), listOf(whole(0)))),
   padding: optional(whole(0)),
   cache: optional(flag),

@@ -30,14 +30,15 @@ export function paddingBias(mask: Tensor, dtype: DType): Tensor {
  * Several documents packed in one sequence do not see each other. documents [B, S] int32: tokens of one number belong together ->
  * [B, 1, T, S].
  */
-export function documentBias(documents: Tensor, dtype: DType, queries = documents.shape[1]): Tensor {
+export function documentBias(documents: Tensor, dtype: DType, queries?: number): Tensor {
   check("documentBias", "documents", documents, aTensor);
   check("documentBias", "dtype", dtype, aDtype);
   requireInt("documentBias", "documents", documents);
   if (documents.shape.length !== 2) throw new RangeError(`documentBias: documents ${formatShape(documents.shape)}: want [B, S]`);
   const [B, S] = documents.shape;
-  check("documentBias", "queries", queries, whole(0, S));
-  const asking = documents.narrow(1, S - queries, S).reshape([B, 1, queries, 1]);
+  const T = queries ?? S;
+  check("documentBias", "queries", T, whole(0, S));
+  const asking = documents.narrow(1, S - T, S).reshape([B, 1, T, 1]);
   return bias(asking.equal(documents.reshape([B, 1, 1, S])), dtype);
 }
 

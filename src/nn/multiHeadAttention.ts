@@ -2,8 +2,8 @@
  * Attention in several heads at once. B batch, H heads of queries, G heads of keys and values, T queries, S keys, D width, K width of
  * a head.
  */
-import type { Kinds } from "../autograd/arguments.ts";
-import { aFloatDtype, aKey, aTensor, callable, check, checkOptions, either, flag, having, instance, nothing, oneOf, optional, positive, rate, whole } from "../autograd/arguments.ts"; // prettier-ignore
+import type { Kind, Kinds } from "../autograd/arguments.ts";
+import { aFloatDtype, aKey, aTensor, callable, check, checkOptions, either, flag, instance, nothing, oneOf, optional, positive, rate, whole } from "../autograd/arguments.ts"; // prettier-ignore
 import { context } from "../autograd/context.ts";
 import { formatShape, sameShape } from "../autograd/contract.ts";
 import { tensor } from "../autograd/create.ts";
@@ -94,14 +94,26 @@ export interface AttentionInput {
   readonly past?: KeyValues | undefined;
 }
 
+/** Keys and values that an earlier call left. */
+export const someKeyValues: Kind = {
+  wanted: "keys and values, tensors, such as `seen` of an earlier call",
+  accepts: (value) =>
+    typeof value === "object" &&
+    value !== null &&
+    "keys" in value &&
+    aTensor.accepts(value.keys) &&
+    "values" in value &&
+    aTensor.accepts(value.values),
+};
+
 export const attentionInputKinds: Kinds<AttentionInput> = {
   memory: optional(aTensor),
   values: optional(aTensor),
-  known: optional(having("keys and values, such as `seen` of an earlier call", "keys", "values")),
+  known: optional(someKeyValues),
   causal: optional(flag),
   bias: optional(aTensor),
   mask: optional(aTensor),
-  past: optional(having("keys and values, such as `seen` of an earlier call", "keys", "values")),
+  past: optional(someKeyValues),
 };
 
 interface Projected {

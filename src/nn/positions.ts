@@ -3,7 +3,7 @@
  * queries and keys. B batch, H heads, T queries (the last T places), S keys, D width, K width of a head.
  */
 import type { Kinds } from "../autograd/arguments.ts";
-import { aBackend, aDtype, aFloatDtype, aKey, aTensor, callable, check, checkOptions, either, flag, oneOf, optional, positive, whole } from "../autograd/arguments.ts"; // prettier-ignore
+import { aBackend, aDtype, aFloatDtype, aKey, aTensor, callable, check, checkOptions, checkShape, either, flag, oneOf, optional, positive, whole } from "../autograd/arguments.ts"; // prettier-ignore
 import type { Backend, DType } from "../autograd/contract.ts";
 import { formatShape } from "../autograd/contract.ts";
 import { tensor } from "../autograd/create.ts";
@@ -98,6 +98,7 @@ const sinusoidKinds: Kinds<SinusoidOptions> = { past: optional(whole(0)), dtype:
 /** [T, D]: column 2i is sin(position / 10000^(2i/D)), column 2i + 1 its cosine. */
 export function sinusoids(T: number, D: number, options: SinusoidOptions = {}): Tensor {
   for (const [name, size] of Object.entries({ T, D })) check("sinusoids", name, size, whole(0));
+  checkShape("sinusoids", [T, D]);
   checkOptions("sinusoids", options, sinusoidKinds);
   const { past = 0, dtype = "float32", backend } = options;
   const angle = (i: number): number => (past + Math.floor(i / D)) / 10000 ** ((2 * Math.floor((i % D) / 2)) / D);
@@ -117,6 +118,8 @@ export abstract class PositionBias extends Module {
   forward(T: number, S: number): Tensor {
     check(this.constructor.name, "keys", S, whole(0));
     check(this.constructor.name, "queries", T, whole(0, S));
+    checkShape(this.constructor.name, [T, S]);
+    checkShape(this.constructor.name, [T + S]);
     const { backend } = this.weight;
     const rows = Int32Array.from({ length: T + S - 1 }, (_, i) => this.rowOf(S - 1 - i)); // by key - query, from 1 - S on
     const index = this.#index.get(backend, `${T} ${S}`, () =>
@@ -159,6 +162,7 @@ export class DistanceBias extends PositionBias {
     const { maxDistance = 128, bidirectional = false, dtype = "float32" } = options;
     this.bidirectional = bidirectional;
     const rows = bidirectional ? 2 * maxDistance - 1 : maxDistance;
+    checkShape("DistanceBias", [rows, heads]);
     const distance = (row: number): number => (bidirectional ? Math.abs(row - maxDistance + 1) : row);
     const values = Float64Array.from(
       { length: rows * heads },

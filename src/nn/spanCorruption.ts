@@ -3,7 +3,7 @@
  * Works on ids of any tokeniser; sentinels are ids that the text does not use. L tokens of the text, S spans.
  */
 import type { Kind, Kinds } from "../autograd/arguments.ts";
-import { aKey, check, checkOptions, having, optional, positive, whole } from "../autograd/arguments.ts";
+import { aKey, check, checkOptions, having, listOf, optional, positive, whole } from "../autograd/arguments.ts";
 import type { Key } from "../autograd/random.ts";
 
 /** Tokens start <= i < end of a text. */
@@ -45,13 +45,16 @@ const corruptionKinds: Kinds<SpanCorruptionOptions> = {
 };
 const sentinelKinds: Kinds<Sentinels> = { first: whole(0), count: whole(1), step: optional(aStep) };
 
+/** Spans are listed one by one, so that a longer text than any is an error, not a wait. */
+const LONGEST_TEXT = 2 ** 26;
+
 /**
  * How many tokens of a text are taken out, and in how many spans: round(L density), at least 1 and at most L - 1, in
  * round(noise / mean length) spans, at least 1. Rounded as T5 does, in float32 and half to even. A text of one token or none keeps all.
  * Where T5 would have to make spans touch, because less text than spans is left, there are as many spans as tokens left.
  */
 export function noiseCounts(length: number, options: SpanCorruptionOptions = {}): { readonly noise: number; readonly spans: number } {
-  check("noiseCounts", "length", length, whole(0));
+  check("noiseCounts", "length", length, whole(0, LONGEST_TEXT));
   checkOptions("noiseCounts", options, corruptionKinds);
   const { density = 0.15, meanLength = 3 } = options;
   if (length < 2) return { noise: 0, spans: 0 };
@@ -84,6 +87,7 @@ export function noiseSpans(length: number, random: Key, options: SpanCorruptionO
  */
 export function corruptSpans(tokens: ArrayLike<number>, spans: readonly NoiseSpan[], sentinels: Sentinels): CorruptedText {
   check("corruptSpans", "tokens", tokens, ids);
+  check("corruptSpans", "spans", spans, listOf(having("{ start, end }", "start", "end")));
   checkSpans(spans, tokens.length);
   const sentinel = sentinelOf("corruptSpans", sentinels);
   if (spans.length > sentinels.count)

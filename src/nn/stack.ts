@@ -3,7 +3,7 @@
  * B batch, T tokens, S memory, D width, F hidden width, H heads, K width of a head.
  */
 import type { Kinds } from "../autograd/arguments.ts";
-import { aFloatDtype, aKey, aTensor, callable, check, checkOptions, either, flag, having, listOf, nothing, oneOf, optional, positive, rate, whole } from "../autograd/arguments.ts"; // prettier-ignore
+import { aFloatDtype, aKey, aTensor, callable, check, checkOptions, either, flag, listOf, nothing, oneOf, optional, positive, rate, whole } from "../autograd/arguments.ts"; // prettier-ignore
 import { formatShape, sameShape } from "../autograd/contract.ts";
 import { recomputeKeeping } from "../autograd/recompute.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -16,7 +16,7 @@ import { scaledTruncatedNormal } from "./initializers.ts";
 import { documentBias, prefixBias, windowBias } from "./masks.ts";
 import type { Init, Pass } from "./module.ts";
 import { Module, aPass, under } from "./module.ts";
-import { MultiHeadAttention } from "./multiHeadAttention.ts";
+import { MultiHeadAttention, someKeyValues } from "./multiHeadAttention.ts";
 import { LayerNorm, RMSNorm } from "./normalization.ts";
 import type { AbsolutePositions, PositionBias } from "./positions.ts";
 import { BucketBias, DistanceBias, LearnedPositions, Rotary, SinusoidalPositions } from "./positions.ts";
@@ -93,6 +93,9 @@ export interface StackOptions extends BlockSettings {
   readonly outputDropout?: boolean;
 }
 
+/** Layers are made one by one: a number beyond any model is an error, not a wait. */
+export const MOST_LAYERS = 10_000;
+
 export const commonKinds: Kinds<CommonSettings> = {
   random: aKey,
   dtype: optional(aFloatDtype),
@@ -121,7 +124,7 @@ export const commonKinds: Kinds<CommonSettings> = {
 
 export const blockKinds: Kinds<BlockSettings> = {
   ...commonKinds,
-  layers: whole(0),
+  layers: whole(0, MOST_LAYERS),
   window: optional(either(whole(1), nothing)),
   queryKeyNorm: optional(oneOf("head", "width", null)),
   clip: optional(either(positive, nothing)),
@@ -158,7 +161,7 @@ export interface StackInput extends SequenceInput {
 /** What `SequenceInput` may hold. */
 export const sequenceKinds: Kinds<SequenceInput> = {
   mask: optional(aTensor),
-  past: optional(listOf(having("what a layer has seen", "keys", "values"))),
+  past: optional(listOf(someKeyValues)),
   documents: optional(aTensor),
   prefix: optional(aTensor),
   positions: optional(aTensor),

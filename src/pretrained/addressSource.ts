@@ -1,5 +1,5 @@
 /** An address as a source: files below it, read by HTTP ranges. */
-import { callable, checkOptions, having, optional, positive, whole as wholeNumber } from "../autograd/arguments.ts";
+import { callable, check, checkOptions, having, optional, positive, whole as wholeNumber } from "../autograd/arguments.ts";
 import type { Source } from "./source.ts";
 import { messageOf, whole } from "./source.ts";
 
@@ -23,6 +23,8 @@ interface Known {
   readonly bytes?: Uint8Array;
 }
 
+const isAddress = (value: unknown): boolean => typeof value === "string" && /^https?:\/\//i.test(value);
+
 /**
  * The files below an address such as `https://huggingface.co/google/switch-base-8/resolve/main`. Requests that fail on the way, or that
  * the server answers with 429 or 5xx, are tried three times. Throws where the server answers with an error, where it ignores ranges and
@@ -35,8 +37,7 @@ export function addressSource(address: string, options: AddressOptions = {}): So
     timeout: optional(positive),
     fetch: optional(callable),
   });
-  if (!/^https?:\/\//i.test(address))
-    throw new TypeError(`addressSource: address "${address}": want one that starts with http:// or https://`);
+  check("addressSource", "address", address, { wanted: "one that starts with http:// or https://", accepts: isAddress });
   const base = address.replace(/\/+$/, "");
   const known = new Map<string, Promise<Known | undefined>>();
   const look = (name: string): Promise<Known | undefined> => {

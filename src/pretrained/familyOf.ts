@@ -1,5 +1,6 @@
 /** Which published family a model of ours belongs to, and the config that says so: what is trained here can be opened elsewhere. */
-import { describe } from "../autograd/arguments.ts";
+import type { Kinds } from "../autograd/arguments.ts";
+import { check, checkOptions, describe, either, instance, optional, whole } from "../autograd/arguments.ts";
 import { FeedForwardExperts } from "../moe/experts.ts";
 import { MoE } from "../moe/moeLayer.ts";
 import { SwitchRouter } from "../moe/switchRouter.ts";
@@ -28,6 +29,8 @@ export interface TokenIds {
   readonly context?: number;
 }
 
+export const tokenKinds: Kinds<TokenIds> = { padId: optional(whole(0)), endId: optional(whole(0)), context: optional(whole(1)) };
+
 /** The config of a model of any family. `family` tells which. */
 export type ModelConfig = EncoderDecoderConfig | DecoderConfig;
 
@@ -46,15 +49,11 @@ export function formatOf(config: ModelConfig): Record<string, unknown> {
  * a bias by distance, or parts that are neither dense layers nor sparse ones with the family's router.
  */
 export function familyOf(model: EncoderDecoder | DecoderLanguageModel, ids: TokenIds = {}): ModelConfig {
+  check("familyOf", "model", model, either(instance(EncoderDecoder, "an EncoderDecoder"), instance(DecoderLanguageModel)));
+  checkOptions("familyOf", ids, tokenKinds);
   const faults: string[] = [];
-  const config =
-    model instanceof EncoderDecoder
-      ? encoderDecoderConfig(model, ids, faults)
-      : model instanceof DecoderLanguageModel
-        ? decoderConfig(model, ids, faults)
-        : faults.push(`${describe(model)} is neither an EncoderDecoder nor a DecoderLanguageModel`);
-  if (faults.length > 0 || typeof config === "number")
-    throw new RangeError(`this model has no published family: ${firstOf([...new Set(faults)], "; ")}`);
+  const config = model instanceof EncoderDecoder ? encoderDecoderConfig(model, ids, faults) : decoderConfig(model, ids, faults);
+  if (faults.length > 0) throw new RangeError(`this model has no published family: ${firstOf([...new Set(faults)], "; ")}`);
   return config;
 }
 

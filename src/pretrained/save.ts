@@ -1,6 +1,6 @@
 /** A model written as a published one is: safetensors in shards, with Hugging Face's names, and config.json. */
 import type { Kinds } from "../autograd/arguments.ts";
-import { check, checkOptions, finite, flag, optional, text, whole } from "../autograd/arguments.ts";
+import { check, checkOptions, finite, flag, optional, text } from "../autograd/arguments.ts";
 import { sizeOf } from "../autograd/contract.ts";
 import { raw } from "../autograd/read.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -11,7 +11,7 @@ import { formatHeader } from "../nn/safetensorsHeader.ts";
 import { CONFIG } from "./config.ts";
 import { isEncoderDecoder } from "./encoderDecoders.ts";
 import type { ModelConfig, TokenIds } from "./familyOf.ts";
-import { familyOf, formatOf, tableOf } from "./familyOf.ts";
+import { familyOf, formatOf, tableOf, tokenKinds } from "./familyOf.ts";
 import type { Pretrained } from "./load.ts";
 import type { Files } from "./nodeFiles.ts";
 import { codeOf, nodeFiles } from "./nodeFiles.ts";
@@ -31,9 +31,7 @@ export interface SaveOptions extends TokenIds {
 const kinds: Kinds<SaveOptions> = {
   shardBytes: optional(finite(1)),
   overwrite: optional(flag),
-  padId: optional(whole(0)),
-  endId: optional(whole(0)),
-  context: optional(whole(1)),
+  ...tokenKinds,
 };
 
 /**
@@ -54,11 +52,12 @@ export async function savePretrained(
   checkOptions("savePretrained", options, kinds);
   const files = nodeFiles("savePretrained");
   try {
-    const { model, config } = "config" in given && "model" in given ? given : { model: given, config: familyOf(given, options) };
+    const { shardBytes = 5e9, overwrite = false, ...ids } = options;
+    const { model, config } = "config" in given && "model" in given ? given : { model: given, config: familyOf(given, ids) };
     const present = await checkpointIn(files, folder);
-    if (present.length > 0 && !options.overwrite)
+    if (present.length > 0 && !overwrite)
       throw new RangeError(`${folder} holds ${present.join(", ")} already; give the option overwrite to replace it`);
-    await write(files, folder, model.state(), config, options.shardBytes ?? 5e9);
+    await write(files, folder, model.state(), config, shardBytes);
   } catch (error) {
     throw error instanceof RangeError ? new RangeError(`savePretrained: ${error.message}`, { cause: error }) : error;
   }

@@ -1,5 +1,5 @@
 /** Where a checkpoint's files lie: a folder, files of a page, an address, or memory. Everything else reads through this interface. */
-import { describe, having } from "../autograd/arguments.ts";
+import { check, describe, having, instance } from "../autograd/arguments.ts";
 
 /**
  * Named files that are read in pieces. `loadPretrained` and `openWeights` take any object of this kind, so a store of your own needs
@@ -24,6 +24,7 @@ export interface FileLike {
   slice(begin: number, end: number): { arrayBuffer(): Promise<ArrayBuffer> };
 }
 
+const isIterable = (value: unknown): boolean => typeof value === "object" && value !== null && Symbol.iterator in value;
 const isFile = having("a File", "name", "size", "slice");
 
 /**
@@ -31,6 +32,7 @@ const isFile = having("a File", "name", "size", "slice");
  * one name, and where one changes on the disk after it was chosen.
  */
 export function filesSource(files: Iterable<FileLike>): Source {
+  check("filesSource", "files", files, { wanted: "an iterable of Files", accepts: isIterable });
   const byName = new Map<string, FileLike>();
   for (const file of files) {
     if (!isFile.accepts(file)) throw new TypeError(`filesSource: ${describe(file)} among the files: want a File`);
@@ -54,6 +56,7 @@ export function filesSource(files: Iterable<FileLike>): Source {
 
 /** Files that are in memory already, by name. */
 export function memorySource(files: ReadonlyMap<string, Uint8Array>): Source {
+  check("memorySource", "files", files, instance(Map, "a Map of bytes by name"));
   return {
     where: "memory",
     list: async () => [...files.keys()],

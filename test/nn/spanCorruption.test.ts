@@ -121,7 +121,7 @@ describe("a target that a model wrote", () => {
 describe("span corruption that is called wrongly", () => {
   const spans = [{ start: 1, end: 2 }];
   const wrong: Record<string, readonly [() => unknown, string]> = {
-    "a length that is none": [() => noiseSpans(-1, key(0)), "noiseCounts: length -1: want a whole number of 0 or more"],
+    "a length that is none": [() => noiseSpans(-1, key(0)), "noiseCounts: length -1: want a whole number from 0 to 67108864"],
     "a density of 1": [() => noiseSpans(5, key(0), { density: 1 }), "density 1: want a number above 0 and below 1"],
     "a mean below 1": [() => noiseSpans(5, key(0), { meanLength: 0.5 }), "meanLength 0.5: want a number of 1 or more"],
     "an option that is none": [() => noiseSpans(5, key(0), { densty: 1 } as object), "there is no option densty; did you mean density?"],

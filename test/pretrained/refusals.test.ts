@@ -166,7 +166,7 @@ describe("loadPretrained refuses", () => {
     "an option misspelt": [() => loadPretrained(memorySource(new Map()), { dtyp: "float32" } as never), /^loadPretrained: there is no option dtyp; did you mean dtype\?/],
     "a dtype that is none": [() => loadPretrained(memorySource(new Map()), { dtype: "half" as never }), /^loadPretrained: dtype "half": want "stored", "float32"/],
     "semantics misspelt": [() => load({ options: { semantics: { droped: "zero" } as never } }), /^loadPretrained: semantics: there is no option droped/],
-    "a model that is none": [() => savePretrained({} as never, "x"), /this model has no published family: \{  \} is neither/],
+    "a model that is none": [() => savePretrained({} as never, "x"), /familyOf: model \{  \}: want an EncoderDecoder, or a DecoderLanguageModel/],
     "a folder that is none": [() => savePretrained({} as never, 3 as never), /^savePretrained: folder 3: want a string/],
   }; // prettier-ignore
   for (const [what, [run, says]] of Object.entries(careless))

@@ -69,12 +69,13 @@ function count({ verdict, call, message }: Extract<Report, { kind: "called" }>, 
 }
 
 describe("careless calls", () => {
-  for (const { specifier } of entries.filter(({ subpath }) => subpath === "."))
+  const least: Readonly<Record<string, number>> = { ".": 4000, "./nn": 8000, "./backend": 200, "./pretrained": 200 };
+  for (const { specifier, subpath } of entries.filter((entry) => entry.subpath in least))
     it(`of ${specifier} answer, with clear errors`, async function () {
       const { calls, errors, targets, ...faults } = await walked(specifier);
       console.log(`      ${targets} functions and methods, ${calls} calls: ${errors} clear errors, ${calls - errors} answers`);
-      expect(targets, "functions and methods").to.be.above(150);
-      expect(calls, "calls").to.be.above(4000);
+      expect(targets, "functions and methods").to.be.above(0);
+      expect(calls, "calls").to.be.above(least[subpath]);
       const lines = Object.entries(faults).flatMap(([kind, list]) => list.map((line: string) => `${kind}: ${line}`));
       expect(lines.length, lines.join("\n")).to.equal(0);
     }).timeout(300_000);

@@ -6,9 +6,16 @@ import { entries } from "../../../scripts/entries.ts";
 import { optionsOf, valueOf } from "../api/shapes.ts";
 import type { Typed } from "../api/shapes.ts";
 import { membersOf, parametersOf, publicNames } from "../api/sources.ts";
-import type { Declaration, Parameter } from "../api/sources.ts";
+import type { Declaration, Member, Parameter } from "../api/sources.ts";
 import { isClear } from "./clear.ts";
-import { callsByHand, instances, makers, reset, skipped, wrongValues } from "./values.ts";
+import { backend } from "./backend.ts";
+import { core } from "./core.ts";
+import { nn } from "./nn.ts";
+import { pretrained } from "./pretrained.ts";
+import { makers, reset, wrongValues } from "./values.ts";
+import type { Tables } from "./values.ts";
+
+const tablesOf: Readonly<Record<string, Tables>> = { ".": core, "./nn": nn, "./backend": backend, "./pretrained": pretrained };
 
 /** What the walk is told: which entry, and after how many calls it goes on. */
 export interface Order {
@@ -67,23 +74,27 @@ function carelessCalls({ parameters, valid }: Target): Calls {
   });
 }
 
-function targetsOf(path: string, declaration: Declaration, value: unknown): Target[] {
+function targetsOf(path: string, declaration: Declaration, value: unknown, tables: Tables): Target[] {
+  const { instances, skipped } = tables;
   const { node, file } = declaration;
-  if (typeof value !== "function") return [];
+  if (typeof value !== "function" || skipped.has(path + ".*")) return [];
   if (node.type !== "ClassDeclaration") {
     if (!("params" in node)) return [];
-    return [target(path, file, parametersOf(node), (args) => (value as (...args: unknown[]) => unknown)(...args))];
+    return [target(path, { file, parameters: parametersOf(node), tables }, (args) => (value as (...args: unknown[]) => unknown)(...args))];
   }
-  const members = membersOf(declaration).filter((member) => member.function && !member.abstract && !skipped.has(`${path}.${member.name}`));
+  const members = membersOf(declaration).filter(
+    ({ function: method, abstract, name, owner }) =>
+      method && !abstract && !skipped.has(`${path}.${name}`) && !inherited(path, owner, tables),
+  );
   const Class = value as new (...args: unknown[]) => object;
   const constructor = members.find(({ kind }) => kind === "constructor");
   const parameters = constructor?.function ? parametersOf(constructor.function) : [];
-  const build = target(path, constructor?.owner.file ?? file, parameters, (args) => new Class(...args));
+  const build = target(path, { file: constructor?.owner.file ?? file, parameters, tables }, (args) => new Class(...args));
   const made = instances.get(path) ?? (() => build.call(build.valid()));
   const methods = members
     .filter(({ kind }) => kind === "method")
     .map((member) =>
-      target(`${path}.${member.name}`, member.owner.file, member.function ? parametersOf(member.function) : [], (args) => {
+      target(`${path}.${member.name}`, parametersOfMember(member, tables), (args) => {
         const instance = instances.get(`${path}.${member.name}`) ?? made;
         const owner = (member.static ? Class : instance()) as Record<string, (...args: unknown[]) => unknown>;
         return owner[member.name](...args);
@@ -93,9 +104,26 @@ function targetsOf(path: string, declaration: Declaration, value: unknown): Targ
   return skipped.has(path) ? methods : [build, ...methods];
 }
 
-function target(name: string, file: string, parameters: readonly Parameter[], call: Target["call"]): Target {
-  const byHand = callsByHand.get(name);
-  const fits = (parameter: Parameter): unknown => valueOf({ type: parameter.type, file } as Typed, makers);
+/** What many classes inherit is called on one of them. */
+function inherited(path: string, owner: Declaration, { onceFor }: Tables): boolean {
+  const once = onceFor?.[owner.name];
+  return once !== undefined && once !== path;
+}
+
+interface Called {
+  readonly file: string;
+  readonly parameters: readonly Parameter[];
+  readonly tables: Tables;
+}
+
+function parametersOfMember({ owner, function: method }: Member, tables: Tables): Called {
+  return { file: owner.file, parameters: method ? parametersOf(method) : [], tables };
+}
+
+function target(name: string, { file, parameters, tables }: Called, call: Target["call"]): Target {
+  const byHand = tables.callsByHand.get(name);
+  const known = new Map([...makers, ...(tables.makers ?? [])]);
+  const fits = (parameter: Parameter): unknown => valueOf({ type: parameter.type, file } as Typed, known);
   const valid = byHand ?? (() => parameters.filter(({ optional }) => !optional).map(fits));
   return { name, parameters: parameters.map((parameter) => ({ ...parameter, file })), call, valid };
 }
@@ -115,14 +143,17 @@ async function walk({ specifier, from }: Order): Promise<void> {
   const entry = entries.find((known) => known.specifier === specifier);
   if (!entry) throw new Error(`${specifier}: no such entry`);
   const exported = (await import(specifier)) as Record<string, unknown>;
+  const tables = tablesOf[entry.subpath];
+  const { instances, callsByHand, skipped } = tables;
   const tell = (report: Report): void => void process.send?.(report);
   let index = 0;
   const unmet = new Set([...callsByHand.keys(), ...skipped.keys(), ...instances.keys()]);
   for (const { path, declaration } of publicNames(entry)) {
     const value = path.split(".").reduce<unknown>((inner, name) => (inner as Record<string, unknown> | undefined)?.[name], exported);
     unmet.delete(path);
+    unmet.delete(`${path}.*`);
     if (declaration.node.type === "ClassDeclaration") for (const { name } of membersOf(declaration)) unmet.delete(`${path}.${name}`);
-    for (const one of targetsOf(path, declaration, value)) {
+    for (const one of targetsOf(path, declaration, value, tables)) {
       let calls: Calls = [];
       try {
         const args = one.valid();

@@ -68,9 +68,10 @@ function whereItStands<M extends Module>({ folder, trainer, config: { training }
 }
 
 async function finish<M extends Module>(work: Work<M>, run: Run<M>): Promise<void> {
-  if ((await trained(run, run.folder)) === "interrupted" || !leads(run)) return;
+  const outcome = await trained(run, run.folder);
+  if (!leads(run)) return;
   if (run.wire) console.log(`\n${wireLines(run.wire).join("\n")}`);
-  await work.conclude(run);
+  if (outcome !== "interrupted") await work.conclude(run);
 }
 
 /** Trains to the end or until a signal asks to stop, which is answered with how to go on. */

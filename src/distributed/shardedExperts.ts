@@ -1,6 +1,6 @@
 /**
  * Experts over the ranks of a group: each rank holds some of them, tokens travel. Router, routing and layer do not know of it.
- * n ranks of the group, E experts, L = E / n of them here, N rows of each expert, M rows, D and F widths before and after.
+ * n ranks of the group, E experts, L = E / n of them here, N rows of each expert in G groups, M rows, D and F widths before and after.
  *
  * Slots travel as blocks whose size follows from shapes; sorted rows travel as they are, after their counts. Either way two exchanges:
  * there and back; and two more backward, which are the same turned round. Fedus et al. 2021, arXiv:2101.03961, section 5.
@@ -99,29 +99,44 @@ export class ShardedExperts extends Experts {
     check("ShardedExperts", "layout.experts", layout.experts, whole(this.count, this.count));
     requireHost("ShardedExperts", rows.backend);
     const drawn = this.#communicator.size > 1 ? { ...pass, random: new ForbiddenKey() } : pass;
-    return layout.offsets ? this.#sorted(rows, layout.offsets, drawn) : this.#slots(rows, drawn);
+    return layout.offsets ? this.#sorted(rows, layout.offsets, drawn) : this.#slots(rows, layout.filled, drawn);
   }
 
-  /** rows [E, N, D] -> [E, N, F]. N may differ between ranks. */
-  #slots(rows: Tensor, pass: Pass): Tensor {
+  /** rows [E, N, D], filled [E, G] or null -> [E, N, F]. N and G may differ between ranks. */
+  #slots(rows: Tensor, filled: Tensor | null, pass: Pass): Tensor {
     const [E, N, D] = rows.shape;
     const L = this.share.count;
-    const each = Array.from(this.#communicator.allGather(Int32Array.of(N))); // N of each rank
+    const sizes = this.#communicator.allGather(Int32Array.of(N, filled?.shape[1] ?? 0)); // [n, 2]
+    const each = Array.from({ length: sizes.length / 2 }, (_, r) => sizes[2 * r]); // N of each rank
+    const used = this.#filledHere(filled, each.map((_, r) => sizes[2 * r + 1])); // prettier-ignore
     const counts: RowCounts = { send: each.map(() => L * N), receive: each.map((n) => L * n) };
     const arrived = allToAllRows(rows.reshape([E * N, D]), this.#communicator, counts); // rank by rank [L, N, D]
     const parts = cut(arrived, counts.receive).map((part, r) => part.reshape([L, each[r], D]));
     const done = this.#communicator.ordered
-      ? this.#bySource(parts, (r) => evenLayout(L, each[r]), pass)
-      : this.#together(parts, each, pass);
+      ? this.#bySource(parts, (r) => evenLayout(L, each[r], tableOf(used[r], rows)), pass)
+      : this.#together(parts, each, merged(used, each), pass);
     const F = done[0].shape[2];
     const back = concat(done.map((part, r) => part.reshape([L * each[r], F])));
     return allToAllRows(back, this.#communicator, turned(counts)).reshape([E, N, F]);
   }
 
+  /** From each rank, how many of its rows for the experts here hold a token: [L][G of the rank]. */
+  #filledHere(filled: Tensor | null, groups: readonly number[]): number[][][] {
+    const L = this.share.count;
+    const own = Int32Array.from(filled?.dataSync() ?? []);
+    const sent = groups.map(() => own.length / groups.length);
+    const received = groups.map((G) => L * G);
+    const all = this.#communicator.allToAllV(own, sent, received);
+    return groups.map((G, r) => {
+      const start = total(received.slice(0, r));
+      return Array.from({ length: L }, (_, e) => Array.from(all.subarray(start + e * G, start + (e + 1) * G)));
+    });
+  }
+
   /** Blocks [L, N, D] of all ranks as one batched product [L, sum of N, D]. */
-  #together(parts: readonly Tensor[], each: readonly number[], pass: Pass): Tensor[] {
+  #together(parts: readonly Tensor[], each: readonly number[], filled: readonly number[][] | null, pass: Pass): Tensor[] {
     const all = parts.length === 1 ? parts[0] : concat(parts, 1);
-    const done = this.#local.forward(all, evenLayout(this.share.count, total(each)), pass);
+    const done = this.#local.forward(all, evenLayout(this.share.count, total(each), tableOf(filled, all)), pass);
     return cut(done, each, 1);
   }
 
@@ -232,6 +247,19 @@ function cut(x: Tensor, lengths: readonly number[], axis = 0): Tensor[] {
     at += length;
     return x.narrow(axis, at - length, at);
   });
+}
+
+/** Counts [L][G] as a tensor; null where there are none. */
+function tableOf(counts: readonly (readonly number[])[] | null, { backend }: Tensor): Tensor | null {
+  const groups = counts?.[0]?.length ?? 0;
+  return counts && groups > 0 ? tensor(Int32Array.from(counts.flat()), { shape: [counts.length, groups], backend }) : null;
+}
+
+/** The counts of all ranks side by side, [L][sum of G]; null where their groups differ in size, for products take groups of one size. */
+function merged(used: readonly number[][][], each: readonly number[]): number[][] | null {
+  const some = used.flatMap((counts, r) => (each[r] > 0 ? [{ counts, size: each[r] / counts[0].length }] : []));
+  if (some.length === 0 || some.some(({ size }) => size !== some[0].size)) return null;
+  return some[0].counts.map((_, e) => some.flatMap(({ counts }) => counts[e]));
 }
 
 function turned({ send, receive }: RowCounts): RowCounts {

@@ -24,7 +24,8 @@ export class Processes implements Peers {
   readonly wire: WireAccount;
   #model: { readonly replicas: Replicas; readonly shared: SharedState | null } | null = null;
 
-  private constructor(world: Communicator, sharing: Sharing) {
+  /** Those of a communicator that was made already. All of its ranks call it. */
+  constructor(world: Communicator, sharing: Sharing) {
     this.sharing = sharing;
     this.world = world;
     this.layout = layoutOf(world, { expertsOver: sharing.expertsOver });

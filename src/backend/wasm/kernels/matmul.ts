@@ -14,6 +14,7 @@ import { f32, f32x4, i32, v128 } from "../instructions.ts";
 import type { I32, V128 } from "../instructions.ts";
 import type { Body, Func, Local, Module } from "../assembler.ts";
 import type { Arithmetic } from "./arithmetic.ts";
+import { ZERO } from "./loops.ts";
 import { NR, atMost, packKernels, packRows, rowPointers } from "./packing.ts";
 import type { PackAll } from "./packing.ts";
 
@@ -30,7 +31,19 @@ export const PRODUCT_WORDS = 6;
 /** From this many columns of C on, packing A pays where the micro-kernel is short of instructions. */
 const PACK_FROM = 64;
 
-const MICRO = { c: "i32", cRow: "i32", a: "i32", aRow: "i32", rows: "i32", b: "i32", bRow: "i32", k: "i32", add: "i32" } as const;
+/** `tiles` of them, one below the other; `rows` of A exist. */
+const MICRO = {
+  c: "i32",
+  cRow: "i32",
+  a: "i32",
+  aRow: "i32",
+  rows: "i32",
+  tiles: "i32",
+  b: "i32",
+  bRow: "i32",
+  k: "i32",
+  add: "i32",
+} as const;
 type Micro = Func<typeof MICRO, "void">;
 
 /** Of a product's operands, for one thread. Strides in bytes; B's columns are adjacent, or it is packed (bRow 32, bPanel K * 32). */
@@ -40,7 +53,7 @@ const GEMM = {
 } as const;
 export type Gemm = Func<typeof GEMM, "void">;
 
-/** MR * NR accumulators, written or added to C after K outer products. */
+/** MR * NR accumulators, set to 0, then written or added to C after K outer products. */
 class Tile {
   readonly sums: readonly (readonly [Local<"v128">, Local<"v128">])[];
   readonly #f: Body;
@@ -50,6 +63,10 @@ class Tile {
     this.#f = f;
     this.#madd = madd;
     this.sums = Array.from({ length: rows }, () => [f.local("v128"), f.local("v128")] as const);
+  }
+
+  clear(): void {
+    for (const pair of this.sums) for (const sum of pair) this.#f.set(sum, ZERO);
   }
 
   /** One outer product: B's two vectors at `b`, A's number of each row by `a`. */
@@ -91,10 +108,33 @@ function unrolled(f: Body, a: Local<"i32">, bytes: number, k: I32, turns: number
   f.walk(a, end, bytes, () => steps(1));
 }
 
+/**
+ * Tiles one below the other, each with the same panel of B. They stand in one function, because a call for each tile costs as much as some ten
+ * steps of it, and heads of 32 columns have 32.
+ */
+function micro(m: Module, name: string, MR: number, madd: Arithmetic["madd"], sum: (f: Body, tile: Tile, p: MicroParts) => void): Micro {
+  return m.func(name, MICRO, (f, { c, cRow, a, aRow, rows, tiles, b, bRow, k, add }) => {
+    const tile = new Tile(f, madd, MR);
+    f.for(0, tiles, 1, () => {
+      tile.clear();
+      sum(f, tile, { a, aRow, rows, b: f.let(b), bRow, k });
+      tile.store(c, cRow, add);
+      f.set(c, i32.add(c, i32.mul(MR, cRow)));
+      f.set(rows, i32.sub(rows, MR));
+    });
+  });
+}
+
+interface MicroParts extends Readonly<Record<"aRow" | "rows" | "bRow" | "k", I32>> {
+  /** Behind this tile when it is done. */
+  readonly a: Local<"i32">;
+  /** Walks along the panel. */
+  readonly b: Local<"i32">;
+}
+
 /** A where it lies: MR pointers walk along its rows. */
 function microByRows(m: Module, { madd, unroll, tileRows: MR }: Arithmetic): Micro {
-  return m.func("microByRows", MICRO, (f, { c, cRow, a, aRow, rows, b, bRow, k, add }) => {
-    const tile = new Tile(f, madd, MR);
+  return micro(m, "microByRows", MR, madd, (f, tile, { a, aRow, rows, b, bRow, k }) => {
     const pointers = rowPointers(f, a, aRow, rows, MR);
     unrolled(f, pointers[0], 4, k, unroll, (count) => {
       for (let step = 0; step < count; step++) {
@@ -103,21 +143,19 @@ function microByRows(m: Module, { madd, unroll, tileRows: MR }: Arithmetic): Mic
       }
       for (const pointer of pointers.slice(1)) f.set(pointer, i32.add(pointer, 4 * count));
     });
-    tile.store(c, cRow, add);
+    f.set(a, i32.add(a, i32.mul(MR, aRow)));
   });
 }
 
-/** A in a packed panel, [K, MR]. */
+/** A in packed panels, [K, MR] each. */
 function microByPanel(m: Module, { madd, unroll, tileRows: MR }: Arithmetic): Micro {
-  return m.func("microByPanel", MICRO, (f, { c, cRow, a, b, bRow, k, add }) => {
-    const tile = new Tile(f, madd, MR);
+  return micro(m, "microByPanel", MR, madd, (f, tile, { a, b, bRow, k }) => {
     unrolled(f, a, 4 * MR, k, unroll, (count) => {
       for (let step = 0; step < count; step++) {
         tile.accumulate(b, (row) => v128.load32Splat(a, 4 * (step * MR + row)));
         f.set(b, i32.add(b, bRow));
       }
     });
-    tile.store(c, cRow, add);
   });
 }
 
@@ -151,30 +189,25 @@ function gemm(m: Module, arithmetic: Arithmetic): Gemm {
   // prettier-ignore
   const BLOCK = { c: "i32", cRow: "i32", a: "i32", aRow: "i32", packed: "i32", b: "i32", bRow: "i32", bPanel: "i32", m: "i32", n: "i32", k: "i32", add: "i32", tile: "i32" } as const;
   const block = m.func("gemmBlock", BLOCK, (f, { c, cRow, a, aRow, packed, b, bRow, bPanel, m: M, n: N, k, add, tile }) => {
+    const step = f.let(i32.mul(MR, i32.select(packed, i32.shl(k, 2), aRow)));
     f.for(0, N, NR, (j) => {
       const columns = f.let(atMost(i32.sub(N, j), NR));
-      const aAt = f.let(a);
       const target = f.let(i32.add(c, i32.shl(j, 2)));
-      f.for(0, M, MR, (i) => {
-        const rows = f.let(atMost(i32.sub(M, i), MR));
-        const micro = (to: I32, toRow: I32 | number, sum: I32 | number): void => {
-          const given = { c: to, cRow: toRow, a: aAt, aRow, rows, b, bRow, k, add: sum };
-          f.if(
-            packed,
-            () => f.call(byPanel, given),
-            () => f.call(byRows, given),
-          );
-        };
+      const tilesOf = (given: { c: I32; cRow: I32 | number; a: I32; rows: I32; tiles: I32 | number; add: I32 | number }): void => {
+        const all = { ...given, aRow, b, bRow, k };
         f.if(
-          i32.and(i32.eq(rows, MR), i32.eq(columns, NR)),
-          () => micro(target, cRow, add),
-          () => {
-            micro(tile, 4 * NR, 0);
-            f.call(copy, { c: target, cRow, tile, rows, columns, add });
-          },
+          packed,
+          () => f.call(byPanel, all),
+          () => f.call(byRows, all),
         );
-        f.set(aAt, i32.add(aAt, i32.mul(MR, i32.select(packed, i32.shl(k, 2), aRow))));
-        f.set(target, i32.add(target, i32.mul(MR, cRow)));
+      };
+      const whole = f.let(i32.select(i32.eq(columns, NR), i32.divU(M, MR), 0));
+      f.if(whole, () => tilesOf({ c: target, cRow, a, rows: M, tiles: whole, add }));
+      // At the edges a tile is computed aside.
+      f.for(i32.mul(whole, MR), M, MR, (i) => {
+        const rows = f.let(atMost(i32.sub(M, i), MR));
+        tilesOf({ c: tile, cRow: 4 * NR, a: i32.add(a, i32.mul(i32.divU(i, MR), step)), rows, tiles: 1, add: 0 });
+        f.call(copy, { c: i32.add(target, i32.mul(i, cRow)), cRow, tile, rows, columns, add });
       });
       f.set(b, i32.add(b, bPanel));
     });

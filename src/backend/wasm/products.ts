@@ -25,8 +25,11 @@ export interface Product {
   readonly c: { readonly at: number; readonly batch: number; readonly row: number };
 }
 
-/** Fewer rows than this do not pay for packing B, if its rows can be read where they lie. */
-const PACK_FROM_ROWS = 16;
+/**
+ * Fewer rows of A than this do not pay for packing B, if its rows can be read where they lie: then a panel has a row of B for each k. Where
+ * those are a page apart, the processor soon has more pages to look up than it remembers, and packing pays earlier.
+ */
+const packFrom = (rowOfB: number): number => (rowOfB <= 2048 ? 64 : 16);
 const BLOCK_ROWS = 96;
 /** Divides by the rows of every micro-kernel's tile. */
 const TILE_ROWS = 12;
@@ -88,7 +91,7 @@ export function packed(
   rows: number,
   use: (b: Matrix, batchBytes: number) => void,
 ): void {
-  if (rows < PACK_FROM_ROWS && b.column === 4) return use({ ...b, panel: 4 * NR }, b.batch);
+  if (rows < packFrom(b.row) && b.column === 4) return use({ ...b, panel: 4 * NR }, b.batch);
   const matrices = b.batch === 0 ? 1 : batch;
   const panels = Math.ceil(n / NR);
   const panel = 4 * NR * k;

@@ -37,4 +37,14 @@ for await (const part of streamText(run.trainer.model, "Everyone has the right "
 console.log(`\nEveryone has the right ${text.replaceAll("\n", " ")}\n`);
 
 const points = run.reports.map(({ step, loss }): [number, number] => [step, loss / Math.LN2]);
-keepPicture("03-transformer", curve({ title: "A dense Transformer learns to write", description: "Training loss by step, beside what counting achieves", series: [{ name: "training", points }], baselines: levels, x: "step", y: "bits per byte" })); // prettier-ignore
+keepPicture(
+  "03-transformer",
+  curve({
+    title: "A dense Transformer learns to write",
+    description: "Training loss by step, beside what counting achieves",
+    series: [{ name: "training", points }],
+    baselines: levels,
+    x: "step",
+    y: "bits per byte",
+  }),
+);

@@ -49,4 +49,16 @@ const smooth = ({ reports }: LessonRun): [number, number][] =>
   reports
     .filter(({ step }) => step % 10 === 0 && (step >= 50 || short))
     .map(({ step }) => [step, meanBits(reports.slice(step - 10, step))]);
-keepPicture("04-switch", curve({ title: "Dense against Switch at equal compute per byte", description: "Training loss by step, means of ten steps", series: [{ name: "dense", points: smooth(dense) }, { name: "switch", points: smooth(sparse) }], x: "step", y: "bits per byte" })); // prettier-ignore
+keepPicture(
+  "04-switch",
+  curve({
+    title: "Dense against Switch at equal compute per byte",
+    description: "Training loss by step, means of ten steps",
+    series: [
+      { name: "dense", points: smooth(dense) },
+      { name: "switch", points: smooth(sparse) },
+    ],
+    x: "step",
+    y: "bits per byte",
+  }),
+);

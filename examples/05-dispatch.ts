@@ -44,6 +44,16 @@ for (const factor of [1, 1.5]) {
     slot: slotOfChoice[token] < 0 ? -1 : slotOfChoice[token] % capacity,
     gate: gate[token],
   }));
-  keepPicture(`05-dispatch-${factor}`, dispatch({ title: `Capacity factor ${factor}`, description: `Which of ${experts} experts each word goes to, and who finds no seat`, tokens, experts, capacity, choices })); // prettier-ignore
+  keepPicture(
+    `05-dispatch-${factor}`,
+    dispatch({
+      title: `Capacity factor ${factor}`,
+      description: `Which of ${experts} experts each word goes to, and who finds no seat`,
+      tokens,
+      experts,
+      capacity,
+      choices,
+    }),
+  );
   console.log();
 }

@@ -54,4 +54,13 @@ console.log(
   "counting has the same trouble: in bfloat16 256 + 1 is",
   await random.uniform([1], key(0)).mul(0).add(256).cast("bfloat16").add(1).cast("float32").item(),
 );
-keepPicture("07-precision", bars({ title: "Choices that flip when the router is rounded to bfloat16", description: "By the margin between the best two float32 logits", bars: rows.map(({ name, value }) => ({ name, value })), of: "margin of the best two logits", x: "% of choices that flip" })); // prettier-ignore
+keepPicture(
+  "07-precision",
+  bars({
+    title: "Choices that flip when the router is rounded to bfloat16",
+    description: "By the margin between the best two float32 logits",
+    bars: rows.map(({ name, value }) => ({ name, value })),
+    of: "margin of the best two logits",
+    x: "% of choices that flip",
+  }),
+);

@@ -28,4 +28,7 @@ for (const initScale of [1, 0.1]) {
   console.log(`scale ${initScale}: mean ${mean.toFixed(3)}, deviation over ${seeds.length} seeds ${spread.toFixed(3)}\n`);
   rows.push({ name: `scale ${initScale}`, value: mean, low: Math.min(...last), high: Math.max(...last) });
 }
-keepPicture("08-initialisation", bars({ title: "Loss after 80 steps by initialisation scale", description: "Mean and range over seeds", bars: rows, x: "bits per byte" })); // prettier-ignore
+keepPicture(
+  "08-initialisation",
+  bars({ title: "Loss after 80 steps by initialisation scale", description: "Mean and range over seeds", bars: rows, x: "bits per byte" }),
+);

@@ -39,4 +39,7 @@ for (const expertDropout of [0, 0.1, 0.4]) {
   );
   rows.push({ name: `dropout ${expertDropout}`, value: bits });
 }
-keepPicture("09-expert-dropout", bars({ title: "Held-out Greek after tuning, by expert dropout", description: "Bits per byte", bars: rows, x: "bits per byte" })); // prettier-ignore
+keepPicture(
+  "09-expert-dropout",
+  bars({ title: "Held-out Greek after tuning, by expert dropout", description: "Bits per byte", bars: rows, x: "bits per byte" }),
+);

@@ -30,7 +30,20 @@ for (const times of [1, 4, 16]) {
     title: `Gates of the softmax, logits x${times}`,
     description: "How much of each word's answer each expert gives; rows add up to 1",
   };
-  keepPicture(`10-softmax-gate-x${times}`, heatMap({ ...captions, rows: words, columns: ["0", "1", "2", "3"], values: rows, row: "word", column: "expert", unit: "of the answer", format: (x) => x.toFixed(2), most: 1 })); // prettier-ignore
+  keepPicture(
+    `10-softmax-gate-x${times}`,
+    heatMap({
+      ...captions,
+      rows: words,
+      columns: ["0", "1", "2", "3"],
+      values: rows,
+      row: "word",
+      column: "expert",
+      unit: "of the answer",
+      format: (x) => x.toFixed(2),
+      most: 1,
+    }),
+  );
 }
 
 // The gradient of the router, by the tape and by hand.

@@ -66,4 +66,13 @@ for (let step = 0; step < (short ? 2 : 60); step++)
     optimizer.zeroGrad();
   });
 await show("after");
-keepPicture("11-noisy-top-k", bars({ title: "Noisy top-2, before and after its two losses", description: "Choices per expert, two of each of 128 tokens; even would be 64", bars: rows, x: "choices", format: String })); // prettier-ignore
+keepPicture(
+  "11-noisy-top-k",
+  bars({
+    title: "Noisy top-2, before and after its two losses",
+    description: "Choices per expert, two of each of 128 tokens; even would be 64",
+    bars: rows,
+    x: "choices",
+    format: String,
+  }),
+);

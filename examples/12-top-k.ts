@@ -59,4 +59,7 @@ console.log(`  after : ${await load()}\n`);
 
 const books = await send(routerOf({ choices }));
 printSeats(books);
-keepPicture("12-top-k", seats(books, { title: "Top-2 at factor 1.0", description: "First choices are seated before second ones; who comes too late is dropped" })); // prettier-ignore
+keepPicture(
+  "12-top-k",
+  seats(books, { title: "Top-2 at factor 1.0", description: "First choices are seated before second ones; who comes too late is dropped" }),
+);

@@ -31,7 +31,14 @@ for (const cap of [Infinity, 1]) {
   );
   printSeats(books);
   const title = cap === Infinity ? "Expert Choice" : `Expert Choice, capped at one`;
-  keepPicture(`13-expert-choice${cap === Infinity ? "" : "-capped"}`, seats(books, { title, description: cap === Infinity ? "Every seat is taken; a word may have several or none" : "A word has one expert at most; a seat may stay empty" })); // prettier-ignore
+  keepPicture(
+    `13-expert-choice${cap === Infinity ? "" : "-capped"}`,
+    seats(books, {
+      title,
+      description:
+        cap === Infinity ? "Every seat is taken; a word may have several or none" : "A word has one expert at most; a seat may stay empty",
+    }),
+  );
 }
 
 // What an earlier word gets depends on a later one.
@@ -60,7 +67,10 @@ async function foretell(router: RouterName): Promise<number[]> {
   const bits: number[] = [];
   for (let step = 0; step < steps; step++) {
     const at = key(5).at(step);
-    const coins = tensor(Int32Array.from({ length: B * (T + 1) }, (_, i) => Math.floor(2 * at.number(i))), { shape: [B, T + 1] }); // prettier-ignore
+    const coins = tensor(
+      Int32Array.from({ length: B * (T + 1) }, (_, i) => Math.floor(2 * at.number(i))),
+      { shape: [B, T + 1] },
+    );
     const shown = scope(() => {
       const { logits, losses } = model.forward(coins.narrow(1, 0, T), {}, { training: true, random: at });
       const loss = crossEntropy(logits, coins.narrow(1, 1, T + 1));
@@ -84,4 +94,14 @@ for (const name of ["switch", "expert-choice", "soft"] as const) {
   console.log(`  ${name.padEnd(14)} ${(quarter.reduce((sum, x) => sum + x, 0) / quarter.length).toFixed(3)}`);
   series.push({ name, points: bits.map((x, i): [number, number] => [i + 1, Math.min(2, x)]).filter(([step]) => step % 5 === 0) });
 }
-keepPicture("13-causality", curve({ title: "Foretelling fair coins", description: "Bits per coin; below 1 a model reads what it should foretell", series, baselines: [{ name: "fair coin", value: 1 }], x: "step", y: "bits per coin" })); // prettier-ignore
+keepPicture(
+  "13-causality",
+  curve({
+    title: "Foretelling fair coins",
+    description: "Bits per coin; below 1 a model reads what it should foretell",
+    series,
+    baselines: [{ name: "fair coin", value: 1 }],
+    x: "step",
+    y: "bits per coin",
+  }),
+);

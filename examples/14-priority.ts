@@ -25,7 +25,10 @@ for (const priority of ["position", "gate", "random"] as const) {
   const lost = choices.filter(({ slot }) => slot < 0).map(({ token }) => words[token]);
   const weight = choices.reduce((sum, { slot, gate = 0 }) => sum + (slot < 0 ? 0 : gate), 0);
   console.log(`by ${priority.padEnd(8)} dropped: ${lost.join(", ").padEnd(26)} gates that survive add up to ${weight.toFixed(2)}`);
-  keepPicture(`14-priority-${priority}`, seats(books, { title: `Seated by ${priority}`, description: "One choice of each word at factor 1.0; hatched: no seat" })); // prettier-ignore
+  keepPicture(
+    `14-priority-${priority}`,
+    seats(books, { title: `Seated by ${priority}`, description: "One choice of each word at factor 1.0; hatched: no seat" }),
+  );
 }
 
 /** The first words that lose or gain a seat when only the last six change. */

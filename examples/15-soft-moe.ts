@@ -50,4 +50,15 @@ try {
 }
 const names = bySlot.map((_, slot) => `e${Math.floor(slot / slots)}.${slot % slots}`);
 const captions = { title: "Soft MoE: what slots are made of", description: "Share of each word in each slot; columns add up to 100 %" };
-keepPicture("15-soft-moe", heatMap({ ...captions, rows: words, columns: names, values: words.map((_, t) => bySlot.map((weights) => 100 * weights[t])), row: "word", column: "slot", unit: "% of the slot" })); // prettier-ignore
+keepPicture(
+  "15-soft-moe",
+  heatMap({
+    ...captions,
+    rows: words,
+    columns: names,
+    values: words.map((_, t) => bySlot.map((weights) => 100 * weights[t])),
+    row: "word",
+    column: "slot",
+    unit: "% of the slot",
+  }),
+);

@@ -21,7 +21,10 @@ const text = "a switch sends a wagon and a switch sends a train".split(" ");
 const hash = new HashRouter({ experts, table: randomHash(new Set(text).size, experts, key(2)) });
 const hashed = await send(hash, { text });
 printSeats(hashed, text);
-keepPicture("16-hash", seats(hashed, { title: "Hash routing at factor 1.0", description: "Equal words go to one expert, whoever stands around them" }, { text })); // prettier-ignore
+keepPicture(
+  "16-hash",
+  seats(hashed, { title: "Hash routing at factor 1.0", description: "Equal words go to one expert, whoever stands around them" }, { text }),
+);
 
 const bytes = loadDeclaration("eng").classes[0].training;
 const counts = new Array<number>(256).fill(0);
@@ -47,4 +50,10 @@ for (const training of [false, true]) {
 console.log();
 const seated = await send(balanced, { training: true });
 printSeats(seated);
-keepPicture("16-balanced", seats(seated, { title: "Balanced assignment at factor 1.0", description: "Nearly every word finds a seat at an expert it scores well with" })); // prettier-ignore
+keepPicture(
+  "16-balanced",
+  seats(seated, {
+    title: "Balanced assignment at factor 1.0",
+    description: "Nearly every word finds a seat at an expert it scores well with",
+  }),
+);

@@ -21,7 +21,10 @@ const router = new SwitchRouter({
   initializer: initializers.normal(0.5),
 });
 const books = await send(router, { capacityFactor: "dropless" });
-keepPicture("17-dropless", seats(books, { title: "Dropless", description: "Each expert has as many rows as words came" }, { sorted: true })); // prettier-ignore
+keepPicture(
+  "17-dropless",
+  seats(books, { title: "Dropless", description: "Each expert has as many rows as words came" }, { sorted: true }),
+);
 
 const [experts, width, hidden, T] = [8, 64, 256, short ? 256 : 2048];
 const x = random.normal([1, T, width], key(5)).add(0.3); // somewhat alike: an uneven load

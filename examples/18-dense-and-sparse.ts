@@ -69,4 +69,12 @@ for (const [name, inherits, share] of [
   console.log(`student ${name.padEnd(24)} ${rows[rows.length - 1].value.toFixed(3)} bits per byte`);
 }
 promised("shared parts ahead of nothing, labels alone, bits per byte", rows[1].value - rows[3].value, 0.01, 0.2);
-keepPicture("18-distillation", bars({ title: "A dense student after sixty steps", description: "Held-out bits per byte, by where it starts and what it learns from", bars: rows, x: "bits per byte" })); // prettier-ignore
+keepPicture(
+  "18-distillation",
+  bars({
+    title: "A dense student after sixty steps",
+    description: "Held-out bits per byte, by where it starts and what it learns from",
+    bars: rows,
+    x: "bits per byte",
+  }),
+);

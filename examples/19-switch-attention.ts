@@ -32,7 +32,11 @@ for (const [name, routing] of [
 ] as const) {
   const books = await readBooks(routing);
   console.log(`${name}: words per expert ${measure(books).load.join(" ")}`);
-  const picture = seats(books, { title: `Experts of the ${name}`, description: "The matrix that each word is multiplied with" }, { sorted: true }); // prettier-ignore
+  const picture = seats(
+    books,
+    { title: `Experts of the ${name}`, description: "The matrix that each word is multiplied with" },
+    { sorted: true },
+  );
   keepPicture(`19-switch-attention-${name.replaceAll(" ", "-")}`, picture);
 }
 console.log(`balance loss of both routers together: ${(await losses["balance"].item()).toFixed(4)}`);

@@ -76,7 +76,9 @@ async function train(name: string, options: Partial<LessonOptions>): Promise<Res
     outcomes.push(await outcomeOf(run, corpus, 64));
   }
   const [{ reports, trainer }] = runs;
-  const points = reports.filter(({ step }) => step > 20 && step % 5 === 0).map(({ step }): Point => [step, meanBits(reports.slice(step - 5, step))]); // prettier-ignore
+  const points = reports
+    .filter(({ step }) => step > 20 && step % 5 === 0)
+    .map(({ step }): Point => [step, meanBits(reports.slice(step - 5, step))]);
   const result = { name, outcomes, points, caution: caution(trainer.model) };
   console.log(row(result).join(" | "));
   return result;
@@ -108,10 +110,22 @@ const groups = [
   { name: "other routers", spots: results.filter(({ name }) => name !== "dense" && name !== "switch").map(spot) },
 ];
 const trade = "To the right loads are uneven, at the top an expert's number tells the language of a byte.";
-const scattered = scatter({ title: "Balance against specialisation", description: trade, groups, x: "MaxVio", y: "I(expert; language), bits" }); // prettier-ignore
+const scattered = scatter({
+  title: "Balance against specialisation",
+  description: trade,
+  groups,
+  x: "MaxVio",
+  y: "I(expert; language), bits",
+});
 const curves = Object.entries(families).map(([title, names]) => ({
   text: "Training loss above the dense twin's on the same batches, means of five steps from step 25 on.",
-  drawing: curve({ title, description: "Training loss by step, less that of the dense twin", series: names.flatMap((name) => results.filter((one) => one.name === name).map(above)), x: "step", y: "bits per byte above dense" }), // prettier-ignore
+  drawing: curve({
+    title,
+    description: "Training loss by step, less that of the dense twin",
+    series: names.flatMap((name) => results.filter((one) => one.name === name).map(above)),
+    x: "step",
+    y: "bits per byte above dense",
+  }),
 }));
 writeAtomically(
   "runs/lessons/20-routers.html",

@@ -100,5 +100,18 @@ for (const [what, wrong] of Object.entries(mistakes).slice(0, short ? 2 : undefi
   console.log(`\na router that ${what} breaks ${found.length}:\n  ${found.slice(0, 3).join("\n  ")}`);
 }
 
-const mine = new MyRouter({ width: WIDTH, experts: 4, group: "batch", random: key(2), dtype: "float32", initializer: initializers.normal(0.5) }); // prettier-ignore
-keepPicture("21-your-own-router", seats(await send(mine), { title: "A router of your own at factor 1.0", description: "Each word to its best expert, first come, first served" })); // prettier-ignore
+const mine = new MyRouter({
+  width: WIDTH,
+  experts: 4,
+  group: "batch",
+  random: key(2),
+  dtype: "float32",
+  initializer: initializers.normal(0.5),
+});
+keepPicture(
+  "21-your-own-router",
+  seats(await send(mine), {
+    title: "A router of your own at factor 1.0",
+    description: "Each word to its best expert, first come, first served",
+  }),
+);

@@ -66,8 +66,12 @@ export class Cache {
   others(programs: readonly Program[]): string | null {
     if (!existsSync(this.folder)) return null;
     const own = programs.map((program) => this.home(program));
-    const folders = readdirSync(this.folder).map((name) => join(this.folder, name)).filter((path) => !own.includes(path)); // prettier-ignore
-    const results = folders.flatMap((path) => attempt(path, "cannot be read", () => readdirSync(path)).filter((name) => name.endsWith(".json"))); // prettier-ignore
+    const folders = readdirSync(this.folder)
+      .map((name) => join(this.folder, name))
+      .filter((path) => !own.includes(path));
+    const results = folders.flatMap((path) =>
+      attempt(path, "cannot be read", () => readdirSync(path)).filter((name) => name.endsWith(".json")),
+    );
     if (results.length === 0) return null;
     return `${results.length} results in ${this.folder} are of other versions of the code; they are kept and not used`;
   }
@@ -101,7 +105,9 @@ function parsed(path: string): Kept | null {
 function isKept(value: unknown): value is Kept {
   if (typeof value !== "object" || value === null || !("format" in value) || value.format !== FORMAT) return false;
   const has = (name: string, type: string): boolean => name in value && typeof value[name as keyof typeof value] === type;
-  return has("version", "string") && has("settings", "object") && has("values", "object") && has("courses", "object") && has("seconds", "number"); // prettier-ignore
+  return (
+    has("version", "string") && has("settings", "object") && has("values", "object") && has("courses", "object") && has("seconds", "number")
+  );
 }
 
 function isRunning(process_: number): boolean {

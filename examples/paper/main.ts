@@ -37,7 +37,20 @@ Without a claim it lists them, with their state and cost. Results are kept: a ru
 /** Numbers of claims, and the options. */
 function parse(argv: readonly string[]): { asked: string[]; options: Options } | "help" {
   if (argv.includes("--help") || argv.includes("-h")) return "help";
-  const { tokens } = parseArgs({ args: [...argv], strict: false, tokens: true, allowPositionals: true, options: { all: { type: "boolean" }, quick: { type: "boolean" }, steps: { type: "string" }, seeds: { type: "string" }, jobs: { type: "string" }, cache: { type: "string" } } }); // prettier-ignore
+  const { tokens } = parseArgs({
+    args: [...argv],
+    strict: false,
+    tokens: true,
+    allowPositionals: true,
+    options: {
+      all: { type: "boolean" },
+      quick: { type: "boolean" },
+      steps: { type: "string" },
+      seeds: { type: "string" },
+      jobs: { type: "string" },
+      cache: { type: "string" },
+    },
+  });
   const positional = new Set(tokens.flatMap((token) => (token.kind === "positional" ? [token.index] : [])));
   return {
     asked: argv.filter((_, i) => positional.has(i)),

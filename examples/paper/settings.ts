@@ -67,7 +67,12 @@ function sorted(value: unknown): unknown {
   if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError(`settings: ${value} cannot be written down`);
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).filter(([, part]) => part !== undefined).toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, part]) => [name, sorted(part)])); // prettier-ignore
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, part]) => part !== undefined)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, part]) => [name, sorted(part)]),
+  );
 }
 
 /** What is changed of the small model that most claims share. */

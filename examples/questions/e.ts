@@ -9,7 +9,11 @@ const x = random.normal([1, 256, width], key(1)).add(1); // tokens that have som
 /** Trains a layer to return |x|, and prints who got the tokens at the end. */
 async function train(balance: number): Promise<void> {
   const router = new SwitchRouter({ width, experts, random: key(2), balance, jitter: 0, initializer: initializers.normal(1) });
-  const layer = new MoE({ router, experts: new FeedForwardExperts({ experts, width, hidden: 16, random: key(3) }), trainingCapacityFactor: 1.25 }); // prettier-ignore
+  const layer = new MoE({
+    router,
+    experts: new FeedForwardExperts({ experts, width, hidden: 16, random: key(3) }),
+    trainingCapacityFactor: 1.25,
+  });
   const optimizer = new AdamW(layer, { lr: 1e-2 });
   for (let step = 0; step < 150; step++)
     scope(() => {
@@ -21,7 +25,9 @@ async function train(balance: number): Promise<void> {
     });
   const { routing } = layer.forward(x, {}, { training: true, random: key(4) });
   const { load, dropped, maxViolation } = measure(await readBooks(routing));
-  console.log(`alpha ${balance}: tokens per expert ${load.join(" ")}; MaxVio ${maxViolation.toFixed(2)}; dropped ${(100 * dropped).toFixed(0)} %`); // prettier-ignore
+  console.log(
+    `alpha ${balance}: tokens per expert ${load.join(" ")}; MaxVio ${maxViolation.toFixed(2)}; dropped ${(100 * dropped).toFixed(0)} %`,
+  );
 }
 
 await train(0);

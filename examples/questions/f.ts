@@ -17,4 +17,4 @@ console.log(
 console.log(
   `multiply-adds of the router for a token: ${(width * experts).toLocaleString("en")}, of its expert ${dense.toLocaleString("en")}`,
 );
-console.log(`Adam updates ${experts} times as many numbers: ${(3 * experts * dense * 4 / 1e6).toFixed(1)} MB read and written a step`); // prettier-ignore
+console.log(`Adam updates ${experts} times as many numbers: ${((3 * experts * dense * 4) / 1e6).toFixed(1)} MB read and written a step`);

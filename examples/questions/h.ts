@@ -17,6 +17,7 @@ const [routing] = noGrad(() => model.forward(ids, {}, { training: false, random:
 const expert = Array.from(routing.books.expertOfChoice.dataSync());
 const language = expert.map((_, i) => Math.floor(i / length / 4));
 
-const information = (of: readonly number[]): string => mutualInformation(contingency(of, language, routing.layout.experts, corpus.classes.length)).toFixed(3); // prettier-ignore
+const information = (of: readonly number[]): string =>
+  mutualInformation(contingency(of, language, routing.layout.experts, corpus.classes.length)).toFixed(3);
 console.log("I(expert; language) of a router that has learnt nothing:", information(expert), "bits");
 console.log("the same with experts dealt out at random:              ", information(shuffled(expert, draws(seeded(1)))), "bits");

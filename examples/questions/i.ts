@@ -9,5 +9,12 @@ for (const experts of [1, 8, 64, 256]) {
   const router = new SwitchRouter({ width, experts, random: key(1) });
   const layer = new MoE({ router, experts: new FeedForwardExperts({ experts, width, hidden, random: key(2), bias: false }) });
   const { parameters, active } = summary(layer);
-  console.log([String(experts).padStart(7), parameters.toLocaleString("en").padStart(11), active.toLocaleString("en").padStart(17), ((parameters * 16) / 1e6).toFixed(1).padStart(8)].join(" ")); // prettier-ignore
+  console.log(
+    [
+      String(experts).padStart(7),
+      parameters.toLocaleString("en").padStart(11),
+      active.toLocaleString("en").padStart(17),
+      ((parameters * 16) / 1e6).toFixed(1).padStart(8),
+    ].join(" "),
+  );
 }

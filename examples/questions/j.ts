@@ -9,4 +9,5 @@ const parts = { router: 0, experts: 0, rest: 0 };
 for (const [name, parameter] of model.namedParameters())
   parts[name.includes(".router.") ? "router" : name.includes(".experts.") ? "experts" : "rest"] += parameter.size;
 const all = parts.router + parts.experts + parts.rest;
-for (const [name, count] of Object.entries(parts)) console.log(`${name.padEnd(8)} ${count.toLocaleString("en").padStart(9)}  ${((100 * count) / all).toFixed(1)} %`); // prettier-ignore
+for (const [name, count] of Object.entries(parts))
+  console.log(`${name.padEnd(8)} ${count.toLocaleString("en").padStart(9)}  ${((100 * count) / all).toFixed(1)} %`);

@@ -8,7 +8,11 @@ const companions = random.normal([3, length, width], key(7));
 
 function difference(group: "batch" | "sequence", evaluationCapacityFactor: number | "dropless"): string {
   const router = new SwitchRouter({ width, experts, random: key(2), group });
-  const layer = new MoE({ router, experts: new FeedForwardExperts({ experts, width, hidden: 16, random: key(3) }), evaluationCapacityFactor }); // prettier-ignore
+  const layer = new MoE({
+    router,
+    experts: new FeedForwardExperts({ experts, width, hidden: 16, random: key(3) }),
+    evaluationCapacityFactor,
+  });
   const output = (x: typeof mine) => layer.forward(x, {}, { training: false, random: key(0) }).output;
   const [alone, together] = [output(mine), output(concat([companions, mine])).narrow(0, 3, 4)];
   return alone.sub(together).abs().max().itemSync().toFixed(4);

@@ -222,7 +222,9 @@ function checked(options: TrainOptions): TrainOptions {
 function checkSharing(options: TrainOptions): void {
   if (options.compare) throw new UserError("--compare: its six runs are trained in one process each; leave out what shares a run");
   if (options.backend === "gpu")
-    throw new UserError("--backend gpu: the numbers of the gpu can only be read by waiting, and processes that share a run block; use cpu or wasm"); // prettier-ignore
+    throw new UserError(
+      "--backend gpu: the numbers of the gpu can only be read by waiting, and processes that share a run block; use cpu or wasm",
+    );
   checkedShards(options, { model: options, training: options });
 }
 

@@ -6,9 +6,19 @@ import { expertCount } from "./routers.ts";
 import { UserError } from "./userError.ts";
 
 export const processOptions = (read: Reader) => ({
-  processes: read("processes", integer(1), 1, "processes that share every step, started under mpirun; inside of mpirun or srun: as many as it started"), // prettier-ignore
+  processes: read(
+    "processes",
+    integer(1),
+    1,
+    "processes that share every step, started under mpirun; inside of mpirun or srun: as many as it started",
+  ),
   expertsOver: read("experts-over", integer(1), 1, "processes that share the experts of a layer out; 1: each holds all of them"),
-  shards: read("shards", integer(0), 0, "parts of a batch that are routed apart, each with its own capacity; 0: as few as the processes need"), // prettier-ignore
+  shards: read(
+    "shards",
+    integer(0),
+    0,
+    "parts of a batch that are routed apart, each with its own capacity; 0: as few as the processes need",
+  ),
   ordered: read("ordered", flag, false, "sums over shards in their order: the same bits on any number of processes; slower"),
   sharedState: read("shared-state", flag, false, "the processes share out what the optimiser remembers (ZeRO stage 1)"),
   threads: read("threads", integer(0), 0, "threads of the wasm backend in each process; 0: the cores of the host, shared by its processes"),
@@ -47,7 +57,9 @@ export function checkedShards({ processes, expertsOver, shards }: Omit<ProcessOp
     throw new UserError(`--experts-over ${expertsOver}: does not divide ${processes} processes; want one of ${divisors(processes)}`);
   const parts = shards || leastShards(processes, accumulate);
   if ((parts * accumulate) % processes !== 0)
-    throw new UserError(`--shards ${parts}: a step has ${parts * accumulate} shards, which do not divide over ${processes} processes; want a multiple of ${leastShards(processes, accumulate)}`); // prettier-ignore
+    throw new UserError(
+      `--shards ${parts}: a step has ${parts * accumulate} shards, which do not divide over ${processes} processes; want a multiple of ${leastShards(processes, accumulate)}`,
+    );
   if (parts > batch) {
     const why = shards ? "" : `, which ${processes} processes need`;
     throw new UserError(`--batch ${batch}: too few sequences for ${parts} shards${why}; want at least one for each`);
@@ -58,11 +70,15 @@ export function checkedShards({ processes, expertsOver, shards }: Omit<ProcessOp
 function checkModel(expertsOver: number, model: Shared["model"]): void {
   const experts = expertCount(model);
   if (model.architecture !== "decoder")
-    throw new UserError(`--architecture ${model.architecture}: only decoders are trained on many processes or in shards: the pairs of an encoder-decoder have targets of different lengths, and their batches are padded as a whole`); // prettier-ignore
+    throw new UserError(
+      `--architecture ${model.architecture}: only decoders are trained on many processes or in shards: the pairs of an encoder-decoder have targets of different lengths, and their batches are padded as a whole`,
+    );
   if (experts % expertsOver !== 0)
     throw new UserError(`--experts-over ${expertsOver}: does not divide ${experts} experts; want one of ${divisors(experts)}`);
   if (model.expertDropout > 0 && expertsOver > 1)
-    throw new UserError(`--expert-dropout ${model.expertDropout} --experts-over ${expertsOver}: the masks inside experts would depend on who holds them; use --dropout, or --experts-over 1`); // prettier-ignore
+    throw new UserError(
+      `--expert-dropout ${model.expertDropout} --experts-over ${expertsOver}: the masks inside experts would depend on who holds them; use --dropout, or --experts-over 1`,
+    );
 }
 
 function divisors(n: number): string {
@@ -80,5 +96,7 @@ export function refuseProcesses(command: string, argv: readonly string[]): void 
   const names = ["processes", "experts-over", "shards", "ordered", "shared-state"];
   const asked = names.find((name) => argv.some((word) => word === `--${name}` || word.startsWith(`--${name}=`)));
   if (asked === undefined || command === "train" || command === "resume") return;
-  throw new UserError(`${command}: --${asked}: only train and resume share their work over processes${notShared[command] ? `; of ${command}, ${notShared[command]}` : ""}`); // prettier-ignore
+  throw new UserError(
+    `${command}: --${asked}: only train and resume share their work over processes${notShared[command] ? `; of ${command}, ${notShared[command]}` : ""}`,
+  );
 }

@@ -2,7 +2,19 @@
  * A run that processes share: what each of them holds and takes, what they agree on, and what crossed the wire. Every process runs the
  * same program and calls the same of these in the same order; the first leads: it alone prints and writes what is not sharded.
  */
-import { Replicas, ShardedExperts, SharedState, afterGlobalStep, alone, gatherUneven, layoutOf, mpi, ranksOnHost, underMpi, wholeState } from "switchyard-moe/distributed"; // prettier-ignore
+import {
+  Replicas,
+  ShardedExperts,
+  SharedState,
+  afterGlobalStep,
+  alone,
+  gatherUneven,
+  layoutOf,
+  mpi,
+  ranksOnHost,
+  underMpi,
+  wholeState,
+} from "switchyard-moe/distributed";
 import type { Communicator, Layout } from "switchyard-moe/distributed";
 import { FeedForwardExperts } from "switchyard-moe/moe";
 import { initializers } from "switchyard-moe/nn";

@@ -50,7 +50,17 @@ export function program(world: Communicator, data: unknown): ReturnType<typeof l
 /** The loss of each step of one of the runs above, on two threads. */
 export async function lossesOf(name: "RightRun" | "ExpertGradientsTimesRanks", steps: number): Promise<readonly number[]> {
   const module = import.meta.url;
-  const order = { case: twoRanks, precision: "float32", backend: "cpu", steps, make: null, variant: { module, export: name }, delays: [], save: null, load: null }; // prettier-ignore
+  const order = {
+    case: twoRanks,
+    precision: "float32",
+    backend: "cpu",
+    steps,
+    make: null,
+    variant: { module, export: name },
+    delays: [],
+    save: null,
+    load: null,
+  };
   const [first] = await threads(2, { module, export: "program", data: order });
   return (first as NonNullable<Awaited<ReturnType<typeof layoutProgram>>>).losses;
 }

@@ -67,7 +67,13 @@ export function wireTables<M extends Module>({ wire, processes }: Run<M>): RunRe
     {
       caption: `What the first of ${processes.description} sent in a step (mean of ${wire.steps}); ${times}`,
       columns: ["collective", "calls", "sent", "ms, of the process that waited least", "most"],
-      rows: wire.rows.map(({ name, calls, bytes, least, most }) => [name, calls.toFixed(1), kilobytes(bytes), milliseconds(least), milliseconds(most)]), // prettier-ignore
+      rows: wire.rows.map(({ name, calls, bytes, least, most }) => [
+        name,
+        calls.toFixed(1),
+        kilobytes(bytes),
+        milliseconds(least),
+        milliseconds(most),
+      ]),
     },
   ];
 }

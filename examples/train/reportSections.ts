@@ -105,9 +105,13 @@ export function specialised({ specialisation }: RunReport): Section | undefined 
   if (specialisation === undefined) return undefined;
   const { sentence, layers } = specialisation;
   const most = 100 * Math.max(...layers.flatMap(({ before, after }) => [...before, ...after].flat()));
-  const drawings = layers.flatMap(
-    ({ layer, before, after }) =>
-    ([["before training", before], ["after training", after]] as const).map(([when, shares]) => heat(`${layer}, ${when}`, specialisation, shares, most)), // prettier-ignore
+  const drawings = layers.flatMap(({ layer, before, after }) =>
+    (
+      [
+        ["before training", before],
+        ["after training", after],
+      ] as const
+    ).map(([when, shares]) => heat(`${layer}, ${when}`, specialisation, shares, most)),
   );
   return {
     id: "specialisation",

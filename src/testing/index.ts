@@ -19,6 +19,8 @@ export type { SeatingByHand } from "./oracle.ts";
 // The laws of layouts
 export { BrokenLayout, layoutLaws } from "./layouts/layoutLaws.ts";
 export type { LayoutLaw, LayoutLawOptions } from "./layouts/layoutLaws.ts";
+export { LayoutCoverage, layoutKinds } from "./layouts/coverage.ts";
+export type { LayoutKind } from "./layouts/coverage.ts";
 export type { ExpertsSetting, LayoutCase, MakeExperts } from "./layouts/cases.ts";
 export { LayoutRun } from "./layouts/run.ts";
 export { layoutProgram } from "./layouts/program.ts";

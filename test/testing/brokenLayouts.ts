@@ -2,16 +2,16 @@
  * Bugs of distributed training that others had, each as one overridden method of the run that the laws of layouts hold. Threads are cited as
  * they were read.
  */
-import { fullLike, key, noGrad, scope } from "../../src/index.ts";
+import { fullLike, key, noGrad, scope, tensor } from "../../src/index.ts";
 import type { Key, Tensor } from "../../src/index.ts";
-import { globalSum } from "../../src/distributed/index.ts";
+import { globalBalance, globalSum, openShards, restoreShards } from "../../src/distributed/index.ts";
 import type { ExpertShare } from "../../src/distributed/index.ts";
 import { crossEntropy } from "../../src/nn/index.ts";
 import type { Routing } from "../../src/moe/index.ts";
 import type { Pass } from "../../src/nn/index.ts";
 import { LayoutRun } from "../../src/testing/index.ts";
 import { CLIP } from "../../src/testing/layouts/run.ts";
-import { passOf } from "../../src/testing/layouts/cases.ts";
+import { BALANCE, passOf } from "../../src/testing/layouts/cases.ts";
 import type { LayoutModel, MakeExperts, Shard } from "../../src/testing/layouts/cases.ts";
 
 /** Every gradient of those parameters times a number. */
@@ -126,3 +126,139 @@ export class BiasByOwnCounts extends LayoutRun {
     noGrad(() => scope(() => this.model.sparse.router.afterStep(...routings.map(([routing]) => routing))));
   }
 }
+
+/** The balance loss over the global batch, divided by the number of ranks once more. Megatron#3672, PR#3769. */
+export class GlobalBalanceTooSmall extends LayoutRun {
+  protected override loss(shard: Shard, out: ReturnType<LayoutModel["forward"]>, all: number): Tensor {
+    const { size } = this.layout.world;
+    const whole = super.loss(shard, out, all);
+    return this.case.balance === "global" ? whole.add(globalBalance(out.routing, this.layout.world, BALANCE).mul(1 / size - 1)) : whole;
+  }
+}
+
+/** Every shard adds its auxiliary losses whole: they grow with the number of shards. megablocks#85. */
+export class AuxiliaryOfEveryShard extends LayoutRun {
+  protected override loss(shard: Shard, out: ReturnType<LayoutModel["forward"]>, all: number): Tensor {
+    return Object.values(out.losses).reduce((sum, loss) => sum.add(loss.mul(1 - shard.tokens / all)), super.loss(shard, out, all));
+  }
+}
+
+/** Each rank clips what all hold by a norm with its own experts in it. Automodel#3816. */
+export class ClipByOwnExperts extends LayoutRun {
+  protected override move(norm: Tensor): void {
+    const squares = noGrad(() => scope(() => this.model.parameters().map(({ grad }) => grad?.square().sum().itemSync() ?? 0)));
+    const own = Math.sqrt(squares.reduce((sum, part) => sum + part, 0));
+    scaleGradients(this, "all", Math.min(1, CLIP / (own + 1e-6)));
+    scaleGradients(this, "experts", Math.min(1, CLIP / (norm.itemSync() + 1e-6)));
+    super.move(fullLike(norm, 0));
+  }
+}
+
+/** The router's gradient is what this rank's tokens say, never summed. transformers PR#48205. */
+export class ScoresNotReduced extends LayoutRun {
+  protected override reduce(): void {
+    const own = this.model.sparse.router.parameters().map(({ grad }) => grad?.detach().mul(1).persist() ?? null);
+    super.reduce();
+    this.model.sparse.router.parameters().forEach(({ grad }, i) => {
+      const kept = own[i];
+      if (kept) grad?.assign(kept);
+    });
+  }
+}
+
+/** Experts are taken for dense layers: the gradients of different experts are summed. Megatron#1628. */
+export class ExpertsReducedAsDense extends LayoutRun {
+  protected override reduce(): void {
+    super.reduce();
+    for (const { by, parameter } of this.replicas.held) {
+      if (by !== "experts" || !parameter.grad) continue;
+      const sum = this.layout.experts.allReduce(Float64Array.from(parameter.grad.dataSync()));
+      parameter.grad.assign(tensor(sum, { shape: parameter.shape, dtype: "float64" }).cast(parameter.dtype));
+    }
+  }
+}
+
+/** A rank without tokens does not walk back: the others wait for its collectives. Megatron PR#4851, PaddleFormers PR#3010. */
+export class NoTokensNoBackward extends LayoutRun {
+  #tokens = 0;
+
+  protected override loss(shard: Shard, out: ReturnType<LayoutModel["forward"]>, all: number): Tensor {
+    this.#tokens = shard.tokens;
+    return super.loss(shard, out, all);
+  }
+
+  protected override backward(loss: Tensor): void {
+    if (this.#tokens > 0) super.backward(loss);
+  }
+}
+
+/** Experts that no token chose have no gradient, so that the optimiser passes them over: no decay, no fading of moments. Automodel PR#2995. */
+export class UnusedExpertsStandStill extends LayoutRun {
+  protected override move(norm: Tensor): void {
+    for (const { by, parameter } of this.replicas.held)
+      if (by === "experts" && parameter.grad?.dataSync().every((x) => x === 0)) parameter.grad = null;
+    super.move(norm);
+  }
+}
+
+/** A rank with many tokens calls a collective that the others do not. vllm#43547, Megatron#5749. */
+export class BranchOnData extends LayoutRun {
+  protected override totalTokens(own: number): number {
+    if (own > 3) this.layout.world.barrier();
+    return super.totalTokens(own);
+  }
+}
+
+/** What all hold begins differently on each rank. Megatron-Bridge PR#5396. */
+export class SharedWeightsByRank extends LayoutRun {
+  protected override build(make: MakeExperts): LayoutModel {
+    const model = super.build(make);
+    noGrad(() => model.last.weight.assign(model.last.weight.mul(1 + this.layout.world.rank)));
+    return model;
+  }
+}
+
+/** All ranks load the first ranks' experts. DeepSpeed#6589, vllm PR#51130. */
+export class LoadsFirstExperts extends LayoutRun {
+  override load(folder: string): void {
+    const checkpoint = openShards(folder);
+    const first = { ...checkpoint, read: (name: string, from = 0, to = Infinity) => checkpoint.read(name, 0, to - from) };
+    restoreShards(first, this.model, this.replicas, this.optimizer);
+  }
+}
+
+/** One rank's experts are saved as those of all. KempnerForge#202, UniRL PR#158, verl#2086. */
+export class SavesOneRanksExperts extends LayoutRun {
+  override async save(folder: string): Promise<void> {
+    const { experts } = this.layout;
+    for (const { by, parameter } of this.replicas.held)
+      if (by === "experts") parameter.assign(tensor(experts.broadcast(Float64Array.from(parameter.dataSync())), { shape: parameter.shape, dtype: "float64" }).cast(parameter.dtype)); // prettier-ignore
+    await super.save(folder);
+  }
+}
+
+/** The moments of the optimiser go to the experts of another rank. DeepSpeed#8147, PR#8198. */
+export class MomentsOfOtherExperts extends LayoutRun {
+  override load(folder: string): void {
+    const checkpoint = openShards(folder);
+    const turned = (name: string, from = 0, to = Infinity): Tensor => {
+      const [rows] = checkpoint.tensors.get(name)?.shape ?? [];
+      if (!name.startsWith("optimizer/") || to === Infinity || rows === undefined) return checkpoint.read(name, from, to);
+      const start = to % rows;
+      return checkpoint.read(name, start, start + to - from);
+    };
+    restoreShards({ ...checkpoint, read: turned }, this.model, this.replicas, this.optimizer);
+  }
+}
+
+/** Weights are marked as loaded and never copied. Automodel PR#2682. */
+export class WeightsNeverCopied extends LayoutRun {
+  override load(folder: string): void {
+    const before = new Map([...this.model.state()].map(([name, of]) => [name, of.detach().mul(1).persist()]));
+    super.load(folder);
+    this.model.load(before);
+  }
+}
+
+/** Those that the law of checkpoints sees; the others are seen by the law of one process. */
+export const ofCheckpoints = ["LoadsFirstExperts", "SavesOneRanksExperts", "MomentsOfOtherExperts", "WeightsNeverCopied"];

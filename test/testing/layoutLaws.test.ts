@@ -1,6 +1,13 @@
-import { layoutLaws } from "../../src/testing/index.ts";
+import { expect } from "chai";
+import { layoutKinds, layoutLaws } from "../../src/testing/index.ts";
 
 describe("laws of layouts", function () {
   this.timeout(300_000);
-  for (const law of layoutLaws("feed-forward experts")) it(law.name, () => law.check());
+  const laws = layoutLaws("feed-forward experts");
+  for (const law of laws) it(law.name, () => law.check());
+
+  it("meet ranks and experts without tokens, padding, unequal shards, and every kind of layout", () => {
+    const [{ coverage }] = laws;
+    for (const kind of layoutKinds) expect(coverage.count(kind), `${kind}; ${coverage}`).to.be.at.least(1);
+  });
 });

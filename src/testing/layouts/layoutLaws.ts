@@ -3,7 +3,7 @@
  * this process, or under mpirun on its processes.
  */
 import fc from "fast-check";
-import { check, checkOptions, flag, optional, whole, listOf, having, text } from "../../autograd/arguments.ts";
+import { check, checkOptions, flag, optional, positive, whole, listOf, having, text } from "../../autograd/arguments.ts";
 import { ThreadWorld, alone, gatherUneven } from "../../distributed/index.ts";
 import type { Communicator } from "../../distributed/index.ts";
 import { entryOf } from "../../distributed/threads.ts";
@@ -12,6 +12,7 @@ import { Breach, text as shown } from "../check.ts";
 import { feedForwardExperts, layoutCases } from "./cases.ts";
 import type { LayoutCase, MakeExperts } from "./cases.ts";
 import { agree, compareWithOne } from "./compare.ts";
+import { LayoutCoverage } from "./coverage.ts";
 import { layoutProgram, runOrder, usualOrder } from "./program.ts";
 import type { Exported, LayoutOrder, LayoutReport } from "./program.ts";
 import { oneProcess } from "./run.ts";
@@ -22,12 +23,16 @@ export interface LayoutLawOptions {
   readonly seed?: number;
   /** Cases of each law; a law has its own number unless told. */
   readonly runs?: number;
+  /** Cases that are tried before drawn ones, such as one that once broke a law. */
+  readonly examples?: readonly LayoutCase[];
   /** Numbers of ranks to draw from. Default [1, 2, 3, 4, 6, 8]. */
   readonly ranks?: readonly number[];
   /** A module's export, a class below LayoutRun: what is held to the laws instead of the package's own training. */
   readonly variant?: Exported | null;
   /** Whether a case that breaks a law is made smaller, which takes as long as a hundred cases. Default true. */
   readonly shrink?: boolean;
+  /** Seconds that a thread waits for another before the case counts as broken. Default 20. */
+  readonly limit?: number;
   /** The ranks of mpirun instead of threads; every rank makes and checks the laws. */
   readonly world?: Communicator;
 }
@@ -35,6 +40,8 @@ export interface LayoutLawOptions {
 /** One law about one kind of experts. */
 export interface LayoutLaw {
   readonly name: string;
+  /** What the cases were like that this law has tried; the first law notes it. */
+  readonly coverage: LayoutCoverage;
   /** Rejects with a BrokenLayout where the law does not hold. */
   check(): Promise<void>;
 }
@@ -55,6 +62,7 @@ interface Subject {
   readonly make: Exported | null;
   readonly local: MakeExperts;
   readonly options: LayoutLawOptions;
+  readonly coverage: LayoutCoverage;
 }
 
 interface Law {
@@ -71,9 +79,10 @@ const EXACT = 1e-12;
 const laws: readonly Law[] = [
   {
     name: "logits, losses, gradients, norm, parameters and optimiser state are those of one process",
-    runs: 12,
+    runs: 16,
     async holds(subject, c) {
       const one = withBackend(cpuBackend(), () => oneProcess(c, "float64", subject.local));
+      subject.coverage.note(c, one.chosen);
       compareWithOne(await onRanks(subject, { case: c }), one, EXACT);
     },
   },
@@ -140,21 +149,32 @@ async function resumed(subject: Subject, c: LayoutCase): Promise<void> {
   const own = mkdtempSync(join(process.getBuiltinModule("node:os").tmpdir(), "switchyard-layout-"));
   const folder = world ? new TextDecoder().decode(world.broadcast(new TextEncoder().encode(own))) : own;
   try {
-    const plain = { ...c, sharedState: false, balance: "rank" as const };
-    const other = { ...plain, ranks: 1, expertsOver: c.expertsOver };
+    const plain = { ...c, balance: "rank" as const };
+    const whole = await onRanks(subject, { case: plain, steps: 3 });
     const before = await onRanks(subject, { case: plain, steps: 2, save: folder });
-    const first = await onRanks(subject, { case: plain, steps: 0, load: folder });
-    compareStates(first[0], before[0]);
-    compareStates((await onRanks(subject, { case: other, steps: 0, load: folder }))[0], before[0]);
+    const others = [plain, { ...plain, ranks: c.expertsOver, sharedState: !c.sharedState }, { ...plain, ranks: 1 }];
+    // Processes of mpirun are as many as they are.
+    for (const other of world ? [plain, { ...plain, sharedState: !c.sharedState }] : others) {
+      compareStates((await onRanks(subject, { case: other, steps: 0, load: folder }))[0], before[0], BITS);
+      const further = await onRanks(subject, { case: other, steps: 1, load: folder });
+      compareStates(further[0], whole[0], EXACT);
+      compareLast(further[0], whole[0]);
+    }
   } finally {
     world?.barrier(); // before the first to be done takes the folder away
     rmSync(own, { recursive: true, force: true });
   }
 }
 
-function compareStates(actual: LayoutReport, wanted: LayoutReport): void {
+function compareStates(actual: LayoutReport, wanted: LayoutReport, tolerance: number): void {
   const only = (report: LayoutReport): LayoutReport => ({ ...report, outputs: {}, losses: [], norms: [], gradients: {} });
-  compareWithOne([only(actual)], only(wanted), BITS);
+  compareWithOne([only(actual)], only(wanted), tolerance);
+}
+
+/** Loss and norm of the step behind the checkpoint. */
+function compareLast(further: LayoutReport, whole: LayoutReport): void {
+  const only = (report: LayoutReport): LayoutReport => ({ ...report, outputs: {}, gradients: {}, parameters: {}, state: {}, losses: report.losses.slice(-1), norms: report.norms.slice(-1) }); // prettier-ignore
+  compareWithOne([only(further)], only(whole), EXACT);
 }
 
 /** What each rank of the case reports. */
@@ -166,9 +186,9 @@ async function onRanks(
   const whole: LayoutOrder = { ...usualOrder, make: subject.make, variant: subject.options.variant ?? null, ...order };
   const { world } = subject.options;
   if (world) return onWorld(ordered ? world.inOrder() : world, whole);
-  const pool = await threadPool();
+  const pool = await threadPool(Math.max(order.case.ranks, ...(subject.options.ranks ?? [])));
   const program = { module: entryOf("switchyard-moe/testing"), export: "layoutProgram", data: whole };
-  const reports = await pool.run(program, { ordered, checkedCalls: Infinity, limit: 20 });
+  const reports = await pool.run(program, { ordered, checkedCalls: Infinity, limit: subject.options.limit ?? 20 });
   return reports.slice(0, order.case.ranks) as LayoutReport[];
 }
 
@@ -182,10 +202,14 @@ async function onWorld(world: Communicator, order: LayoutOrder): Promise<LayoutR
 const RANKS = 8;
 let pool: ThreadWorld | undefined;
 
-/** One pool for all laws: a thread starts in a second, a case takes a tenth. Threads that a broken case ended are started anew. */
-async function threadPool(): Promise<ThreadWorld> {
-  if (pool && !pool.ended) return pool;
-  pool = await ThreadWorld.start(RANKS);
+/**
+ * One pool for all laws: a thread starts in a second, a case takes a tenth. It grows where a case has more ranks; threads that a broken case
+ * ended are started anew.
+ */
+async function threadPool(ranks: number): Promise<ThreadWorld> {
+  if (pool && !pool.ended && pool.size >= ranks) return pool;
+  await pool?.close();
+  pool = await ThreadWorld.start(ranks);
   return pool;
 }
 
@@ -202,23 +226,28 @@ export function layoutLaws(
   checkOptions<LayoutLawOptions>("layoutLaws", options, {
     seed: optional(whole()),
     runs: optional(whole(1)),
+    examples: optional({ wanted: "an array of cases, such as the counterexample of a BrokenLayout", accepts: Array.isArray }),
     ranks: optional(listOf(whole(1, RANKS))),
     variant: { ...having("a module and an export", "module", "export"), accepts: () => true, optional: true },
     shrink: optional(flag),
+    limit: optional(positive),
     world: optional(having("a communicator")),
   });
-  const subject: Subject = {
+  const subject = {
     make: make && { module: make.module, export: make.export },
     local: make?.local ?? feedForwardExperts,
     options,
   };
-  return laws.map((law) => ({ name: `${name}: ${law.name}`, check: () => hold(subject, law) }));
+  return laws.map((law) => {
+    const coverage = new LayoutCoverage();
+    return { name: `${name}: ${law.name}`, coverage, check: () => hold({ ...subject, coverage }, law) };
+  });
 }
 
 async function hold(subject: Subject, law: Law): Promise<void> {
-  const { seed = 7, runs = law.runs, ranks = [1, 2, 3, 4, 6, 8], shrink = true } = subject.options;
+  const { seed = 7, runs = law.runs, ranks = [1, 2, 3, 4, 6, 8], shrink = true, examples = [] } = subject.options;
   const cases = layoutCases(ranks.filter((n) => n <= (law.most ?? RANKS)));
-  const found = await fc.check(fc.asyncProperty(cases, (c) => law.holds(subject, c)), { seed, numRuns: runs, endOnFailure: !shrink }); // prettier-ignore
+  const found = await fc.check(fc.asyncProperty(cases, (c) => law.holds(subject, c)), { seed, numRuns: runs, endOnFailure: !shrink, examples: examples.map((c) => [c]) }); // prettier-ignore
   const [c] = found.counterexample ?? [];
   if (!c) return;
   const why = found.errorInstance instanceof Error ? found.errorInstance.message : String(found.errorInstance);

@@ -2,7 +2,6 @@
 import { cpuBackend, withBackend } from "../../index.ts";
 import type { Backend } from "../../index.ts";
 import type { Communicator } from "../../distributed/index.ts";
-import { openShards, restoreShards, saveShards } from "../../distributed/index.ts";
 import { feedForwardExperts } from "./cases.ts";
 import type { LayoutCase, MakeExperts } from "./cases.ts";
 import { LayoutRun, STEPS } from "./run.ts";
@@ -54,20 +53,11 @@ export async function runOrder(world: Communicator, order: LayoutOrder): Promise
   const backend = await backendOf(order.backend);
   const run = withBackend(backend, () => new Run(order.case, world, order.precision, make));
   run.delays = order.delays;
-  if (order.load !== null) withBackend(backend, () => load(run, order.load ?? ""));
+  if (order.load !== null) withBackend(backend, () => run.load(order.load ?? ""));
   const result = withBackend(backend, () => run.run(order.steps));
-  if (order.save !== null) await save(run, order.save);
+  if (order.save !== null) await run.save(order.save);
   const calls = Object.fromEntries([...world.traffic.byCollective].map(([name, { calls: count }]) => [name, count]));
   return { ...result, calls };
-}
-
-function load(run: LayoutRun, folder: string): void {
-  restoreShards(openShards(folder), run.model, run.replicas, run.optimizer);
-}
-
-async function save(run: LayoutRun, folder: string): Promise<void> {
-  const { model, replicas, optimizer } = run;
-  await saveShards(folder, { model, replicas, optimizer: optimizer.state() });
 }
 
 let wasm: Promise<Backend> | undefined;

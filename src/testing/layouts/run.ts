@@ -10,8 +10,12 @@ import {
   ShardedExperts,
   afterGlobalStep,
   globalBalance,
+  gatherUneven,
   globalSum,
   layoutOf,
+  openShards,
+  restoreShards,
+  saveShards,
   wholeState,
 } from "../../distributed/index.ts";
 import type { Communicator, ExpertShare, Layout } from "../../distributed/index.ts";
@@ -41,6 +45,8 @@ export interface LayoutResult {
   readonly gradients: Numbers;
   readonly parameters: Numbers;
   readonly state: Numbers;
+  /** Tokens of each expert that the shards of this rank chose in the first step. */
+  readonly chosen: readonly number[];
 }
 
 /** Three steps on this rank. Broken variants override one method. */
@@ -116,7 +122,7 @@ export class LayoutRun {
   }
 
   /** What one step showed. */
-  step(step: number): { outputs: Numbers; loss: number; norm: number; gradients: Numbers } {
+  step(step: number): { outputs: Numbers; loss: number; norm: number; gradients: Numbers; chosen: number[] } {
     const { world } = this.layout;
     world.beginStep(step);
     const shards = this.replicas.ownShards.map((s) => ({ s, shard: shardOf(this.case, step, s, this.precision) }));
@@ -141,11 +147,21 @@ export class LayoutRun {
     this.optimizer.zeroGrad();
     this.model.zeroGrad();
     this.afterStep(routings);
-    return { outputs, loss: globalSum(loss, world), norm: norm.itemSync(), gradients };
+    return { outputs, loss: globalSum(loss, world), norm: norm.itemSync(), gradients, chosen: chosenOf(routings.flat()) };
   }
 
   protected backward(loss: Tensor): void {
     this.replicas.backward(loss);
+  }
+
+  /** Writes a checkpoint, or takes up the training from one. */
+  async save(folder: string): Promise<void> {
+    const { model, replicas, optimizer } = this;
+    await saveShards(folder, { model, replicas, optimizer: optimizer.state() });
+  }
+
+  load(folder: string): void {
+    restoreShards(openShards(folder), this.model, this.replicas, this.optimizer);
   }
 
   protected gradients(): Numbers {
@@ -153,25 +169,45 @@ export class LayoutRun {
     return numbersOf(wholeState(new Map(grads), this.replicas));
   }
 
-  /** All steps. */
+  /** So many steps more: after a checkpoint was loaded, those that follow it. */
   run(steps = STEPS): LayoutResult {
-    const taken = Array.from({ length: steps }, (_, step) => scope(() => this.step(step)));
+    const first = this.optimizer.steps;
+    const taken = Array.from({ length: steps }, (_, step) => scope(() => this.step(first + step)));
     return {
       outputs: Object.assign({}, ...taken.map(({ outputs }) => outputs)) as Numbers,
       losses: taken.map(({ loss }) => loss),
       norms: taken.map(({ norm }) => norm),
       gradients: taken[0]?.gradients ?? {},
+      chosen: taken[0]?.chosen ?? [],
       ...this.held(),
     };
   }
 
-  /** Parameters, and optimiser state where each rank keeps all of it. */
+  /** Parameters, and the state of the optimiser. */
   held(): Pick<LayoutResult, "parameters" | "state"> {
+    const { tensors } = this.optimizer.state();
     return scope(() => ({
       parameters: numbersOf(wholeState(this.model.state(), this.replicas)),
-      state: this.shared ? {} : numbersOf(wholeState(this.optimizer.state().tensors, this.replicas)),
+      state: this.shared ? this.#ofAllOwners(numbersOf(tensors)) : numbersOf(wholeState(tensors, this.replicas)),
     }));
   }
+
+  /** State that is shared out: each rank tells what it keeps. Parts of experts follow each other in the order of the ranks that hold them. */
+  #ofAllOwners(own: Numbers): Numbers {
+    const { world, experts } = this.layout;
+    const told = new TextEncoder().encode(JSON.stringify({ place: experts.rank, own }));
+    const parts = gatherUneven(told, world).map((bytes) => JSON.parse(new TextDecoder().decode(bytes)) as { place: number; own: Numbers });
+    const sorted = parts.toSorted((a, b) => a.place - b.place);
+    const names = new Set(sorted.flatMap((part) => Object.keys(part.own)));
+    return Object.fromEntries([...names].map((name) => [name, sorted.flatMap((part) => part.own[name] ?? [])]));
+  }
+}
+
+/** How often each expert was chosen. */
+function chosenOf(routings: readonly Routing[]): number[] {
+  const experts = routings[0]?.layout.experts ?? 0;
+  const choices = routings.flatMap(({ books }) => numbers(books.expertOfChoice));
+  return Array.from({ length: experts }, (_, e) => choices.filter((choice) => choice === e).length);
 }
 
 function missing(name: string): never {
@@ -193,6 +229,7 @@ export function oneProcess(c: LayoutCase, precision: Precision, make: MakeExpert
   const outputs: Record<string, number[]> = {};
   const [losses, norms]: number[][] = [[], []];
   let gradients: Numbers = {};
+  let chosen: number[] = [];
   for (let step = 0; step < STEPS; step++)
     scope(() => {
       const shards = c.shards.map((_, s) => shardOf(c, step, s, precision));
@@ -223,13 +260,14 @@ export function oneProcess(c: LayoutCase, precision: Precision, make: MakeExpert
       for (const parameter of model.parameters()) if (!parameter.grad) parameter.accumulateGrad(parameter.detach().mul(0));
       const norm = gradNorm(model.parameters());
       norms.push(norm.itemSync());
+      if (step === 0) chosen = chosenOf(out.map(({ routing }) => routing));
       if (step === 0)
         gradients = numbersOf(new Map(model.namedParameters().flatMap(([name, { grad }]) => (grad ? [[name, grad] as const] : []))));
       optimizer.step({ gradScale: clipScale(norm, CLIP) });
       optimizer.zeroGrad();
       afterStep(model, ...out.map(({ routing }) => [routing]));
     });
-  return { outputs, losses, norms, gradients, parameters: numbersOf(model.state()), state: stateOf(optimizer.state()) };
+  return { outputs, losses, norms, gradients, chosen, parameters: numbersOf(model.state()), state: stateOf(optimizer.state()) };
 }
 
 function stateOf({ tensors }: OptimizerState): Numbers {

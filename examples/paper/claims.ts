@@ -2,7 +2,6 @@
 import { readdirSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { join } from "node:path";
-import { didYouMean } from "switchyard-moe";
 import { UserError } from "../train/userError.ts";
 import type { Claim } from "./claim.ts";
 
@@ -25,9 +24,6 @@ export function chosen(claims: readonly Claim[], asked: readonly string[]): Clai
   const known = claims.map(({ number }) => String(number));
   const wanted = asked.map((text) => text.replace(/^0+(?=\d)/, ""));
   const wrong = asked.find((_, i) => !known.includes(wanted[i]));
-  if (wrong !== undefined)
-    throw new UserError(
-      `paper: "${wrong}" is no claim${didYouMean(wrong, known) || `; they are ${known.join(", ")}`}. npm run paper lists them`,
-    );
+  if (wrong !== undefined) throw new UserError(`paper: "${wrong}" is no claim; they are ${known.join(", ")}. npm run paper lists them`);
   return claims.filter(({ number }) => wanted.includes(String(number)));
 }

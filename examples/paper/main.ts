@@ -2,96 +2,59 @@
  * The claims of the Switch paper and its relatives, re-run at a small size: `npm run paper` lists them, `npm run paper -- 3 5` runs some,
  * `npm run paper -- --help` names the options.
  */
-import { parseArgs } from "node:util";
-import { describeOptions, flag, integer, readOptions, text } from "../train/commandLine.ts";
-import type { Reader } from "../train/commandLine.ts";
+import { writeAtomically } from "../train/files.ts";
 import { formatSeconds } from "../train/progress.ts";
 import { listenForStop } from "../train/stopping.ts";
 import { UserError } from "../train/userError.ts";
 import { Cache } from "./cache.ts";
 import type { Claim } from "./claim.ts";
 import { allClaims, chosen } from "./claims.ts";
+import { extentOf, help, parsed } from "./command.ts";
+import type { PaperOptions } from "./command.ts";
 import { judge } from "./judged.ts";
+import { pageFiles } from "./page.ts";
 import type { Extent } from "./plan.ts";
 import { full, reader, resultsOf, runsOf, stateOf } from "./plan.ts";
 import { programOf } from "./program.ts";
 import type { Program } from "./program.ts";
+import { RESULTS, claimResults, loadResults, placeOf, written } from "./results.ts";
+import type { Results } from "./results.ts";
 import { work } from "./runner.ts";
 import { interval, verdictWords } from "./words.ts";
 
-const options = (read: Reader) => ({
-  all: read("all", flag, false, "run every claim"),
-  quick: read("quick", flag, false, "a tenth of the steps"),
-  steps: read("steps", integer(0), 0, "at most so many steps of each run, to see that it works; 0: all"),
-  seeds: read("seeds", integer(0), 0, "at most so many seeds, at least 2; 0: all"),
-  jobs: read("jobs", integer(1), 2, "runs at once, each on one thread"),
-  cache: read("cache", text("FOLDER"), "runs/paper", "where results are kept"),
-});
-
-type Options = ReturnType<typeof options>;
-
-const USAGE = `npm run paper [-- CLAIM ... [options]]
-
-Without a claim it lists them, with their state and cost. Results are kept: a run is never done twice, and Ctrl-C loses only the runs in progress.`;
-
-/** Numbers of claims, and the options. */
-function parse(argv: readonly string[]): { asked: string[]; options: Options } | "help" {
-  if (argv.includes("--help") || argv.includes("-h")) return "help";
-  const { tokens } = parseArgs({
-    args: [...argv],
-    strict: false,
-    tokens: true,
-    allowPositionals: true,
-    options: {
-      all: { type: "boolean" },
-      quick: { type: "boolean" },
-      steps: { type: "string" },
-      seeds: { type: "string" },
-      jobs: { type: "string" },
-      cache: { type: "string" },
-    },
-  });
-  const positional = new Set(tokens.flatMap((token) => (token.kind === "positional" ? [token.index] : [])));
-  return {
-    asked: argv.filter((_, i) => positional.has(i)),
-    options: readOptions("paper", options, argv.filter((_, i) => !positional.has(i))), // prettier-ignore
-  };
-}
-
-function extentOf({ quick, steps, seeds }: Options): Extent {
-  const tenth = (n: number): number => (quick ? Math.max(2, Math.ceil(n / 10)) : n);
-  return {
-    steps: (n) => Math.min(tenth(n), steps || Infinity),
-    seeds: (n) => (seeds === 0 ? n : Math.max(2, Math.min(n, seeds))),
-  };
-}
-
-async function main(argv: readonly string[]): Promise<void> {
-  const parsed = parse(argv);
-  if (parsed === "help") return console.log([USAGE, ...describeOptions(options)].join("\n"));
-  const { asked, options: given } = parsed;
-  const claims = await allClaims();
-  const wanted = given.all ? claims : chosen(claims, asked);
-  const programs = new Map(
-    await Promise.all((["train", "timing", "precision"] as const).map(async (name) => [name, await programOf(name)] as const)),
-  );
-  const cache = new Cache(given.cache);
-  const tell = (note: string): void => console.error(`note: ${note}`);
-  for (const program of programs.values()) cache.tidy(program);
-  const others = cache.others([...programs.values()]);
-  if (others) tell(others);
-  if (wanted.length === 0) return list(claims, cache, programs, tell);
-  await runClaims(wanted, extentOf(given), given, { cache, programs, tell });
-}
-
+/** Results as far as they are kept, and where. */
 interface Place {
   readonly cache: Cache;
   readonly programs: ReadonlyMap<string, Program>;
   readonly tell: (note: string) => void;
+  readonly read: ReturnType<typeof reader>;
 }
 
-function list(claims: readonly Claim[], cache: Cache, programs: Place["programs"], tell: Place["tell"]): void {
-  const read = reader(cache, programs, tell);
+async function main(argv: readonly string[]): Promise<void> {
+  const command = parsed(argv);
+  if (command === null) return console.log(help());
+  const { asked, options } = command;
+  const claims = await allClaims();
+  if (options.page) return writePage(claims, loadResults());
+  const wanted = options.all ? claims : chosen(claims, asked);
+  const place = await placeFor(options);
+  if (options.publish) return publish(claims, place);
+  if (wanted.length === 0) return list(claims, place);
+  await runClaims(wanted, extentOf(options), options.jobs, place);
+}
+
+async function placeFor({ cache: folder }: PaperOptions): Promise<Place> {
+  const names = ["train", "timing", "precision"] as const;
+  const programs = new Map(await Promise.all(names.map(async (name) => [name, await programOf(name)] as const)));
+  const cache = new Cache(folder);
+  const tell = (note: string): void => console.error(`note: ${note}`);
+  for (const program of programs.values()) cache.tidy(program);
+  const others = cache.others([...programs.values()]);
+  if (others) tell(others);
+  return { cache, programs, tell, read: reader(cache, programs, tell) };
+}
+
+function list(claims: readonly Claim[], { read }: Place): void {
   console.log("claim  runs kept  thread time  left     what");
   for (const claim of claims) {
     const runs = runsOf([claim], full);
@@ -108,23 +71,21 @@ function list(claims: readonly Claim[], cache: Cache, programs: Place["programs"
   console.log("\nnpm run paper -- 3 5 runs some, --all all, --quick a tenth of each; --help names the options");
 }
 
-async function runClaims(claims: readonly Claim[], extent: Extent, { jobs }: Options, { cache, programs, tell }: Place): Promise<void> {
+async function runClaims(claims: readonly Claim[], extent: Extent, lanes: number, place: Place): Promise<void> {
   const stop = listenForStop();
   try {
-    const plan = runsOf(claims, extent);
-    const ending = await work(plan, { cache, programs, lanes: jobs, screen: process.stdout, interrupted: stop.asked, tell });
+    const ending = await work(runsOf(claims, extent), { ...place, lanes, screen: process.stdout, interrupted: stop.asked });
     if (ending === "interrupted") {
       process.exitCode = stop.code();
       return console.log("interrupted; what is done is kept, and the same command goes on");
     }
-    const read = reader(cache, programs, tell);
-    for (const claim of claims) report(claim, extent, read);
   } finally {
     stop.end();
   }
+  for (const claim of claims) report(claim, extent, place);
 }
 
-function report(claim: Claim, extent: Extent, read: ReturnType<typeof reader>): void {
+function report(claim: Claim, extent: Extent, { read }: Place): void {
   const seeds = resultsOf(claim, extent, read);
   if (!seeds) throw new UserError(`claim ${claim.number}: results vanished while others were computed; the same command does them again`);
   console.log(`\n${claim.number}. ${claim.title} (${seeds.length} seeds)`);
@@ -132,6 +93,29 @@ function report(claim: Claim, extent: Extent, read: ReturnType<typeof reader>): 
     const { comparison, without } = one;
     const left = without > 0 ? `; ${without} seeds without a number` : "";
     console.log(`  ${comparison.name}: ${interval(one)} ${comparison.unit}: ${verdictWords(one)}, expected: ${comparison.expected}${left}`);
+  }
+}
+
+/** The results of all claims, in full, and their page. A UserError where some are missing. */
+function publish(claims: readonly Claim[], { read }: Place): void {
+  let backend = "";
+  const found = claims.map((claim) => {
+    const seeds = resultsOf(claim, full, read);
+    if (!seeds) throw new UserError(`--publish: claim ${claim.number} has not been run in full: npm run paper -- ${claim.number}`);
+    const kept = runsOf([claim], full).map(({ settings }) => read(settings));
+    backend = kept[0]?.backend ?? backend;
+    return claimResults(claim, seeds, kept.reduce((sum, one) => sum + (one?.seconds ?? 0), 0)); // prettier-ignore
+  });
+  const results: Results = { format: 1, ...placeOf(backend), claims: found };
+  writeAtomically(RESULTS, written(results));
+  console.log(RESULTS);
+  writePage(claims, loadResults());
+}
+
+function writePage(claims: readonly Claim[], results: Results): void {
+  for (const [path, text] of pageFiles(claims, results)) {
+    writeAtomically(path, text);
+    console.log(path);
   }
 }
 

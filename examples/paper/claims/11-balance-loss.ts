@@ -13,13 +13,12 @@ export const claim: Claim = {
   source: "Fedus et al. 2021, arXiv:2101.03961, section 2.2, equations 4 to 6",
   published: ["No table: of alphas from 0.1 to 0.00001, 0.01 balanced the load quickly without interfering with training."],
   setting:
-    "The small model at four alphas; and with first weights of the router drawn from N(0, 1) instead of deviation 0.06, without the loss and with 0.01.",
+    "The small model at three alphas; and with first weights of the router drawn from N(0, 1) instead of deviation 0.06, without the loss and with 0.01.",
   limits:
     "A router with small first weights does not collapse at this size even without the loss; steep first weights are there to show a collapse.",
   seeds: 5,
   arms: [
     { name: "alpha 0", settings: at(0) },
-    { name: "alpha 0.001", settings: at(0.001) },
     { name: "alpha 0.01", settings: at(0.01) },
     { name: "alpha 0.1", settings: at(0.1) },
     { name: "steep, alpha 0", settings: at(0, steep) },
@@ -53,13 +52,13 @@ export const claim: Claim = {
       of: saved("bits", "alpha 0.01", "alpha 0.1"),
     },
     {
-      name: "alpha 0.1 takes specialisation from 0.001",
+      name: "alpha 0.1 takes specialisation from 0.01",
       unit: "bits of I(expert; language)",
       published: { direction: 1, text: "not measured; balance works against specialisation (arXiv:2501.11873)" },
       expected: "not resolvable at this size",
       why: "Over the batch, an even load leaves each script its own experts.",
       digits: 2,
-      of: saved("infoLanguage", "alpha 0.001", "alpha 0.1"),
+      of: saved("infoLanguage", "alpha 0.01", "alpha 0.1"),
     },
     {
       name: "steep first weights: alpha 0.01 lowers MaxVio, against none",

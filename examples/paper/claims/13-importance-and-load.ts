@@ -15,13 +15,13 @@ export const claim: Claim = {
     "0.1, 0.1: 35.6, 0.06, 0.05, 1.14; 0.01, 0.01: 35.7, 0.48, 0.11, 1.37; 1, 1: 35.7, 0.03, 0.02, 1.07",
   ],
   setting:
-    "The small model with noisy top-2 gating over 8 experts of half the hidden width, 300 steps. Coefficients of variation on held-out text, without noise, means over layers.",
+    "The small model with noisy top-2 gating over 8 experts of half the hidden width, 200 steps. Coefficients of variation on held-out text, without noise, means over layers.",
   limits: "8 experts instead of 256: without a loss the most loaded can have at most 4 times the mean, not 18.",
   seeds: 5,
   arms: weights.map(([importance, load]) => ({
     name: name(importance, load),
     note: "importance, load",
-    settings: trained({ model: { router: "noisy-top-k", variant: { importance, load } }, training: { steps: 300 } }),
+    settings: trained({ model: { router: "noisy-top-k", variant: { importance, load } }, training: { steps: 200 } }),
   })),
   columns: [bits, column("CV(importance)", "cvImportance", 2), column("CV(load)", "cvLoad", 2), column("largest / mean", "maxOverMean", 2)],
   comparisons: [

@@ -4,7 +4,7 @@ import type { Claim, Seed } from "../claim.ts";
 import { trained } from "../settings.ts";
 
 const at = (router: RouterName) =>
-  trained({ model: { architecture: "encoder-decoder", layers: 2, router, variant: { sparseStack: "encoder" } }, training: { steps: 250 } });
+  trained({ model: { architecture: "encoder-decoder", layers: 2, router, variant: { sparseStack: "encoder" } }, training: { steps: 150 } });
 
 /** Share of another router's steps that Expert Choice is spared on the way to a smoothed training loss that both reach. */
 const spared = (router: string) => (seed: Seed) => {
@@ -22,10 +22,10 @@ export const claim: Claim = {
     "early in training, token choice is over capacity for 20 to 40 % of the tokens",
   ],
   setting:
-    "An encoder-decoder of the small width on spans of eight scripts, 250 steps, sparse in the encoder alone: Expert Choice looks at later tokens, which a decoder " +
+    "An encoder-decoder of the small width on spans of eight scripts, 150 steps, sparse in the encoder alone: Expert Choice looks at later tokens, which a decoder " +
     "must not. Compute is equal: with two experts for a token on average, each has half the hidden width.",
   limits:
-    "The paper's comparison is after hundreds of thousands of steps and at 100 million parameters. In 250 steps the decoder and the embeddings learn most of what is learned.",
+    "The paper's comparison is after hundreds of thousands of steps and at 100 million parameters. In 150 steps the decoder and the embeddings learn most of what is learned.",
   seeds: 5,
   arms: [
     { name: "switch", settings: at("switch") },
@@ -46,7 +46,7 @@ export const claim: Claim = {
       unit: "share of the steps",
       published: { direction: 1, text: "more than 0.5" },
       expected: "not resolvable at this size",
-      why: "The encoder's experts are a small part of what is learned in 250 steps.",
+      why: "The encoder's experts are a small part of what is learned in 150 steps.",
       digits: 2,
       of: spared("switch"),
     },

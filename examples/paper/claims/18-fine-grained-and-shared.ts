@@ -14,7 +14,7 @@ export const claim: Claim = {
     "A model of 2B with fine-grained and shared experts equals GShard of 1.5 times its expert parameters and compute; each of the two changes helps (figure 3, no numbers kept here).",
   ],
   setting:
-    "The small model with a hidden width of 128 shared out among the experts of a byte: 2 of 8; 4 of 16, half as wide; 8 of 32, a quarter as wide; and 7 of 32 beside one that all " +
+    "The small model with a hidden width of 128 shared out among the experts of a byte: 2 of 8; 8 of 32, a quarter as wide; and 7 of 32 beside one that all " +
     "bytes visit. Compute is equal but for the routers; parameters too, but for the shared expert.",
   limits:
     "Experts of 16 hidden units are smaller than any that was published. Combinations of experts need bytes to be told apart by; 205 thousand are few.",
@@ -22,7 +22,6 @@ export const claim: Claim = {
   arms: [
     { name: "dense", settings: trained({ model: { router: "dense", hidden } }) },
     { name: "2 of 8", settings: by(undefined) },
-    { name: "4 of 16", settings: by({ choices: 4, finer: 2 }) },
     { name: "8 of 32", settings: by({ choices: 8, finer: 4 }) },
     { name: "7 of 32 and a shared one", settings: by({ choices: 7, finer: 4, shared: true }) },
   ],
@@ -43,14 +42,6 @@ export const claim: Claim = {
       expected: "not resolvable at this size",
       why: "The same.",
       of: saved("bits", "2 of 8", "8 of 32"),
-    },
-    {
-      name: "4 of 16 save over 2 of 8",
-      unit: "bits per byte",
-      published: { direction: 1, text: "finer is better" },
-      expected: "not resolvable at this size",
-      why: "The same.",
-      of: saved("bits", "2 of 8", "4 of 16"),
     },
     {
       name: "a shared expert saves, among 32",

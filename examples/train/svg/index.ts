@@ -5,6 +5,7 @@
 export { bars, type Bar, type BarsOptions } from "./bars.ts";
 export { curve, type CurveOptions, type Level, type Point, type Series } from "./curve.ts";
 export { dispatch, type Choice, type DispatchOptions } from "./dispatch.ts";
+export { intervals, type IntervalRow, type IntervalsOptions } from "./intervals.ts";
 export { heatMap, type HeatMapOptions } from "./heatMap.ts";
 export { ridges, type RidgesOptions } from "./ridges.ts";
 export { scatter, type ScatterOptions, type Spot, type SpotGroup } from "./scatter.ts";

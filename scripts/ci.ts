@@ -42,6 +42,10 @@ const stages: Stage[] = [
     command: `node --import=./scripts/typescript.mjs --conditions=source ${file}`,
     env: { SWITCHYARD_SHORT: "1" },
   })),
+  {
+    name: "claims of the papers, two steps each",
+    command: "npm run paper -- --all --steps 2 --seeds 2 --cache runs/short",
+  },
   ...[
     ["openmpi", "--oversubscribe -n 2"],
     ["openmpi", "--oversubscribe -n 4"],

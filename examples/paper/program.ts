@@ -21,7 +21,11 @@ export interface Program {
   /** Twelve hexadecimal digits: of the code and of the versions of what it reads. */
   readonly version: string;
   readonly code: string;
+  /** Where its file stands: below the project, whose packages it loads. */
+  readonly folder: string;
 }
+
+const FOLDER = fileURLToPath(new URL("../../runs/programs", import.meta.url));
 
 const known = new Map<Settings["program"], Promise<Program>>();
 
@@ -52,7 +56,7 @@ async function bundled(name: Settings["program"]): Promise<Program> {
   const hash = createHash("sha256")
     .update(code)
     .update(JSON.stringify(TEXTS.map(versionOf)));
-  return { name, version: hash.digest("hex").slice(0, 12), code };
+  return { name, version: hash.digest("hex").slice(0, 12), code, folder: FOLDER };
 }
 
 function versionOf(name: string): string {
@@ -62,9 +66,9 @@ function versionOf(name: string): string {
   return `${name} ${version}`;
 }
 
-/** The file of the program in a folder, written where it is not there yet. */
-export function written({ code }: Program, folder: string): string {
-  const file = join(folder, "program.mjs");
+/** The file of the program, written where it is not there yet. */
+export function written({ name, version, code, folder }: Program): string {
+  const file = join(folder, `${name}-${version}.mjs`);
   if (!existsSync(file)) writeAtomically(file, code);
   return file;
 }

@@ -84,7 +84,7 @@ async function once({ settings, keep, claim, hash }: PlannedRun, lane: Lane, { c
   const program = programOf(settings, programs);
   const weights = dependencies(settings).map((from) => [hashOf(from), cache.weights(programOf(from, programs), from)] as const);
   const start = performance.now();
-  const answer = await lane.run(written(program, cache.home(program)), {
+  const answer = await lane.run(written(program), {
     settings,
     weights: Object.fromEntries(weights),
     ...(keep && { keep: cache.weights(program, settings) }),

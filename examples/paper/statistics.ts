@@ -111,9 +111,17 @@ export function tProbability(t: number, degrees: number): number {
   return t > 0 ? 1 - tail : tail;
 }
 
-/** The t with P(T <= t) = p, by bisection. */
+const quantiles = new Map<string, number>();
+
+/** The t with P(T <= t) = p, by bisection; remembered, since estimates ask for the same ones. */
 export function tQuantile(p: number, degrees: number): number {
-  if (p < 0.5) return -tQuantile(1 - p, degrees);
+  const name = `${p} ${degrees}`;
+  const found = quantiles.get(name) ?? (p < 0.5 ? -bisected(1 - p, degrees) : bisected(p, degrees));
+  quantiles.set(name, found);
+  return found;
+}
+
+function bisected(p: number, degrees: number): number {
   let [low, high] = [0, 1];
   while (tProbability(high, degrees) < p) high *= 2;
   for (let i = 0; i < 60; i++) {

@@ -15,17 +15,17 @@ import type { Claim } from "../../examples/paper/claim.ts";
 
 /** A program that answers with the seed, leaves weights where it is told to, and does what the text of its settings says. */
 const code = `
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 process.on("message", ({ settings, weights, keep }) => {
   if (settings.text === "crash") process.exit(3);
   if (settings.text === "fail") return process.send({ error: "it does not work" });
-  if (keep) writeFileSync(keep, "weights");
+  if (keep) mkdirSync(dirname(keep), { recursive: true }), writeFileSync(keep, "weights");
   const given = Object.values(weights);
   process.send({ result: { values: { seed: settings.seed, given: given.filter((path) => existsSync(path)).length, asked: given.length }, courses: {} }, backend: "fake" });
 });
 process.on("disconnect", () => process.exit());
 `;
-const programAt = (version: string): Program => ({ name: "train", version, code });
 const settings = trained()(1);
 const result = { values: { bits: 2.5, none: null }, courses: { training: [[1, 8], [2, 7]] as [number, number][] } }; // prettier-ignore
 const more = { seconds: 3, backend: "a backend" };
@@ -37,12 +37,14 @@ describe("the cache of results", () => {
   const tell = (note: string): void => void notes.push(note);
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "switchyard-paper-"));
-    cache = new Cache(folder);
+    cache = new Cache(join(folder, "results"));
+    [program, newer] = ["aaaaaaaaaaaa", "bbbbbbbbbbbb"].map((version): Program => ({ name: "train", version, code, folder }));
     notes = [];
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  const [program, newer] = [programAt("aaaaaaaaaaaa"), programAt("bbbbbbbbbbbb")];
+  let program: Program;
+  let newer: Program;
   const home = (): string => cache.home(program);
   const fileOf = (of = settings): string => join(home(), `${hashOf(of)}.json`);
 
@@ -61,10 +63,10 @@ describe("the cache of results", () => {
     cache.write(program, settings, result, more);
     expect(cache.read(newer, settings, tell)).to.equal(null);
     expect(cache.others([program])).to.equal(null);
+    writeFileSync(join(cache.folder, "note.txt"), "somebody's own");
     expect(cache.others([newer]))
       .to.include("1 results")
       .and.to.include("other versions");
-    writeFileSync(join(folder, "train-bbbbbbbbbbbb-note"), ""); // somebody's own file is no fault
     expect(existsSync(fileOf())).to.equal(true);
   });
 
@@ -116,9 +118,12 @@ describe("the cache of results", () => {
       expect(await work(plan, shop())).to.equal("finished");
       expect(plan.map(({ settings: of }) => cache.read(program, of, tell)?.values["seed"])).to.deep.equal([1, 2, 3]);
       const before = plan.map(({ settings: of }) => readFileSync(fileOf(of as TrainSettings), "utf8"));
-      expect(await work(plan, shop({ programs: new Map([["train", { ...program, code: "throw new Error('asked again')" }]]) }))).to.equal(
-        "finished",
-      );
+      expect(
+        await work(
+          plan,
+          shop({ programs: new Map([["train", { ...program, folder: join(folder, "again"), code: "throw new Error('asked again')" }]]) }),
+        ),
+      ).to.equal("finished");
       expect(plan.map(({ settings: of }) => readFileSync(fileOf(of as TrainSettings), "utf8"))).to.deep.equal(before);
     });
 

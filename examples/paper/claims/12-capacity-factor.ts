@@ -24,7 +24,7 @@ export const claim: Claim = {
   limits:
     "A batch of 512 bytes fills its queues unevenly: a factor of 1.25 has 80 slots for 64 bytes on average, and chance alone overflows some. This library does not " +
     "compute empty slots on a CPU, so a factor costs what it seats.",
-  seeds: 5,
+  seeds: 8,
   arms: [
     ...Object.entries(models).map(([name, model]) => ({ name, settings: trained({ model }) })),
     {
@@ -45,7 +45,7 @@ export const claim: Claim = {
       unit: "bits per byte",
       published: { direction: 0, margin: 0.02, text: "+0.007 nats: nearly flat" },
       expected: "not resolvable at this size",
-      why: "The difference is expected inside the margin, but five seeds may not fit their interval into it.",
+      why: "The difference is expected inside the margin, but so few seeds may not fit their interval into it.",
       of: saved("bits", "factor 1", "factor 2"),
     },
     {

@@ -41,7 +41,8 @@ export const communicatorKinds: Kinds<CommunicatorOptions> = {
 /** Where in the program a rank stands, for errors; shared by all communicators that were split from one. */
 interface Place {
   step: number | null;
-  call: string;
+  /** Said when it is asked for: a call of 64 KB takes no longer than saying it. */
+  call: () => string;
 }
 
 /**
@@ -75,13 +76,13 @@ export class Communicator {
     this.ordered = options.ordered ?? false;
     this.#checked = options.checkedCalls ?? 1000;
     this.traffic = parent ? parent.traffic : new Traffic();
-    this.#place = parent ? parent.#place : { step: null, call: "no collective yet" };
+    this.#place = parent ? parent.#place : { step: null, call: () => "no collective yet" };
   }
 
   /** What this rank is doing, for errors: the step of the training, and the last collective it entered. */
   get place(): string {
     const { step, call } = this.#place;
-    return step === null ? call : `step ${step}, ${call}`;
+    return step === null ? call() : `step ${step}, ${call()}`;
   }
 
   /** Names the step that errors tell of. */
@@ -194,7 +195,7 @@ export class Communicator {
 
   /** Says that this rank calls nothing more, which is compared too: a rank that still waits for it throws. `threads` and `mpi` call it. */
   finish(): void {
-    this.#place.call = "its end";
+    this.#place.call = () => "its end";
     if (this.#calls < this.#checked && this.size > 1) this.#compare({ name: "end" });
   }
 
@@ -206,8 +207,8 @@ export class Communicator {
 
   /** Compares the call between ranks while calls are checked, runs it, and keeps the books. */
   #enter<T>(call: Call, bytes: number, run: () => T): T {
-    this.#calls++;
-    this.#place.call = `${describeCall(call)} (call ${this.#calls} of a group of ${this.size})`;
+    const number = ++this.#calls;
+    this.#place.call = () => `${describeCall(call)} (call ${number} of a group of ${this.size})`;
     if (this.#calls <= this.#checked && this.size > 1) this.#compare(call);
     const start = performance.now();
     const result = run();

@@ -151,7 +151,7 @@ function shares(tokens: number): void {
 
 function scaling(tokens: number): void {
   const x = tokensOf(tokens);
-  const layers = [1, 4, 8, 16, 64].map((experts) => layerOf(experts, 1));
+  const layers = [1, 4, 8, 16, 64, ...(tokens >= 8192 ? [256] : [])].map((experts) => layerOf(experts, 1));
   const results = race(layers.map((layer) => step(`${layer.experts.count}`, layer, x)));
   const times = layers.map(({ experts }) => results.get(`${experts.count}`)?.get("all"));
   const cells = layers.map((layer, i) => {

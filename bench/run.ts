@@ -1,15 +1,18 @@
 /**
- * The benchmark: matrix products and a full training step, ours beside the peers'. Every measurement is a process of its own; rounds
- * are interleaved (A B C, A B C, ...), so that a machine whose speed drifts treats all alike; medians and their ratios count.
+ * The benchmark: matrix products, a full training step, generation, the sparse layer, and the start; ours beside the peers'. Every measurement
+ * is a process of its own; rounds are interleaved (A B C, A B C, ...), so that a machine whose speed drifts treats all alike; medians and
+ * their ratios count.
  *
- * Usage: npm run bench -- [--peers] [--rounds 3] [--runs 15] [--only matmul,tiny,small,profile] [--node24 PATH] [--json FILE]
+ * Usage: npm run bench -- [--peers] [--rounds 3] [--runs 15] [--only PART,PART] [--node24 PATH] [--json FILE]
+ * Parts: matmul, tiny, small, recompute, write, prompt, first, layer, profile; all of them where none is named.
  * --peers installs the peers' npm packages (bench/peers) when they are missing; PyTorch is Debian's python3-torch with libopenblas0-pthread.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { buildSync } from "esbuild";
 
 interface Result {
   readonly peer: string;
@@ -38,19 +41,23 @@ interface Row {
   readonly results: readonly Result[];
 }
 
+const PARTS = "matmul,tiny,small,recompute,write,prompt,first,layer,profile";
+/** Tokens of one run of "write", for each text. */
+const WRITTEN = 96;
+
 const { values: options } = parseArgs({
   options: {
     peers: { type: "boolean", default: false },
     rounds: { type: "string", default: "3" },
     runs: { type: "string", default: "15" },
-    only: { type: "string", default: "matmul,tiny,small,profile" },
+    only: { type: "string", default: PARTS },
     node24: { type: "string" },
     json: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
 if (options.help) {
-  console.log("npm run bench -- [--peers] [--rounds 3] [--runs 15] [--only matmul,tiny,small,profile] [--node24 PATH] [--json FILE]");
+  console.log(`npm run bench -- [--peers] [--rounds 3] [--runs 15] [--only ${PARTS}] [--node24 PATH] [--json FILE]`);
   process.exit();
 }
 const rounds = Number(options.rounds);
@@ -73,7 +80,7 @@ function peersFor(kind: string, what: string): Contender[] {
   const [jax, python] = [here("peers/jaxjs.mjs"), here("peers/pytorch.py")];
   const slow = kind === "step" ? Math.max(3, Math.round(runs / 4)) : runs;
   const all = [
-    { label: "jax-js wasm", command: [process.execPath, jax, kind, what, String(slow)] },
+    ...(kind === "step" || kind === "matmul" ? [{ label: "jax-js wasm", command: [process.execPath, jax, kind, what, String(slow)] }] : []),
     ...(kind === "matmul"
       ? [{ label: "TensorFlow.js wasm", command: [process.execPath, here("peers/tfjs.mjs"), "wasm", what, String(runs)] }]
       : []),
@@ -160,6 +167,19 @@ console.log(
   `${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} logical cores, Node ${process.version}; ${rounds} interleaved rounds of ${runs} runs after 2.5 s of warm-up, medians; peak: of the process, its work: above what it held before the model`,
 );
 
+/** From the import of the library, as its package is built, to the end of the first step. A process for each. */
+function first(): Row[] {
+  spawnSync("npm", ["run", "build"], { stdio: "ignore", cwd: here("..") });
+  const program = here("ours.built.mjs");
+  buildSync({ entryPoints: [here("ours.ts")], outfile: program, bundle: true, format: "esm", platform: "node", packages: "external", external: ["./profile.ts"] }); // prettier-ignore
+  const command = (node: string): string[] => [node, program, "first", "tiny", "1", "wasm", "2"];
+  const engines = [process.execPath, ...(options.node24 ? [options.node24] : [])];
+  const again = Array.from({ length: 5 }, () => engines.map((node) => ({ label: `Switchyard, ${node === process.execPath ? "this Node" : "Node 24"}`, command: command(node) }))); // prettier-ignore
+  const rows = race("from import to the end of the first step, tiny", again.flat());
+  rmSync(program);
+  return rows;
+}
+
 const report: Record<string, Row[]> = {};
 for (const size of parts.has("matmul") ? ["256", "512", "1024"] : []) {
   const contenders = [node20, ...(node24 ? [node24] : [])].flatMap((node) =>
@@ -168,11 +188,32 @@ for (const size of parts.has("matmul") ? ["256", "512", "1024"] : []) {
   const rows = (report[`matmul ${size}`] = race(`matmul ${size}^3, float32`, [...contenders, ...peersFor("matmul", size)]));
   for (const row of rows) console.log(`    ${row.label}: ${((2 * Number(size) ** 3) / row.median / 1e6).toFixed(1)} GFLOP/s`);
 }
+/** Ours on every engine and with every number of threads, and the peers. */
+function contenders(kind: string, what: string, threads: readonly number[] = [2, 1]): Contender[] {
+  const nodes = [node20, ...(node24 ? [node24] : [])];
+  return [...nodes.flatMap((node) => threads.map((count) => ours(node, kind, what, "wasm", count))), ...peersFor(kind, what)];
+}
+
 for (const model of ["tiny", "small"].filter((name) => parts.has(name)))
-  report[`step ${model}`] = race(`training step of the Switch language model, ${model}`, [
-    ...[node20, ...(node24 ? [node24] : [])].flatMap((node) => [2, 1].map((threads) => ours(node, "step", model, "wasm", threads))),
-    ...peersFor("step", model),
+  report[`step ${model}`] = race(`training step of the Switch language model, ${model}`, contenders("step", model));
+if (parts.has("recompute"))
+  report["recompute"] = race("training step, small: as it is, and with blocks computed again in the backward walk", [
+    ours(node20, "step", "small", "wasm", 2),
+    { ...ours(node20, "recompute", "small", "wasm", 2), label: "Switchyard wasm, 2 threads, recompute" },
   ]);
+for (const texts of parts.has("write") ? [1, 32] : []) {
+  const rows = (report[`write ${texts}`] = race(
+    `generation from small with a cache, ${texts} text${texts > 1 ? "s" : ""} at once, ${WRITTEN} tokens each`,
+    contenders("write", `small:${texts}`),
+  ));
+  for (const row of rows) console.log(`    ${row.label}: ${((1000 * texts * WRITTEN) / row.median).toFixed(0)} tokens a second`);
+}
+if (parts.has("prompt")) report["prompt"] = race("from a prompt of 128 tokens to the next, small", contenders("prompt", "small"));
+if (parts.has("first")) report["first"] = first();
+if (parts.has("layer")) {
+  console.log("\nthe sparse layer (bench/moe.ts)");
+  spawnSync(node20[0], [...node20.slice(1), here("moe.ts"), "--rounds", String(runs)], { stdio: "inherit" });
+}
 for (const model of parts.has("profile") ? ["tiny", "small"] : []) report[`profile ${model}`] = profile(model);
 if (options.json)
   writeFileSync(options.json, `${JSON.stringify({ date: new Date().toISOString(), node: process.version, report }, null, 2)}\n`);

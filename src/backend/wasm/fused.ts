@@ -130,15 +130,19 @@ interface Slots {
 /** activation(x + bias), or with `g` its cotangent. */
 function activated(launcher: Launcher, name: Activation, x: NDArray, bias?: NDArray, g?: NDArray, slots?: Slots): Buffer {
   const suffix = g ? "Cotangent" : "";
+  const [columns, n] = [widthOf(x), sizeOf(x.shape)];
+  const work = cost[name] * n;
   return launcher.contiguous([x, g ?? x, bias ?? x], (from, slope, biases) =>
     launcher.make(x, (to) => {
-      const [columns, n] = [widthOf(x), sizeOf(x.shape)];
-      const work = cost[name] * n;
       if (!bias && !slots) return launcher.start(`${name}Activation${suffix}`, Math.ceil(n / 4), work, to, from, slope);
-      const group = bias ? n / sizeOf(bias.shape) : 1;
       const { filled, capacity } = slots ?? { filled: 0, capacity: 1 };
-      const kernel = `${name}${bias ? "Bias" : "Slots"}${suffix}`;
-      launcher.start(kernel, n / columns, work, to, from, biases, slope, columns, group, filled, capacity);
+      const run = (at: number, group: number): void =>
+        launcher.start(`${name}Rows${suffix}`, n / columns, work, to, from, at, slope, columns, group, filled, capacity);
+      if (bias) return run(biases, n / sizeOf(bias.shape));
+      launcher.scratch(4 * columns, (zeros) => {
+        launcher.zero(zeros, columns);
+        run(zeros, n / columns);
+      });
     }),
   );
 }

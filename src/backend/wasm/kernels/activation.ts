@@ -55,21 +55,16 @@ const ROWS = {
 } as const;
 
 /**
- * Rows of x; `group` rows share a bias, if there is one, and so on through the biases. Where `filled` is given, it says of each `capacity` rows
+ * Rows of x; `group` rows share a bias, and so on through the biases. Where `filled` is given, it says of each `capacity` rows
  * how many count: the others are not read, and their results are zeros.
  */
-function forFilledRows(
-  f: Body,
-  p: { readonly [Name in keyof typeof ROWS]: I32 },
-  biased: boolean,
-  value: (z: Local<"v128">, g: I32) => V128,
-): void {
+function forFilledRows(f: Body, p: { readonly [Name in keyof typeof ROWS]: I32 }, value: (z: Local<"v128">, g: I32) => V128): void {
   const bytes = f.let(i32.shl(p.columns, 2));
   const count = f.local("i32");
   f.for(p.begin, p.end, 1, (r) => {
     const row = f.let(i32.mul(r, bytes));
     const [x, g, out] = [p.x, p.g, p.out].map((base) => f.let(i32.add(base, row)));
-    const bias = biased ? f.let(i32.add(p.bias, i32.mul(i32.divU(r, p.group), bytes))) : undefined;
+    const bias = f.let(i32.add(p.bias, i32.mul(i32.divU(r, p.group), bytes)));
     f.set(count, 1);
     f.if(p.filled, () => {
       const left = i32.load(i32.add(p.filled, i32.shl(i32.divU(r, p.capacity), 2)));
@@ -79,8 +74,7 @@ function forFilledRows(
       count,
       () =>
         forVectors(f, bytes, (at, tail) => {
-          const from = v128.load(i32.add(x, at));
-          const z = f.let(bias ? add(from, v128.load(i32.add(bias, at))) : from);
+          const z = f.let(add(v128.load(i32.add(x, at)), v128.load(i32.add(bias, at))));
           store(f, i32.add(out, at), value(z, i32.add(g, at)), tail);
         }),
       () => forVectors(f, bytes, (at, tail) => store(f, i32.add(out, at), ZERO, tail)),
@@ -88,7 +82,7 @@ function forFilledRows(
   });
 }
 
-/** Of each function: over all numbers of an array, over rows with a bias, and over the filled rows of slots. */
+/** Of each function: over all numbers of an array, and over rows that have a bias or may be empty. */
 export function activationKernels(m: Module, { madd }: Arithmetic): void {
   for (const [name, { of, pulled }] of Object.entries(pairs)) {
     m.export(`${name}Activation`, { out: "i32", x: "i32", g: "i32", begin: "i32", end: "i32" }, (f, p) => {
@@ -102,10 +96,7 @@ export function activationKernels(m: Module, { madd }: Arithmetic): void {
         f.do(v128.store(i32.add(p.out, at), pulled({ f, madd }, z, v128.load(i32.add(p.g, at)))));
       });
     });
-    for (const biased of [true, false]) {
-      const kernel = `${name}${biased ? "Bias" : "Slots"}`;
-      m.export(kernel, ROWS, (f, p) => forFilledRows(f, p, biased, (z) => of({ f, madd }, z)));
-      m.export(`${kernel}Cotangent`, ROWS, (f, p) => forFilledRows(f, p, biased, (z, g) => pulled({ f, madd }, z, v128.load(g))));
-    }
+    m.export(`${name}Rows`, ROWS, (f, p) => forFilledRows(f, p, (z) => of({ f, madd }, z)));
+    m.export(`${name}RowsCotangent`, ROWS, (f, p) => forFilledRows(f, p, (z, g) => pulled({ f, madd }, z, v128.load(g))));
   }
 }

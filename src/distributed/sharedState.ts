@@ -9,7 +9,7 @@ import { concat } from "../autograd/operations.ts";
 import { scope } from "../autograd/scope.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { OptimizerState } from "../nn/optimizer.ts";
-import { renew } from "../nn/module.ts";
+import { assignFresh } from "../nn/module.ts";
 import { broadcastFrom } from "./collectives.ts";
 import type { Communicator } from "./communicator.ts";
 import { Replicas } from "./replicas.ts";
@@ -75,7 +75,7 @@ function spread(parameters: readonly Tensor[], group: Communicator, owner: numbe
         const flat = broadcastFrom(concat(some.map((parameter) => parameter.detach().reshape([parameter.size]))), group, owner);
         let at = 0;
         for (const parameter of some) {
-          if (group.rank !== owner) renew(parameter, flat.narrow(0, at, at + parameter.size).reshape(parameter.shape));
+          if (group.rank !== owner) assignFresh(parameter, flat.narrow(0, at, at + parameter.size).reshape(parameter.shape));
           at += parameter.size;
         }
       }),

@@ -13,7 +13,7 @@ import { aFeedForwardKind, activationOf, isGated } from "../nn/feedForward.ts";
 import type { FeedForwardKind } from "../nn/feedForward.ts";
 import { scaledTruncatedNormal } from "../nn/initializers.ts";
 import type { Cost, Pass } from "../nn/module.ts";
-import { Module, beside, under } from "../nn/module.ts";
+import { Module, inDtypeOf, under } from "../nn/module.ts";
 import type { Kind, Kinds } from "./arguments.ts";
 import {
   aPass,
@@ -125,8 +125,8 @@ export class FeedForwardExperts extends Experts {
   /** rows [...lead, D], each for the expert that the layout names -> [...lead, D]. */
   forward(rows: Tensor, layout: RowLayout, pass: Pass): Tensor {
     checkForward("FeedForwardExperts", rows, layout, pass, this.count);
-    const project = (x: Tensor, weight: Tensor): Tensor => layout.project(x, beside(x, weight));
-    const spread = (bias: Tensor): Tensor => layout.spread(beside(rows, bias));
+    const project = (x: Tensor, weight: Tensor): Tensor => layout.project(x, inDtypeOf(x, weight));
+    const spread = (bias: Tensor): Tensor => layout.spread(inDtypeOf(rows, bias));
     const active = activated(project(rows, this.hidden), activationOf[this.kind], this.hiddenBias && spread(this.hiddenBias), layout); // [...lead, F]
     const gated = this.factor ? active.mul(withBias(project(rows, this.factor), this.factorBias, spread)) : active;
     return withBias(project(dropout(gated, this.dropout, pass), this.output), this.outputBias, spread);

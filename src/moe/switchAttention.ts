@@ -13,7 +13,7 @@ import { paddingBias } from "../nn/masks.ts";
 import type { Initializer } from "../nn/initializers.ts";
 import { scaledTruncatedNormal } from "../nn/initializers.ts";
 import type { Cost, Init, Pass } from "../nn/module.ts";
-import { Module, addCosts, beside, under } from "../nn/module.ts";
+import { Module, addCosts, inDtypeOf, under } from "../nn/module.ts";
 import type { AttentionInput, KeyValues } from "../nn/multiHeadAttention.ts";
 import { Experts } from "./experts.ts";
 import { MoE } from "./moeLayer.ts";
@@ -75,7 +75,7 @@ export class LinearExperts extends Experts {
   forward(rows: Tensor, layout: RowLayout): Tensor {
     check("LinearExperts.forward", "rows", rows, having("a tensor", "storage", "strides"));
     check("LinearExperts.forward", "layout", layout, having("the layout of a routing", "lead", "project"));
-    return layout.project(rows, beside(rows, this.weight));
+    return layout.project(rows, inDtypeOf(rows, this.weight));
   }
 
   override cost(): Cost {

@@ -3,7 +3,7 @@ import { finite, flag, listOf, rate } from "../autograd/arguments.ts";
 import type { Kinds } from "../autograd/arguments.ts";
 import { context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { renew } from "./module.ts";
+import { assignFresh } from "./module.ts";
 import type { Groups, ParameterState, Parameters, StepOptions } from "./optimizer.ts";
 import { withDefaults } from "./options.ts";
 import { Optimizer, gradientOf, once, stateLike } from "./optimizer.ts";
@@ -105,7 +105,7 @@ function fused(entries: readonly AdamState[], step: number, { factor, gradScale 
   const [correction1, correction2] = corrections(options, step);
   const written = entries.flatMap((entry) => [entry.parameter, entry.state.first, entry.state.second]);
   // Tensors that share one of these buffers keep the old numbers.
-  for (const tensor of written) if (!tensor.isSoleOwner) renew(tensor, tensor);
+  for (const tensor of written) if (!tensor.isSoleOwner) assignFresh(tensor, tensor);
   parameter.backend.fused.adam?.({
     parameters: entries.map((entry) => entry.parameter),
     gradients: entries.map((entry) => gradientOf(entry, null).contiguous()),

@@ -5,7 +5,7 @@ import type { Tensor } from "../autograd/tensor.ts";
 import type { Initializer } from "./initializers.ts";
 import { normal } from "./initializers.ts";
 import type { Cost, Init } from "./module.ts";
-import { Module, beside } from "./module.ts";
+import { Module, inDtypeOf } from "./module.ts";
 
 /** How an Embedding is made. */
 export interface EmbeddingOptions extends Init {
@@ -39,7 +39,7 @@ export class Embedding extends Module {
   /** x [..., D] -> logits [..., V]: the product of x with each row of the table. Press & Wolf 2016, arXiv:1608.05859. */
   logits(x: Tensor): Tensor {
     check("Embedding.logits", "x", x, aTensor);
-    return x.matmul(beside(x, this.weight).transpose());
+    return x.matmul(inDtypeOf(x, this.weight).transpose());
   }
 
   /** One row of the table is read for a token; there is no product. */

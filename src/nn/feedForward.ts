@@ -12,7 +12,7 @@ import type { Initializer } from "./initializers.ts";
 import { scaledTruncatedNormal } from "./initializers.ts";
 import { Linear } from "./linear.ts";
 import type { Init, Pass } from "./module.ts";
-import { Module, beside } from "./module.ts";
+import { Module, inDtypeOf } from "./module.ts";
 
 /** What the sub-layers of a block may know of the tokens beyond their vectors. */
 export interface TokenInfo {
@@ -107,7 +107,7 @@ export class DenseFeedForward extends Module implements FeedForward<null> {
   /** The layer itself, without its place in a block: x [..., D] -> [..., D]. */
   apply(x: Tensor, pass: Pass): Tensor {
     const { bias } = this.hidden;
-    const active = activate(this.hidden.project(x), activationOf[this.kind], bias ? beside(x, bias) : undefined); // [..., F]
+    const active = activate(this.hidden.project(x), activationOf[this.kind], bias ? inDtypeOf(x, bias) : undefined); // [..., F]
     const gated = this.factor ? active.mul(this.factor.forward(x)) : active;
     return this.output.forward(dropout(gated, this.dropout, pass));
   }

@@ -7,7 +7,7 @@ import type { Tensor } from "../autograd/tensor.ts";
 import type { Initializer } from "./initializers.ts";
 import { scaledTruncatedNormal } from "./initializers.ts";
 import type { Cost, Init } from "./module.ts";
-import { Module, beside } from "./module.ts";
+import { Module, inDtypeOf } from "./module.ts";
 
 /** How a Linear is made. */
 export interface LinearOptions extends Init {
@@ -45,7 +45,7 @@ export class Linear extends Module {
   /** x [..., D] -> [..., F]. Throws where x does not end in D. */
   forward(x: Tensor): Tensor {
     const y = this.project(x);
-    return this.bias ? y.add(beside(x, this.bias)) : y;
+    return this.bias ? y.add(inDtypeOf(x, this.bias)) : y;
   }
 
   /** x W without the bias, for callers who add it together with what follows. Throws where x does not end in D. */
@@ -56,7 +56,7 @@ export class Linear extends Module {
       throw new RangeError(
         `Linear: x ${formatShape(x.shape)} does not end in ${inputs}, the inputs of weight ${formatShape(this.weight.shape)}`,
       );
-    return x.matmul(beside(x, this.weight));
+    return x.matmul(inDtypeOf(x, this.weight));
   }
 
   /** One product with the weight for each token. */

@@ -139,7 +139,7 @@ export abstract class Module {
       throw new RangeError(
         `${this.constructor.name}.load: ${faults.slice(0, 5).join("; ")}${faults.length > 5 ? `; and ${faults.length - 5} more` : ""}`,
       );
-    for (const [name, tensor] of own) renew(tensor, saved.get(name) ?? tensor);
+    for (const [name, tensor] of own) assignFresh(tensor, saved.get(name) ?? tensor);
   }
 
   /**
@@ -180,11 +180,11 @@ function* faultsOf(own: ReadonlyMap<string, Tensor>, saved: ReadonlyMap<string, 
 }
 
 /** Assigns the values of `from`, in a buffer that no other tensor reads: a device may then overwrite it. */
-export function renew(tensor: Tensor, from: Tensor): void {
+export function assignFresh(tensor: Tensor, from: Tensor): void {
   noGrad(() => scope(() => void tensor.assign(apply(contiguous, from))));
 }
 
-/** A float32 parameter beside bfloat16 activations is rounded where it is used; the master weight stays. */
-export function beside(x: Tensor, parameter: Tensor): Tensor {
+/** A float32 parameter as bfloat16 where the activations x are: it is rounded where it is used, the master weight stays float32. */
+export function inDtypeOf(x: Tensor, parameter: Tensor): Tensor {
   return x.dtype === "bfloat16" ? parameter.cast("bfloat16") : parameter;
 }

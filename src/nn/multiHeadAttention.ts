@@ -16,7 +16,7 @@ import { scaledTruncatedNormal } from "./initializers.ts";
 import { Linear } from "./linear.ts";
 import { paddingBias } from "./masks.ts";
 import type { Cost, Init, Pass } from "./module.ts";
-import { Module, aPass, addCosts, beside, under } from "./module.ts";
+import { Module, aPass, addCosts, inDtypeOf, under } from "./module.ts";
 import { RMSNorm } from "./normalization.ts";
 import { Rotary } from "./positions.ts";
 
@@ -257,8 +257,8 @@ export class MultiHeadAttention extends Module {
     const { weight, bias } = this.projection;
     if (x.shape[2] !== weight.shape[0])
       throw new RangeError(`MultiHeadAttention: ${formatShape(x.shape)} does not end in the width ${weight.shape[0]}`);
-    const product = x.matmul(beside(x, weight).narrow(1, start, stop));
-    return this.#inHeads(bias ? product.add(beside(x, bias).narrow(0, start, stop)) : product).transpose(1, 2);
+    const product = x.matmul(inDtypeOf(x, weight).narrow(1, start, stop));
+    return this.#inHeads(bias ? product.add(inDtypeOf(x, bias).narrow(0, start, stop)) : product).transpose(1, 2);
   }
 
   #scoreOptions({ causal = false, bias, mask }: AttentionInput, q: Tensor, k: Tensor): AttentionOptions {

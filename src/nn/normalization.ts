@@ -11,7 +11,7 @@ import { applyFused } from "../autograd/fused.ts";
 import { centred } from "../autograd/statistics.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Init } from "./module.ts";
-import { Module, beside } from "./module.ts";
+import { Module, inDtypeOf } from "./module.ts";
 
 const layerNormFused: Fused<"layerNorm"> = {
   name: "layerNorm",
@@ -115,7 +115,7 @@ export class LayerNorm extends Module {
   /** x [..., D] -> [..., D]. Throws where x does not end in the width. */
   forward(x: Tensor): Tensor {
     check("LayerNorm", "x", x, aTensor);
-    return layerNorm(x, beside(x, this.weight), beside(x, this.bias), this.eps);
+    return layerNorm(x, inDtypeOf(x, this.weight), inDtypeOf(x, this.bias), this.eps);
   }
 }
 
@@ -138,6 +138,6 @@ export class RMSNorm extends Module {
   /** x [..., D] -> [..., D]. Throws where x does not end in the width. */
   forward(x: Tensor): Tensor {
     check("RMSNorm", "x", x, aTensor);
-    return rmsNorm(x, beside(x, this.weight), this.eps);
+    return rmsNorm(x, inDtypeOf(x, this.weight), this.eps);
   }
 }

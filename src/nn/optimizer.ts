@@ -20,7 +20,7 @@ import {
   whole,
 } from "../autograd/arguments.ts";
 import type { Kind, Kinds } from "../autograd/arguments.ts";
-import { Module, renew } from "./module.ts";
+import { Module, assignFresh } from "./module.ts";
 import { withDefaults } from "./options.ts";
 
 /** A model, or parameters by name. */
@@ -153,7 +153,7 @@ export abstract class Optimizer<O extends { readonly lr: number } = { readonly l
     }
     const unknown = [...tensors.keys()].find((name) => !own.has(name));
     if (unknown !== undefined) throw new RangeError(`${this.constructor.name}.load: "${unknown}" of the saved state has no place here`);
-    for (const [name, tensor] of own) renew(tensor, tensors.get(name) ?? tensor);
+    for (const [name, tensor] of own) assignFresh(tensor, tensors.get(name) ?? tensor);
     this.#steps = step;
   }
 }

@@ -60,7 +60,7 @@ export const gates: readonly Bug[] = [
     title: "The dropped token that was scaled",
     seen: "huggingface/transformers#37017, fixed in #37123; labml's switch transformer",
     wrong:
-      "The output began as a copy of the input and was multiplied by the gate at the end. A token without a seat therefore adds p x to the residual instead of nothing.",
+      "The output began as a copy of the input and was multiplied by the gate at the end. A token without a slot therefore adds p x to the residual instead of nothing.",
     unseen: "The residual carries x anyway; p x beside it is a harmless looking vector.",
     law: "P25: a token without a slot gets exactly 0",
     right: layer,

@@ -5,7 +5,7 @@ import { losses } from "./losses.ts";
 import { seats } from "./seats.ts";
 
 export const chapters: readonly { readonly title: string; readonly bugs: readonly Bug[] }[] = [
-  { title: "Seats", bugs: seats },
+  { title: "Slots", bugs: seats },
   { title: "Losses", bugs: losses },
   { title: "Gates and noise", bugs: gates },
 ];

@@ -42,11 +42,11 @@ export const seats: readonly Bug[] = [
     holds: (variant, expert, slots) => [0, 1, 2].every((e) => counted(expert, variant(expert, slots), e) <= slots),
   }),
   bug<Seat, [number[], number]>({
-    title: "One seat too few",
+    title: "One slot too few",
     seen: "the pseudo-code of arXiv:2101.03961, appendix F",
     wrong:
       "The running count includes the token itself, so places begin at 1; the comparison with the capacity stayed strict. Slot 0 of every expert is empty for ever.",
-    unseen: "A share 1 / C of the seats is lost, which at hundreds of slots nobody measures.",
+    unseen: "A share 1 / C of the slots is lost, which at hundreds of slots nobody measures.",
     law: "P16, P17: the used slots are the first ones, min(count, C) of them",
     right: seat,
     broken(expert, slots) {
@@ -58,7 +58,7 @@ export const seats: readonly Bug[] = [
       [0, 1, 2].every((e) => counted(expert, variant(expert, slots), e) === Math.min(slots, expert.filter((x) => x === e).length)),
   }),
   bug<Places, [number[][]]>({
-    title: "Third choices on second choices' laps",
+    title: "Third choices in the slots of second choices",
     seen: "lucidrains/st-moe-pytorch#13",
     wrong:
       "Places of later choices start behind the tokens of the choice just before, not behind those of all choices before: the counter is overwritten instead of added to.",
@@ -85,7 +85,7 @@ export const seats: readonly Bug[] = [
     title: "Second choices that push in",
     seen: "AviSoori1x/makeMoE (a loop over experts that takes any token that has the expert among its choices)",
     wrong:
-      "Seats are given by token, whatever the rank of the choice, so an early token's second choice takes the seat of a later token's first.",
+      "Slots are given by token, whatever the rank of the choice, so an early token's second choice takes the slot of a later token's first.",
     unseen:
       "The papers' order, all first choices before all second ones, is a sentence in the text and a line in the code; with enough capacity they agree.",
     law: "P24: a first choice never waits behind a second one",
@@ -104,7 +104,7 @@ export const seats: readonly Bug[] = [
     title: "Nothing beats a negative",
     seen: "microsoft/DeepSpeed#7986",
     wrong:
-      "To drop the least probable tokens, each expert took its top C from raw logits in which tokens that had not chosen it stood as 0. Where logits are negative, those zeros win the seats and nobody uses them.",
+      "To drop the least probable tokens, each expert took its top C from raw logits in which tokens that had not chosen it stood as 0. Where logits are negative, those zeros win the slots, which then stay empty.",
     unseen: "Logits of a fresh router are half positive; the more negative they drift, the emptier the experts.",
     law: "P17: an expert keeps min(count, C) tokens, whatever the logits",
     right(logits, slots) {
@@ -160,7 +160,7 @@ export const seats: readonly Bug[] = [
     holds: (variant, tokens) => variant(tokens).every((place, t) => place === t),
   }),
   bug<(tokens: number, experts: number, factor: number) => number, [number, number, number]>({
-    title: "More seats than people",
+    title: "More slots than tokens",
     seen: "microsoft/DeepSpeed#5353, #8155",
     wrong:
       "A large factor or a least capacity gives an expert more slots than the group has tokens; taking that many of the best tokens is an error of top-k.",
@@ -175,7 +175,7 @@ export const seats: readonly Bug[] = [
     title: "The token that was too quiet to be sent",
     seen: "tensorflow/mesh, lingvo, DeepSpeed, st-moe-pytorch and nanoMoE: the dispatch mask is the combine weights cast to bool",
     wrong:
-      "Whether a token goes to its expert is read from whether its weight differs from 0. A gate that underflows keeps its seat, but nobody sits there, and its expert learns nothing from the token.",
+      "Whether a token goes to its expert is read from whether its weight differs from 0. A gate that underflows keeps its slot, but the slot stays empty, and its expert learns nothing from the token.",
     unseen: "In float32 a gate of exactly 0 is rare; in half precision, or with confident routers, it is not.",
     law: "P67: a choice with a slot is dispatched, whatever its gate",
     right(logits) {

@@ -1,0 +1,23 @@
+/** Every collective on the processes of mpirun against its one line; the first rank says what ran. */
+import { deepStrictEqual } from "node:assert";
+import { mpi, ranksOnHost, startedRanks } from "../../src/distributed/index.ts";
+import { collectives } from "./programs.ts";
+import type { CollectiveCase } from "./programs.ts";
+import { specification } from "./specification.ts";
+
+const world = await mpi({ checkedCalls: Infinity });
+const { rank, size } = world;
+deepStrictEqual({ ...startedRanks(), host: ranksOnHost() }, { rank, size, host: size });
+const counts = Array.from({ length: size }, (_, r) => Array.from({ length: size }, (_of, s) => (r + 2 * s) % 3)); // zeros among them
+for (const type of ["Float32Array", "Float64Array", "Int32Array"] as const)
+  for (const [length, how] of [
+    [0, "sum"],
+    [3, "max"],
+    [5000, "sum"],
+    [7, "min"],
+  ] as const) {
+    // prettier-ignore
+    const c: CollectiveCase = { ranks: size, counts, length, root: size - 1, how, type };
+    deepStrictEqual(collectives(world, c), specification(c, rank));
+  }
+if (rank === 0) console.log(world.description);

@@ -8,10 +8,11 @@ export const SIZES = [1024, 16384, 65536, 262144, 1048576, 4194304] as const;
 export const NAMES = ["allReduce", "allToAll", "allGather", "broadcast"] as const;
 export type Name = (typeof NAMES)[number];
 
-/** Calls of one size: fewer of the large ones. */
-export const callsOf = (bytes: number): number => Math.max(20, Math.min(400, Math.round(2 ** 24 / bytes)));
+/** Samples of one size, fewer of the large ones; each is the mean of so many calls one behind the other, after a barrier. */
+export const callsOf = (bytes: number): number => Math.max(12, Math.min(200, Math.round(2 ** 23 / bytes)));
+export const REPEATS = 10;
 
-/** Seconds of the fastest and of the median call, by collective and size. */
+/** Seconds of a call in the fastest and in the median sample, by collective and size. */
 export type Timing = Record<string, { readonly best: number; readonly median: number }>;
 
 export const timingKey = (name: string, bytes: number): string => `${name} ${bytes}`;
@@ -37,18 +38,21 @@ int main(int argc, char **argv) {
   for (int at = 1; at + 1 < argc; at += 2) {
     int bytes = atoi(argv[at]), calls = atoi(argv[at + 1]), length = bytes / 4;
     float *data = calloc(length, 4), *into = calloc((size_t)length * n, 4);
+    for (int i = 0; i < length; i++) data[i] = 1; /* memory that nobody wrote is one page of zeros */
     int *counts = malloc(n * sizeof(int)), *starts = malloc(n * sizeof(int));
     for (int r = 0; r < n; r++) { counts[r] = length / n; starts[r] = r * (length / n); }
     double *seconds = malloc(calls * sizeof(double));
     for (int which = 0; which < 4; which++) {
-      for (int call = -3; call < calls; call++) {
+      for (int call = -20; call < calls; call++) {
         MPI_Barrier(MPI_COMM_WORLD);
         double start = MPI_Wtime();
+        for (int repeat = 0; repeat < ${REPEATS}; repeat++) {
         if (which == 0) MPI_Allreduce(MPI_IN_PLACE, data, length, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
         if (which == 1) MPI_Alltoallv(data, counts, starts, MPI_FLOAT, into, counts, starts, MPI_FLOAT, MPI_COMM_WORLD);
         if (which == 2) MPI_Allgather(data, length, MPI_FLOAT, into, length, MPI_FLOAT, MPI_COMM_WORLD);
         if (which == 3) MPI_Bcast(data, length, MPI_FLOAT, 0, MPI_COMM_WORLD);
-        if (call >= 0) seconds[call] = MPI_Wtime() - start;
+        }
+        if (call >= 0) seconds[call] = (MPI_Wtime() - start) / ${REPEATS};
       }
       qsort(seconds, calls, sizeof(double), compare);
       if (rank == 0) printf("%s %d %.9f %.9f\\n", names[which], bytes, seconds[0], seconds[calls / 2]);

@@ -4,7 +4,7 @@
  *
  * Usage: node --import=tsx --conditions=source bench/distributed.ts [--ranks 2] [--batch 64] [--steps 4] [--rounds 5] [--only collectives,train]
  * Needs mpirun, mpicc and koffi. Rounds are interleaved (ours, C, ours, C, ...; one kind of training after the other), so that a machine whose
- * speed drifts treats all alike; of collectives the fastest call counts, of training the median step.
+ * speed drifts treats all alike; of collectives the fastest sample counts, of training the median step.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -70,7 +70,7 @@ function collectives(): Timing {
 const BAR = 1.1;
 
 function compareCollectives(here: Timing, there: Timing): void {
-  console.log(`\ncollectives of ${ranks} ranks, microseconds of the fastest call: ours, C, ratio`);
+  console.log(`\ncollectives of ${ranks} ranks, microseconds of a call in the fastest sample: ours, C, ratio`);
   for (const name of NAMES)
     for (const bytes of SIZES) {
       const [own, c] = [here, there].map((timing) => 1e6 * timing[timingKey(name, bytes)].best);

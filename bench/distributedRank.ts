@@ -8,7 +8,7 @@ import { corpusOf, languageJob } from "../examples/train/languageWork.ts";
 import { trainDefaults } from "../examples/train/options.ts";
 import { Processes } from "../examples/train/processes.ts";
 import { Trainer } from "../examples/train/training.ts";
-import { NAMES, SIZES, callsOf, summarised } from "./collectives.ts";
+import { NAMES, REPEATS, SIZES, callsOf, summarised } from "./collectives.ts";
 import type { Name } from "./collectives.ts";
 
 const [, , what, ...given] = process.argv;
@@ -25,7 +25,7 @@ function collectives(): void {
 }
 
 function secondsOf(name: Name, bytes: number): number[] {
-  const data = new Float32Array(bytes / 4);
+  const data = new Float32Array(bytes / 4).fill(1); // memory that nobody wrote is one page of zeros
   const [same, all] = [new Float32Array(data.length), new Float32Array(data.length * world.size)];
   const calls: Record<Name, () => unknown> = {
     allReduce: () => world.allReduce(data),
@@ -34,11 +34,11 @@ function secondsOf(name: Name, bytes: number): number[] {
     broadcast: () => world.broadcast(data),
   };
   const seconds: number[] = [];
-  for (let call = -3; call < callsOf(bytes); call++) {
+  for (let call = -20; call < callsOf(bytes); call++) {
     world.barrier();
     const start = performance.now();
-    calls[name]();
-    if (call >= 0) seconds.push((performance.now() - start) / 1000);
+    for (let repeat = 0; repeat < REPEATS; repeat++) calls[name]();
+    if (call >= 0) seconds.push((performance.now() - start) / 1000 / REPEATS);
   }
   return seconds;
 }

@@ -88,8 +88,9 @@ class MpiGroup implements Transport {
 
   allToAllV(send: Flat, sendCounts: readonly number[], receive: Flat, receiveCounts: readonly number[]): void {
     const type = typeOf(this.#library, send);
-    const [sent, received] = [Int32Array.from(sendCounts), Int32Array.from(receiveCounts)];
-    this.#library.call("MPI_Alltoallv", send, sent, starts(sent), type, receive, received, starts(received), type, this.#group);
+    const sent = spread(sendCounts);
+    const received = receiveCounts === sendCounts ? sent : spread(receiveCounts);
+    this.#library.call("MPI_Alltoallv", send, sent.counts, sent.starts, type, receive, received.counts, received.starts, type, this.#group);
   }
 
   allGather(send: Flat, receive: Flat): void {
@@ -122,9 +123,9 @@ class MpiGroup implements Transport {
   }
 }
 
-/** Where each part begins. */
-function starts(counts: Int32Array): Int32Array {
-  const from = new Int32Array(counts.length);
-  for (let r = 1; r < counts.length; r++) from[r] = from[r - 1] + counts[r - 1];
-  return from;
+/** Counts as the library reads them, and where each part begins. */
+function spread(numbers: readonly number[]): { readonly counts: Int32Array; readonly starts: Int32Array } {
+  const [counts, starts] = [Int32Array.from(numbers), new Int32Array(numbers.length)];
+  for (let r = 1; r < counts.length; r++) starts[r] = starts[r - 1] + counts[r - 1];
+  return { counts, starts };
 }

@@ -1,8 +1,12 @@
 /** The life of a tensor: what it holds on its device, who frees it, and when. */
+import { check } from "./arguments.ts";
+import type { Kind } from "./arguments.ts";
 import { context } from "./context.ts";
 import type { Scope } from "./scope.ts";
 import type { Storage } from "./storage.ts";
 import { collector, releaseAll } from "./storage.ts";
+
+const aScope: Kind = { wanted: "a scope, or null", accepts: () => false };
 
 /** Holds device storage until its scope closes, `dispose` is called, or, outside of scopes, the garbage collector finds it dead. */
 export abstract class Holder {
@@ -42,6 +46,8 @@ export abstract class Holder {
 
   /** Moves it to a scope, or to the garbage collector. */
   adoptBy(scope: Scope | null): void {
+    if (scope !== null && !(typeof scope?.add === "function" && typeof scope.close === "function"))
+      check("Tensor.adoptBy", "scope", scope, aScope);
     this.owner = scope;
     if (scope) scope.add(this);
     else if (!this.#collected && this.#holdings) {

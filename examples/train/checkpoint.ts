@@ -159,9 +159,14 @@ function fileSource(path: string): ShardedCheckpoint {
 function checkedMetadata(path: string, metadata: Readonly<Record<string, string>>) {
   if (metadata["format"] !== FORMAT || metadata["config"] === undefined)
     throw new UserError(`${path} is no checkpoint of this program: format "${metadata["format"] ?? "none"}", wanted "${FORMAT}"`);
-  const config = attempt(path, "has a damaged configuration", () => JSON.parse(metadata["config"]) as RunConfig);
+  const config = attempt(path, "has a damaged configuration", () => JSON.parse(metadata["config"], withInfinity) as RunConfig);
   const bits = metadata["bits"] === undefined ? null : Number(metadata["bits"]);
   return { config, bits, step: Number(metadata["step"]) };
+}
+
+/** JSON writes an infinite capacity factor ("none": nothing is dropped) as null. */
+function withInfinity(name: string, value: unknown): unknown {
+  return name === "capacityFactor" && value === null ? Infinity : value;
 }
 
 /** The configuration alone, without a tensor being made: which backend to make them on stands in it. */

@@ -37,8 +37,7 @@ interface Recipe {
 
 const FINER = 4;
 const vocabularyOf = (architecture: VariedModel["architecture"]): number => (architecture === "decoder" ? BYTES : VOCABULARY);
-const pair = ({ experts }: VariedModel): number => Math.min(2, experts);
-const choicesOf = (config: VariedModel): number => config.variant?.choices ?? pair(config);
+const choicesOf = ({ experts, variant }: VariedModel): number => variant?.choices ?? Math.min(2, experts);
 const finerOf = ({ variant }: Pick<VariedModel, "variant">): number => variant?.finer ?? 1;
 const hasShared = ({ variant }: VariedModel): boolean => variant?.shared ?? false;
 
@@ -67,9 +66,11 @@ const recipes = {
   "dense-softmax": { make: (config, init) => new DenseRouter(common(config, init)), visits: ({ experts }) => experts },
   // Its weights start at zero, as the paper has it, so --init-scale does not reach them.
   "noisy-top-k": {
-    make: ({ width, experts, group, balanceScope, priority, variant: { importance = 0.1, load = 0.1 } = {} }, init) =>
-      new NoisyTopKRouter({ ...init, width, experts, group, balanceScope, priority, importance, load, choices: Math.min(2, experts) }),
-    visits: pair,
+    make: (config, init) => {
+      const { width, experts, group, balanceScope, priority, variant: { importance = 0.1, load = 0.1 } = {} } = config;
+      return new NoisyTopKRouter({ ...init, width, experts, group, balanceScope, priority, importance, load, choices: choicesOf(config) });
+    },
+    visits: choicesOf,
   },
   "top-k": {
     make: (config, init) =>
@@ -82,16 +83,16 @@ const recipes = {
     make: (config, init) =>
       new TopKRouter({
         ...common(config, init),
-        choices: pair(config),
+        choices: choicesOf(config),
         normalise: "after",
         randomBeyondFirst: 0.5,
         balanceCounts: "first",
       }),
-    visits: pair,
+    visits: choicesOf,
   },
   mixtral: {
-    make: (config, init) => new TopKRouter({ ...common(config, init), choices: pair(config), normalise: "after" }),
-    visits: pair,
+    make: (config, init) => new TopKRouter({ ...common(config, init), choices: choicesOf(config), normalise: "after" }),
+    visits: choicesOf,
     dropless: true,
   },
   deepseek: {
@@ -117,19 +118,19 @@ const recipes = {
   },
   "expert-choice": {
     make: (config, init) =>
-      new ExpertChoiceRouter({ ...projection(config, init), group: config.group, average: pair(config), allowCausal: true }),
-    visits: pair,
+      new ExpertChoiceRouter({ ...projection(config, init), group: config.group, average: choicesOf(config), allowCausal: true }),
+    visits: choicesOf,
   },
   "expert-choice-capped": {
     make: (config, init) =>
       new ExpertChoiceRouter({
         ...projection(config, init),
         group: config.group,
-        average: pair(config),
-        cap: pair(config),
+        average: choicesOf(config),
+        cap: choicesOf(config),
         allowCausal: true,
       }),
-    visits: pair,
+    visits: choicesOf,
   },
   soft: {
     make: ({ width, experts, length }, init) =>

@@ -11,8 +11,9 @@ export interface Variant {
   /** Of a Switch router while it trains: the share of its input that is dropped, and the temperature at which it draws its expert. */
   readonly inputDropout?: number;
   readonly temperature?: number;
-  /** Of "top-k": the experts that a token visits, each expert cut into so many, and whether one more is visited by all tokens. */
+  /** Of routers with top-k and of Expert Choice, on average: the experts that a token visits. Default 2, at most all. */
   readonly choices?: number;
+  /** Of "top-k": each expert cut into so many, and whether one more is visited by all tokens. */
   readonly finer?: number;
   readonly shared?: boolean;
   /** Of "noisy-top-k": the weights of its two losses. */

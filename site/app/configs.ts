@@ -1,12 +1,13 @@
 /** The playground's settings as the main job's configurations, so that what was trained in the page opens there. */
-import type { ModelConfig } from "../../examples/train/modelOptions.ts";
 import type { TrainingConfig } from "../../examples/train/training.ts";
+import type { VariedModel } from "../../examples/train/variant.ts";
 import type { Side } from "./protocol.ts";
+import { choosesK } from "./settings.ts";
 import type { Settings, Shared } from "./settings.ts";
 
-export function modelConfig(settings: Settings, side: Side): ModelConfig {
+export function modelConfig(settings: Settings, side: Side): VariedModel {
   const { width, layers, heads, hidden, length } = settings.shared;
-  const { capacityFactor, ...column } = settings[side];
+  const { capacityFactor, k, ...column } = settings[side];
   return {
     ...column,
     width,
@@ -20,6 +21,7 @@ export function modelConfig(settings: Settings, side: Side): ModelConfig {
     capacityFactor: capacityFactor === 0 ? Infinity : capacityFactor,
     expertDropout: 0,
     precision: "float32",
+    ...(choosesK(column.router) && { variant: { choices: k } }),
   };
 }
 

@@ -51,12 +51,33 @@ function verdictOf(report: MuseumReport): (Node | string)[] {
         h("p", {}, filled(strings.refuted, { cases: report.cases, tried: report.tried.length })),
         h("ol", { class: "shrink" }, ...thinned(report.tried).map(stepView)),
         h("p", { class: "smallest" }, `${strings.smallest} `, h("code", {}, report.smallest)),
+        ...drawnCase(report.arguments),
       ];
     case "failed":
       return [h("p", { class: "bad" }, report.message)];
     default:
       return [];
   }
+}
+
+const isNumbers = (x: unknown): x is number[] => Array.isArray(x) && x.length > 0 && x.every((one) => typeof one === "number" || one === null); // prettier-ignore
+
+/** Lists and tables of the smallest case as tokens: a row for each token, a cell for each number, coloured where it names an expert. */
+function drawnCase(values: readonly unknown[]): HTMLElement[] {
+  return values.flatMap((value) => {
+    const rows = isNumbers(value) ? value.map((one) => [one]) : Array.isArray(value) && value.length > 0 && value.every(isNumbers) ? value : null; // prettier-ignore
+    return rows ? [caseTable(rows)] : [];
+  });
+}
+
+function caseTable(rows: readonly (readonly number[])[]): HTMLElement {
+  const single = rows.every((row) => row.length === 1);
+  const head = single ? [strings.value] : (rows[0] ?? []).map((_, e) => String(e));
+  const cell = (value: number): HTMLElement => {
+    const expert = single && Number.isInteger(value) && value >= 0;
+    return h("td", expert ? { class: `seat x${value % 8}` } : {}, String(value));
+  };
+  return h("table", { class: "case" }, h("thead", {}, h("tr", {}, ...[strings.token, ...head].map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, ...rows.map((row, t) => h("tr", {}, h("th", { scope: "row" }, String(t)), ...row.map(cell))))); // prettier-ignore
 }
 
 /** The first and the last steps; the last failing one is the smallest case. */

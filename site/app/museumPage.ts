@@ -1,6 +1,8 @@
 /** The museum's page as HTML: every room can be read before any script runs. */
 import { dark, light, variables } from "../../examples/train/svg/palette.ts";
+import { toHash } from "./settings.ts";
 import type { MuseumStrings } from "./museumStrings.ts";
+import { trainedBugs } from "./trainedBugs.ts";
 
 export interface Room {
   readonly chapter: string;
@@ -14,7 +16,20 @@ export interface Room {
   readonly broken: string;
 }
 
-export function museumPage(strings: MuseumStrings, base: string, rooms: readonly Room[], ownRouter: string): string {
+/** A bug of training on many processes. */
+export interface LayoutRoom {
+  readonly title: string;
+  readonly seen: string;
+  readonly wrong: string;
+  readonly right: string;
+  readonly broken: string;
+}
+
+export function museumPage(
+  strings: MuseumStrings,
+  base: string,
+  { rooms, layouts, ownRouter }: { readonly rooms: readonly Room[]; readonly layouts: readonly LayoutRoom[]; readonly ownRouter: string },
+): string {
   const korean = strings.language === "ko";
   const other = korean ? `${base}museum/index.html` : `${base}ko/museum/index.html`;
   const home = korean ? `${base}ko/` : base;
@@ -40,8 +55,10 @@ export function museumPage(strings: MuseumStrings, base: string, rooms: readonly
 <h1>${strings.title}</h1>
 <p>${strings.lead}</p>
 ${strings.note ? `<p class="quiet">${strings.note}</p>` : ""}
-<details class="card"><summary>${strings.rooms} (${rooms.length + 1})</summary><ul>${list.join("")}<li><a href="#own">${strings.empty}</a></li></ul></details>
-${rooms.map((room) => roomHtml(room, strings)).join("\n")}
+<details class="card"><summary>${strings.rooms} (${rooms.length + layouts.length + 1})</summary><ul>${list.join("")}<li><a href="#layouts">${strings.layouts}</a><ul>${layouts.map(({ title }) => `<li><a href="#${slug(title)}">${escaped(title)}</a></li>`).join("")}</ul></li><li><a href="#own">${strings.empty}</a></li></ul></details>
+${rooms.map((room) => roomHtml(room, strings, home)).join("\n")}
+<section class="card" id="layouts"><h2>${strings.layouts}</h2><p>${strings.layoutsLead}</p><pre><code>npx mocha test/testing/brokenLayouts.test.ts</code></pre></section>
+${layouts.map((room) => layoutHtml(room, strings)).join("\n")}
 <section class="card" id="own"><h2>${strings.empty}</h2><p>${strings.emptyLead}</p>
 <label for="own-router" class="quiet">TypeScript</label><textarea id="own-router" rows="24" spellcheck="false">${escaped(ownRouter)}</textarea>
 <div class="controls"><button type="button" id="judge">${strings.judge}</button></div><p id="own-state" role="status"></p><ul id="own-verdicts"></ul></section>
@@ -51,12 +68,29 @@ ${rooms.map((room) => roomHtml(room, strings)).join("\n")}
 `;
 }
 
-function roomHtml(room: Room, strings: MuseumStrings): string {
+function codeHtml({ right, broken }: { readonly right: string; readonly broken: string }, strings: MuseumStrings): string {
+  return `<details><summary>${strings.code}</summary><div class="variants"><figure><figcaption>${strings.rightCode}</figcaption>${right}</figure><figure><figcaption>${strings.brokenCode}</figcaption>${broken}</figure></div></details>`;
+}
+
+function layoutHtml(room: LayoutRoom, strings: MuseumStrings): string {
+  const english = strings.language === "en" ? "" : ' lang="en"';
+  return `<section class="card layout" id="${slug(room.title)}"><h2${english}>${escaped(room.title)}</h2>
+<dl class="facts"><dt>${strings.seen}</dt><dd${english}>${escaped(room.seen)}</dd><dt>${strings.wrong}</dt><dd${english}>${escaped(room.wrong)}</dd><dt>${strings.law}</dt><dd>${strings.layoutLaw}</dd></dl>
+${codeHtml(room, strings)}</section>`;
+}
+
+/** Where the bug can be switched on in the playground. */
+function trainHtml(title: string, home: string, strings: MuseumStrings): string {
+  const settings = trainedBugs[title];
+  return settings ? ` <a class="button" href="${home}playground/index.html#${escaped(toHash(settings))}">${strings.train}</a>` : "";
+}
+
+function roomHtml(room: Room, strings: MuseumStrings, home: string): string {
   const english = strings.language === "en" ? "" : ' lang="en"';
   return `<section class="card room" id="${slug(room.title)}" data-bug="${escaped(room.title)}"><h2${english}>${escaped(room.title)}</h2>
 <dl class="facts"><dt>${strings.seen}</dt><dd${english}>${escaped(room.seen)}</dd><dt>${strings.wrong}</dt><dd${english}>${escaped(room.wrong)}</dd><dt>${strings.unseen}</dt><dd${english}>${escaped(room.unseen)}</dd><dt>${strings.law}</dt><dd${english}>${escaped(room.law)}</dd></dl>
-<details><summary>${strings.code}</summary><div class="variants"><figure><figcaption>${strings.rightCode}</figcaption>${room.right}</figure><figure><figcaption>${strings.brokenCode}</figcaption>${room.broken}</figure></div></details>
-<div class="controls"><button type="button" data-which="broken">${strings.letBroken}</button> <button type="button" data-which="right">${strings.letRight}</button></div>
+${codeHtml(room, strings)}
+<div class="controls"><button type="button" data-which="broken">${strings.letBroken}</button> <button type="button" data-which="right">${strings.letRight}</button>${trainHtml(room.title, home, strings)}</div>
 <div class="verdict" role="status"></div></section>`;
 }
 

@@ -21,6 +21,8 @@ export type MuseumReport =
       readonly cases: number;
       readonly tried: readonly Tried[];
       readonly smallest: string;
+      /** The smallest case as plain values, one for each argument of the law. */
+      readonly arguments: readonly unknown[];
     }
   | { readonly kind: "kept"; readonly title: string; readonly cases: number }
   | { readonly kind: "law"; readonly statement: string; readonly broken: string | null; readonly coverage: string }

@@ -31,7 +31,19 @@ function refute({ title, which, seed }: MuseumRequest & { kind: "refute" }): Mus
   const result = core.scope(() => fc.check(bug.property(which), { seed, numRuns: RUNS, verbose: 2 }));
   if (!result.failed) return { kind: "kept", title, cases: result.numRuns };
   const smallest = shown(result.counterexample);
-  return { kind: "refuted", title, cases: result.numRuns, tried: path(result.executionSummary), smallest };
+  return {
+    kind: "refuted",
+    title,
+    cases: result.numRuns,
+    tried: path(result.executionSummary),
+    smallest,
+    arguments: plain(result.counterexample),
+  };
+}
+
+/** Only what can be drawn and sent: numbers and lists of them. */
+function plain(counterexample: unknown): unknown[] {
+  return Array.isArray(counterexample) ? (JSON.parse(JSON.stringify(counterexample)) as unknown[]) : [];
 }
 
 function shown(value: unknown): string {

@@ -10,7 +10,10 @@ import type { Settings } from "./settings.ts";
 import { fromHash, presets, toHash } from "./settings.ts";
 import { english, filled, korean } from "./strings.ts";
 import type { Strings } from "./strings.ts";
-import { LoadHistory, flowSvg, languageTable, passageView, writtenView } from "./views.ts";
+import { LoadHistory, byteTable, flowSvg, languageTable, passageView, writtenView } from "./views.ts";
+import { Silence } from "./silence.ts";
+import { isolated } from "./isolation.ts";
+import { offerPictures } from "./pictures.ts";
 
 const strings: Strings = document.documentElement.lang === "ko" ? korean : english;
 const base = find<HTMLMetaElement>('meta[name="base"]').content;
@@ -33,6 +36,8 @@ let worker: Worker | undefined;
 let state: State = "ready";
 let shown: Shown | undefined;
 let hiddenPause = false;
+const SILENCE = 30_000;
+const silence = new Silence(SILENCE, () => tell(filled(strings.silent, { seconds: SILENCE / 1000 }), "failed"));
 let declaration: Record<string, readonly { name: string; code: string; training: string }[]> | undefined;
 
 const form = new SettingsForm(strings, settingsChanged);
@@ -45,12 +50,12 @@ const layerMenu = find<HTMLSelectElement>("#layer");
 // Controls
 
 const presetMenu = find<HTMLSelectElement>("#preset");
-for (const name of Object.keys(presets)) presetMenu.append(new Option(name, name));
+presetMenu.append(new Option("–", ""), ...Object.keys(presets).map((name) => new Option(strings.presetNames[name] ?? name, name)));
 presetMenu.onchange = () => {
   const preset = presets[presetMenu.value];
   if (!preset) return;
   form.value = preset;
-  tellPreset();
+  settingsChanged();
   keepInLink();
   void start();
 };
@@ -70,11 +75,15 @@ speed.onchange = sendSpeed;
 layerMenu.onchange = () => {
   for (const side of sides) drawObserved(side);
 };
-find<HTMLButtonElement>("#write").onclick = () => send({ kind: "write", prompt: find<HTMLInputElement>("#prompt").value, bytes: 120 });
+find<HTMLButtonElement>("#write").onclick = askToWrite;
 passage.oninput = () => observeSoon();
 
 function sendSpeed(): void {
   send({ kind: "speed", rest: { slow: 400, medium: 60, full: 0 }[speed.value] ?? 0 });
+}
+
+function askToWrite(): void {
+  send({ kind: "write", prompt: find<HTMLInputElement>("#prompt").value, bytes: 120 });
 }
 
 function send(request: Request): void {
@@ -87,6 +96,7 @@ function pause(): void {
 
 function go(): void {
   setState("training");
+  silence.expect();
   send({ kind: "resume" });
 }
 
@@ -112,7 +122,11 @@ async function start(): Promise<void> {
   worker?.terminate();
   worker = new Worker(`${base}app/worker.js`, { type: "module" });
   worker.onmessage = ({ data }: MessageEvent<Report>) => receive(data);
-  worker.onerror = (event) => tell(`${strings.died} ${event.message ?? ""}`, "failed");
+  worker.onerror = (event) => {
+    silence.stop();
+    tell(`${strings.died} ${event.message ?? ""}`, "failed");
+  };
+  silence.expect();
   send({ kind: "start", settings, text });
   sendSpeed();
 }
@@ -141,6 +155,10 @@ function clear(settings: Settings, text: readonly TextPart[]): void {
 }
 
 function receive(report: Report): void {
+  // Nothing more has to come of a run that rests.
+  if (report.kind === "paused" || report.kind === "finished" || report.kind === "failed") silence.stop();
+  else if (state !== "paused") silence.expect();
+  if (state === "failed" && report.kind === "steps") setState("training"); // it was only slow
   switch (report.kind) {
     case "started":
       if (shown) Object.assign(shown, { started: report, baselines: report.baselines });
@@ -164,10 +182,17 @@ function receive(report: Report): void {
     case "finished":
       setState("finished");
       draw();
+      askToWrite();
       return tell(filled(strings.finished, { step: report.step }));
     case "failed":
-      return tell(filled(strings.failed, { message: report.message }), "failed");
+      return tell(filled(strings.failed, { message: report.message }) + adviceOn(report.message), "failed");
   }
+}
+
+/** What to do about an error of the device, where there is something. */
+function adviceOn(message: string): string {
+  if (/memory|allocat/i.test(message)) return `. ${strings.outOfMemory}`;
+  return /\blost\b/i.test(message) ? `. ${strings.deviceLost}` : "";
 }
 
 function receiveSteps(report: Report & { kind: "steps" }): void {
@@ -227,7 +252,7 @@ function curveSvg(): string {
     description: series.map(({ name, points }) => `${name}: ${(points.at(-1)?.[1] ?? NaN).toFixed(3)} ${strings.bitsPerByte}`).join("; "),
     series,
     baselines: levels.filter(({ value }) => value > last - 2),
-    x: strings.step,
+    x: strings.stepAxis,
     y: strings.bitsPerByte,
   });
 }
@@ -269,6 +294,7 @@ function drawObserved(side: Side): void {
       passageView(observation, layer(), strings, (text) => (find(`#detail-${side}`).textContent = text)),
     );
   find(`#languages-${side}`).replaceChildren(languageTable(observation, layer(), shown.names, strings));
+  find(`#bytes-${side}`).replaceChildren(byteTable(observation, layer(), strings));
   find(`#flow-${side}`).innerHTML = flowSvg(observation, layer(), strings);
   find(`#numbers-${side}`).replaceChildren(numbersView(side));
 }
@@ -293,7 +319,15 @@ function keepInLink(): void {
   history.replaceState(null, "", `#${toHash(form.value)}`);
 }
 
+/** The preset that the form holds, if it is one. */
+function namePreset(): void {
+  const hash = toHash(form.value);
+  presetMenu.value = Object.keys(presets).find((name) => toHash(presets[name]) === hash) ?? "";
+  tellPreset();
+}
+
 function settingsChanged(): void {
+  namePreset();
   find<HTMLElement>("#own").hidden = form.value.shared.text !== "own";
   if (form.faults.length === 0) keepInLink();
   if (state !== "ready") status.textContent = form.faults[0] ?? strings.changed;
@@ -324,15 +358,18 @@ find<HTMLButtonElement>("#csv").onclick = () => {
   });
   download("switchyard.csv", ["step,a_bits_per_byte,a_dropped,b_bits_per_byte,b_dropped", ...rows, ""].join("\n"), "text/csv");
 };
-find<HTMLButtonElement>("#svg").onclick = () => download("switchyard-curve.svg", curveSvg(), "image/svg+xml");
+offerPictures(document.querySelectorAll<HTMLElement>("[data-picture]"), (message) => tell(`${strings.noPicture} ${message}`));
 find<HTMLButtonElement>("#code").onclick = () => download("mine.ts", programOf(form.value), "text/typescript");
 
-const dropZone = find<HTMLElement>("#own");
-dropZone.addEventListener("dragover", (event) => event.preventDefault());
-dropZone.addEventListener("drop", (event) => {
-  event.preventDefault();
+// A file may be dropped anywhere on the page.
+document.addEventListener("dragover", (event) => event.preventDefault());
+document.addEventListener("drop", (event) => {
   const file = event.dataTransfer?.files[0];
-  if (file) void takeFile(file);
+  if (!file) return;
+  event.preventDefault();
+  find<HTMLSelectElement>("#shared-text").value = "own";
+  settingsChanged();
+  void takeFile(file);
 });
 find<HTMLInputElement>("#own-file").onchange = (event) => {
   const file = (event.target as HTMLInputElement).files?.[0];
@@ -341,6 +378,7 @@ find<HTMLInputElement>("#own-file").onchange = (event) => {
 async function takeFile(file: File): Promise<void> {
   try {
     ownText.value = await textOfFile(file, strings);
+    tell(filled(strings.fileTaken, { name: file.name, bytes: file.size }));
   } catch (error) {
     tell(error instanceof Error ? error.message : String(error));
   }
@@ -354,7 +392,10 @@ find<HTMLButtonElement>("#theme").onclick = () => {
 const opened = fromHash(location.hash);
 form.value = opened.settings;
 settingsChanged();
-tellPreset();
 setState("ready");
 status.textContent = opened.faults.length > 0 ? `${strings.linkFaults} ${opened.faults.join("; ")}` : strings.ready;
+if (innerWidth < 1100) find<HTMLDetailsElement>(".settings").open = false;
+runButton.disabled = true;
+await isolated(base);
+runButton.disabled = false;
 if (location.hash.length > 1 && opened.faults.length === 0) void start();

@@ -22,9 +22,16 @@ export const routers = [
   "balanced",
 ] as const;
 
+/** Routers whose number of choices is a setting; the others fix it by what they are. */
+export function choosesK(router: Column["router"]): boolean {
+  return ["top-k", "noisy-top-k", "gshard", "mixtral", "expert-choice", "expert-choice-capped"].includes(router);
+}
+
 export interface Column {
   readonly router: (typeof routers)[number];
   readonly experts: number;
+  /** Experts that a token visits, where the router lets one choose: see `choosesK`. */
+  readonly k: number;
   /** Infinity, written 0 in forms and links: nothing is dropped. */
   readonly capacityFactor: number;
   readonly alpha: number;
@@ -60,6 +67,7 @@ export interface Settings {
 const column: Column = {
   router: "switch",
   experts: 8,
+  k: 2,
   capacityFactor: 1.25,
   alpha: 0.01,
   zLoss: 0,
@@ -88,6 +96,7 @@ const choice = (...choices: readonly string[]): Field => ({ kind: "choice", choi
 export const columnFields: Readonly<Record<keyof Column, Field>> = {
   router: choice(...routers),
   experts: whole(1, 64),
+  k: whole(1, 64),
   capacityFactor: real(0, 64),
   alpha: real(0, 10),
   zLoss: real(0, 10),
@@ -137,7 +146,10 @@ export function faultsOf({ shared, a, b }: Settings): string[] {
   ].filter((fault) => fault !== null);
   if (faults.length > 0) return faults;
   if (shared.width % shared.heads !== 0) return [`width ${shared.width} does not divide into ${shared.heads} heads`];
-  return [];
+  return (["a", "b"] as const).flatMap((side) => {
+    const { router, k, experts } = { a, b }[side];
+    return choosesK(router) && k > experts ? [`${side.toUpperCase()} k: ${k} is more than its ${experts} experts`] : [];
+  });
 }
 
 /** The settings as the part of a link after "#": only what differs from the defaults. */
@@ -177,6 +189,7 @@ export const presets: Readonly<Record<string, Settings>> = {
   collapse: { ...defaults, a: { ...column, alpha: 0, jitter: 0, initScale: 1 }, b: { ...column, initScale: 1 } },
   "small-capacity": { ...defaults, a: { ...column, capacityFactor: 0.5 }, b: column },
   "expert-choice": { ...defaults, a: { ...column, router: "expert-choice" }, b: column },
-  "top-2": { ...defaults, a: { ...column, router: "mixtral" }, b: column },
+  "renormalised-top-1": { ...defaults, a: { ...column, router: "mixtral", k: 1 }, b: { ...column, router: "dropless" } },
   "loss-free": { ...defaults, a: { ...column, router: "loss-free" }, b: column },
+  "top-2": { ...defaults, a: { ...column, router: "mixtral" }, b: column },
 };

@@ -25,16 +25,17 @@ export class LoadHistory {
     this.#stride *= 2;
   }
 
-  /** A row for each expert, a cell for each moment; an even share is half of the way to full ink. */
+  /** A row for each expert in its colour, a cell for each moment; an even share is half of the way to full ink. */
   svg(label: string): string {
     const experts = this.#moments[0]?.length ?? 0;
-    const width = Math.max(this.#moments.length, LoadHistory.MOMENTS);
-    const cells = this.#moments.flatMap((shares, x) =>
-      shares.map(
-        (share, e) => `<rect x="${x}" y="${e}" width="1.03" height="0.94" opacity="${Math.min(1, (share * experts) / 2).toFixed(2)}"/>`,
-      ),
-    );
-    return `<svg class="load" role="img" aria-label="${label}" viewBox="0 0 ${width} ${Math.max(1, experts)}" preserveAspectRatio="none">${cells.join("")}</svg>`;
+    const [left, width] = [26, 374];
+    const row = experts > 16 ? 8 : 15;
+    const cell = width / Math.max(this.#moments.length, LoadHistory.MOMENTS);
+    const rows = Array.from({ length: experts }, (_, e) => {
+      const cells = this.#moments.map((shares, x) => `<rect x="${(left + x * cell).toFixed(1)}" y="${e * row}" width="${(cell + 0.2).toFixed(2)}" height="${row - 1}" opacity="${Math.min(1, ((shares[e] ?? 0) * experts) / 2).toFixed(2)}"/>`); // prettier-ignore
+      return `<g class="${expertClass(e)}">${cells.join("")}</g><text x="18" y="${e * row + row - 3}">${e}</text>`;
+    });
+    return `<svg class="load" role="img" aria-label="${label}" viewBox="0 0 400 ${Math.max(1, experts * row)}">${rows.join("")}</svg>`;
   }
 }
 
@@ -120,6 +121,27 @@ export function languageTable(
     ? `${strings.information} = ${bits.language.toFixed(2)} bits (${strings.shuffled}: ${bits.shuffled.toFixed(2)})`
     : "";
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": strings.byLanguage }, h("table", { class: "shares" }, h("thead", {}, head), h("tbody", {}, ...rows)), h("p", { class: "quiet" }, sentence)); // prettier-ignore
+}
+
+const BYTES_SHOWN = 6;
+
+/** The bytes that each expert received most often. */
+export function byteTable({ byByte }: Observation, layer: number, strings: Strings): HTMLElement {
+  const table = byByte[layer];
+  if (!table) return h("p", { class: "quiet" }, strings.dense);
+  const rows = table.map((counts, e) => {
+    const total = counts.reduce((sum, n) => sum + n, 0);
+    const often = Array.from(counts.keys()).filter((byte) => counts[byte] > 0).sort((a, b) => counts[b] - counts[a]).slice(0, BYTES_SHOWN); // prettier-ignore
+    const cells = often.map((byte) => h("td", { style: `--share:${(counts[byte] / total).toFixed(2)}` }, h("code", {}, byteName(byte)), ` ${Math.round((100 * counts[byte]) / total)}`)); // prettier-ignore
+    return h("tr", {}, h("th", { scope: "row", class: expertClass(e) }, String(e)), ...cells);
+  });
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": strings.byByte }, h("table", { class: "shares bytes" }, h("tbody", {}, ...rows))); // prettier-ignore
+}
+
+/** A printable ASCII character as itself, any other byte as its number. */
+function byteName(byte: number): string {
+  if (byte === 0x20) return "␣";
+  return byte > 0x20 && byte < 0x7f ? String.fromCharCode(byte) : byte.toString(16).toUpperCase().padStart(2, "0");
 }
 
 const FLOW_TOKENS = 22;

@@ -8,25 +8,32 @@ import { museumEnglish, museumKorean } from "../app/museumStrings.ts";
 import { playgroundPage } from "../app/playgroundPage.ts";
 import { english, korean } from "../app/strings.ts";
 import { highlighterOf } from "./highlighter.ts";
-import { ownRouterOf, roomsOf } from "./museum.ts";
+import { layoutRoomsOf, ownRouterOf, roomsOf } from "./museum.ts";
 
 /** Writes `app/`, `playground/` and `ko/playground/` into the built site. */
 export async function writeApp(root: string, out: string): Promise<void> {
   const app = join(out, "app");
-  await build({
-    entryPoints: ["playground", "worker", "museum", "museumWorker", "widgets"].map((name) => join(root, "site/app", `${name}.ts`)),
-    outdir: app,
-    conditions: ["source"],
-    bundle: true,
-    splitting: true,
-    format: "esm",
-    minify: true,
-    target: "es2022",
-    chunkNames: "chunks/[name]-[hash]",
-    logLevel: "warning",
-    external: ["gpu.js", "node:*", "webgpu"],
-    absWorkingDir: root,
-  });
+  const bundle = (folder: string, ...names: string[]) =>
+    build({
+      entryPoints: names.map((name) => join(root, "site/app", `${name}.ts`)),
+      outdir: folder,
+      conditions: ["source"],
+      bundle: true,
+      splitting: true,
+      format: "esm",
+      minify: true,
+      target: "es2022",
+      chunkNames: "chunks/[name]-[hash]",
+      logLevel: "warning",
+      external: ["node:*", "webgpu", "koffi"],
+      absWorkingDir: root,
+    });
+  // Apart, so that the playground does not load what only the museum's laws use.
+  await bundle(app, "playground", "worker");
+  await bundle(app, "museum", "museumWorker");
+  await bundle(app, "widgets");
+  // At the top: a service worker serves nothing above its own place.
+  await bundle(out, "isolate");
   cpSync(join(root, "site/app/playground.css"), join(app, "playground.css"));
   writeFileSync(join(app, "text.json"), JSON.stringify({ scripts: textOf("scripts"), latin: textOf("latin") }));
   const write = (path: string, html: string): void => {
@@ -36,9 +43,9 @@ export async function writeApp(root: string, out: string): Promise<void> {
   write("playground", playgroundPage(english, "../"));
   write("ko/playground", playgroundPage(korean, "../../"));
   const highlighter = await highlighterOf();
-  const rooms = roomsOf(root, highlighter);
-  write("museum", museumPage(museumEnglish, "../", rooms, ownRouterOf(root)));
-  write("ko/museum", museumPage(museumKorean, "../../", rooms, ownRouterOf(root)));
+  const halls = { rooms: roomsOf(root, highlighter), layouts: layoutRoomsOf(root, highlighter), ownRouter: ownRouterOf(root) };
+  write("museum", museumPage(museumEnglish, "../", halls));
+  write("ko/museum", museumPage(museumKorean, "../../", halls));
   highlighter.dispose();
 }
 

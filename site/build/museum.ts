@@ -4,21 +4,58 @@ import { join } from "node:path";
 import type { Highlighter } from "shiki";
 import ts from "typescript";
 import { chapters } from "../../test/moe/gallery/index.ts";
-import type { Room } from "../app/museumPage.ts";
-import { declarationsOf } from "./declaration.ts";
+import type { LayoutRoom, Room } from "../app/museumPage.ts";
+import { declaration, declarationsOf } from "./declaration.ts";
 import { themes } from "./highlighter.ts";
 
 /** All rooms, in the order of the gallery. */
 export function roomsOf(root: string, highlighter: Highlighter): Room[] {
   const code = variantsOf(root);
-  const html = (text: string): string => highlighter.codeToHtml(text, { lang: "ts", themes });
   return chapters.flatMap(({ title: chapter, bugs }) =>
     bugs.map(({ title, seen, wrong, unseen, law }) => {
       const variants = code.get(title);
       if (!variants) throw new Error(`site: the gallery has no code for "${title}"`);
-      return { chapter, title, seen, wrong, unseen, law, right: html(variants.right), broken: html(variants.broken) };
+      return { chapter, title, seen, wrong, unseen, law, ...compared(highlighter, variants) };
     }),
   );
+}
+
+/** Both codes as HTML; lines that only one of them has are marked. */
+function compared(highlighter: Highlighter, { right, broken }: { readonly right: string; readonly broken: string }) {
+  const lines = (text: string): Set<string> => new Set(text.split("\n").map((line) => line.trim()));
+  const html = (text: string, other: ReadonlySet<string>): string => {
+    const own = text.split("\n");
+    return highlighter.codeToHtml(text, { lang: "ts", themes, transformers: [{ line(node, n) { if (!other.has((own[n - 1] ?? "").trim())) this.addClassToHast(node, "changed"); } }] }); // prettier-ignore
+  };
+  return { right: html(right, lines(broken)), broken: html(broken, lines(right)) };
+}
+
+/** The bugs of layouts: classes that override a method of the run that laws hold. Their comments end with the threads. */
+export function layoutRoomsOf(root: string, highlighter: Highlighter): LayoutRoom[] {
+  const file = "test/testing/brokenLayouts.ts";
+  return declarationsOf(root, file)
+    .filter(({ exported, text }) => exported && /class \w+ extends/.test(text))
+    .map(({ name, text }) => {
+      const comment = (/\/\*\*([\s\S]*?)\*\//.exec(text)?.[1] ?? "").replace(/\s*\n\s*\* ?/g, " ").trim();
+      const [, wrong = comment, seen = ""] = /^(.*?)\. ((?:The global|[\w-]+#|[\w-]+ PR#)[^]*)\.$/.exec(comment) ?? [];
+      const broken = text.replace(/^\s*\/\*\*[\s\S]*?\*\/\n/, "").trimEnd();
+      const methods = [...broken.matchAll(/^ {2}protected override (\w+)/gm)].map(([, method = ""]) => method);
+      const right = methods
+        .map((method) => declaration(root, `src/testing/layouts/run.ts#LayoutRun.${method}`).text.trimEnd())
+        .join("\n\n");
+      return { title: spaced(name), seen, wrong, ...compared(highlighter, { right, broken: bodyOf(broken) }) };
+    });
+}
+
+/** "ExpertGradientsTimesRanks" as "Expert gradients times ranks". */
+function spaced(name: string): string {
+  const words = name.replace(/(?<=[a-z])(?=[A-Z])/g, " ").toLowerCase();
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** What stands in a class, as far left as it goes. */
+function bodyOf(text: string): string {
+  return text.split("\n").slice(1, -1).map((line) => line.slice(2)).join("\n"); // prettier-ignore
 }
 
 /** The properties `right` and `broken` of every `bug({ ... })`, by its title. */

@@ -9,6 +9,8 @@ describe("the museum", function () {
   before(async () => {
     around = await open();
   });
+  // A failed test must not leave a page behind that goes on training.
+  afterEach(() => Promise.all(around.browser.contexts().map((context) => context.close())));
   after(() => around.close());
 
   it("refutes bugs, and finds nothing in the right code", async () => {

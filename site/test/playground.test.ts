@@ -1,7 +1,10 @@
 /** The playground's story, as a person would live it. */
-import { writeFileSync, mkdtempSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import { expect } from "chai";
 import type { Page } from "playwright-core";
 import { readSafetensors } from "switchyard-moe/nn";
@@ -24,6 +27,8 @@ describe("the playground", function () {
   before(async () => {
     around = await open();
   });
+  // A failed test must not leave a page behind that goes on training.
+  afterEach(() => Promise.all(around.browser.contexts().map((context) => context.close())));
   after(() => around.close());
   const at = (hash = ""): string => `${around.address}playground/index.html${hash === "" ? "" : `#${hash}`}`;
 
@@ -63,21 +68,141 @@ describe("the playground", function () {
     expect(await run(`${SMALL}&a.alpha=0.1&seed=2`)).not.to.equal(first);
   });
 
-  it("exports a model that Node reads, and curves", async () => {
+  it("exports models that the main job opens, curves, pictures, and a program that does the same run", async () => {
     const { page } = await newPage(around);
+    await page.goto(at(`${SMALL}&steps=20&a.capacityFactor=0&b.router=top-k&b.k=3`));
+    await state(page, "finished");
+    const kept = async (button: string): Promise<string> => {
+      const [file] = await Promise.all([page.waitForEvent("download"), page.click(button)]);
+      return file.path();
+    };
+    const model = readFileSync(await kept("#export-b"));
+    const { tensors, metadata } = readSafetensors(model);
+    expect(tensors.size).to.be.greaterThan(10);
+    expect(JSON.parse(metadata["config"] ?? "{}").model.variant).to.deep.equal({ choices: 3 });
+    for (const button of ["#export-a", "#export-b"]) {
+      const path = join(mkdtempSync(join(tmpdir(), "switchyard-")), "model.safetensors");
+      writeFileSync(path, readFileSync(await kept(button)));
+      expect(inNode("examples/train/main.ts", "generate", "--from", path, "--bytes", "8", "--backend", "cpu")).not.to.equal("");
+    }
+    const rows = readFileSync(await kept("#csv"), "utf8")
+      .trim()
+      .split("\n");
+    expect(rows).to.have.length(21);
+    const program = readFileSync(await kept("#code"), "utf8").replaceAll('"./train/', '"../../examples/train/');
+    mkdirSync(join(root, "coverage/site"), { recursive: true });
+    writeFileSync(join(root, "coverage/site/mine.ts"), program);
+    const [, bitsOfA = "", , bitsOfB = ""] = (rows.at(-1) ?? "").split(",");
+    const printed = inNode("coverage/site/mine.ts");
+    for (const [side, bits] of [
+      ["a", bitsOfA],
+      ["b", bitsOfB],
+    ])
+      // prettier-ignore
+      expect(Number(new RegExp(`^${side} 20 ([\\d.]+)`, "m").exec(printed)?.[1]), `${side}\n${printed}`).to.be.closeTo(Number(bits), 1e-3);
+    const drawing = readFileSync(await kept("#load-a + .picture-files button:first-child"), "utf8");
+    expect(drawing).to.match(/^<svg[^>]*xmlns="http:\/\/www.w3.org\/2000\/svg"/);
+    expect(drawing).to.match(/fill: rgb\((?!0, 0, 0)/); // in colour, without a style sheet
+    const png = readFileSync(await kept("#curve + .picture-files button:last-child"));
+    expect(png.subarray(1, 4).toString()).to.equal("PNG");
+    await page.close();
+  });
+
+  it("draws, for each layer, loads, a passage, languages, bytes and the flow, and what each model writes", async () => {
+    const { page, faults } = await newPage(around);
     await page.goto(at(SMALL));
     await state(page, "finished");
-    const [model] = await Promise.all([page.waitForEvent("download"), page.click("#export-a")]);
-    const { tensors, metadata } = readSafetensors(readFileSync(await model.path()));
-    expect(tensors.size).to.be.greaterThan(10);
-    expect(JSON.parse(metadata["config"] ?? "{}").model.width).to.equal(16);
-    const [curves] = await Promise.all([page.waitForEvent("download"), page.click("#csv")]);
-    expect(
-      readFileSync(await curves.path(), "utf8")
-        .trim()
-        .split("\n"),
-    ).to.have.length(61);
+    for (const place of [
+      "#load-a svg",
+      "#passage-a [role=option]",
+      "#languages-a td",
+      "#bytes-a td",
+      "#flow-a path",
+      "#numbers-a dd",
+      "#curve path.line",
+    ])
+      // prettier-ignore
+      await page.waitForFunction((selector) => document.querySelector(selector), place, { timeout: 60_000 });
+    await page.waitForFunction(() => document.querySelector("#wrote-a .passage")?.textContent);
+    const before = await page.textContent("#numbers-a");
+    await page.selectOption("#layer", "1");
+    await page.waitForFunction((text) => document.querySelector("#numbers-a")?.textContent !== text, before);
+    await page.fill("#passage-text", "가나다");
+    await page.waitForFunction(() => document.querySelectorAll("#passage-a [role=option]").length === 3);
+    expect(faults).to.deep.equal([]);
     await page.close();
+  });
+
+  it("has presets with a sentence each, all of which train", async () => {
+    const { page, faults } = await newPage(around);
+    await page.goto(at());
+    const names = await page.locator("#preset option").evaluateAll((all) => all.map((one) => one.getAttribute("value") ?? ""));
+    const real = names.filter((name) => name !== "");
+    expect(real).to.include.members(["switch-dense", "collapse", "small-capacity", "expert-choice", "renormalised-top-1", "loss-free"]);
+    for (const name of real) {
+      await page.evaluate(() => delete document.body.dataset["step"]);
+      await page.selectOption("#preset", name);
+      await reach(page, 2);
+      expect((await page.textContent("#preset-sentence"))?.length, name).to.be.greaterThan(20);
+    }
+    expect(faults).to.deep.equal([]);
+    await page.close();
+  });
+
+  it("shows the gate that teaches nothing: a renormalised top-1 is always 1", async () => {
+    const { page } = await newPage(around);
+    await page.goto(at(`${SMALL}&a.router=mixtral&a.k=1&b.router=dropless`));
+    await state(page, "finished");
+    const gate = (side: string): Promise<number> => page.locator(`#numbers-${side} dd`).nth(4).textContent().then(Number); // prettier-ignore
+    await page.waitForFunction(() => document.querySelector("#numbers-b dd:nth-of-type(5)")?.textContent !== "–");
+    expect(await gate("a")).to.equal(1);
+    expect(await gate("b")).to.be.lessThan(0.9);
+    await page.close();
+  });
+
+  it("says so when its worker was ended, and begins again", async () => {
+    const { page } = await newPage(around);
+    await page.goto(at(SMALL.replace("steps=60", "steps=5000")));
+    await reach(page, 2);
+    await Promise.all(page.workers().map((worker) => worker.evaluate(() => self.close()).catch(() => {})));
+    await page.waitForFunction(() => /has not answered/.test(document.querySelector("#status")?.textContent ?? ""), null, { timeout: 90_000 }); // prettier-ignore
+    await page.evaluate(() => delete document.body.dataset["step"]);
+    await page.click("#run");
+    await reach(page, 2);
+    await page.close();
+  });
+
+  it("pauses while the page is hidden, and goes on", async () => {
+    const { page } = await newPage(around);
+    await page.goto(at(SMALL.replace("steps=60", "steps=5000")));
+    await reach(page, 2);
+    const hide = (hidden: boolean): Promise<void> =>
+      page.evaluate((value) => {
+        Object.defineProperty(document, "hidden", { value, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+      }, hidden);
+    await hide(true);
+    await state(page, "paused");
+    await hide(false);
+    await state(page, "training");
+    await page.close();
+  });
+
+  it("trains on the plain device and on the GPU from the same loss", async () => {
+    const first = async (device: string): Promise<number> => {
+      const { page } = await newPage(around);
+      await page.goto(at(`${SMALL}&steps=3&backend=${device}`));
+      await state(page, "finished");
+      const [rows] = await Promise.all([page.waitForEvent("download"), page.click("#csv")]);
+      const [, line = ""] = readFileSync(await rows.path(), "utf8").split("\n");
+      if (device === "gpu") expect(await page.textContent("#engine")).to.match(/WebGPU|WebGL2/);
+      await page.close();
+      return Number(line.split(",")[1]);
+    };
+    const cpu = await first("cpu");
+    expect(cpu).to.be.greaterThan(5);
+    expect(await first("gpu")).to.be.closeTo(cpu, 1e-3);
+    expect(await first("wasm")).to.be.closeTo(cpu, 1e-3);
   });
 
   it("takes one's own text, Korean and emoji too, and refuses what is short or no text", async () => {
@@ -95,6 +220,11 @@ describe("the playground", function () {
     writeFileSync(bad, Uint8Array.of(0xff, 0xfe, 0x80, 0x81));
     await page.setInputFiles("#own-file", bad);
     await page.waitForFunction(() => document.querySelector("#status")?.textContent?.includes("UTF-8"));
+    await drop(page, "한국어.txt", "모든 인간은 자유롭게 태어났다. ".repeat(50));
+    await page.waitForFunction(() => document.querySelector("#status")?.textContent?.includes("한국어.txt"));
+    expect(await page.inputValue("#own-text")).to.contain("모든 인간은");
+    await drop(page, "large.txt", "a".repeat(2_000_001));
+    await page.waitForFunction(() => document.querySelector("#status")?.textContent?.includes("2,000,000"));
     await page.close();
   });
 
@@ -121,13 +251,81 @@ describe("the playground", function () {
     await page.close();
   });
 
-  it("trains with one thread where the host sends no isolation headers, and says so", async () => {
+  it("uses threads where the host sends no isolation headers, by a service worker", async () => {
     const plain = await open({ isolated: false });
     const { page, faults } = await newPage(plain);
     await page.goto(`${plain.address}playground/index.html#${SMALL}`);
     await reach(page, 3);
-    expect(await page.textContent("#engine")).to.match(/thread/);
+    expect(await page.evaluate(() => crossOriginIsolated)).to.equal(true);
     expect(faults).to.deep.equal([]);
     await plain.close();
   });
+
+  it("uses one thread where it cannot be isolated, and says so", async () => {
+    const plain = await open({ isolated: false });
+    const { page, faults } = await newPage(plain, { serviceWorkers: "block" });
+    await page.goto(`${plain.address}playground/index.html#${SMALL}`);
+    await reach(page, 3);
+    expect(await page.textContent("#engine")).to.match(/one thread is used/);
+    expect(faults).to.deep.equal([]);
+    await plain.close();
+  });
+
+  it("stays below 120 KB without gpu.js, and says how soon it is there", async () => {
+    const { page } = await newPage(around);
+    const bytes = new Map<string, number>();
+    page.on("response", async (response) => {
+      const path = new URL(response.url()).pathname;
+      if (/\.(js|css)$|\/$|index\.html$/.test(path)) bytes.set(path, gzipSync(await response.body().catch(() => "")).length);
+    });
+    const start = performance.now();
+    await page.goto(at(SMALL.replace("steps=60", "steps=100")));
+    await reach(page, 1);
+    const firstStep = performance.now() - start;
+    const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? NaN);
+    await state(page, "finished");
+    const total = [...bytes.values()].reduce((sum, n) => sum + n, 0);
+    console.log(`      ${(total / 1000).toFixed(1)} KB gzipped in ${bytes.size} files; first paint after ${Math.round(paint)} ms, first step after ${Math.round(firstStep)} ms (budgets: 120 KB, 1,000 ms, 2,000 ms)`); // prettier-ignore
+    expect([...bytes.keys()].join()).to.match(/wasm/);
+    expect(total).to.be.lessThan(120_000);
+    await page.close();
+  });
+
+  it("leaves the page free while it trains, and moves nothing for those who want no motion", async () => {
+    const { page } = await newPage(around, { reducedMotion: "reduce" });
+    await page.addInitScript(() => {
+      const tasks: number[] = [];
+      Object.assign(window, { longTasks: tasks });
+      new PerformanceObserver((list) => tasks.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: "longtask" });
+    });
+    await page.goto(at(SMALL));
+    await state(page, "finished");
+    const tasks = await page.evaluate(() => (window as unknown as { longTasks: number[] }).longTasks);
+    console.log(`      ${tasks.length} tasks of the page above 50 ms, the longest ${Math.round(Math.max(0, ...tasks))} ms`);
+    const moving = await page.evaluate(() => document.getAnimations().length);
+    expect(moving).to.equal(0);
+    await page.close();
+  });
 });
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** What a program of the project prints; fails where it does. */
+function inNode(...args: string[]): string {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["--import=./scripts/typescript.mjs", "--conditions=source", ...args], { cwd: root, encoding: "utf8" }); // prettier-ignore
+  expect(status, `${args.join(" ")}\n${stderr}`).to.equal(0);
+  return stdout;
+}
+
+/** Drops a text file on the page. */
+async function drop(page: Page, name: string, text: string): Promise<void> {
+  const dataTransfer = await page.evaluateHandle(
+    ([file, content]) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([content ?? ""], file ?? "", { type: "text/plain" }));
+      return transfer;
+    },
+    [name, text],
+  );
+  await page.dispatchEvent("main", "drop", { dataTransfer });
+}

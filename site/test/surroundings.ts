@@ -38,10 +38,15 @@ export async function open({ isolated = true } = {}): Promise<Surroundings> {
 /** A page that collects what went wrong in it: errors, failed answers, and requests to anybody else. */
 export async function newPage(
   { browser, address }: Surroundings,
-  options: { readonly width?: number; readonly scheme?: "light" | "dark" } = {},
+  options: {
+    readonly width?: number;
+    readonly scheme?: "light" | "dark";
+    readonly reducedMotion?: "reduce";
+    readonly serviceWorkers?: "allow" | "block";
+  } = {},
 ): Promise<{ readonly page: Page; readonly faults: string[] }> {
-  const { width = 1280, scheme = "light" } = options;
-  const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme: scheme });
+  const { width = 1280, scheme = "light", ...more } = options;
+  const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme: scheme, ...more });
   const faults: string[] = [];
   page.on("pageerror", (error) => faults.push(error.message));
   page.on("console", (message) => {

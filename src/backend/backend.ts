@@ -214,12 +214,11 @@ export interface FusedKernels {
   /** x [..., D], bias [D] or [E, 1, D] -> activation(x + bias); with one input, activation(x). */
   readonly biasActivation?: FusedKernel<{ activation: Activation }>;
   /**
-   * The experts' products on slots: x [E, N, D], weight [E, D, F], filled [E, G] int32 -> [E, N, F]. Of the N = G C rows of an expert, the first
-   * filled[e, g] of each C hold a token; the others are not read, and give zeros.
+   * The experts' products on slots: x [E, N, D], weight [E, D, F], filled [E, G] int32 and, where given, bias [E, 1, F]
+   * -> activation(x weight + bias), [E, N, F]. Of the N = G C rows of an expert, the first filled[e, g] of each C hold a token; the others are not
+   * read, and give zeros. Without an activation there is no bias.
    */
-  readonly slotMatmul?: FusedKernel<null>;
-  /** On the same rows activation(x + bias), zeros elsewhere: x [E, N, F], filled [E, G], bias [E, 1, F]; with two inputs, activation(x). */
-  readonly slotActivation?: FusedKernel<{ activation: Activation }>;
+  readonly slotProduct?: FusedKernel<{ activation: Activation | null }>;
   /**
    * q [B, H, T, D], k and v [B, H, S, D], then, where given, a bias that broadcasts to [B, H, T, S] (additive, may be -Infinity)
    * -> softmax(q k^T scale + bias) v, [B, H, T, D]. causal: query t sees keys up to t + S - T.

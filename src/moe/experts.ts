@@ -127,7 +127,8 @@ export class FeedForwardExperts extends Experts {
     checkForward("FeedForwardExperts", rows, layout, pass, this.count);
     const project = (x: Tensor, weight: Tensor): Tensor => layout.project(x, inDtypeOf(x, weight));
     const spread = (bias: Tensor): Tensor => layout.spread(inDtypeOf(rows, bias));
-    const active = activated(project(rows, this.hidden), activationOf[this.kind], this.hiddenBias && spread(this.hiddenBias), layout); // [...lead, F]
+    const bias = this.hiddenBias && spread(this.hiddenBias);
+    const active = activated(rows, inDtypeOf(rows, this.hidden), activationOf[this.kind], bias, layout); // [...lead, F]
     const gated = this.factor ? active.mul(withBias(project(rows, this.factor), this.factorBias, spread)) : active;
     return withBias(project(dropout(gated, this.dropout, pass), this.output), this.outputBias, spread);
   }
@@ -138,9 +139,11 @@ export class FeedForwardExperts extends Experts {
   }
 }
 
-/** activation(x + bias), of the rows that are filled where the layout counts them. */
-function activated(x: Tensor, activation: Activation, bias: Tensor | null, { filled }: RowLayout): Tensor {
-  return filled ? slotActivation(x, filled, activation, bias ?? undefined) : activate(x, activation, bias ?? undefined);
+/** activation(rows weight + bias), of the rows that are filled where the layout counts them. */
+function activated(rows: Tensor, weight: Tensor, activation: Activation, bias: Tensor | null, layout: RowLayout): Tensor {
+  const { filled } = layout;
+  if (filled) return slotActivation(rows, weight, filled, activation, bias ?? undefined);
+  return activate(layout.project(rows, weight), activation, bias ?? undefined);
 }
 
 function withBias(x: Tensor, bias: Tensor | null, spread: (bias: Tensor) => Tensor): Tensor {

@@ -78,18 +78,13 @@ function holds(x: Plain, filled: Plain, e: number, n: number): boolean {
   return n % capacity < at(filled, [e, Math.floor(n / capacity)]);
 }
 
-export function slotMatmul(x: Plain, weight: Plain, filled: Plain): Plain {
+export function slotProduct(x: Plain, weight: Plain, filled: Plain, bias: Plain | undefined, activation: Activation | null): Plain {
   const [experts, rows, inner] = x.shape;
   return build([experts, rows, weight.shape[2]], x.dtype, ([e, n, f]) => {
     if (!holds(x, filled, e, n)) return 0;
-    return Array.from({ length: inner }, (_, d) => at(x, [e, n, d]) * at(weight, [e, d, f])).reduce(add, 0);
+    const product = Array.from({ length: inner }, (_, d) => at(x, [e, n, d]) * at(weight, [e, d, f])).reduce(add, 0);
+    return activation ? activate[activation](product + (bias ? at(bias, [e, 0, f]) : 0)) : product;
   });
-}
-
-export function slotActivation(x: Plain, filled: Plain, bias: Plain | undefined, activation: Activation): Plain {
-  return build(x.shape, x.dtype, ([e, n, f]) =>
-    holds(x, filled, e, n) ? activate[activation](at(x, [e, n, f]) + (bias ? at(bias, [e, 0, f]) : 0)) : 0,
-  );
 }
 
 export function attention(q: Plain, k: Plain, v: Plain, bias: Plain | undefined, scale: number, causal: boolean): Plain {

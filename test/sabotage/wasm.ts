@@ -196,7 +196,7 @@ export const wasm: readonly Sabotage[] = [
     from: "i32.lt(i32.remU(r, p.capacity), left)",
     to: "i32.lt(r, left)",
     test: laws,
-    title: "fused slotActivation",
+    title: "fused slotProduct",
   },
   {
     what: "a worker that does not start is fatal",

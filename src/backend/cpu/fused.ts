@@ -27,8 +27,7 @@ export function fusedKernels(device: Launcher): FusedKernels {
     layerNorm: norm(device, "layerNorm", true),
     rmsNorm: norm(device, "rmsNorm", false),
     biasActivation: activation(device),
-    slotMatmul: slotMatmul(device),
-    slotActivation: slotActivation(device),
+    slotProduct: slotProduct(device),
     adam: (step) => adam(device, step),
   };
 }
@@ -93,34 +92,30 @@ function activation(device: Launcher): FusedKernel<{ activation: Activation }> {
   };
 }
 
-function slotMatmul(device: Launcher): FusedKernel<null> {
+function slotProduct(device: Launcher): FusedKernel<{ activation: Activation | null }> {
   return {
-    forward: (out, inputs) => ({ out: device.launch("slotMatmul", out, inputs, slots.slotMatmul), saved: [] }),
-    backward: (g, _out, _saved, [x, weight, filled], needed) => {
+    forward: (out, [x, weight, filled, ...bias], { activation: name }) => {
+      const product = device.launch("slotProduct", out, [x, weight, filled], slots.slotMatmul);
+      if (!name) return { out: product, saved: [] };
+      const kernel = (o: TypedArray, z: Strided, f: Strided, b?: Strided) => slots.slotActivation(o, z, f, b, name);
+      return { out: device.launch("slotProduct activation", out, [wholeOf(product, out), filled, ...bias], kernel), saved: [product] };
+    },
+    backward: (g, out, [product], [x, weight, filled, ...bias], needed, { activation: name }) => {
+      const kernel = (o: TypedArray, gv: Strided, z: Strided, f: Strided, b?: Strided) =>
+        name && slots.slotActivationCotangent(o, gv, z, f, b, name);
+      const slope = name
+        ? device.launch("slotProduct activation cotangent", out, [g, wholeOf(product, out), filled, ...bias], kernel)
+        : null;
+      const dz = slope ? wholeOf(slope, out) : g;
       const turned = reread(weight, [0, 2, 1].map((axis) => weight.shape[axis]), [0, 2, 1].map((axis) => weight.strides[axis])); // prettier-ignore
-      return [
-        needed[0] ? device.launch("slotMatmul", x, [g, turned, filled], slots.slotMatmul) : null,
-        needed[1] ? device.launch("slotMatmul weight", weight, [x, g, filled], slots.slotOuter) : null,
+      const cotangents = [
+        needed[0] ? device.launch("slotProduct", x, [dz, turned, filled], slots.slotMatmul) : null,
+        needed[1] ? device.launch("slotProduct weight", weight, [x, dz, filled], slots.slotOuter) : null,
         null,
+        needed[3] ? sumTo(device, bias[0], dz) : null,
       ];
-    },
-  };
-}
-
-function slotActivation(device: Launcher): FusedKernel<{ activation: Activation }> {
-  return {
-    forward: (out, inputs, attributes) => {
-      const kernel = (o: TypedArray, x: Strided, filled: Strided, bias?: Strided) =>
-        slots.slotActivation(o, x, filled, bias, attributes.activation);
-      return { out: device.launch("slotActivation", out, inputs, kernel), saved: [] };
-    },
-    backward: (g, _out, _saved, inputs, needed, attributes) => {
-      const kernel = (o: TypedArray, gv: Strided, x: Strided, filled: Strided, bias?: Strided) =>
-        slots.slotActivationCotangent(o, gv, x, filled, bias, attributes.activation);
-      const toInput = device.launch("slotActivation cotangent", inputs[0], [g, ...inputs], kernel);
-      const toBias = needed[2] ? sumTo(device, inputs[2], wholeOf(toInput, inputs[0])) : null;
-      if (!needed[0]) device.free(toInput);
-      return [needed[0] ? toInput : null, null, toBias].slice(0, inputs.length);
+      if (slope) device.free(slope);
+      return cotangents.slice(0, 3 + bias.length);
     },
   };
 }

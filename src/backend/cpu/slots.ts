@@ -23,7 +23,7 @@ export function slotMatmul(out: TypedArray, x: Strided, weight: Strided, filled:
   const [, rows, inner] = x.shape;
   const columns = weight.shape[2];
   out.fill(0);
-  for (const { expert, begin, end } of rowsOf("slotMatmul", x, filled)) {
+  for (const { expert, begin, end } of rowsOf("slotProduct", x, filled)) {
     const left = matrixAt(x, placeOf(x, expert, begin));
     multiply(out, (expert * rows + begin) * columns, end - begin, columns, inner, left, matrixAt(weight, placeOf(weight, expert, 0)));
   }
@@ -33,7 +33,7 @@ export function slotMatmul(out: TypedArray, x: Strided, weight: Strided, filled:
 export function slotOuter(out: TypedArray, x: Strided, y: Strided, filled: Strided): void {
   const [experts, , inner] = x.shape;
   const columns = y.shape[2];
-  const rows = rowsOf("slotMatmul", x, filled);
+  const rows = rowsOf("slotProduct", x, filled);
   for (let e = 0; e < experts; e++) {
     const own = rows.filter(({ expert }) => expert === e);
     const count = own.reduce((sum, { begin, end }) => sum + end - begin, 0);
@@ -58,37 +58,45 @@ function partOf(x: Strided, { expert, begin, end }: FilledRows): Strided {
   return { data: x.data, shape: [end - begin, x.shape[2]], strides: x.strides.slice(1), offset: placeOf(x, expert, begin) };
 }
 
-/** `body` for each run of filled rows: its part of `out`, of each array, and of the bias [E, 1, F]; zeros elsewhere. */
+/** Calls `body` for each run of filled rows with its part of `out` and of each array, and the bias of its expert. */
 function onFilled(
   out: TypedArray,
   arrays: readonly Strided[],
-  bias: Strided | undefined,
   filled: Strided,
+  bias: Strided | undefined,
   body: (out: TypedArray, parts: readonly Strided[], bias: Strided | undefined) => void,
 ): void {
-  const [x] = arrays;
-  const [, rows, width] = x.shape;
-  out.fill(0);
-  for (const part of rowsOf("slotActivation", x, filled)) {
+  const [, rows, width] = arrays[0].shape;
+  for (const part of rowsOf("slotProduct", arrays[0], filled)) {
     const [first, last] = [part.begin, part.end].map((row) => (part.expert * rows + row) * width);
-    const views = arrays.map((array) => partOf(array, part));
     const own = bias && { data: bias.data, shape: [width], strides: bias.strides.slice(2), offset: placeOf(bias, part.expert, 0) };
-    body(out.subarray(first, last), views, own);
+    body(
+      out.subarray(first, last),
+      arrays.map((array) => partOf(array, part)),
+      own,
+    );
   }
 }
 
-export function slotActivation(out: TypedArray, x: Strided, filled: Strided, bias: Strided | undefined, activation: Activation): void {
-  onFilled(out, [x], bias, filled, (to, [rows], own) => biasActivation(to, rows, own, activation));
+/** activation(z + bias) in the filled rows of `out` [E, N, F], zeros elsewhere. */
+export function slotActivation(out: TypedArray, z: Strided, filled: Strided, bias: Strided | undefined, activation: Activation): void {
+  out.fill(0);
+  onFilled(out, [z], filled, bias, (to, [rows], own) => {
+    biasActivation(to, rows, own, activation);
+  });
 }
 
-/** Cotangent of x; that of the bias is its sum. */
+/** Cotangent of z in that; of the bias it is the sum. */
 export function slotActivationCotangent(
   out: TypedArray,
   g: Strided,
-  x: Strided,
+  z: Strided,
   filled: Strided,
   bias: Strided | undefined,
   activation: Activation,
 ): void {
-  onFilled(out, [x, g], bias, filled, (to, [rows, slope], own) => biasActivationCotangent(to, slope, rows, own, activation));
+  out.fill(0);
+  onFilled(out, [z, g], filled, bias, (to, [rows, slope], own) => {
+    biasActivationCotangent(to, slope, rows, own, activation);
+  });
 }

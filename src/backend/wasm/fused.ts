@@ -1,11 +1,12 @@
 /** Fused functions in float32; what they do not serve goes to the reference. R rows, D width, V classes. */
-import { checkFilled, checkTargets } from "../indices.ts";
+import { checkTargets } from "../indices.ts";
 import { sizeOf } from "../shape.ts";
-import type { Activation, AdamStep, ArrayType, Buffer, FusedKernel, FusedKernels, NDArray } from "../backend.ts";
+import type { AdamStep, ArrayType, FusedKernel, FusedKernels, NDArray } from "../backend.ts";
+import { activation } from "./activation.ts";
 import { attention } from "./attention.ts";
 import { STATISTICS } from "./kernels/rowwise.ts";
 import type { Launcher } from "./launcher.ts";
-import { slotMatmul } from "./slots.ts";
+import { slotProduct } from "./slots.ts";
 
 export function fusedKernels(launcher: Launcher, reference: FusedKernels): FusedKernels {
   return {
@@ -15,8 +16,7 @@ export function fusedKernels(launcher: Launcher, reference: FusedKernels): Fused
     layerNorm: either(norm(launcher, "layerNorm"), reference.layerNorm),
     rmsNorm: either(norm(launcher, "rmsNorm"), reference.rmsNorm),
     biasActivation: either(activation(launcher), reference.biasActivation),
-    slotMatmul: either(slotMatmul(launcher), reference.slotMatmul),
-    slotActivation: either(slotActivation(launcher), reference.slotActivation),
+    slotProduct: either(slotProduct(launcher), reference.slotProduct),
     attention: either(attention(launcher), reference.attention),
     adam: (step) => (step.parameters.every(({ dtype }) => dtype === "float32") ? adam(launcher, step) : reference.adam?.(step)),
   };
@@ -116,75 +116,6 @@ function norm(launcher: Launcher, name: string): FusedKernel<{ eps: number }> {
         return [dx, both[0], ...(bias ? [both[1]] : [])];
       }),
   };
-}
-
-/** Rough nanoseconds for a number on one thread. */
-const cost: Record<Activation, number> = { relu: 0.5, gelu: 6, geluTanh: 4, silu: 4 };
-
-/** Rows that count, for kernels of slots: the address of `filled` [E, G], and the slots of each expert and group. */
-interface Slots {
-  readonly filled: number;
-  readonly capacity: number;
-}
-
-/** activation(x + bias), or with `g` its cotangent. */
-function activated(launcher: Launcher, name: Activation, x: NDArray, bias?: NDArray, g?: NDArray, slots?: Slots): Buffer {
-  const suffix = g ? "Cotangent" : "";
-  const [columns, n] = [widthOf(x), sizeOf(x.shape)];
-  const work = cost[name] * n;
-  return launcher.contiguous([x, g ?? x, bias ?? x], (from, slope, biases) =>
-    launcher.make(x, (to) => {
-      if (!bias && !slots) return launcher.start(`${name}Activation${suffix}`, Math.ceil(n / 4), work, to, from, slope);
-      const { filled, capacity } = slots ?? { filled: 0, capacity: 1 };
-      const run = (at: number, group: number): void =>
-        launcher.start(`${name}Rows${suffix}`, n / columns, work, to, from, at, slope, columns, group, filled, capacity);
-      if (bias) return run(biases, n / sizeOf(bias.shape));
-      launcher.scratch(4 * columns, (zeros) => {
-        launcher.zero(zeros, columns);
-        run(zeros, n / columns);
-      });
-    }),
-  );
-}
-
-function activation(launcher: Launcher): FusedKernel<{ activation: Activation }> {
-  return {
-    forward: (_out, [x, bias], { activation: name }) => ({ out: activated(launcher, name, x, bias), saved: [] }),
-    backward: (g, _out, _saved, [x, bias], needed, { activation: name }) => {
-      const dx = activated(launcher, name, x, bias, g);
-      const db = bias && needed[1] ? sumToBias(launcher, dx, x, bias) : null;
-      return [launcher.keep(dx, needed[0]), ...(bias ? [db] : [])];
-    },
-  };
-}
-
-function slotActivation(launcher: Launcher): FusedKernel<{ activation: Activation }> {
-  const onSlots = (name: Activation, x: NDArray, filled: NDArray, bias?: NDArray, g?: NDArray): Buffer => {
-    const capacity = x.shape[1] / filled.shape[1];
-    checkFilled("slotActivation", launcher.elements(filled), capacity);
-    return launcher.contiguous([filled], (at) => activated(launcher, name, x, bias, g, { filled: at, capacity }));
-  };
-  return {
-    forward: (_out, [x, filled, bias], { activation: name }) => ({ out: onSlots(name, x, filled, bias), saved: [] }),
-    backward: (g, _out, _saved, [x, filled, bias], needed, { activation: name }) => {
-      const dx = onSlots(name, x, filled, bias, g);
-      const db = bias && needed[2] ? sumToBias(launcher, dx, x, bias) : null;
-      return [launcher.keep(dx, needed[0]), null, ...(bias ? [db] : [])];
-    },
-  };
-}
-
-/** Sums the rows that share a bias. */
-function sumToBias(launcher: Launcher, dx: Buffer, x: NDArray, bias: NDArray): Buffer {
-  const columns = widthOf(x);
-  const groups = sizeOf(bias.shape) / columns;
-  const rows = sizeOf(x.shape) / columns / groups;
-  return launcher.make(bias, (to) => {
-    for (let e = 0; e < groups; e++) {
-      const from = launcher.addressOf(dx) + 4 * e * rows * columns;
-      launcher.start("sumColumns", Math.ceil(columns / 16), (rows * columns) / 2, to + 4 * e * columns, from, rows, columns);
-    }
-  });
 }
 
 /** All arrays are contiguous, and what is overwritten has no other reader. */

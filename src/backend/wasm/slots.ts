@@ -1,30 +1,61 @@
 /**
- * Launching the experts' products on slots: E experts with N = G C rows each, of which the first filled[e, g] of each C hold tokens. One product for
+ * Launching the experts' products on slots, with their activation: E experts with N = G C rows each, of which the first filled[e, g] of each C hold tokens. One product for
  * each expert and group, all in one launch. D and F widths.
  */
-import { sizeOf } from "../shape.ts";
+import { isContiguous, sizeOf, stridesOf } from "../shape.ts";
 import { filledRows } from "../slots.ts";
-import type { ArrayType, Buffer, FusedKernel, NDArray } from "../backend.ts";
+import type { Activation, ArrayType, Buffer, FusedKernel, NDArray } from "../backend.ts";
 import type { FilledRows } from "../slots.ts";
+import { activateInto, activated, sumToBias } from "./activation.ts";
 import { multiplyEach, packed } from "./products.ts";
 import type { Matrix, Product } from "./products.ts";
 import { permuted } from "./views.ts";
 import type { Launcher } from "./launcher.ts";
 
-export function slotMatmul(launcher: Launcher): FusedKernel<null> {
-  const rowsOf = (x: NDArray, filled: NDArray): FilledRows[] =>
-    filledRows("slotMatmul", launcher.elements(filled), filled.shape, x.shape[1]);
+/** ReLU works in place, because its slope can be read from its result; the others keep what they were given. */
+export function slotProduct(launcher: Launcher): FusedKernel<{ activation: Activation | null }> {
+  const rowsOf = (x: NDArray, counts: NDArray): FilledRows[] =>
+    filledRows("slotProduct", launcher.elements(counts), counts.shape, x.shape[1]);
   return {
-    forward: (out, [x, weight, filled]) => ({ out: project(launcher, out, x, weight, rowsOf(x, filled)), saved: [] }),
-    backward: (g, _out, _saved, [x, weight, filled], needed) => {
-      const rows = rowsOf(x, filled);
-      return [
-        needed[0] ? project(launcher, x, g, turned(weight), rows) : null,
-        needed[1] ? outer(launcher, weight, x, g, rows) : null,
+    forward: (out, [x, weight, counts, bias], { activation: name }) => {
+      const product = project(launcher, out, x, weight, rowsOf(x, counts));
+      if (!name) return { out: product, saved: [] };
+      const z = wholeOf(product, out);
+      return withCounts(launcher, counts, (filled) => {
+        if (name !== "relu") return { out: activated(launcher, name, z, { bias, filled }), saved: [product] };
+        activateInto(launcher, launcher.addressOf(product), name, z, { bias, filled });
+        return { out: product, saved: [] };
+      });
+    },
+    backward: (g, out, saved, [x, weight, counts, bias], needed, { activation: name }) => {
+      const rows = rowsOf(x, counts);
+      const z = name === "relu" ? out : wholeOf(saved[0], out);
+      const beside = name === "relu" ? { g } : { g, bias };
+      const slope = name && withCounts(launcher, counts, (filled) => activated(launcher, name, z, { ...beside, filled }));
+      const dz = slope ? wholeOf(slope, out) : g;
+      const cotangents = [
+        needed[0] ? project(launcher, x, dz, turned(weight), rows) : null,
+        needed[1] ? outer(launcher, weight, x, dz, rows) : null,
         null,
+        bias && slope && needed[3] ? sumToBias(launcher, slope, out, bias) : null,
       ];
+      if (slope) launcher.free(slope);
+      return cotangents.slice(0, bias ? 4 : 3);
     },
   };
+}
+
+const wholeOf = (buffer: Buffer, { shape, dtype }: ArrayType): NDArray => ({ shape, dtype, buffer, strides: stridesOf(shape), offset: 0 });
+
+/** `use` with the counts where a kernel reads them: in order. */
+function withCounts<T>(launcher: Launcher, counts: NDArray, use: (filled: NDArray) => T): T {
+  if (isContiguous(counts.shape, counts.strides)) return use(counts);
+  const buffer = launcher.make(counts, (at) => launcher.write(at, [...launcher.elements(counts)]));
+  try {
+    return use(wholeOf(buffer, counts));
+  } finally {
+    launcher.free(buffer);
+  }
 }
 
 /** Weights [E, D, F] read as [E, F, D]. */

@@ -72,12 +72,12 @@ const heads = fc
 
 const int = (data: readonly number[], shape = [data.length]): Tensor => tensor(Int32Array.from(data), { shape });
 
-/** Slots x [E, G C, D] and h [E, G C, F], weight [E, D, F], bias [E, 1, F], and how many of each C are filled. */
+/** Slots x [E, G C, D], weight [E, D, F], bias [E, 1, F], and how many of each C are filled. */
 const slots = fc
   .record({ E: fc.integer({ min: 1, max: 3 }), G: fc.integer({ min: 1, max: 2 }), C: fc.integer({ min: 1, max: 3 }), D: width, F: width })
   .chain(({ E, G, C, D, F }) =>
     fc.record({
-      arrays: fc.tuple(arrays([E, G * C, D], grid), arrays([E, D, F], grid), arrays([E, G * C, F], grid), arrays([E, 1, F], grid)),
+      arrays: fc.tuple(arrays([E, G * C, D], grid), arrays([E, D, F], grid), arrays([E, 1, F], grid)),
       filled: fc.array(fc.nat({ max: C }), { minLength: E * G, maxLength: E * G }).map((counts) => ({ counts, shape: [E, G] })),
     }),
   );
@@ -103,12 +103,10 @@ const cases: Record<FusedName, readonly fc.Arbitrary<Case>[]> = {
     rows.map(([x, w]) => ({ inputs: [x, w], f: (t, weight) => rmsNorm(t, weight, eps) })),
     rows.map(([, w]) => ({ inputs: [w], f: (both) => rmsNorm(both, both, eps) })),
   ],
-  slotMatmul: [
+  slotProduct: [
     slots.map(({ arrays: [x, w], filled: { counts, shape } }) => ({ inputs: [x, w], f: (t, weight) => slotMatmul(t, weight, int(counts, shape)) })), // prettier-ignore
-  ],
-  slotActivation: [
-    fc.tuple(slots, activations).map(([{ arrays: [, , h], filled: { counts, shape } }, name]) => ({ inputs: [h], f: (t) => slotActivation(t, int(counts, shape), name) })), // prettier-ignore
-    fc.tuple(slots, activations).map(([{ arrays: [, , h, b], filled: { counts, shape } }, name]) => ({ inputs: [h, b], f: (t, bias) => slotActivation(t, int(counts, shape), name, bias) })), // prettier-ignore
+    fc.tuple(slots, activations).map(([{ arrays: [x, w], filled: { counts, shape } }, name]) => ({ inputs: [x, w], f: (t, weight) => slotActivation(t, weight, int(counts, shape), name) })), // prettier-ignore
+    fc.tuple(slots, activations).map(([{ arrays: [x, w, b], filled: { counts, shape } }, name]) => ({ inputs: [x, w, b], f: (t, weight, bias) => slotActivation(t, weight, int(counts, shape), name, bias) })), // prettier-ignore
   ],
   attention: [heads, arrays([1, 2, 3, 2], grid).map((x) => ({ inputs: [x], f: (t) => attention(t, t, t, { causal: true }) }))],
 };

@@ -218,25 +218,16 @@ const laws: Record<Exclude<keyof FusedKernels, "adam" | "sumOfSquares">, Law> = 
       })),
     ),
   }),
-  slotMatmul: lawOf({
-    pick: (fused) => fused.slotMatmul,
-    meaning: ([x, weight, filled]) => oracles.slotMatmul(x, weight, filled),
-    cases: slotCases.map((c) => ({
-      inputs: (dtype: DType) => [slots(c, c.widths[0], dtype, 151), random([c.filled.length, ...c.widths], dtype, 152), counts(c)],
-      attributes: null,
-    })),
-  }),
-  slotActivation: lawOf({
-    pick: (fused) => fused.slotActivation,
-    meaning: ([x, filled, bias], { activation }) => oracles.slotActivation(x, filled, bias, activation),
-    cases: activations.flatMap((activation) =>
-      slotCases.slice(0, 3).flatMap((c) =>
-        [false, true].map((biased) => ({
-          inputs: (dtype: DType) => [
-            slots(c, c.widths[1], dtype, 153),
-            counts(c),
-            ...(biased ? [random([c.filled.length, 1, c.widths[1]], dtype, 154)] : []),
-          ],
+  slotProduct: lawOf({
+    pick: (fused) => fused.slotProduct,
+    meaning: ([x, weight, filled, bias], { activation }) => oracles.slotProduct(x, weight, filled, bias, activation),
+    cases: [null, ...activations].flatMap((activation, i) =>
+      slotCases.slice(0, i === 0 ? 5 : 2).flatMap((c) =>
+        (activation ? [false, true] : [false]).map((biased) => ({
+          inputs: (dtype: DType) => {
+            const [E, [D, F]] = [c.filled.length, c.widths];
+            return [slots(c, D, dtype, 151), random([E, D, F], dtype, 152), counts(c), ...(biased ? [random([E, 1, F], dtype, 154)] : [])];
+          },
           attributes: { activation },
         })),
       ),
@@ -283,34 +274,43 @@ export const fused: Record<string, Law> = {
   },
 
   "what empty slots hold reaches nothing, nor what comes back to them": async (bench) => {
-    const { slotMatmul, slotActivation } = bench.backend.fused;
-    if (!slotMatmul || !slotActivation) return "not served";
-    for (const c of slotCases) {
-      const [E, [D, F]] = [c.filled.length, c.widths];
-      const [x, weight, h] = [slots(c, D, "float32", 155), random([E, D, F], "float32", 156), slots(c, F, "float32", 157)];
-      const bias = random([E, 1, F], "float32", 158);
-      const g = bench.put(h);
-      const [rows, filled] = [bench.put(x), bench.put(counts(c))];
-      const product = slotMatmul.backward(g, g, [], [rows, bench.put(weight), filled], [true, true, false], null);
-      const active = slotActivation.backward(g, g, [], [g, filled, bench.put(bias)], [true, false, true], { activation: "gelu" });
-      for (const [i, [buffer, type]] of ([[product[0], x], [product[1], weight], [active[0], h], [active[2], bias]] as const).entries()) // prettier-ignore
-        expect(buffer && (await bench.read(buffer, type)).data.every(Number.isFinite), `cotangent ${i} of filled [${c.filled.join("; ")}]`).to.equal(true); // prettier-ignore
-    }
+    const { slotProduct } = bench.backend.fused;
+    if (!slotProduct) return "not served";
+    for (const c of slotCases)
+      for (const activation of [null, "relu", "gelu"] as const) {
+        const [E, [D, F]] = [c.filled.length, c.widths];
+        const plains = [slots(c, D, "float32", 155), random([E, D, F], "float32", 156), counts(c), random([E, 1, F], "float32", 158)];
+        const inputs = plains.slice(0, activation ? 4 : 3).map((x) => bench.put(x));
+        const h = slots(c, F, "float32", 157);
+        const forward = slotProduct.forward(h, inputs, { activation });
+        if (!forward) return "not served";
+        const needed = [true, true, false, true].slice(0, inputs.length);
+        const out = whole(bench.keep(forward.out), h);
+        const back = slotProduct.backward(bench.put(h), out, forward.saved, inputs, needed, { activation });
+        forward.saved.forEach((buffer) => bench.keep(buffer));
+        for (const [i, buffer] of back.entries())
+          expect(
+            buffer === null || (await bench.read(buffer, plains[i])).data.every(Number.isFinite),
+            `cotangent ${i} of filled [${c.filled.join("; ")}], ${activation}`,
+          ).to.equal(true);
+      }
+    return undefined;
   },
 
   "a row of slots has the bits that it has without its companions": async (bench) => {
-    const { slotMatmul } = bench.backend.fused;
-    if (!slotMatmul) return "not served";
-    const [D, F, C] = [37, 24, 41];
+    const { slotProduct } = bench.backend.fused;
+    if (!slotProduct) return "not served";
+    const [D, F, C] = [37, 24, 67];
     const weight = bench.put(random([1, D, F], "float32", 159));
     const x = random([1, C, D], "float32", 160);
     const run = async (rows: Plain, count: number): Promise<readonly number[]> => {
       const type = { shape: [1, rows.shape[1], F], dtype: "float32" } as const;
-      const made = slotMatmul.forward(type, [bench.put(rows), weight, bench.put(plain([1, 1], "int32", [count]))], null);
-      if (!made) throw new Error("not served");
-      return (await bench.read(made.out, type)).data;
+      const made = slotProduct.forward(type, [bench.put(rows), weight, bench.put(plain([1, 1], "int32", [count]))], { activation: "silu" });
+      made?.saved.forEach((buffer) => bench.keep(buffer));
+      return made ? (await bench.read(made.out, type)).data : [];
     };
     const all = await run(x, C);
+    expect(all.length).to.equal(C * F);
     for (const [count, capacity] of [
       [1, C],
       [7, C],
@@ -323,6 +323,7 @@ export const fused: Record<string, Law> = {
       expect((await run({ ...x, shape: [1, capacity, D], data: x.data.slice(0, capacity * D) }, count)).slice(0, count * F)).to.deep.equal(
         all.slice(0, count * F),
       );
+    return undefined;
   },
 
   "softmax and logSoftmax of a row of NaN are NaN": async (bench) => {

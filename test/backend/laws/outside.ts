@@ -119,13 +119,13 @@ const counts: Outside[] = [
   [4, 0],
   [0, -1],
 ].map((list): Outside => {
-  const says = `slotMatmul: ${list[0] > 3 ? "4 filled slots at 0" : "-1 filled slots at 1"}: want 0 to 3, the slots of an expert and group`;
+  const says = `slotProduct: ${list[0] > 3 ? "4 filled slots at 0" : "-1 filled slots at 1"}: want 0 to 3, the slots of an expert and group`;
   return {
-    what: "slotMatmul",
+    what: "slotProduct",
     run: (bench) => {
       const [x, weight] = [random([2, 3, 4], "float32", 305), random([2, 4, 3], "float32", 306)];
       const inputs = [bench.put(x), bench.put(weight), computed(bench, list, [2, 1])];
-      const made = bench.backend.fused.slotMatmul?.forward(float(2, 3, 3), inputs, null);
+      const made = bench.backend.fused.slotProduct?.forward(float(2, 3, 3), inputs, { activation: null });
       return made?.out ?? bench.backend.full(float(2, 3, 3), 0);
     },
     out: float(2, 3, 3),
@@ -172,7 +172,7 @@ export const outside: Record<string, Law> = {
   },
 
   "counts of slots that are none": async (bench) => {
-    if (!bench.backend.fused.slotMatmul) return "not served";
+    if (!bench.backend.fused.slotProduct) return "not served";
     for (const each of counts) await expectContained(bench, each);
     return undefined;
   },

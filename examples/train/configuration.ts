@@ -1,12 +1,13 @@
 /** From options to the configuration of a run. */
 import { defaultBackend } from "switchyard-moe";
+import { ranksOnHost, underMpi } from "switchyard-moe/distributed";
 import type { RunConfig } from "./checkpoint.ts";
 import { selected } from "./commandLine.ts";
 import { modelOptions } from "./modelOptions.ts";
 import type { ModelConfig } from "./modelOptions.ts";
 import { trainingOptions } from "./options.ts";
 import type { TrainOptions } from "./options.ts";
-import { checkedShards, isShared } from "./processOptions.ts";
+import { checkedShards, isShared, usualGroup } from "./processOptions.ts";
 import { stepsOf } from "./short.ts";
 
 /** A run as its options say. */
@@ -16,8 +17,9 @@ export function configOf(options: TrainOptions, router: ModelConfig["router"] = 
   const training = { ...selected(trainingOptions, options), steps: stepsOf(steps), length };
   const run: RunConfig = { model, training, goal: { kind: "text", text: data ? { data } : { languages } }, backend: backendNow() };
   if (!isShared(options)) return run;
-  const shards = checkedShards(options, run);
-  return { ...run, training: { ...training, shards }, sharing: { processes, expertsOver, ordered, sharedState } };
+  const group = expertsOver || usualGroup(processes, run, underMpi() ? ranksOnHost() : processes);
+  const shards = checkedShards({ ...options, expertsOver: group }, run);
+  return { ...run, training: { ...training, shards }, sharing: { processes, expertsOver: group, ordered, sharedState } };
 }
 
 /** The backend that runs are made on now. */

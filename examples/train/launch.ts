@@ -6,6 +6,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { installation, startedRanks } from "switchyard-moe/distributed";
+import { threadsEach } from "./processes.ts";
 import { COLUMNS } from "./progress.ts";
 import { signals } from "./stopping.ts";
 import type { SignalName } from "./stopping.ts";
@@ -34,17 +35,18 @@ export async function launch(processes: number): Promise<number> {
   return code === 0 ? asked() : code;
 }
 
-/** What Open MPI, of version 4 and of 5, wants to be told: also as root, more processes than cores, and no process bound to one core. */
+/** What Open MPI, of version 4 and of 5, wants to be told: also as root, more processes than cores, and no process of several threads bound to one core. */
 function settings(processes: number): Record<string, string> {
   const { isTTY, columns } = process.stdout;
   return {
     OMPI_ALLOW_RUN_AS_ROOT: "1",
     OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1",
     OMPI_MCA_rmaps_base_oversubscribe: "1",
-    OMPI_MCA_hwloc_base_binding_policy: "none",
     ...(processes > availableParallelism() ? { OMPI_MCA_mpi_yield_when_idle: "1" } : {}),
     PRTE_MCA_rmaps_default_mapping_policy: ":oversubscribe",
-    PRTE_MCA_hwloc_default_binding_policy: "none",
+    ...(threadsEach(availableParallelism(), processes) > 1
+      ? { OMPI_MCA_hwloc_base_binding_policy: "none", PRTE_MCA_hwloc_default_binding_policy: "none" }
+      : {}),
     [COLUMNS]: String(isTTY ? columns : 0),
   };
 }

@@ -225,7 +225,7 @@ function checkSharing(options: TrainOptions): void {
     throw new UserError(
       "--backend gpu: the numbers of the gpu can only be read by waiting, and processes that share a run block; use cpu or wasm",
     );
-  checkedShards(options, { model: options, training: options });
+  checkedShards({ ...options, expertsOver: options.expertsOver || 1 }, { model: options, training: options });
 }
 
 function checkedTuning(options: FinetuneOptions): FinetuneOptions {

@@ -12,7 +12,7 @@ export const processOptions = (read: Reader) => ({
     1,
     "processes that share every step, started under mpirun; inside of mpirun or srun: as many as it started",
   ),
-  expertsOver: read("experts-over", integer(1), 1, "processes that share the experts of a layer out; 1: each holds all of them"),
+  expertsOver: read("experts-over", integer(0), 0, "processes that share the experts of a layer out; 1: each holds all of them; 0: those of a host, where tokens are fewer than gradients"), // prettier-ignore
   shards: read(
     "shards",
     integer(0),
@@ -31,13 +31,26 @@ export interface Sharing extends Pick<ProcessOptions, "processes" | "expertsOver
 
 /** What else decides whether a sharing fits. */
 export interface Shared {
-  readonly model: Pick<ModelConfig, "architecture" | "router" | "experts" | "expertDropout">;
-  readonly training: { readonly batch: number; readonly accumulate: number };
+  readonly model: Pick<ModelConfig, "architecture" | "router" | "experts" | "expertDropout" | "width" | "hidden" | "capacityFactor">;
+  readonly training: { readonly batch: number; readonly length: number; readonly accumulate: number };
 }
 
 /** Whether a step is taken by the parts of many processes: also in one, where bits are compared or a batch is routed in parts. */
 export function isShared({ processes, expertsOver, shards, ordered, sharedState }: Omit<ProcessOptions, "threads">): boolean {
   return processes > 1 || expertsOver > 1 || shards > 1 || ordered || sharedState;
+}
+
+/**
+ * Over how many processes the experts go where nobody says. Where each holds all of them, the gradients of all travel, twice; where they are
+ * spread, the tokens in their slots travel, four times. Whichever is less, and never beyond a host.
+ */
+export function usualGroup(processes: number, { model, training }: Shared, onHost = processes): number {
+  const { width, hidden, capacityFactor, expertDropout } = model;
+  const experts = expertCount(model);
+  const group = greatestDivisor(greatestDivisor(processes, onHost), experts);
+  const gradients = 2 * experts * 2 * width * hidden;
+  const slots = Math.min(capacityFactor, experts) * ((training.batch * training.length) / processes);
+  return expertDropout > 0 || experts === 0 || 4 * slots * width >= gradients ? 1 : group;
 }
 
 /** The least number of shards of a batch that so many processes can share: they divide the shards of a step. */

@@ -11,7 +11,7 @@ import { lastFile, modelFile } from "../../examples/train/folders.ts";
 import { corpusOf, languageJob } from "../../examples/train/languageWork.ts";
 import { parseCommand, trainDefaults } from "../../examples/train/options.ts";
 import { Processes, threadsEach } from "../../examples/train/processes.ts";
-import { leastShards } from "../../examples/train/processOptions.ts";
+import { leastShards, usualGroup } from "../../examples/train/processOptions.ts";
 import { silent } from "../../examples/train/progress.ts";
 import { continueRun, newRun, restoreRun } from "../../examples/train/run.ts";
 import { rowsOf } from "../../examples/train/training.ts";
@@ -65,7 +65,7 @@ function differing(a: string, b: string): string[] {
 }
 
 describe("the main job on many processes", function () {
-  this.timeout(240_000);
+  this.timeout(600_000);
   let folder: string;
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "switchyard-processes-"));
@@ -196,6 +196,13 @@ describe("the options of many processes", () => {
   };
   for (const [line, message] of Object.entries(wrong))
     it(`refuse ${line}`, () => expect(() => parseCommand(line.split(" "))).to.throw(UserError, message));
+
+  it("spread the experts inside of a host where their gradients are more than the tokens", () => {
+    const group = (change: object, processes: number, onHost = processes): number =>
+      usualGroup(processes, { model: { ...trainDefaults(), ...change }, training: { ...trainDefaults(), ...change } }, onHost);
+    expect([group({}, 2), group({}, 4), group({}, 8, 4), group({}, 6)]).to.deep.equal([2, 4, 4, 2]);
+    expect([group({ batch: 512 }, 2), group({ expertDropout: 0.1 }, 2), group({ experts: 3 }, 2)]).to.deep.equal([1, 1, 1]);
+  });
 
   it("ask for as few shards as the processes need", () => {
     for (const [processes, accumulate] of [

@@ -2,6 +2,7 @@
 import { T } from "./cases.ts";
 import type { LayoutCase } from "./cases.ts";
 
+/** What a case of layouts can be like: the names that `LayoutCoverage` counts by. */
 export const layoutKinds = [
   "spreadExperts",
   "replicas",
@@ -13,7 +14,7 @@ export const layoutKinds = [
   "dropless",
   "sharedState",
 ] as const;
-/** What a case of layouts can be like. */
+/** One of them. */
 export type LayoutKind = (typeof layoutKinds)[number];
 
 /** How many cases a law of layouts saw, and how many of each kind. */

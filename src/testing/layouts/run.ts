@@ -154,12 +154,13 @@ export class LayoutRun {
     this.replicas.backward(loss);
   }
 
-  /** Writes a checkpoint, or takes up the training from one. */
+  /** Writes a checkpoint, each rank what it holds. Collective. */
   async save(folder: string): Promise<void> {
     const { model, replicas, optimizer } = this;
     await saveShards(folder, { model, replicas, optimizer: optimizer.state() });
   }
 
+  /** Takes up the training from a checkpoint of any layout. Collective. */
   load(folder: string): void {
     restoreShards(openShards(folder), this.model, this.replicas, this.optimizer);
   }

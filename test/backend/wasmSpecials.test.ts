@@ -4,7 +4,7 @@
  */
 import { expect } from "chai";
 import fc from "fast-check";
-import { tensor } from "switchyard-moe";
+import { activate, tensor } from "switchyard-moe";
 import type { Backend, Tensor } from "switchyard-moe";
 import { cpu } from "switchyard-moe/backend";
 import { wasm } from "switchyard-moe/backend/wasm";
@@ -68,4 +68,13 @@ describe("special numbers on wasm", function () {
       );
       expect(odd, "cases with numbers that are not finite").to.be.above(5);
     });
+
+  it("give relu no slope where it is off, whatever the cotangent is", async () => {
+    for (const backend of [fast, reference]) {
+      const x = tensor([-1, 0, -0, 2, -Infinity], { backend }).requireGrad();
+      const seed = tensor([Infinity, NaN, -Infinity, 3, NaN], { backend });
+      const [slope] = activate(x, "relu").gradients([x], { seed });
+      expect(Array.from(await slope.data(), Math.abs), backend.name).to.deep.equal([0, 0, 0, 3, 0]);
+    }
+  });
 });

@@ -1,7 +1,8 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
-import { NgramModel, baselines } from "../../examples/train/baselines.ts";
+import { NgramModel, baselines, countedText, partCounted } from "../../examples/train/baselines.ts";
 import { loadDeclaration } from "../../examples/train/text.ts";
+import type { Corpus } from "../../examples/train/text.ts";
 
 const bytes = fc.array(fc.integer({ min: 0, max: 5 }), { minLength: 1, maxLength: 60 });
 
@@ -68,5 +69,37 @@ describe("the baselines of the declaration", () => {
       expect(bitsOfSpan).to.have.length(spans.length);
       expect(bitsOfSpan.reduce((sum, x) => sum + x, 0) / held).to.be.closeTo(bits, 1e-12);
     }
+  });
+});
+
+describe("the text that n-grams are counted on", () => {
+  const classes = [5000, 300].map((length, c) => ({ training: Uint8Array.from({ length }, (_, i) => (c * 97 + i) % 251) }));
+  const corpus = { classes } as unknown as Corpus;
+  const size = (texts: readonly Uint8Array[]): number => texts.reduce((sum, text) => sum + text.length, 0);
+
+  it("is all of it where that is not too much", () => {
+    expect(countedText(corpus, 5300)).to.deep.equal(classes.map(({ training }) => training));
+    expect(partCounted(corpus)).to.equal(null);
+  });
+
+  it("is a part where it is too much, from the beginning to the end of each class, by its share", () => {
+    for (const most of [100, 1000, 5299]) {
+      const pieces = countedText(corpus, most);
+      expect(size(pieces))
+        .to.be.at.most(most)
+        .and.above(0.6 * most);
+      for (const [c, { training }] of classes.entries()) {
+        const own = pieces.filter(({ buffer }) => buffer === training.buffer);
+        expect(own[0].byteOffset, `class ${c}`).to.equal(0);
+        expect(own.at(-1)!.byteOffset + own.at(-1)!.length, `class ${c}`).to.equal(training.length);
+        expect(size(own) / size(pieces)).to.be.closeTo(training.length / 5300, 0.06);
+      }
+    }
+  });
+
+  it("is said to be a part in a sentence, and takes a bounded time however long the text is", () => {
+    const long = { classes: [{ training: new Uint8Array(8e6) }] } as unknown as Corpus;
+    expect(size(countedText(long))).to.be.at.most(2 ** 20);
+    expect(partCounted(long)).to.match(/^n-grams are counted on 1\.0 of 8\.0 million bytes, in pieces evenly spread/);
   });
 });

@@ -1,6 +1,7 @@
 /** Shapes and strides: the arithmetic that every backend and the tape share. All lists are row-major. */
 import { check } from "./arguments.ts";
 
+/** Sizes of the axes, outermost first; [] is the shape of a scalar. */
 export type Shape = readonly number[];
 
 const aList = { wanted: "an array of numbers", accepts: Array.isArray };

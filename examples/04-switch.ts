@@ -5,6 +5,7 @@
  * Expect: the sparse model is behind for a hundred steps or so; at equal steps it ends 0.01 to 0.08 bits ahead in training and between 0.01
  * behind and 0.07 ahead on held-out text (three seeds; more steps part them better). At equal seconds it is behind or even, because
  * routing has its price: a step takes up to a third longer. Both comparisons are printed whichever way they fall.
+ * Over more seeds, with intervals: claims 1, 5 and 6 of docs/paper.md.
  */
 import { summary } from "switchyard-moe/nn";
 import { begin, keepPicture, meanBits, recentBits, score, short, stepsOf, trainLesson } from "./train/lesson.ts";

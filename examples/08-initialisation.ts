@@ -5,6 +5,7 @@
  * Expect: both start at about 8.4 bits, above log2(256) = 8, since the scale is that of the blocks and the head is drawn alike. The smaller
  * one is two tenths of a bit ahead after 80 steps, some ten times what seeds differ. The paper's instability at 1.0 does not show:
  * models this small do not diverge.
+ * Over more seeds: claim 3 of docs/paper.md.
  */
 import { begin, keepPicture, recentBits, short, stepsOf, trainLesson } from "./train/lesson.ts";
 import { bars } from "./train/svg/index.ts";

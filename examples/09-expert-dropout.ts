@@ -5,6 +5,7 @@
  * Expect: tuning gains a third of a bit or more on held-out Greek. With more expert dropout the gap between training and held-out loss is
  * smaller, but the held-out loss is not: at 0.4 it is a few hundredths worse. A hundred steps of a model this small do not over-fit yet,
  * and the remedy costs without the illness.
+ * On a task that is over-fitted: claim 4 of docs/paper.md.
  */
 import { key } from "switchyard-moe";
 import { evaluateModel } from "./train/evaluation.ts";

@@ -7,7 +7,7 @@
  * gate makes each copy's answer smaller (with gates that add up to 1 it would be equal). A student that starts from the teacher's
  * embeddings and attention is ahead of one that starts from nothing by 0.01 to 0.2 bits. The teacher's probabilities add one to three
  * hundredths to the latter and nothing certain to the former: after the hundred steps that it took it knows little that the labels do not
- * say. The paper's teachers were trained for very much longer.
+ * say. The paper's teachers were trained for very much longer. What each part of the recipe keeps, over seeds: claim 7 of docs/paper.md.
  */
 import { key, noGrad, scope, tensor } from "switchyard-moe";
 import { copyShared, upcycle } from "switchyard-moe/moe";

@@ -68,7 +68,9 @@ export class Cache {
     const own = programs.map((program) => this.home(program));
     const named = readdirSync(this.folder).filter((name) => /^(train|timing|precision)-[0-9a-f]{12}$/.test(name));
     const folders = named.map((name) => join(this.folder, name)).filter((path) => !own.includes(path));
-    const results = folders.flatMap((path) => attempt(path, "cannot be read", () => readdirSync(path)).filter((name) => name.endsWith(".json"))); // prettier-ignore
+    const results = folders.flatMap((path) =>
+      attempt(path, "cannot be read", () => readdirSync(path)).filter((name) => name.endsWith(".json")),
+    );
     if (results.length === 0) return null;
     return `${results.length} results in ${this.folder} are of other versions of the code; they are kept and not used`;
   }
@@ -102,7 +104,9 @@ function parsed(path: string): Kept | null {
 function isKept(value: unknown): value is Kept {
   if (typeof value !== "object" || value === null || !("format" in value) || value.format !== FORMAT) return false;
   const has = (name: string, type: string): boolean => name in value && typeof value[name as keyof typeof value] === type;
-  return has("version", "string") && has("settings", "object") && has("values", "object") && has("courses", "object") && has("seconds", "number"); // prettier-ignore
+  return (
+    has("version", "string") && has("settings", "object") && has("values", "object") && has("courses", "object") && has("seconds", "number")
+  );
 }
 
 function isRunning(process_: number): boolean {

@@ -52,7 +52,10 @@ function positionals(argv: readonly string[]): Set<number> {
     (kind.placeholder === "" ? flags : names).push(name);
     return value;
   });
-  const known = Object.fromEntries([...names.map((name) => [name, { type: "string" as const }]), ...flags.map((name) => [name, { type: "boolean" as const }])]); // prettier-ignore
+  const known = Object.fromEntries([
+    ...names.map((name) => [name, { type: "string" as const }]),
+    ...flags.map((name) => [name, { type: "boolean" as const }]),
+  ]);
   const { tokens } = parseArgs({ args: [...argv], strict: false, tokens: true, allowPositionals: true, options: known });
   return new Set(tokens.flatMap((token) => (token.kind === "positional" ? [token.index] : [])));
 }

@@ -37,10 +37,13 @@ export function pageFiles(claims: readonly Claim[], results: Results): Map<strin
   ]);
 }
 
+/** Each with a capital and a full stop. */
+const sentences = (texts: readonly string[]): string => texts.map((text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`).join(" "); // prettier-ignore
+
 const two = (n: number): string => String(n).padStart(2, "0");
 const row = (...cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
 const table = (columns: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [row(...columns), `|${columns.map((_, i) => (i === 0 ? "---" : "---")).join("|")}|`, ...rows.map((cells) => row(...cells))].join("\n");
+  [row(...columns), `|${columns.map(() => "---").join("|")}|`, ...rows.map((cells) => row(...cells))].join("\n");
 
 /** Where a heading leads, as GitHub makes it. */
 export const anchorOf = ({ number, title }: Claim): string =>
@@ -105,11 +108,11 @@ const marked = (one: Judged, holds: ReadonlySet<Judged>): string =>
 function sectionOf(section: Section, holds: ReadonlySet<Judged>): string {
   const { claim, results, seeds, judged } = section;
   const reading = readings[claim.number];
-  const pictures = picturesOf(section).map(({ path, description }) => `![${description}](${path.replace("docs/", "")})`);
+  const pictures = picturesOf(section).map(({ path, hint }) => `![${hint}](${path.replace("docs/", "")})`);
   return [
     `## ${claim.number}. ${claim.title}`,
     `${claim.source}. Run it again: \`npm run paper -- ${claim.number}\` (${seeds.length} seeds, ${formatSeconds(results.seconds)} of run time).`,
-    `**Published.** ${claim.published.join("; ")}.`.replace("..", "."),
+    `**Published.** ${sentences(claim.published)}`,
     `**Here.** ${claim.setting}`,
     `**Said before.** ${claim.limits}`,
     ...(reading ? [`**What came out.** ${reading}`] : []),
@@ -160,7 +163,8 @@ function timings({ arms }: Claim, seeds: readonly Seed[]): string[] {
 interface Drawn {
   readonly path: string;
   readonly svg: string;
-  readonly description: string;
+  /** What is to be seen, in short; the drawing itself says more. */
+  readonly hint: string;
 }
 
 function picturesOf({ claim, seeds, judged }: Section): Drawn[] {
@@ -182,7 +186,7 @@ function picturesOf({ claim, seeds, judged }: Section): Drawn[] {
   });
   const forest = intervals({ title: claim.title, description, rows, left: "opposite", right: "as published" });
   return [
-    { path: `${PICTURES}/paper-${two(claim.number)}.svg`, svg: forest, description },
-    ...(own ? [{ path: `${PICTURES}/paper-${two(claim.number)}-more.svg`, svg: own.svg, description: own.description }] : []),
+    { path: `${PICTURES}/paper-${two(claim.number)}.svg`, svg: forest, hint: "The intervals of the comparisons, each around 0" },
+    ...(own ? [{ path: `${PICTURES}/paper-${two(claim.number)}-more.svg`, svg: own.svg, hint: own.description }] : []),
   ];
 }

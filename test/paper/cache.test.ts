@@ -129,7 +129,14 @@ describe("the cache of results", () => {
 
     const from = trained()(1);
     const tuned = trained({}, { begin: { from, parts: "all" } })(1);
-    const claim = { number: 5, seeds: 1, arms: [{ name: "tuned", settings: () => tuned }, { name: "first", settings: () => from }] } as unknown as Claim; // prettier-ignore
+    const claim = {
+      number: 5,
+      seeds: 1,
+      arms: [
+        { name: "tuned", settings: () => tuned },
+        { name: "first", settings: () => from },
+      ],
+    } as unknown as Claim;
 
     it("do first what others build on, and give them its weights", async () => {
       const plan = runsOf([claim], { steps: (n) => n, seeds: () => 1 });
@@ -175,7 +182,13 @@ describe("settings", () => {
   it("have a hash that does not depend on the order of keys, and does on everything else", () => {
     const turned = Object.fromEntries(Object.entries(settings).toReversed()) as unknown as TrainSettings;
     expect(hashOf(turned)).to.equal(hashOf(settings));
-    const others = [trained()(2), trained({ text: "eng" })(1), trained({ model: { experts: 9 } })(1), trained({ training: { steps: 401 } })(1), trained({}, { pairs: 3 })(1)]; // prettier-ignore
+    const others = [
+      trained()(2),
+      trained({ text: "eng" })(1),
+      trained({ model: { experts: 9 } })(1),
+      trained({ training: { steps: 401 } })(1),
+      trained({}, { pairs: 3 })(1),
+    ];
     expect(new Set([settings, ...others].map(hashOf)).size).to.equal(others.length + 1);
   });
 

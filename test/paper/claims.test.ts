@@ -102,13 +102,35 @@ describe("a comparison", () => {
   const result = (bits: number): Result => ({ values: { bits }, courses: {} });
   const seedsWith = (first: readonly number[], second: readonly number[]): Seed[] =>
     first.map((x, i) => seedFrom(new Map([["a", result(x)], ["b", result(second[i])]]))); // prettier-ignore
-  const of = { name: "b saves", unit: "bits", published: { direction: 1, text: "" }, expected: "opposite", why: "", of: saved("bits", "a", "b") } as const; // prettier-ignore
-  const reals = fc.array(fc.tuple(fc.double({ min: 0, max: 9, noNaN: true }), fc.double({ min: 0, max: 9, noNaN: true }), fc.double({ min: -5, max: 5, noNaN: true })), { minLength: 2, maxLength: 9 }); // prettier-ignore
+  const of = {
+    name: "b saves",
+    unit: "bits",
+    published: { direction: 1, text: "" },
+    expected: "opposite",
+    why: "",
+    of: saved("bits", "a", "b"),
+  } as const;
+  const reals = fc.array(
+    fc.tuple(
+      fc.double({ min: 0, max: 9, noNaN: true }),
+      fc.double({ min: 0, max: 9, noNaN: true }),
+      fc.double({ min: -5, max: 5, noNaN: true }),
+    ),
+    { minLength: 2, maxLength: 9 },
+  );
 
   it("does not see what a seed does to both sides", () => {
     fc.assert(
       fc.property(reals, (rows) => {
-        const [plain, shifted] = [0, 1].map((times) => judged(of, seedsWith(rows.map(([a, , c]) => a + times * c), rows.map(([, b, c]) => b + times * c)))); // prettier-ignore
+        const [plain, shifted] = [0, 1].map((times) =>
+          judged(
+            of,
+            seedsWith(
+              rows.map(([a, , c]) => a + times * c),
+              rows.map(([, b, c]) => b + times * c),
+            ),
+          ),
+        );
         for (const end of ["mean", "low", "high"] as const) expect(shifted.estimate[end]).to.be.closeTo(plain.estimate[end], 1e-9);
       }),
     );

@@ -91,7 +91,8 @@ describe("an interval over seeds", () => {
     fc.assert(
       fc.property(several, finite, fc.double({ min: 0.1, max: 10, noNaN: true }), (values, shift, scale) => {
         const [one, other] = [estimate(values), estimate(values.map((x) => scale * x + shift))];
-        for (const end of ["mean", "low", "high"] as const) expect(other[end]).to.be.closeTo(scale * one[end] + shift, 1e-6 * (1 + Math.abs(other[end]) + other.deviation)); // prettier-ignore
+        for (const end of ["mean", "low", "high"] as const)
+          expect(other[end]).to.be.closeTo(scale * one[end] + shift, 1e-6 * (1 + Math.abs(other[end]) + other.deviation));
       }),
     );
   });
@@ -112,7 +113,11 @@ describe("an interval over seeds", () => {
 });
 
 describe("a verdict", () => {
-  const swapped = { "same direction": "opposite", opposite: "same direction", "not resolvable at this size": "not resolvable at this size" } as const; // prettier-ignore
+  const swapped = {
+    "same direction": "opposite",
+    opposite: "same direction",
+    "not resolvable at this size": "not resolvable at this size",
+  } as const;
 
   it("is the other one for the other sign, and the same where both turn", () => {
     const seen = new Set<string>();

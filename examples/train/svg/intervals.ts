@@ -38,17 +38,31 @@ export function intervals({ rows, left, right, ...captions }: IntervalsOptions):
     const words = wrapped(row.name, WIDTH, FONT);
     marks.push(...words.map((text, i) => label(text, 0, top + (i + 1) * LINE - 3, { "font-size": FONT })));
     const y = top + words.length * LINE + MARK / 2 - 3;
-    marks.push(line(middle, y - 9, middle, y + 9, { class: "axis" }), rowMark(row, y));
+    marks.push(line(middle, y - 7, middle, y + 9, { class: "axis" }), rowMark(row, y));
     top += words.length * LINE + MARK + 6;
   }
-  return drawing("intervals", captions, () => ({ height: top, marks }));
+  const band = rows.some(({ margin }) => margin !== undefined) ? "; a shaded band counts as no difference" : "";
+  marks.push(label(`each row in a scale of its own${band}`, 0, top + 6, { class: "muted small" }));
+  return drawing("intervals", captions, () => ({ height: top + 12, marks }));
 }
 
 function rowMark({ name, value, low, high, text, margin }: IntervalRow, y: number): string {
   const most = Math.max(Math.abs(low), Math.abs(high), Math.abs(value), margin ?? 0) || 1;
   const place = scale([-most, most], [PLOT[0] + 4, PLOT[1] - 4]);
   const known = low > 0 || high < 0;
-  const band = margin === undefined ? [] : [element("rect", { x: place(-margin), y: y - 6, width: place(margin) - place(-margin), height: 12, class: "area", "fill-opacity": 0.15 })]; // prettier-ignore
+  const band =
+    margin === undefined
+      ? []
+      : [
+          element("rect", {
+            x: place(-margin),
+            y: y - 6,
+            width: place(margin) - place(-margin),
+            height: 12,
+            class: "area",
+            "fill-opacity": 0.15,
+          }),
+        ];
   return element(
     "g",
     { class: colourClass(known ? 0 : 1) },

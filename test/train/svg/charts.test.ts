@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
 import { thinned } from "../../../examples/train/svg/curve.ts";
-import { bars, curve, dispatch, heatMap, ridges, scatter, type Choice, type Point } from "../../../examples/train/svg/index.ts";
+import { bars, curve, dispatch, heatMap, intervals, ridges, scatter, type Choice, type Point } from "../../../examples/train/svg/index.ts";
 import { anyLabel, parsed, type Found } from "./wellFormed.ts";
 
 const number = fc.oneof(fc.double({ min: -1e4, max: 1e4, noNaN: true }), fc.constantFrom(NaN, Infinity, -Infinity));
@@ -256,5 +256,38 @@ describe("a scatter", () => {
   it("refuses a spot without a place", () => {
     const lost = [{ name: "g", spots: [{ name: "s", x: NaN, y: 0 }] }];
     expect(() => scatter({ title: "", description: "", groups: lost, x: "x", y: "y" })).to.throw(RangeError, "scatter: s is at NaN, 0");
+  });
+});
+
+describe("intervals", () => {
+  const finite = fc.double({ min: -1e4, max: 1e4, noNaN: true });
+  const row = fc
+    .record({
+      name: anyLabel,
+      text: anyLabel,
+      ends: fc.tuple(finite, finite, finite),
+      margin: fc.option(fc.double({ min: 0.01, max: 10, noNaN: true })),
+    })
+    .map(({ name, text, ends, margin }) => {
+      const [low, value, high] = ends.toSorted((a, b) => a - b);
+      return { name, text, value, low, high, ...(margin !== null && { margin }) };
+    });
+
+  it("are well-formed, inside the drawing, and hollow exactly where 0 is inside", () => {
+    fc.assert(
+      fc.property(captions, fc.array(row, { minLength: 1, maxLength: 5 }), anyLabel, (told, rows, side) => {
+        const found = checkDrawing(intervals({ ...told, rows, left: side, right: side }), told);
+        const of = (element: string, name: string) =>
+          found.attributes.filter((one) => one.element === element && one.name === name).map(({ value }) => value);
+        for (const x of [...of("circle", "cx"), ...of("line", "x1"), ...of("line", "x2")].map(Number)) expect(x).to.be.within(0, 420);
+        expect(of("circle", "class")).to.deep.equal(rows.map(({ low, high }) => (low > 0 || high < 0 ? "area" : "paper")));
+      }),
+      RUNS,
+    );
+  });
+
+  it("refuse a number that has no place", () => {
+    const wrong = { name: "a", value: NaN, low: 0, high: 1, text: "" };
+    expect(() => intervals({ title: "", description: "", rows: [wrong], left: "", right: "" })).to.throw(RangeError, "a is NaN, 0 to 1");
   });
 });

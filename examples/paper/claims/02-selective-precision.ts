@@ -22,7 +22,7 @@ export const claim: Claim = {
   limits:
     "Models this small do not diverge in bfloat16. bfloat16 is emulated here, each operation rounded once, so it is slower than float32 and no speed is " +
     "compared. The nearest thing that can be seen is the cause: how many tokens change their expert, and how wrong the router's mean probabilities become.",
-  seeds: 8,
+  seeds: 5,
   arms: [
     { name: "float32", settings: float32 },
     { name: "selective", settings: trained({ model: { router: "switch", precision: "bfloat16" }, training }) },

@@ -16,7 +16,7 @@ export const claim: Claim = {
     "The small model at three alphas; and with first weights of the router drawn from N(0, 1) instead of deviation 0.06, without the loss and with 0.01.",
   limits:
     "A router with small first weights does not collapse at this size even without the loss; steep first weights are there to show a collapse.",
-  seeds: 8,
+  seeds: 5,
   arms: [
     { name: "alpha 0", settings: at(0) },
     { name: "alpha 0.01", settings: at(0.01) },

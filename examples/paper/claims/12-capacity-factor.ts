@@ -24,7 +24,7 @@ export const claim: Claim = {
   limits:
     "A batch of 512 bytes fills its queues unevenly: a factor of 1.25 has 80 slots for 64 bytes on average, and chance alone overflows some. This library does not " +
     "compute empty slots on a CPU, so a factor costs what it seats.",
-  seeds: 8,
+  seeds: 5,
   arms: [
     ...Object.entries(models).map(([name, model]) => ({ name, settings: trained({ model }) })),
     {

@@ -26,7 +26,7 @@ export const claim: Claim = {
     "must not. Compute is equal: with two experts for a token on average, each has half the hidden width.",
   limits:
     "The paper's comparison is after hundreds of thousands of steps and at 100 million parameters. In 150 steps the decoder and the embeddings learn most of what is learned.",
-  seeds: 8,
+  seeds: 5,
   arms: [
     { name: "switch", settings: at("switch") },
     { name: "top-2", settings: at("gshard") },

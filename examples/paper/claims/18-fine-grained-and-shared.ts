@@ -18,7 +18,7 @@ export const claim: Claim = {
     "bytes visit. Compute is equal but for the routers; parameters too, but for the shared expert.",
   limits:
     "Experts of 16 hidden units are smaller than any that was published. Combinations of experts need bytes to be told apart by; 205 thousand are few.",
-  seeds: 8,
+  seeds: 5,
   arms: [
     { name: "dense", settings: trained({ model: { router: "dense", hidden } }) },
     { name: "2 of 8", settings: by(undefined) },

@@ -21,7 +21,7 @@ import { bestModel } from "./run.ts";
 import type { Work } from "./session.ts";
 import { filledText } from "./shownText.ts";
 import { SpanFilling } from "./spanFilling.ts";
-import { filledPieces, spanReport } from "./spanReport.ts";
+import { behindCounting, filledPieces, spanReport } from "./spanReport.ts";
 import type { SpanFindings } from "./spanReport.ts";
 import type { Corpus } from "./text.ts";
 
@@ -76,6 +76,8 @@ function describe(run: Run<EncoderDecoder>, corpus: Corpus, { trained, untrained
   row("bits per masked byte", ({ bitsPerByte }) => bitsPerByte);
   console.log("  the same bytes from counting, with the text before them alone:");
   console.log(`    ${baselines.map(({ name, bits }) => `${name} ${bits.toFixed(3)}`).join(", ")}`);
+  const behind = behindCounting({ trained, baselines });
+  if (behind) console.log(`  ${behind}`);
   const warning = caution(run.trainer.model.decoder);
   if (warning) console.log(`  but of the decoder: ${warning}`);
   if (layers.length > 0) console.log(`\n${sentence(layers, corpus)}`);

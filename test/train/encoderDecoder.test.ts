@@ -18,6 +18,8 @@ import { corpusOf } from "../../examples/train/languageWork.ts";
 import { buildEncoderDecoder } from "../../examples/train/model.ts";
 import { trainDefaults } from "../../examples/train/options.ts";
 import { evaluatePairs } from "../../examples/train/pairEvaluation.ts";
+import type { PairEvaluation } from "../../examples/train/pairEvaluation.ts";
+import { behindCounting } from "../../examples/train/spanReport.ts";
 import { collatePairs } from "../../examples/train/pairs.ts";
 import { sparseLayerNames } from "../../examples/train/routers.ts";
 import { continueRun, newRun, restoreRun } from "../../examples/train/run.ts";
@@ -112,6 +114,7 @@ describe("the runs of an encoder-decoder", function () {
       expect(text)
         .to.match(/bits per masked byte +\d\.\d{3}/)
         .and.match(/5-gram \d\.\d{3}/);
+      expect(text, "after four steps").to.match(/counting does better \(.*5-gram\): a step teaches the 15 % of its bytes/);
     });
     const page = readFileSync(reportFile(run), "utf8");
     expect(page).to.include("decoder, layer 0").and.include("Negative log perplexity");
@@ -290,6 +293,17 @@ describe("passages of both stacks", () => {
   it("are none of a dense model", async () => {
     const dense = buildEncoderDecoder({ ...spans.model, router: "dense" }, key(5));
     expect(await stackPassages(dense, [{ ...text, input: ids("a"), written: ids("b") }])).to.deep.equal([]);
+  });
+});
+
+describe("the comparison of filled spans with counting", () => {
+  const baselines = [{ name: "unigram", bits: 5, bitsOfSpan: [] }, { name: "5-gram", bits: 2, bitsOfSpan: [] }]; // prettier-ignore
+  const said = (bitsPerByte: number): string | null => behindCounting({ trained: { bitsPerByte } as PairEvaluation, baselines });
+
+  it("names the tables that are ahead, and is silent where none is", () => {
+    expect(said(1.9)).to.equal(null);
+    expect(said(3)).to.include("counting does better (5-gram):");
+    expect(said(6)).to.include("(unigram, 5-gram)");
   });
 });
 

@@ -8,14 +8,15 @@ import type { Observation, Report, Request, Side, StepNumbers, TextPart } from "
 import { sides } from "./protocol.ts";
 import type { Settings } from "./settings.ts";
 import { fromHash, presets, toHash } from "./settings.ts";
-import { english, filled, korean } from "./strings.ts";
+import { filled } from "./strings.ts";
 import type { Strings } from "./strings.ts";
 import { LoadHistory, byteTable, flowSvg, languageTable, passageView, writtenView } from "./views.ts";
 import { Silence } from "./silence.ts";
 import { isolated } from "./isolation.ts";
 import { offerPictures } from "./pictures.ts";
 
-const strings: Strings = document.documentElement.lang === "ko" ? korean : english;
+// In the page, so that nobody loads the words of the other language.
+const strings: Strings = JSON.parse(find("#strings").textContent ?? "");
 const base = find<HTMLMetaElement>('meta[name="base"]').content;
 
 type State = "ready" | "preparing" | "training" | "paused" | "finished" | "failed";

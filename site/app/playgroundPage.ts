@@ -30,6 +30,7 @@ ${card(`wrote-${name}`, strings.writing)}</div>`;
 <link rel="stylesheet" href="${base}app/playground.css">
 <style>:root{${variables(light)}}:root.dark,.dark .switchyard{${variables(dark)}}</style>
 <script>document.documentElement.classList.toggle("dark",(localStorage.getItem("vitepress-theme-appearance")||"auto")==="auto"?matchMedia("(prefers-color-scheme: dark)").matches:localStorage.getItem("vitepress-theme-appearance")==="dark")</script>
+<script type="application/json" id="strings">${JSON.stringify(strings).replaceAll("<", "\\u003c")}</script>
 <script type="module" src="${base}app/playground.js"></script>
 </head>
 <body data-state="ready">

@@ -43,7 +43,7 @@ export function layoutRoomsOf(root: string, highlighter: Highlighter): LayoutRoo
       const right = methods
         .map((method) => declaration(root, `src/testing/layouts/run.ts#LayoutRun.${method}`).text.trimEnd())
         .join("\n\n");
-      return { title: spaced(name), seen, wrong, ...compared(highlighter, { right, broken: bodyOf(broken) }) };
+      return { title: spaced(name), seen, wrong: `${wrong}.`, ...compared(highlighter, { right, broken: bodyOf(broken) }) };
     });
 }
 

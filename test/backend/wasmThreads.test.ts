@@ -108,7 +108,8 @@ function results(backend: WasmBackend): Record<string, number[]> {
 }
 
 describe("wasm threads", () => {
-  it("the number of threads does not show in a single bit", async () => {
+  it("the number of threads does not show in a single bit", async function () {
+    this.timeout(120_000);
     const all = [];
     for (const threads of [1, 2, 3]) {
       const backend = await wasm({ threads });

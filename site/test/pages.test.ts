@@ -106,6 +106,8 @@ describe("the site's links", () => {
           (name) => name.endsWith(".html") && existsSync(join(dist, name)),
         );
         if (!found && !existsSync(join(dist, decodeURIComponent(target)))) broken.push(`${file}: ${href}`);
+        else if (found?.endsWith("playground/index.html"))
+          continue; // after "#" stand settings
         else if (found && hash && !anchorsOf(found).has(decodeURIComponent(hash))) broken.push(`${file}: ${href}`);
       }
     expect(broken.slice(0, 20)).to.deep.equal([]);

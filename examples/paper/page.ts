@@ -61,8 +61,8 @@ function head(sections: readonly Section[], { commit, date, machine }: Results, 
   return `# The papers' claims, re-run
 
 ${sections.length} claims of the Switch paper and its relatives, at a size that two cores manage. Before a claim was run, its file in
-[examples/paper/claims](../examples/paper/claims) said what was published, which verdict was expected at this size and why, and what so small a model
-cannot show. What came out is below, misses with the same room as hits. This page and its pictures are made from [results.json](paper/results.json).
+\`examples/paper/claims\` ([what a claim is](../examples/paper/claim.ts)) said what was published, which verdict was expected at this size and why, and what so small a model
+cannot show. What came out is below, misses with the same room as hits. This page and its pictures are made from \`docs/paper/results.json\`.
 
 \`\`\`sh
 npm run paper              # lists the claims, with their state and cost

@@ -17,10 +17,14 @@ import type { Claim } from "../../examples/paper/claim.ts";
 const code = `
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-process.on("message", ({ settings, weights, keep }) => {
+process.on("message", async ({ settings, weights, keep }) => {
   if (settings.text === "crash") process.exit(3);
-  if (settings.text === "fail") return process.send({ error: "it does not work" });
-  if (keep) mkdirSync(dirname(keep), { recursive: true }), writeFileSync(keep, "weights");
+  if (settings.text === "fail") return void process.send({ error: "it does not work" });
+  if (keep) {
+    await new Promise((resolve) => setTimeout(resolve, 300)); // long enough for whoever does not wait
+    mkdirSync(dirname(keep), { recursive: true });
+    writeFileSync(keep, "weights");
+  }
   const given = Object.values(weights);
   process.send({ result: { values: { seed: settings.seed, given: given.filter((path) => existsSync(path)).length, asked: given.length }, courses: {} }, backend: "fake" });
 });

@@ -27,12 +27,13 @@ export async function run({ arms, text, rounds, seed }: TimingSettings): Promise
     return { name, trainer: new Trainer(buildModel(model, key(seed).at("init")), task, training), milliseconds: [] };
   });
   const random = key(seed).at("order");
-  for (let round = 0; round < WARM_UP + rounds; round++) {
+  const warmUp = Math.min(WARM_UP, rounds);
+  for (let round = 0; round < warmUp + rounds; round++) {
     const draw = draws((i) => random.at(round).number(i));
     for (const { trainer, milliseconds } of shuffled(timed, draw)) {
       const start = performance.now();
       await trainer.step();
-      if (round >= WARM_UP) milliseconds.push(performance.now() - start);
+      if (round >= warmUp) milliseconds.push(performance.now() - start);
     }
   }
   return { values: Object.fromEntries(timed.map(({ name, milliseconds }) => [name, median(milliseconds)])), courses: {} };

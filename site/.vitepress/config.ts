@@ -15,6 +15,9 @@ interface Labels {
   readonly concepts: string;
   readonly properties: string;
   readonly bugs: string;
+  readonly paper: string;
+  readonly distributed: string;
+  readonly pretrained: string;
 }
 
 const slugs = ["1-what-moe-is", "2-gates", "3-switch", "4-recipe", "5-balance", "6-capacity", "7-expert-choice"];
@@ -35,6 +38,9 @@ function themed(prefix: string, labels: Labels): DefaultTheme.Config {
           { text: labels.concepts, link: at("/docs/concepts") },
           { text: labels.properties, link: at("/docs/properties") },
           { text: labels.bugs, link: at("/docs/bugs-in-the-wild") },
+          { text: labels.paper, link: at("/docs/paper") },
+          { text: labels.distributed, link: at("/docs/distributed") },
+          { text: labels.pretrained, link: at("/docs/pretrained") },
           { text: "PyTorch", link: at("/docs/pytorch") },
           { text: "WebAssembly", link: at("/docs/wasm") },
           { text: "GPU", link: at("/docs/gpu") },
@@ -101,6 +107,9 @@ export default defineConfig({
         concepts: "Concepts",
         properties: "Properties",
         bugs: "Bugs in the wild",
+        paper: "The papers' claims",
+        distributed: "Many processes",
+        pretrained: "Published checkpoints",
       }),
     },
     ko: {
@@ -120,6 +129,9 @@ export default defineConfig({
           concepts: "개념",
           properties: "속성",
           bugs: "실제로 있었던 버그",
+          paper: "논문의 주장",
+          distributed: "여러 프로세스",
+          pretrained: "공개된 체크포인트",
         }),
         outline: { level: [2, 3], label: "이 페이지에서" },
         docFooter: { prev: "이전", next: "다음" },

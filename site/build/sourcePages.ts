@@ -4,7 +4,7 @@ import { dirname, extname, join, posix } from "node:path";
 import type { Highlighter } from "shiki";
 import { highlighterOf, themes } from "./highlighter.ts";
 
-const folders = ["src", "examples", "test", "bench", "scripts", "docs"];
+const folders = ["src", "examples", "test", "bench", "scripts", "docs", "site/app", "site/build", "site/content", "site/test"];
 const languages: Readonly<Record<string, string>> = {
   ".ts": "ts",
   ".mjs": "js",
@@ -35,7 +35,7 @@ export async function writeSourcePages(root: string, out: string): Promise<strin
 
 /** Numbers that tests read: nobody reads them as text. */
 function isData(name: string): boolean {
-  return name.endsWith(".json") && !/^(bench\/|[^/]*$)/.test(name);
+  return name.endsWith(".json") && !/^(bench\/|docs\/|[^/]*$)/.test(name);
 }
 
 function codeOf(root: string, file: string, highlighter: Highlighter): string {

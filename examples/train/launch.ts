@@ -28,7 +28,7 @@ export async function launch(processes: number): Promise<number> {
   const asked = passSignals(child);
   child.stdin?.on("error", () => undefined); // it ended before it heard
   child.stdout?.pipe(process.stdout, { end: false });
-  const errors = new WithoutEpitaph((text) => process.stderr.write(text));
+  const errors = new WithoutAbortNotice((text) => process.stderr.write(text));
   child.stderr?.setEncoding("utf8").on("data", (text: string) => errors.write(text));
   const code = await ended(child, mpirun);
   errors.end();
@@ -88,7 +88,7 @@ export function obeyLauncher(): void {
 }
 
 /** Leaves out what mpirun adds when a process has ended all: framed text that says less than the process itself. */
-class WithoutEpitaph {
+class WithoutAbortNotice {
   readonly #write: (text: string) => void;
   #cut = "";
   #frame: string[] | null = null;

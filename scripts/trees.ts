@@ -1,6 +1,6 @@
 /** Copies of the tree in which the library may be broken, and mocha run in them. For sabotage.ts and mutants.ts. */
 import { spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 
@@ -54,7 +54,7 @@ function nodeOptions(): string[] {
 
 /** Runs mocha in the tree until the first failure, for at most `limit` milliseconds: a loop without end counts as a failure. */
 export function mocha(tree: string, args: readonly string[], limit: number): Promise<Verdict> {
-  const all = [...nodeOptions(), resolve("node_modules/mocha/lib/cli/cli.js"), ...args, "--bail", "--reporter", "dot"];
+  const all = [...nodeOptions(), realpathSync("node_modules/mocha/lib/cli/cli.js"), ...args, "--bail", "--reporter", "dot"];
   return new Promise((done) => {
     // A group of its own: what a test starts would outlive it and hold the pipes open.
     const child = spawn(process.execPath, all, { cwd: tree, stdio: ["ignore", "pipe", "pipe"], detached: true });

@@ -90,10 +90,13 @@ class MpiGroup implements Transport {
     const type = typeOf(this.#library, send);
     const sent = spread(sendCounts);
     const received = receiveCounts === sendCounts ? sent : spread(receiveCounts);
-    this.#library.call("MPI_Alltoallv", send, sent.counts, sent.starts, type, receive, received.counts, received.starts, type, this.#group);
+    const from = send.length > 0 ? send : nothingSent;
+    const to = receive.length > 0 ? receive : nothingReceived;
+    this.#library.call("MPI_Alltoallv", from, sent.counts, sent.starts, type, to, received.counts, received.starts, type, this.#group);
   }
 
   allGather(send: Flat, receive: Flat): void {
+    if (receive.length === 0) return; // every rank sends equally many: none
     const type = typeOf(this.#library, send);
     this.#library.call("MPI_Allgather", send, send.length, type, receive, send.length, type, this.#group);
   }
@@ -122,6 +125,9 @@ class MpiGroup implements Transport {
     this.#library.call("MPI_Abort", this.#library.handles.world, 1);
   }
 }
+
+/** What stands for an array without numbers: koffi passes such a one as a null pointer, and MPICH takes two equal pointers for one buffer. */
+const [nothingSent, nothingReceived] = [new Float32Array(1), new Float32Array(1)];
 
 /** Counts as the library reads them, and where each part begins. */
 function spread(numbers: readonly number[]): { readonly counts: Int32Array; readonly starts: Int32Array } {

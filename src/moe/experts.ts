@@ -35,8 +35,9 @@ import type { RowLayout } from "./routing.ts";
 const aLayout: Kind = {
   wanted: "the layout of a routing",
   accepts(value) {
-    const { experts, lead, project, spread } = Object(value) as Record<string, unknown>;
-    return count.accepts(experts) && Array.isArray(lead) && callable.accepts(project) && callable.accepts(spread);
+    const { experts, lead, filled, project, spread } = Object(value) as Record<string, unknown>;
+    const counted = filled === null || aTensor.accepts(filled);
+    return count.accepts(experts) && Array.isArray(lead) && counted && callable.accepts(project) && callable.accepts(spread);
   },
 };
 

@@ -102,7 +102,17 @@ const calls: readonly Call[] = [
 ]; // prettier-ignore
 
 /** Exports that are tried elsewhere or are no functions to call. */
-const elsewhere = ["Experts", "Router", "BrokenLaw", "checkGradients", "BrokenLayout", "LayoutRun", "layoutLaws", "layoutProgram"];
+const elsewhere = [
+  "Experts",
+  "Router",
+  "BrokenLaw",
+  "checkGradients",
+  "BrokenLayout",
+  "LayoutCoverage",
+  "LayoutRun",
+  "layoutLaws",
+  "layoutProgram",
+];
 const wrong: readonly unknown[] = [undefined, null, NaN, -1, 0, 1.5, 1e15, Infinity, "x", "", true, {}, [], [null], () => undefined, 5n, Symbol("s"), floats(2), floats(1, 1, 1, 1), ints(0)]; // prettier-ignore
 
 /** The arguments with one of them, or one of its members, replaced; and with an option that there is not. */

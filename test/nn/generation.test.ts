@@ -181,7 +181,7 @@ describe("generateBatch and beamSearch", () => {
       [() => generateBatch(model, [[1]], { tokens: 1 }), "generateBatch: random is missing: want a key, such as key(1)"],
       [() => generateBatch({} as never, [[1]], { tokens: 1, temperature: 0 }), "generateBatch: model {  }: want a language model"],
       [() => beamSearch(model, [[1]], { tokens: 1, beams: 2, returned: 3 }), "beamSearch: returned 3: want a whole number from 1 to 2"],
-      [() => beamSearch(model, [[1]], { tokens: 1, beams: 0 }), "beamSearch: beams 0: want a whole number of 1 or more"],
+      [() => beamSearch(model, [[1]], { tokens: 1, beams: 0 }), "beamSearch: beams 0: want a whole number from 1 to 65536"],
       [() => beamSearch(model, [[1]], { tokens: 1, beam: 2 } as never), "beamSearch: there is no option beam"],
     ];
     for (const [run, message] of cases) expect(await failure(run)).to.contain(message);

@@ -13,7 +13,7 @@ import { copyTree, endWithSignals, mocha, share, withText } from "./trees.ts";
 
 const LANES = 2;
 /** A breakage may send a loop round for ever: that is noticed too. */
-const PATIENCE = 60_000;
+const PATIENCE = 150_000;
 
 async function lists(): Promise<Sabotage[]> {
   const folder = resolve("test/sabotage");

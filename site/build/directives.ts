@@ -3,7 +3,7 @@
  *
  *     ::source src/moe/capacity.ts#capacityOf    the declaration, with a link to its file
  *     ::law P14                                  the row of docs/properties.md
- *     ::lesson 04                                a link to the lesson, with what it says to expect
+ *     ::lesson 04                                a link to the lesson, with what it says to expect (in Korean: its summary)
  *     ::picture capacity Text for those who cannot see it
  *     ::file site/content/programs/x.ts          a whole file
  *     ::question a                               the program of a question, and what it prints now
@@ -20,6 +20,8 @@ export interface Place {
   readonly words: Words;
   /** "" or "/ko": put before links to pages that exist in this language. */
   readonly prefix: string;
+  /** What lessons are about, by number, in a language other than theirs. */
+  readonly summaries: Readonly<Record<string, string>>;
   /** The page of each export in the API reference, by its name. */
   readonly api: ReadonlyMap<string, string>;
 }
@@ -41,8 +43,9 @@ const directives: Readonly<Record<string, Directive>> = {
     if (!row) throw new Error(`site: docs/properties.md has no ${number}`);
     return `::: tip ${words.law} ${number}\n${row[1]}\n\n<span class="cite">${words.provedBy} ${row[2]}</span>\n:::`;
   },
-  lesson({ root, words, prefix }, number) {
-    const { name, title, expect } = lessonOf(root, number);
+  lesson({ root, words, prefix, summaries }, number) {
+    const { name, title, expect: expected, number: key } = lessonOf(root, number);
+    const expect = summaries[key] ?? expected;
     return `**${words.lesson} ${Number(number)}: [${title}](${prefix}/lessons/${name})** (\`npm run example ${number}\`)${expect ? `. ${expect}` : ""}`;
   },
   file({ root }, path) {

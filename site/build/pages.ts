@@ -47,7 +47,7 @@ export function writePages(root: string, site: string, api: ReadonlyMap<string, 
   };
   const lessons = lessonsOf(root);
   for (const language of languages) {
-    const place = { root, words: language.words, prefix: language.prefix, api };
+    const place = { root, words: language.words, prefix: language.prefix, summaries: summariesOf(site, language), api };
     for (const [path, text] of ownPages(site, language)) write(inLanguage(language, path), withDirectives(place, text));
     for (const [path, file] of Object.entries(documents))
       if (existsSync(join(root, file))) write(inLanguage(language, `${path}.md`), inTongue(root, site, file, language));
@@ -152,13 +152,13 @@ function lineOf(root: string, file: string, name: string): number | undefined {
   return at < 0 ? undefined : at + 1;
 }
 
-/** Summaries of lessons in Korean, by number; a lesson that has none is shown in English. */
-function koreanSummaries(site: string): Readonly<Record<string, string>> {
-  return JSON.parse(readFileSync(join(site, "content/ko/lessons.json"), "utf8"));
+/** Summaries of lessons by number, in Korean; a lesson that has none is shown in English. */
+function summariesOf(site: string, { code }: Language): Readonly<Record<string, string>> {
+  return code === "ko" ? JSON.parse(readFileSync(join(site, "content/ko/lessons.json"), "utf8")) : {};
 }
 
-function summaryOf(root: string, lesson: Lesson, { code }: Language): string {
-  return code === "ko" ? (koreanSummaries(join(root, "site"))[lesson.number] ?? lesson.about) : lesson.about;
+function summaryOf(root: string, lesson: Lesson, language: Language): string {
+  return summariesOf(join(root, "site"), language)[lesson.number] ?? lesson.about;
 }
 
 function lessonList(root: string, lessons: readonly Lesson[], language: Language): string {

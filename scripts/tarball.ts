@@ -11,7 +11,7 @@ import type { BuildResult, Metafile } from "esbuild";
 import { entries, manifest } from "./entries.ts";
 
 /** KB of 1,000 bytes, minified and gzipped. They move only with a line in the changelog. */
-const BUDGETS: Readonly<Record<string, number>> = { ".": 33, "./moe": 20, "./pretrained": 42 };
+const BUDGETS: Readonly<Record<string, number>> = { ".": 34, "./moe": 20, "./pretrained": 42 };
 
 const folder = resolve(process.argv[2] ?? ".");
 const consumer = join(folder, "consumer");

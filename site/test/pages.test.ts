@@ -26,7 +26,7 @@ const looked = [
 ];
 
 describe("the site's pages", function () {
-  this.timeout(240_000);
+  this.timeout(900_000);
   let around: Surroundings;
   before(async () => {
     around = await open();

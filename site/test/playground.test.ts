@@ -15,14 +15,14 @@ const SMALL = "width=16&hidden=32&length=16&batch=8&steps=60";
 
 /** Waits for a step; the machine may be slow. */
 async function reach(page: Page, step: number): Promise<void> {
-  await page.waitForFunction((wanted) => Number(document.body.dataset["step"] ?? 0) >= wanted, step, { timeout: 120_000 });
+  await page.waitForFunction((wanted) => Number(document.body.dataset["step"] ?? 0) >= wanted, step, { timeout: 240_000 });
 }
 async function state(page: Page, wanted: string): Promise<void> {
-  await page.waitForFunction((name) => document.body.dataset["state"] === name, wanted, { timeout: 120_000 });
+  await page.waitForFunction((name) => document.body.dataset["state"] === name, wanted, { timeout: 240_000 });
 }
 
 describe("the playground", function () {
-  this.timeout(300_000);
+  this.timeout(900_000);
   let around: Surroundings;
   before(async () => {
     around = await open();
@@ -122,7 +122,7 @@ describe("the playground", function () {
       "#curve path.line",
     ])
       // prettier-ignore
-      await page.waitForFunction((selector) => document.querySelector(selector), place, { timeout: 60_000 });
+      await page.waitForFunction((selector) => document.querySelector(selector), place, { timeout: 240_000 });
     await page.waitForFunction(() => document.querySelector("#wrote-a .passage")?.textContent);
     const before = await page.textContent("#numbers-a");
     await page.selectOption("#layer", { label: "2" });
@@ -165,7 +165,7 @@ describe("the playground", function () {
     await page.goto(at(SMALL.replace("steps=60", "steps=5000")));
     await reach(page, 2);
     await Promise.all(page.workers().map((worker) => worker.evaluate(() => self.close()).catch(() => {})));
-    await page.waitForFunction(() => /has not answered/.test(document.querySelector("#status")?.textContent ?? ""), null, { timeout: 90_000 }); // prettier-ignore
+    await page.waitForFunction(() => /has not answered/.test(document.querySelector("#status")?.textContent ?? ""), null, { timeout: 240_000 }); // prettier-ignore
     await page.evaluate(() => delete document.body.dataset["step"]);
     await page.click("#run");
     await reach(page, 2);

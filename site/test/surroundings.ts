@@ -47,6 +47,7 @@ export async function newPage(
 ): Promise<{ readonly page: Page; readonly faults: string[] }> {
   const { width = 1280, scheme = "light", ...more } = options;
   const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme: scheme, ...more });
+  page.setDefaultTimeout(240_000); // CI runs other tests beside these
   const faults: string[] = [];
   page.on("pageerror", (error) => faults.push(error.message));
   page.on("console", (message) => {

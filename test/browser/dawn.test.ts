@@ -23,7 +23,7 @@ if (found instanceof Error) {
   conformance(`gpu.js webgpu in Node, ${found.description}`, () => gpu({ mode: "webgpu" }), gpuOptions("webgpu"));
 
   describe("gpu.js webgpu in Node", function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     afterEach(() => useBackend(cpuBackend()));
     after(() => found.destroy());
 

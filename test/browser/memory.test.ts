@@ -6,7 +6,7 @@ import { expectBoundedReads, expectBoundedTraining } from "../parity/bounded.ts"
 import { smallest } from "../parity/training.ts";
 
 describe("memory of gpu.js webasm in long runs", function () {
-  this.timeout(240_000);
+  this.timeout(600_000);
   let backend: GpuBackend;
   before(async () => void (backend = await gpu({ mode: "webasm" })));
   after(async () => {

@@ -15,7 +15,7 @@ const modes = [
 ] as const;
 
 describe("gpu.js in Chromium", function () {
-  this.timeout(600_000);
+  this.timeout(1_200_000);
   let browser: Browser;
   let site: Site;
   let want: number[];
@@ -36,6 +36,7 @@ describe("gpu.js in Chromium", function () {
 
   async function open(): Promise<Page> {
     const page = await browser.newPage();
+    page.setDefaultTimeout(240_000); // CI runs other tests beside these
     page.on("console", (message) => void (message.type() !== "log" && warnings.push(message.text())));
     await page.goto(site.address);
     await page.waitForFunction("globalThis.runConformance");

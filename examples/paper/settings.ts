@@ -94,6 +94,17 @@ export const trained =
   ({ text = "scripts", model, training }: Change = {}, more: Partial<Omit<TrainSettings, "program" | "seed">> = {}) =>
   (seed: number): TrainSettings => ({ program: "train", seed, text, ...parts({ model, training }, seed), ...more });
 
+/** The small model in several forms, whose steps are timed in turn: `rounds` of each. */
+export const timed =
+  (models: Readonly<Record<string, Change["model"]>>, rounds: number) =>
+  (seed: number): TimingSettings => ({
+    program: "timing",
+    seed,
+    text: "scripts",
+    rounds,
+    arms: Object.fromEntries(Object.entries(models).map(([name, model]) => [name, parts({ model }, seed)])),
+  });
+
 /** Model and training of a run, complete. */
 export function parts({ model = {}, training = {} }: { model?: Change["model"]; training?: Change["training"] }, seed: number) {
   const { model: usual, training: all } = configOf(trainDefaults());

@@ -1,6 +1,6 @@
 import { bits, column, dropped, saved, stepsToBoth, value } from "../claim.ts";
 import type { Claim, Seed } from "../claim.ts";
-import { parts, trained } from "../settings.ts";
+import { timed, trained } from "../settings.ts";
 
 const dense = { router: "dense" } as const;
 const switchAt = (capacityFactor: number) => ({ router: "switch", capacityFactor }) as const;
@@ -16,15 +16,6 @@ const models = {
   "top-2 1.25": topTwoAt(1.25),
   "top-2 2": topTwoAt(2),
 };
-
-const timed = (seed: number) =>
-  ({
-    program: "timing",
-    seed,
-    text: "scripts",
-    rounds: 24,
-    arms: Object.fromEntries(Object.entries(models).map(([name, model]) => [name, parts({ model }, seed)])),
-  }) as const;
 
 const milliseconds = (seed: Seed, arm: string): number => value(seed("timing"), arm);
 /** Share of dense's seconds that Switch is spared on the way to a smoothed training loss that both reach. */
@@ -49,7 +40,10 @@ export const claim: Claim = {
     "The paper's differences between Switch and top-2 are 0.006 to 0.011 nats; a pair of seeds here differs by more, so their sign is not expected to be " +
     "resolved. A thread without an accelerator pays for launches more than for products, so speeds are those of this machine.",
   seeds: 5,
-  arms: [...Object.entries(models).map(([name, model]) => ({ name, settings: trained({ model }) })), { name: "timing", settings: timed }],
+  arms: [
+    ...Object.entries(models).map(([name, model]) => ({ name, settings: trained({ model }) })),
+    { name: "timing", settings: timed(models, 24) },
+  ],
   columns: [bits, column("training", "training"), dropped],
   comparisons: [
     {

@@ -1,6 +1,6 @@
 import { bits, column, saved, value } from "../claim.ts";
 import type { Claim, Seed } from "../claim.ts";
-import { parts, trained } from "../settings.ts";
+import { timed, trained } from "../settings.ts";
 
 const dense = { router: "dense" } as const;
 const sparse = { router: "switch" } as const;
@@ -10,15 +10,6 @@ const large = { router: "dense", width: 64, hidden: 176 } as const;
 const denseSteps = [400, 600];
 const largeSteps = [400, 160];
 const name = (model: string, steps: number): string => `${model}, ${steps} steps`;
-
-const timed = (seed: number) =>
-  ({
-    program: "timing",
-    seed,
-    text: "scripts",
-    rounds: 40,
-    arms: { dense: parts({ model: dense }, seed), switch: parts({ model: sparse }, seed), large: parts({ model: large }, seed) },
-  }) as const;
 
 /** Bits that a model would have reached in the seconds that 400 steps of Switch take: between its runs by straight lines over log steps. */
 function atSwitchSeconds(seed: Seed, model: "dense" | "large", all: readonly number[]): number {
@@ -50,7 +41,7 @@ export const claim: Claim = {
     { name: "switch", settings: trained({ model: sparse }) },
     ...denseSteps.map((steps) => ({ name: name("dense", steps), settings: trained({ model: dense, training: { steps } }) })),
     ...largeSteps.map((steps) => ({ name: name("large", steps), settings: trained({ model: large, training: { steps } }) })),
-    { name: "timing", settings: timed },
+    { name: "timing", settings: timed({ dense, switch: sparse, large }, 40) },
   ],
   columns: [bits, column("training", "training"), column("FLOPs per byte, thousands", "flops", 0, 1e-3)],
   comparisons: [

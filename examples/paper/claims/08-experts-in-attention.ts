@@ -1,6 +1,6 @@
 import { bits, column, dropped, saved, value } from "../claim.ts";
 import type { Claim, Seed } from "../claim.ts";
-import { parts, trained } from "../settings.ts";
+import { timed, trained } from "../settings.ts";
 
 const models = {
   "feed-forward": { router: "switch" },
@@ -25,16 +25,7 @@ export const claim: Claim = {
   arms: [
     { name: "dense", settings: trained({ model: { router: "dense" } }) },
     ...Object.entries(models).map(([name, model]) => ({ name, settings: trained({ model }) })),
-    {
-      name: "timing",
-      settings: (seed) => ({
-        program: "timing",
-        seed,
-        text: "scripts",
-        rounds: 24,
-        arms: Object.fromEntries(Object.entries(models).map(([name, model]) => [name, parts({ model }, seed)])),
-      }),
-    },
+    { name: "timing", settings: timed(models, 24) },
   ],
   columns: [bits, column("training", "training"), column("parameters, thousands", "parameters", 0, 1e-3), dropped],
   comparisons: [

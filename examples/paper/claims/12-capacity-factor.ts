@@ -1,7 +1,7 @@
 import { curve } from "../../train/svg/index.ts";
 import { bits, column, dropped, meanOf, saved, value } from "../claim.ts";
 import type { Claim, Seed } from "../claim.ts";
-import { parts, trained } from "../settings.ts";
+import { timed, trained } from "../settings.ts";
 
 const factors = [0.5, 1, 1.25, 2];
 const models = {
@@ -27,16 +27,7 @@ export const claim: Claim = {
   seeds: 5,
   arms: [
     ...Object.entries(models).map(([name, model]) => ({ name, settings: trained({ model }) })),
-    {
-      name: "timing",
-      settings: (seed) => ({
-        program: "timing",
-        seed,
-        text: "scripts",
-        rounds: 24,
-        arms: Object.fromEntries(Object.entries(models).map(([name, model]) => [name, parts({ model }, seed)])),
-      }),
-    },
+    { name: "timing", settings: timed(models, 24) },
   ],
   columns: [bits, column("training", "training"), dropped, column("dropped in 20 steps, %", "droppedEarly", 1, 100)],
   comparisons: [

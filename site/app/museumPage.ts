@@ -1,5 +1,5 @@
 /** The museum's page as HTML: every room can be read before any script runs. */
-import { dark, light, variables } from "../../examples/train/svg/palette.ts";
+import { pageHead } from "./pageHead.ts";
 import { toHash } from "./settings.ts";
 import type { MuseumStrings } from "./museumStrings.ts";
 import { trainedBugs } from "./trainedBugs.ts";
@@ -35,20 +35,7 @@ export function museumPage(
   const home = korean ? `${base}ko/` : base;
   const chapters = [...new Set(rooms.map(({ chapter }) => chapter))];
   const list = chapters.map((chapter) => `<li>${escaped(chapter)}<ul>${rooms.filter((room) => room.chapter === chapter).map(({ title }) => `<li><a href="#${slug(title)}">${escaped(title)}</a></li>`).join("")}</ul></li>`); // prettier-ignore
-  return `<!doctype html>
-<html lang="${strings.language}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="base" content="${base}">
-<meta name="description" content="${escaped(strings.lead)}">
-<title>${strings.title} · Switchyard</title>
-<link rel="icon" href="${base}logo.svg">
-<link rel="stylesheet" href="${base}app/playground.css">
-<style>:root{${variables(light)}}:root.dark{${variables(dark)}}</style>
-<script>document.documentElement.classList.toggle("dark",(localStorage.getItem("vitepress-theme-appearance")||"auto")==="auto"?matchMedia("(prefers-color-scheme: dark)").matches:localStorage.getItem("vitepress-theme-appearance")==="dark")</script>
-<script type="module" src="${base}app/museum.js"></script>
-</head>
+  return `${pageHead({ ...strings, lead: escaped(strings.lead) }, base, `<script type="module" src="${base}app/museum.js"></script>`)}
 <body>
 <header class="top"><a class="home" href="${home}"><img src="${base}logo.svg" alt="" width="24" height="24"> Switchyard</a><nav><a href="${home}guide/1-what-moe-is.html">${strings.guide}</a> <a href="${home}playground/index.html">${strings.playground}</a> <a href="${other}" lang="${korean ? "en" : "ko"}">${strings.otherLanguage}</a> <button type="button" id="theme">${strings.theme}</button></nav></header>
 <main class="museum">

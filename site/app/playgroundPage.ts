@@ -1,5 +1,5 @@
 /** The playground's page as HTML: one for each language, whole before any script runs. */
-import { light, dark, variables } from "../../examples/train/svg/palette.ts";
+import { pageHead } from "./pageHead.ts";
 import type { Strings } from "./strings.ts";
 
 export function playgroundPage(strings: Strings, base: string): string {
@@ -18,21 +18,9 @@ ${card(`languages-${name}`, strings.byLanguage)}
 ${card(`bytes-${name}`, strings.byByte, { hint: strings.byByteHint })}
 ${card(`flow-${name}`, strings.flow, { picture: true })}
 ${card(`wrote-${name}`, strings.writing)}</div>`;
-  return `<!doctype html>
-<html lang="${strings.language}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="base" content="${base}">
-<meta name="description" content="${strings.lead}">
-<title>${strings.title} · Switchyard</title>
-<link rel="icon" href="${base}logo.svg">
-<link rel="stylesheet" href="${base}app/playground.css">
-<style>:root{${variables(light)}}:root.dark,.dark .switchyard{${variables(dark)}}</style>
-<script>document.documentElement.classList.toggle("dark",(localStorage.getItem("vitepress-theme-appearance")||"auto")==="auto"?matchMedia("(prefers-color-scheme: dark)").matches:localStorage.getItem("vitepress-theme-appearance")==="dark")</script>
-<script type="application/json" id="strings">${JSON.stringify(strings).replaceAll("<", "\\u003c")}</script>
-<script type="module" src="${base}app/playground.js"></script>
-</head>
+  const scripts = `<script type="application/json" id="strings">${JSON.stringify(strings).replaceAll("<", "\\u003c")}</script>
+<script type="module" src="${base}app/playground.js"></script>`;
+  return `${pageHead(strings, base, scripts)}
 <body data-state="ready">
 <header class="top"><a class="home" href="${home}"><img src="${base}logo.svg" alt="" width="24" height="24"> Switchyard</a><nav><a href="${home}guide/1-what-moe-is.html">${strings.guide}</a> <a href="${home}museum/index.html">${strings.museum}</a> <a href="${other}" lang="${strings.language === "ko" ? "en" : "ko"}">${strings.otherLanguage}</a> ${button("theme", strings.theme)}</nav></header>
 <main class="playground">

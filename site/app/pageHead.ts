@@ -1,0 +1,24 @@
+/** The beginning of a page that is no document of the site: playground and museum. */
+import { dark, light, variables } from "../../examples/train/svg/palette.ts";
+
+/** Everything before the body. `scripts` stand last; text comes escaped. The colours are those that the reader chose in the documents. */
+export function pageHead(
+  { language, title, lead }: { readonly language: string; readonly title: string; readonly lead: string },
+  base: string,
+  scripts: string,
+): string {
+  return `<!doctype html>
+<html lang="${language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="base" content="${base}">
+<meta name="description" content="${lead}">
+<title>${title} · Switchyard</title>
+<link rel="icon" href="${base}logo.svg">
+<link rel="stylesheet" href="${base}app/playground.css">
+<style>:root{${variables(light)}}:root.dark,.dark .switchyard{${variables(dark)}}</style>
+<script>document.documentElement.classList.toggle("dark",(localStorage.getItem("vitepress-theme-appearance")||"auto")==="auto"?matchMedia("(prefers-color-scheme: dark)").matches:localStorage.getItem("vitepress-theme-appearance")==="dark")</script>
+${scripts}
+</head>`;
+}

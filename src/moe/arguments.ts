@@ -1,9 +1,10 @@
 /** Kinds of arguments of this room, beside those of tensors and plain values. */
 import type { Kind, Kinds } from "../autograd/arguments.ts";
-import { aFloatDtype, aKey, aTensor, callable, finite, flag, having, oneOf, optional, rate, whole } from "../autograd/arguments.ts";
-import type { Init, Pass } from "../nn/module.ts";
+import { aFloatDtype, aKey, aTensor, callable, finite, oneOf, optional, rate, whole } from "../autograd/arguments.ts";
+import type { Init } from "../nn/module.ts";
 
 export * from "../autograd/arguments.ts";
+export { aPass } from "../nn/module.ts";
 
 /** A count or a size: 1 or more, and few enough for the index of a tensor. */
 export const count: Kind = { ...whole(1, 2 ** 31 - 1), wanted: "a whole number of 1 or more, below 2^31" };
@@ -20,19 +21,6 @@ export const coefficient: Kind = finite(0);
 export const initKinds: Kinds<Init> = { random: aKey, dtype: optional(aFloatDtype) };
 
 export const anInitializer: Kind = { ...callable, wanted: "an initializer, such as initializers.normal(0.02)" };
-
-/** { training, random }: by its members, since a pass may come from anywhere. */
-export const aPass: Kind = {
-  wanted: "a pass, such as { training: false, random: key(0) }",
-  accepts: (value) => isPass(value),
-};
-
-function isPass(value: unknown): value is Pass {
-  const members: Kind = having("a pass", "training", "random");
-  if (!members.accepts(value)) return false;
-  const { training, random } = value as { training: unknown; random: unknown };
-  return flag.accepts(training) && aKey.accepts(random);
-}
 
 /** "batch", "sequence", or a number of consecutive tokens. */
 export const aGroup: Kind = {

@@ -170,7 +170,7 @@ export abstract class Router extends Module {
     };
     const chosen = this.choose(grouped(masked(tokens, mask), groups), seen);
     if ("dispatch" in chosen) return mix(chosen, this.experts, seen.mask);
-    const losses = tokenLosses(chosen, this.#options, { shape, mask: seen.mask });
+    const losses = pass.losses === false ? {} : tokenLosses(chosen, this.#options, { shape, mask: seen.mask });
     const order = chosen.position ? undefined : this.order(chosen.gate, pass);
     return seat(chosen, losses, { ...seen, shape, order, queueBy });
   }

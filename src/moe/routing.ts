@@ -14,6 +14,7 @@ import { arange, ones } from "../autograd/create.ts";
 import { gatherRows, groupedMatmul, where } from "../autograd/operations.ts";
 import { slotMatmul } from "../autograd/slots.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import { sortedTables } from "./sortedTables.ts";
 import { check, count, having, oneOf, optional, someBooks, tensorOf, whole } from "./arguments.ts";
 
 /** The decisions of a routing, as tensors. Token t is row t of the [B, T, D] input read in order. */
@@ -156,7 +157,10 @@ export function slotRouting(base: Pick<Routing, "books" | "losses">, experts: nu
   const slots = base.books.slotOfChoice;
   const choiceOfSlot = slots.reshape([slots.size]).invert(experts * rows);
   const layout = evenLayout(experts, rows, groups === undefined ? null : filledOf(choiceOfSlot, experts, groups));
-  return { ...base, kind: "slots", layout, ...gathers(base.books, layout, choiceOfSlot) };
+  const choiceOfRow = choiceOfSlot.reshape([experts * rows, 1]);
+  const choices = slots.shape[1];
+  const tokenOfRow = choices === 1 ? choiceOfRow : choiceOfRow.floorDiv(choices); // -1 stays -1
+  return { ...base, kind: "slots", layout, ...gathers(base.books, layout, choiceOfRow, tokenOfRow) };
 }
 
 /** [E, G]: of C slots, those that a choice was given. choiceOfSlot [E G C], -1 where empty. */
@@ -166,21 +170,13 @@ function filledOf(choiceOfSlot: Tensor, experts: number, groups: number): Tensor
   return choiceOfSlot.greaterEqual(0).cast("int32").reshape([experts, groups, capacity]).sum(2);
 }
 
-/** The sorted kind: row offsets[e] + position for each choice that was made, in any order within an expert. */
+/** The sorted kind: row offsets[e] + position for each choice that was made. */
 export function sortedRouting(base: Unseated, experts: number): Routing {
   checkBase("sortedRouting", base, experts, false);
-  const { expertOfChoice } = base.books;
-  const rows = expertOfChoice.size;
-  const expert = expertOfChoice.reshape([rows]);
-  const offsets = expert
-    .bincount(experts)
-    .pad([[1, 0]])
-    .cumsum(0); // [E + 1]
-  const made = expert.greaterEqual(0);
-  const row = where(made, offsets.takeRows(where(made, expert, 0)).add(expert.countEarlier()), -1);
-  const books = { ...base.books, slotOfChoice: row.reshape(expertOfChoice.shape) };
-  const layout = sortedLayout(experts, rows, offsets);
-  return { ...base, books, kind: "sorted", layout, ...gathers(books, layout, row.invert(rows)) };
+  const { offsets, slotOfChoice, choiceOfRow, tokenOfRow } = sortedTables(base.books.expertOfChoice, experts);
+  const books = { ...base.books, slotOfChoice };
+  const layout = sortedLayout(experts, slotOfChoice.size, offsets);
+  return { ...base, books, kind: "sorted", layout, ...gathers(books, layout, choiceOfRow, tokenOfRow) };
 }
 
 function checkBase(where: string, base: unknown, experts: number, slots: boolean): void {
@@ -192,12 +188,11 @@ function checkBase(where: string, base: unknown, experts: number, slots: boolean
 function gathers(
   { slotOfChoice: slots, gate }: Books,
   { lead }: RowLayout,
-  choiceOfSlot: Tensor,
+  choiceOfRow: Tensor,
+  tokenOfRow: Tensor,
 ): Pick<Routing, "tables" | "dispatch" | "combine"> {
-  const rows = choiceOfSlot.size;
+  const rows = choiceOfRow.size;
   const [tokens, choices] = slots.shape;
-  const choiceOfRow = choiceOfSlot.reshape([rows, 1]);
-  const tokenOfRow = choices === 1 ? choiceOfRow : choiceOfRow.floorDiv(choices); // -1 stays -1
   const slotOfEach = slots.reshape([tokens * choices, 1]);
   return {
     tables: [choiceOfRow, tokenOfRow, slotOfEach],

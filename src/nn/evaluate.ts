@@ -12,6 +12,9 @@ import type { Pass } from "./module.ts";
 /** The pass of evaluation: not training, nothing drawn. */
 export const evaluation: Pass = { training: false, random: key("evaluation") };
 
+/** The same for who reads no auxiliary losses. */
+export const scoring: Pass = { ...evaluation, losses: false };
+
 /** What can be scored and sampled from: ids [B, T] in, logits [B, T, V] out. */
 export interface LanguageModel {
   /** Where its parameters live; the current backend, if it does not say. */
@@ -55,7 +58,7 @@ export async function evaluate(model: LanguageModel, data: Iterable<Batch>): Pro
     check("evaluate", "mask of a batch", mask, optional(aTensor));
     const parts = noGrad(() =>
       scope(() => {
-        const { logits } = model.forward(ids, mask ? { mask } : {}, evaluation);
+        const { logits } = model.forward(ids, mask ? { mask } : {}, scoring);
         return { sum: crossEntropy(logits, targets, { reduction: "sum" }), count: targets.notEqual(-100).sum() };
       }),
     );

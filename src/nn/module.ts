@@ -1,5 +1,5 @@
 /** What every layer is: a thing with named parameters, state that can be saved, a price per token, and a forward pass. */
-import { aKey, aTensor, check, flag, instance, text } from "../autograd/arguments.ts";
+import { aKey, aTensor, check, flag, instance, optional, text } from "../autograd/arguments.ts";
 import type { Kind } from "../autograd/arguments.ts";
 import type { DType } from "../autograd/contract.ts";
 import { formatShape, sameShape } from "../autograd/contract.ts";
@@ -16,12 +16,14 @@ export interface Pass {
   readonly training: boolean;
   /** Where this pass draws from: the same key, the same pass. */
   readonly random: Key;
+  /** Whether routers compute their auxiliary losses. Default true; generation and scoring, which read none, say false. */
+  readonly losses?: boolean;
 }
 
 /** The pass for a part of a module: its random numbers come from a stream under `path`. Evaluation draws nothing, so its key stays. */
 export function under(pass: Pass, ...path: readonly (string | number)[]): Pass {
   requirePass(pass);
-  return pass.training ? { training: true, random: pass.random.at(...path) } : pass;
+  return pass.training ? { ...pass, random: pass.random.at(...path) } : pass;
 }
 
 /** Recognises a pass. */
@@ -33,7 +35,8 @@ export const aPass: Kind = {
     "training" in value &&
     flag.accepts(value.training) &&
     "random" in value &&
-    aKey.accepts(value.random),
+    aKey.accepts(value.random) &&
+    (!("losses" in value) || optional(flag).accepts(value.losses)),
 };
 
 /** Throws where a layer is called without its last argument, or with something else. */

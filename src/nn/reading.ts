@@ -10,7 +10,7 @@ import { scope } from "../autograd/scope.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Seen } from "./block.ts";
 import type { LanguageModel } from "./evaluate.ts";
-import { evaluation } from "./evaluate.ts";
+import { scoring } from "./evaluate.ts";
 import type { Pass } from "./module.ts";
 
 /** Of one row, [V]. What a token becomes is decided on the host. */
@@ -117,7 +117,7 @@ export class Reading {
     const { logits, seen } = noGrad(() =>
       scope(() => {
         const ids = integers(fresh, [B, all - from], this.#model);
-        const output = this.#model.forward(ids, { past: this.#past, logits: "last", ...this.#padding(from, all) }, evaluation);
+        const output = this.#model.forward(ids, { past: this.#past, logits: "last", ...this.#padding(from, all) }, scoring);
         const { shape } = output.logits;
         return { logits: output.logits.narrow(1, shape[1] - 1, shape[1]), seen: this.#cache ? output.seen : [] };
       }),
@@ -236,7 +236,7 @@ export function open(model: LanguageModel | TextToText, prompts: readonly (reado
       const mask = filled((ids, t) => Number(t < ids.length));
       const ids = filled((row, t) => row[t] ?? padding);
       const padded = prompts.some(({ length }) => length < longest);
-      const { memory } = model.encode(ids, padded ? { mask } : {}, evaluation);
+      const { memory } = model.encode(ids, padded ? { mask } : {}, scoring);
       return { memory, ...(padded ? { mask } : {}) };
     }),
   );

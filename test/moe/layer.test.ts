@@ -21,6 +21,20 @@ const closeTo = (a: readonly number[], b: readonly number[], tolerance = 1e-9): 
   a.forEach((x, i) => expect(x).to.be.closeTo(b[i], tolerance));
 };
 
+describe("a pass without losses", () => {
+  it("computes none, in the layer and under its parts, and all else as ever", () => {
+    const layer = new moe.MoE({ router: router({ zLoss: 0.1 }), experts: experts() });
+    const x = tokensOf(6);
+    for (const pass of [evaluation, passOf(true, 1)]) {
+      const [with_, without] = [pass, { ...pass, losses: false }].map((each) => layer.forward(x, {}, each));
+      expect(Object.keys(with_.losses)).to.eql(["balance", "z"]);
+      expect(without.losses).to.eql({});
+      expect(list(without.output)).to.eql(list(with_.output));
+    }
+    expect(() => layer.forward(x, {}, { ...evaluation, losses: 1 as never })).to.throw(TypeError, "MoE.forward: pass");
+  });
+});
+
 describe("experts", () => {
   it("of slots pass over the rows that hold no token: with the even layout they agree wherever a token is, and give zeros elsewhere", () => {
     const net = experts({ bias: false });

@@ -92,10 +92,24 @@ export const moe: readonly Sabotage[] = [
     test: layer,
   },
   {
-    what: "sorted rows begin one expert late",
-    file: "src/moe/routing.ts",
+    what: "on a device that must be waited for, sorted rows begin one expert late",
+    file: "src/moe/sortedTables.ts",
     from: ".pad([[1, 0]])",
     to: ".pad([[0, 1]])",
+    test: "test/moe/sortedTables.test.ts",
+  },
+  {
+    what: "the host counts sorted rows for the expert before",
+    file: "src/moe/sortedTables.ts",
+    from: "offsets[expert + 1]++",
+    to: "offsets[expert]++",
+    test: layer,
+  },
+  {
+    what: "scoring computes losses that nobody reads",
+    file: "src/moe/router.ts",
+    from: "pass.losses === false ? {} :",
+    to: "pass.losses === null ? {} :",
     test: layer,
   },
   {

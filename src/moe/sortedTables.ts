@@ -1,0 +1,72 @@
+/**
+ * The tables of rows that are sorted by expert: where each expert's rows begin, the row of each choice, and back.
+ * T tokens, E experts, K choices of a token, N = T K rows.
+ */
+import { tensor } from "../autograd/create.ts";
+import { where } from "../autograd/operations.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+
+/** All int32. */
+export interface SortedTables {
+  /** [E + 1]: rows offsets[e] to offsets[e + 1] are those of expert e; rows from offsets[E] on are empty. */
+  readonly offsets: Tensor;
+  /** [T, K]: the row of each choice; -1 where none was made. */
+  readonly slotOfChoice: Tensor;
+  /** [N, 1]: the choice in each row, t K + k, and its token; -1 where the row is empty. */
+  readonly choiceOfRow: Tensor;
+  readonly tokenOfRow: Tensor;
+}
+
+/**
+ * Rows of one expert after those of another, each expert's in the order of the choices. expertOfChoice [T, K], -1 for none. Where the host can
+ * look at the choices without waiting it counts them itself, in one pass; else the device does, in a dozen launches. While a text is
+ * generated there are few choices, and launches cost more than the counting.
+ */
+export function sortedTables(expertOfChoice: Tensor, experts: number): SortedTables {
+  return expertOfChoice.backend.downloadSync ? countedByHost(expertOfChoice, experts) : countedByDevice(expertOfChoice, experts);
+}
+
+function countedByHost(expertOfChoice: Tensor, experts: number): SortedTables {
+  const chosen = expertOfChoice.dataSync();
+  const [N, K] = [chosen.length, expertOfChoice.shape[1]];
+  const offsets = new Int32Array(experts + 1);
+  for (const expert of chosen) {
+    if (expert >= experts) throw new RangeError(`sortedRouting: expertOfChoice ${expert}: want less than the ${experts} experts`);
+    if (expert >= 0) offsets[expert + 1]++;
+  }
+  for (let e = 0; e < experts; e++) offsets[e + 1] += offsets[e];
+  const next = offsets.slice();
+  const [slots, choices, tokens] = [new Int32Array(N).fill(-1), new Int32Array(N).fill(-1), new Int32Array(N).fill(-1)];
+  for (let choice = 0; choice < N; choice++) {
+    if (chosen[choice] < 0) continue;
+    const row = next[chosen[choice]]++;
+    slots[choice] = row;
+    choices[row] = choice;
+    tokens[row] = Math.floor(choice / K);
+  }
+  const { backend } = expertOfChoice;
+  return {
+    offsets: tensor(offsets, { backend }),
+    slotOfChoice: tensor(slots, { shape: expertOfChoice.shape, backend }),
+    choiceOfRow: tensor(choices, { shape: [N, 1], backend }),
+    tokenOfRow: tensor(tokens, { shape: [N, 1], backend }),
+  };
+}
+
+function countedByDevice(expertOfChoice: Tensor, experts: number): SortedTables {
+  const [N, K] = [expertOfChoice.size, expertOfChoice.shape[1]];
+  const expert = expertOfChoice.reshape([N]);
+  const offsets = expert
+    .bincount(experts)
+    .pad([[1, 0]])
+    .cumsum(0); // [E + 1]
+  const made = expert.greaterEqual(0);
+  const row = where(made, offsets.takeRows(where(made, expert, 0)).add(expert.countEarlier()), -1); // [N]
+  const choiceOfRow = row.invert(N).reshape([N, 1]);
+  return {
+    offsets,
+    slotOfChoice: row.reshape(expertOfChoice.shape),
+    choiceOfRow,
+    tokenOfRow: K === 1 ? choiceOfRow : choiceOfRow.floorDiv(K), // -1 stays -1
+  };
+}

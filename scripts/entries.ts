@@ -13,6 +13,7 @@ export interface Entry {
 
 interface Manifest {
   readonly name: string;
+  readonly engines: { readonly node: string };
   readonly scripts: Record<string, string>;
   readonly exports: Record<string, string | { source: string; types: string; default: string }>;
   readonly peerDependencies: Record<string, string>;

@@ -185,8 +185,16 @@ export function arange(start: number, stop?: number, step = 1, options: CreateOp
   checkOptions("arange", options, createKinds);
   const [from, to] = stop === undefined ? [0, start] : [start, stop];
   if (step === 0) throw new RangeError(`arange: step 0: from ${from} to ${to} it never arrives`);
-  const length = Math.max(0, Math.ceil((to - from) / step));
-  return counted("arange", length, (i) => from + i * step, options);
+  return counted("arange", stepsBelow(from, to, step), (i) => from + i * step, options);
+}
+
+/** How many steps lie before `to`: (to - from) / step, rounded up. A quotient of decimals that is whole but for rounding is that number. */
+function stepsBelow(from: number, to: number, step: number): number {
+  const steps = (to - from) / step;
+  const nearest = Math.round(steps);
+  const exact = [from, to, step].every(Number.isSafeInteger);
+  const rounding = exact ? 0 : (4 * Number.EPSILON * (Math.abs(from) + Math.abs(to))) / Math.abs(step);
+  return Math.max(0, Math.abs(steps - nearest) <= rounding ? nearest : Math.ceil(steps));
 }
 
 /** `count` numbers at equal distances from `start` to `stop`, both included: [count]. */

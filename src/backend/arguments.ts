@@ -24,21 +24,25 @@ export function check(where: string, name: string, value: unknown, kind: Kind): 
   throw new Fault(`${where}: ${name} ${describe(value)}: want ${kind.wanted}`);
 }
 
-/** Throws unless `options` is an object that holds only options of the table, each of its kind. */
+/**
+ * Throws unless `options` is an object that holds only options of the table, each of its kind. An instance of a class is taken for options where
+ * its fields are some: a tensor, a Map or a module given in their place is not.
+ */
 export function checkOptions<O>(where: string, options: unknown, kinds: Kinds<O>): void {
   const table: Readonly<Record<string, Kind>> = kinds;
   const names = Object.keys(table);
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+  const given: Readonly<Record<string, unknown>> | null = typeof options === "object" && options !== null ? { ...options } : null;
+  const unknown = Object.keys(given ?? {}).find((name) => !Object.hasOwn(table, name));
+  const isInstance = typeof options === "object" && options !== null && nameOf(options) !== "Object";
+  if (given === null || (isInstance && (unknown !== undefined || Object.keys(given).length === 0))) {
     const needed = names.filter((name) => !table[name]?.optional);
     const list = (needed.length > 0 ? needed : names).join(", ");
     throw new TypeError(`${where}: options ${describe(options)}: want an object with ${list}`);
   }
-  const given: Readonly<Record<string, unknown>> = { ...options };
-  for (const name of Object.keys(given))
-    if (!Object.hasOwn(table, name)) {
-      const known = didYouMean(name, names) || `; the options are ${names.join(", ")}`;
-      throw new TypeError(`${where}: there is no option ${name}${known}`);
-    }
+  if (unknown !== undefined) {
+    const known = didYouMean(unknown, names) || `; the options are ${names.join(", ")}`;
+    throw new TypeError(`${where}: there is no option ${unknown}${known}`);
+  }
   for (const [name, kind] of Object.entries(table)) check(where, name, given[name], kind);
 }
 

@@ -55,6 +55,29 @@ describe("checks of arguments", () => {
     expect(attempt({ heads: 2, zzzzzzzzzzz: 0.1 })).to.throw(TypeError, "the options are heads, jitter, act");
   });
 
+  it("take fields of an instance for options, and no instance that has other fields, or none", () => {
+    class Settings {
+      readonly heads = 2;
+    }
+    class Layer {
+      readonly weight = [1];
+    }
+    expect(attempt(new Settings())).not.to.throw();
+    expect(attempt(new Layer())).to.throw(TypeError, "Layer: options (a Layer): want an object with heads");
+    const none = (options: unknown): (() => void) => {
+      return () => checkOptions<Pick<Options, "jitter" | "act">>("Layer", options, { jitter: kinds.jitter, act: kinds.act });
+    };
+    for (const [options, shown] of [
+      [new Map([["jitter", 1]]), "(a Map)"],
+      [[], "[]"],
+      [new Layer(), "(a Layer)"],
+    ] as const)
+      // prettier-ignore
+      expect(none(options)).to.throw(TypeError, `Layer: options ${shown}: want an object with jitter, act`);
+    for (const options of [{}, Object.create(null), new (class extends Settings {})()])
+      expect(attempt({ heads: 1, ...options })).not.to.throw();
+  });
+
   const table: readonly [Kind, readonly unknown[], readonly unknown[]][] = [
     [whole(), [0, 5], [-1, 0.5, NaN, Infinity, "1", null, 2 ** 60]],
     [whole(1, 3), [1, 3], [0, 4]],

@@ -33,7 +33,7 @@ describe("capacity", () => {
     ));
 
   it("P29: is exact where the factor is a decimal: rounding of the product adds no slot", () => {
-    const table: [number, number, number, number][] = [[100, 10, 1.1, 11], [1000, 100, 1.1, 11], [30, 3, 1.1, 11], [700, 7, 1.4, 140], [100, 10, 1.11, 12]]; // prettier-ignore
+    const table: [number, number, number, number][] = [[100, 10, 1.1, 11], [1000, 100, 1.1, 11], [1000, 10, 1.1, 110], [300, 3, 2.2, 220], [30, 3, 1.1, 11], [700, 7, 1.4, 140], [100, 10, 1.11, 12]]; // prettier-ignore
     for (const [tokens, experts, factor, slots] of table) expect(capacityOf(tokens, experts, factor)).to.equal(slots);
     fc.assert(
       fc.property(

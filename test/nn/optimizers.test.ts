@@ -2,9 +2,9 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { key, ones, scope, tensor, zeros } from "switchyard-moe";
 import type { DType, Tensor } from "switchyard-moe";
-import { wasm } from "switchyard-moe/backend/wasm";
 import { Adafactor, Adam, AdamW, Linear, Rmsprop, Sgd, clipGradNorm, clipGradValue, clipScale, gradNorm } from "switchyard-moe/nn";
 import type { NormType, Optimizer, Parameters } from "switchyard-moe/nn";
+import { MeasuringBackend } from "./measuringBackend.ts";
 import { drawn, expectClose } from "./plain.ts";
 
 const start = [0.5, -1, 2];
@@ -380,8 +380,8 @@ describe("clipping", () => {
     expect(all(parameters)).to.deep.equal(before);
   });
 
-  it("measures gradients of any dtypes together, also where the device has a kernel for float32 alone", async () => {
-    const backend = await wasm({ threads: 1 });
+  it("measures gradients of any dtypes together, also where the device has a kernel for float32 alone", () => {
+    const backend = new MeasuringBackend();
     const values = [3, -4.5, 0.25];
     const gradient = (dtype: DType): Tensor => {
       const p = zeros([3], { dtype, backend, requiresGrad: true });
@@ -394,6 +394,11 @@ describe("clipping", () => {
       expect(norm.itemSync(), dtypes.join()).to.be.closeTo(Math.sqrt(dtypes.length * square), 1e-6);
       expect(norm.dtype).to.equal(dtypes.some((dtype) => dtype === "float64") ? "float64" : "float32");
     }
+    expect(backend.measured, "by the kernel, where all are float32").to.equal(1);
+    const [own, foreign] = [gradient("float32"), withGradients(1)[0]];
+    expect(() => gradNorm([own, foreign])).to.throw(/device|backend/);
+    expect(() => gradNorm([foreign, own])).to.throw(/device|backend/);
+    expect(backend.measured).to.equal(1);
   });
 
   it("by value brings each element in, and leaves parameters without a gradient alone", () => {

@@ -49,6 +49,16 @@ for (const file of ["README.md", "README.ko.md"].filter((name) => existsSync(nam
       });
     });
 
+    it("says where to read on, which Node it needs, and that the package is not published", () => {
+      const linked = new Set([...text.matchAll(/\]\(([^)]+)\)/g)].map(([, target = ""]) => target));
+      const other = file === "README.md" ? "README.ko.md" : "README.md";
+      expect([...linked]).to.include.members([other, "docs/bugs-in-the-wild.md", "docs/properties.md"]);
+      expect(text).to.include(`Node ${manifest.engines.node.slice(2)}`);
+      expect(text).to.match(/is not published yet|아직 npm에 공개되지 않았습니다/);
+      expect(text).not.to.match(/^npm (install|i) switchyard-moe$/m);
+      expect(manifest).not.to.have.property("repository");
+    });
+
     it("names only commands that exist", () => {
       const named = [...text.matchAll(/npm (?:run ([\w:-]+)|(start|test)\b)/g)].map(([, script, short]) => script ?? short ?? "");
       expect(named).to.include.members(["start", "test"]);

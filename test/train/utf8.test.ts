@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
+import { namesOf } from "../../examples/train/shownText.ts";
 import { Utf8Stream, characters, wholeCharacters } from "../../examples/train/utf8.ts";
 
 const anyText = fc.string({ unit: "grapheme", maxLength: 30 });
@@ -64,6 +65,12 @@ describe("characters", () => {
 
   it("cut off in the middle of a letter are shown byte by byte", () => {
     expect(characters([0xb0, 0x80, 0x41, 0xea]).map(({ text }) => text)).to.deep.equal(["\ufffd", "\ufffd", "A", "\ufffd"]);
+  });
+});
+
+describe("names of the bytes of a trace", () => {
+  it("tell a byte that continues a character from every sign that a text can hold", () => {
+    expect(namesOf(encode("+é한2/3"))).to.deep.equal(["+", "é", "2/2", "한", "2/3", "3/3", "2", "/", "3"]);
   });
 });
 

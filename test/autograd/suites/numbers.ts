@@ -7,6 +7,9 @@ import { f32, f64, int, leaf, near, same, slope, valuesOf } from "../helpers.ts"
 type Exact = Record<string, readonly [() => Tensor, readonly number[]]>;
 
 const masked = [-Infinity, -Infinity];
+const wide = { dtype: "float64" } as const;
+/** What an int32 holds at most. */
+const most = 2147483647;
 
 /** The Hessian-vector product of the sum of squares of f, at x along ones. */
 function curvature(f: (x: Tensor) => Tensor, data: number[]): Tensor {
@@ -52,6 +55,8 @@ const decided: Exact = {
   "norm has curvature 0 at 0": [() => curvature((x) => x.norm(), [0, 0]), [0, 0]],
   "std of equal numbers has gradient 0": [() => slope((x) => x.std(), [2, 2]), [0, 0]],
   "variance is the population's": [() => f64([1, 3]).variance(), [1]],
+  "the mean far from 0": [() => f32(Array.from({ length: 1024 }, (_, i) => 1e6 + (i % 4))).mean(), [1000001.5]],
+  "the sum of 20 million tenths": [() => f32(0.1).broadcastTo([20_000_000]).sum(), [2_000_000]],
   "variance far from 0": [() => f32(Array.from({ length: 1024 }, (_, i) => 1e7 + (i % 4))).variance(), [1.25]],
   "a correction of 1 makes it the sample's": [() => f64([1, 3]).variance(0, { correction: 1 }), [2]],
 
@@ -59,6 +64,10 @@ const decided: Exact = {
   "trunc, floor and ceil": [() => concat([f64([-1.5]).trunc(), f64([-1.5]).floor(), f64([-1.5]).ceil()]), [-1, -2, -1]],
   "mod has the sign of the divisor": [() => f64([5, -5, 5, -5]).mod(f64([3, 3, -3, -3])), [2, 1, -1, -2]],
   "floorDiv rounds down": [() => f64([5, -5, 5, -5]).floorDiv(f64([3, 3, -3, -3])), [1, -2, -2, 1]],
+  "int32 products wrap around exactly": [
+    () => concat([int([most, 123456789]).square(), int([most, 1 << 30]).mul(int([most, 6])), int([[most, most], [46341, 46341]]).prod(1)]),
+    [1, -1757895751, 1, -2147483648, 1, -2147479015],
+  ], // prettier-ignore
   "int32 arithmetic": [() => int([7, -7]).floorDiv(2).add(int([1, 1]).mul(10)), [13, 6]], // prettier-ignore
 
   "softmax of a masked row is zeros": [() => f64([masked, [0, 0]]).softmax(), [0, 0, 0.5, 0.5]],
@@ -98,6 +107,10 @@ const decided: Exact = {
   "invert says where each stands": [() => int([2, -1, 0]).invert(4), [2, -1, 0, -1]],
   countEarlier: [() => int([5, 5, -1, 5, 2]).countEarlier(), [0, 1, -1, 2, 0]],
   "bincount": [() => int([[0, 2, 2], [-1, 1, 7]]).bincount(3), [1, 0, 2, 0, 1, 0]], // prettier-ignore
+  "invert, countEarlier and bincount of a scalar are those of one number": [
+    () => concat([int(3).invert(4), int(3).countEarlier().reshape([1]), int(3).bincount(4), int(3).bincount(2)]),
+    [-1, -1, -1, 0, 0, 0, 0, 0, 1, 0, 0],
+  ],
   "oneHot outside is a row of zeros": [() => int([1, 5, -1]).oneHot(2), [0, 1, 0, 0, 0, 0]],
 
   cumsum: [() => f64([1, 2, 3]).cumsum(0), [1, 3, 6]],
@@ -110,6 +123,11 @@ const decided: Exact = {
   "gradients of stretched operands are sums": [() => slope((x) => x.mul(ones([3, 2], { dtype: "float64" })), [[1, 2]]), [3, 3]],
 
   "arange counts to below its stop": [() => arange(1, 2, 0.25), [1, 1.25, 1.5, 1.75]],
+  "arange leaves its stop out though a quotient of decimals is a little more than whole": [
+    () => concat([arange(1, 1.3, 0.1, wide), arange(1.3, 1, -0.1, wide), arange(0, 1.2, 0.4, wide)]),
+    [1, 1 + 0.1, 1 + 2 * 0.1, 1.3, 1.3 - 0.1, 1.3 - 2 * 0.1, 0, 0.4, 0.8],
+  ],
+  "arange counts large whole numbers exactly": [() => arange(1e15, 1e15 + 3, 2, wide), [1e15, 1e15 + 2]],
   "linspace includes both ends": [() => linspace(0, 1, 3), [0, 0.5, 1]],
   eye: [() => eye(2, 3), [1, 0, 0, 0, 1, 0]],
   full: [() => full([2], 7, { dtype: "int32" }), [7, 7]],

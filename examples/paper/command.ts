@@ -16,7 +16,7 @@ const options = (read: Reader) => ({
     "publish",
     flag,
     false,
-    "write docs/paper/results.json, docs/paper.md and its pictures from the results of all claims, run in full",
+    "write docs/paper/results.json, docs/paper.md and its pictures from the results of the claims named, or of all, run in full",
   ),
   page: read("page", flag, false, "write docs/paper.md and its pictures from docs/paper/results.json alone"),
 });
@@ -38,9 +38,8 @@ export function parsed(argv: readonly string[]): { readonly asked: readonly stri
   const positions = positionals(argv);
   const asked = argv.filter((_, i) => positions.has(i));
   const given = readOptions("paper", options, argv.filter((_, i) => !positions.has(i))); // prettier-ignore
-  const { all, publish, page } = given;
-  if (asked.length > 0 && (all || publish || page))
-    throw new UserError(`paper: ${asked.join(" ")} and --${all ? "all" : publish ? "publish" : "page"}: one or the other`);
+  const { all, page } = given;
+  if (asked.length > 0 && (all || page)) throw new UserError(`paper: ${asked.join(" ")} and --${all ? "all" : "page"}: one or the other`);
   return { asked, options: given };
 }
 

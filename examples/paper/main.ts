@@ -17,8 +17,8 @@ import type { Extent } from "./plan.ts";
 import { full, reader, resultsOf, runsOf, stateOf } from "./plan.ts";
 import { programOf } from "./program.ts";
 import type { Program } from "./program.ts";
-import { RESULTS, claimResults, loadResults, placeOf, written } from "./results.ts";
-import type { Results } from "./results.ts";
+import { RESULTS, claimResults, loadResults, originOf, written } from "./results.ts";
+import type { ClaimResults, Results } from "./results.ts";
 import { work } from "./runner.ts";
 import { interval, verdictWords } from "./words.ts";
 
@@ -38,7 +38,7 @@ async function main(argv: readonly string[]): Promise<void> {
   if (options.page) return writePage(claims, loadResults());
   const wanted = options.all ? claims : chosen(claims, asked);
   const place = await placeFor(options);
-  if (options.publish) return publish(claims, place);
+  if (options.publish) return publish(claims, wanted, place);
   if (wanted.length === 0) return list(claims, place);
   await runClaims(wanted, extentOf(options), options.jobs, place);
 }
@@ -96,20 +96,22 @@ function report(claim: Claim, extent: Extent, { read }: Place): void {
   }
 }
 
-/** The results of all claims, in full, and their page. A UserError where some are missing. */
-function publish(claims: readonly Claim[], { read }: Place): void {
-  let backend = "";
-  const found = claims.map((claim) => {
-    const seeds = resultsOf(claim, full, read);
-    if (!seeds) throw new UserError(`--publish: claim ${claim.number} has not been run in full: npm run paper -- ${claim.number}`);
-    const kept = runsOf([claim], full).map(({ settings }) => read(settings));
-    backend = kept[0]?.backend ?? backend;
-    return claimResults(claim, seeds, kept.reduce((sum, one) => sum + (one?.seconds ?? 0), 0)); // prettier-ignore
-  });
-  const results: Results = { format: 1, ...placeOf(backend), claims: found };
-  writeAtomically(RESULTS, written(results));
+/** The results of some claims, run in full, in place of those that are shipped; none named: of all. And the page. A UserError where some are missing. */
+function publish(claims: readonly Claim[], wanted: readonly Claim[], { read }: Place): void {
+  const renewed = new Map((wanted.length > 0 ? wanted : claims).map((claim) => [claim.number, found(claim, read)]));
+  const shipped = renewed.size < claims.length ? loadResults().claims : [];
+  const kept = claims.flatMap(({ number }) => renewed.get(number) ?? shipped.filter((one) => one.number === number));
+  writeAtomically(RESULTS, written(kept));
   console.log(RESULTS);
   writePage(claims, loadResults());
+}
+
+function found(claim: Claim, read: Place["read"]): ClaimResults {
+  const seeds = resultsOf(claim, full, read);
+  const runs = runsOf([claim], full).flatMap(({ settings }) => read(settings) ?? []);
+  if (!seeds || runs.length === 0)
+    throw new UserError(`--publish: claim ${claim.number} has not been run in full: npm run paper -- ${claim.number}`);
+  return claimResults(claim, seeds, { origin: originOf(runs[0].backend), seconds: runs.reduce((sum, { seconds }) => sum + seconds, 0) });
 }
 
 function writePage(claims: readonly Claim[], results: Results): void {

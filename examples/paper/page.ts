@@ -32,7 +32,7 @@ export function pageFiles(claims: readonly Claim[], results: Results): Map<strin
   const holds = holding(sections.flatMap(({ judged }) => judged));
   const pictures = sections.flatMap((section) => picturesOf(section).map(({ path, svg }): [string, string] => [path, `${svg}\n`]));
   return new Map([
-    [PAGE, [head(sections, results, holds), ...sections.map((section) => sectionOf(section, holds))].join("\n\n") + "\n"],
+    [PAGE, [head(sections, holds), ...sections.map((section) => sectionOf(section, holds))].join("\n\n") + "\n"],
     ...pictures,
   ]);
 }
@@ -52,7 +52,7 @@ export const anchorOf = ({ number, title }: Claim): string =>
     .replace(/[^\p{L}\p{N}\- ]/gu, "")
     .replaceAll(" ", "-")}`;
 
-function head(sections: readonly Section[], { commit, date, machine }: Results, holds: ReadonlySet<Judged>): string {
+function head(sections: readonly Section[], holds: ReadonlySet<Judged>): string {
   const all = sections.flatMap(({ judged }) => judged);
   const main = sections.map(({ judged: [first] }) => first);
   const count = (of: readonly Judged[], verdict: string): number => of.filter((one) => one.verdict === verdict).length;
@@ -87,8 +87,7 @@ paper is right.
 **Outcome.** Of the ${sections.length} claims (each by its first comparison): ${verdicts.map((verdict) => `${count(main, verdict)} ${verdict}`).join(", ")}; ${hits(main)} as
 expected. Of all ${all.length} comparisons: ${verdicts.map((verdict) => `${count(all, verdict)} ${verdict}`).join(", ")}; ${hits(all)} as expected.
 
-Computed on ${date} from commit \`${commit.slice(0, 12)}\` on ${machine.cpu}, ${machine.cores} cores, Node ${machine.node.replace("v", "")}, ${machine.backend} for each run, beside other
-work; ${formatSeconds(seconds)} of run time in all (a run that claims share counts for each of them).
+${origins(sections)} ${formatSeconds(seconds)} of run time in all, beside other work (a run that claims share counts for each of them).
 
 ${table(
   ["claim", "first comparison", "ours (95 %)", "verdict", "expected"],
@@ -100,6 +99,34 @@ ${table(
     first.comparison.expected,
   ]),
 )}`;
+}
+
+/** A sentence for each place and time at which claims were computed. */
+function origins(sections: readonly Section[]): string {
+  const groups = new Map<string, Section[]>();
+  for (const section of sections) {
+    const name = JSON.stringify(section.results.origin);
+    groups.set(name, [...(groups.get(name) ?? []), section]);
+  }
+  return [...groups.values()]
+    .map((group) => {
+      const { commit, date, machine } = group[0].results.origin;
+      const whose = groups.size === 1 ? "" : `Claims ${listed(group.map(({ claim }) => claim.number))}: `;
+      const node = machine.node.replace("v", "");
+      return `${whose}${whose ? "computed" : "Computed"} on ${date} from commit \`${commit.slice(0, 12)}\` on ${machine.cpu}, ${machine.cores} cores, Node ${node}, ${machine.backend} for each run.`;
+    })
+    .join("\n");
+}
+
+/** 1 to 3, 5 */
+function listed(numbers: readonly number[]): string {
+  const runs: [number, number][] = [];
+  for (const n of numbers) {
+    const last = runs[runs.length - 1];
+    if (last && last[1] === n - 1) last[1] = n;
+    else runs.push([n, n]);
+  }
+  return runs.map(([first, last]) => (first === last ? `${first}` : `${first} to ${last}`)).join(", ");
 }
 
 const marked = (one: Judged, holds: ReadonlySet<Judged>): string =>

@@ -14,25 +14,34 @@ import type { Result } from "./settings.ts";
 
 export const RESULTS = "docs/paper/results.json";
 
+/** Where and when numbers were computed. */
+export interface Origin {
+  /** Of the sources that computed them. */
+  readonly commit: string;
+  readonly date: string;
+  readonly machine: { readonly cpu: string; readonly cores: number; readonly node: string; readonly backend: string };
+}
+
 export interface ClaimResults {
   readonly number: number;
+  /** Of all its runs: a claim is never put together from two versions of the sources. */
+  readonly origin: Origin;
   /** Of all its runs, on one thread each; runs that claims share count for each. */
   readonly seconds: number;
   /** By arm, then seed. */
   readonly arms: Readonly<Record<string, readonly Result[]>>;
 }
 
+/** The format of the file; raised when what it means changes. */
+const FORMAT = 2;
+
 export interface Results {
-  readonly format: 1;
-  /** Of the sources that computed them. */
-  readonly commit: string;
-  readonly date: string;
-  readonly machine: { readonly cpu: string; readonly cores: number; readonly node: string; readonly backend: string };
+  readonly format: typeof FORMAT;
   readonly claims: readonly ClaimResults[];
 }
 
-/** What is known of the place of a computation. */
-export function placeOf(backend: string): Pick<Results, "commit" | "date" | "machine"> {
+/** Here and now. */
+export function originOf(backend: string): Origin {
   const [{ model }] = cpus();
   const commit = attempt("the repository", "does not tell its commit", () =>
     execFileSync("git", ["rev-parse", "HEAD"], { encoding: "utf8" }),
@@ -45,7 +54,7 @@ export function placeOf(backend: string): Pick<Results, "commit" | "date" | "mac
 }
 
 /** The results of a claim, with no more numbers than its page reads. */
-export function claimResults(claim: Claim, seeds: readonly Seed[], seconds: number): ClaimResults {
+export function claimResults(claim: Claim, seeds: readonly Seed[], { origin, seconds }: Pick<ClaimResults, "origin" | "seconds">): ClaimResults {
   const read = new Map<Result, Reading>();
   const watched = seeds.map((seed): Seed => (arm) => {
     const result = seed(arm);
@@ -60,7 +69,7 @@ export function claimResults(claim: Claim, seeds: readonly Seed[], seconds: numb
   const arms = claim.arms.map(
     ({ name }) => [name, seeds.map((seed) => read.get(seed(name))?.kept() ?? { values: {}, courses: {} })] as const,
   );
-  return { number: claim.number, seconds: Math.round(seconds), arms: Object.fromEntries(arms) };
+  return { number: claim.number, origin, seconds: Math.round(seconds), arms: Object.fromEntries(arms) };
 }
 
 /** Milliseconds of a step by model, from a run that timed them. */
@@ -90,21 +99,20 @@ function watch(result: Result): Reading {
 const rounded = <X extends number | null>(x: X): X => (x === null ? x : (Number(x.toPrecision(6)) as X));
 
 /** The file as text, a line for each arm. */
-export function written(results: Results): string {
-  const { claims, ...head } = results;
+export function written(claims: readonly ClaimResults[]): string {
   const lines = claims.map(({ arms, ...claim }) => {
     const rows = Object.entries(arms).map(([name, seeds]) => `      ${JSON.stringify(name)}: ${JSON.stringify(seeds)}`);
     return `    ${JSON.stringify(claim).slice(0, -1)}, "arms": {\n${rows.join(",\n")}\n    }}`;
   });
-  return `${JSON.stringify(head, null, 2).slice(0, -2)},\n  "claims": [\n${lines.join(",\n")}\n  ]\n}\n`;
+  return `{\n  "format": ${FORMAT},\n  "claims": [\n${lines.join(",\n")}\n  ]\n}\n`;
 }
 
 /** Reads the file. A UserError where it is missing or no such file. */
 export function loadResults(path = RESULTS): Results {
   const text = attempt(path, "cannot be read", () => readFileSync(path, "utf8"));
   const value = attempt(path, "is damaged", () => JSON.parse(text) as Results);
-  if (value?.format !== 1 || !Array.isArray(value.claims))
-    throw new UserError(`${path} is no file of results: format ${JSON.stringify(value?.format)}, wanted 1`);
+  if (value?.format !== FORMAT || !Array.isArray(value.claims))
+    throw new UserError(`${path} is no file of results: format ${JSON.stringify(value?.format)}, wanted ${FORMAT}`);
   return value;
 }
 

@@ -97,7 +97,7 @@ describe("the main job on many processes", function () {
     expect(differing(parts, whole)).to.deep.equal([]);
   });
 
-  itWith("mpirun", "has the bits of one process, on two and resumed on four, and its best model is a whole file", async () => {
+  itWith("mpirun", "has the bits of one process, on two, resumed on four and then on one, and its best model is a whole file", async () => {
     const many = join(folder, "many");
     const start = [
       ...typed,
@@ -121,12 +121,18 @@ describe("the main job on many processes", function () {
     expect(second.code, second.output).to.equal(0);
     expect(second.output).to.match(/ 4 processes, the experts of a layer over 2/);
     expect(loadCheckpoint(lastFile(many)).step).to.equal(6);
+    const third = await run(process.execPath, job("resume", "--from", many, "--processes", "1", "--steps", "8"));
+    expect(third.code, third.output).to.equal(0);
+    expect(loadCheckpoint(lastFile(many)).step).to.equal(8);
     expect(loadCheckpoint(modelFile(many)).weights.get("blocks.0.feedForward.experts.hidden")?.shape).to.deep.equal([4, 8, 16]);
     const one = join(folder, "one");
     await alone(one, 3); // the learning rate falls until the last step that is planned, at first the third
     const { sharing } = configFor(folder);
-    const resumed = restoreRun(one, (config) => languageJob(config, corpusOf({ data: join(folder, "text") })), { steps: 6, seconds: 0, every: 0 }, await Processes.start(sharing ?? never())); // prettier-ignore
-    await continueRun(resumed, { screen: silent });
+    const jobOf = (config: ReturnType<typeof configFor>) => languageJob(config, corpusOf({ data: join(folder, "text") }));
+    for (const steps of [6, 8]) {
+      const resumed = restoreRun(one, jobOf, { steps, seconds: 0, every: 0 }, await Processes.start(sharing ?? never()));
+      await continueRun(resumed, { screen: silent });
+    }
     expect(differing(many, one)).to.deep.equal([]);
   });
 

@@ -84,6 +84,8 @@ export const column = (name: string, of: string, digits = 3, scale = 1): Column 
 
 /** Held-out bits, the column of almost every claim. */
 export const bits = column("bits per byte", "bits");
+/** The papers' measure: the mean log-probability of what was to be predicted, in nats; for each masked token in an encoder-decoder, for each byte elsewhere. */
+export const perplexity = column("negative log perplexity, nats", "nats");
 export const dropped = column("dropped, %", "dropped", 1, 100);
 export const maxVio = column("MaxVio", "maxVio", 2);
 export const language = column("I(expert; language), bits", "infoLanguage");

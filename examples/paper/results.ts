@@ -54,7 +54,11 @@ export function originOf(backend: string): Origin {
 }
 
 /** The results of a claim, with no more numbers than its page reads. */
-export function claimResults(claim: Claim, seeds: readonly Seed[], { origin, seconds }: Pick<ClaimResults, "origin" | "seconds">): ClaimResults {
+export function claimResults(
+  claim: Claim,
+  seeds: readonly Seed[],
+  { origin, seconds }: Pick<ClaimResults, "origin" | "seconds">,
+): ClaimResults {
   const read = new Map<Result, Reading>();
   const watched = seeds.map((seed): Seed => (arm) => {
     const result = seed(arm);

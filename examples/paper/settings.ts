@@ -94,6 +94,13 @@ export const trained =
   ({ text = "scripts", model, training }: Change = {}, more: Partial<Omit<TrainSettings, "program" | "seed">> = {}) =>
   (seed: number): TrainSettings => ({ program: "train", seed, text, ...parts({ model, training }, seed), ...more });
 
+/**
+ * The small encoder-decoder with something changed, for a seed: one block in each stack; it fills in the spans of batches of 2,048 bytes, some 500 tokens
+ * that are predicted, as many as the causal model predicts.
+ */
+export const filling = ({ model, training, ...change }: Change = {}) =>
+  trained({ ...change, model: { architecture: "encoder-decoder", layers: 1, ...model }, training: { batch: 64, ...training } });
+
 /** The small model in several forms, whose steps are timed in turn: `rounds` of each. */
 export const timed =
   (models: Readonly<Record<string, Change["model"]>>, rounds: number) =>

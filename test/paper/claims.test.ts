@@ -182,6 +182,7 @@ describe("npm run paper", () => {
     expect(asked).to.deep.equal(["3", "05"]);
     expect(options).to.include({ steps: 2, quick: true, all: false, jobs: 2, cache: "runs/paper" });
     expect(chosen(claims, asked).map(({ number }) => number)).to.deep.equal([3, 5]);
+    expect(parsed(["3", "--publish"])).to.deep.include({ asked: ["3"] });
     expect(parsed(["3", "--help"])).to.equal(null);
     for (const word of ["--quick", "--steps N", "--all", "--publish", "Ctrl-C"]) expect(help()).to.include(word);
   });
@@ -194,7 +195,7 @@ describe("npm run paper", () => {
     [["--steps", "few"], "--steps"],
     [["--seeds"], "--seeds needs a value"],
     [["3", "--all"], "one or the other"],
-    [["3", "--publish"], "one or the other"],
+    [["3", "--page"], "one or the other"],
   ] as const)
     it(`refuses ${typed.join(" ")}`, () => {
       expect(() => chosen(claims, parsed(typed)?.asked ?? []))

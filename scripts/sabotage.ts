@@ -9,7 +9,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Sabotage } from "../test/sabotage/sabotage.ts";
+import { FreshMocha } from "./sabotage/fresh.ts";
 import { copyTree, endWithSignals, mocha, share, withText } from "./trees.ts";
+import type { Verdict } from "./trees.ts";
 
 const LANES = 2;
 /** A breakage may send a loop round for ever: that is noticed too. */
@@ -23,30 +25,64 @@ async function lists(): Promise<Sabotage[]> {
 }
 
 /** The titles as one pattern; none where a breakage names none: the whole file is run. */
-function chosen(titles: readonly (string | undefined)[]): string[] {
-  if (titles.includes(undefined)) return [];
-  return ["--grep", titles.map((title) => (title ?? "").replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|")];
+function patternOf(titles: readonly (string | undefined)[]): string | undefined {
+  if (titles.includes(undefined)) return undefined;
+  return titles.map((title) => (title ?? "").replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
 }
 
+/** Runs a test file in some way. */
+type Run = (test: string, titles: readonly (string | undefined)[]) => Promise<Verdict>;
+
+/** A process for each run: slow, and nothing of one run reaches the next. */
+const alone =
+  (tree: string): Run =>
+  (test, titles) => {
+    const pattern = patternOf(titles);
+    return mocha(tree, [test, ...(pattern === undefined ? [] : ["--grep", pattern])], PATIENCE);
+  };
+
 /** What is wrong with one breakage, or undefined: it was caught. */
-async function tryOne(tree: string, { file, from, to, test, title }: Sabotage): Promise<string | undefined> {
+async function tryOne(tree: string, { file, from, to, test, title }: Sabotage, run: Run): Promise<string | undefined> {
   const times = readFileSync(join(tree, file), "utf8").split(from).length - 1;
   if (times !== 1) return `the text stands ${times} times in the file, not once`;
   const change = (text: string): string => text.replace(from, () => to);
-  const { failing, output } = await withText(tree, file, change, () => mocha(tree, [test, ...chosen([title])], PATIENCE));
+  const { failing, output } = await withText(tree, file, change, () => run(test, [title]));
   return failing > 0 ? undefined : `not noticed:\n${output.trim().split("\n").slice(-12).join("\n")}`;
 }
 
-/** Unbroken, every test that shall notice must pass; else it notices nothing. */
-async function control(trees: readonly string[], all: readonly Sabotage[]): Promise<string[]> {
-  const wrong: string[] = [];
-  const files = new Map<string, (string | undefined)[]>();
-  for (const { test, title } of all) files.set(test, [...(files.get(test) ?? []), title]);
-  await share(trees, [...files], async (tree, [file, titles]) => {
-    const { failing, passing, output } = await mocha(tree, [file, ...chosen(titles)], PATIENCE);
-    if (failing > 0 || passing === 0) wrong.push(`${file}: fails without any breakage\n${output.trim()}`);
-  });
-  return wrong;
+/** Unbroken, the tests that shall notice must pass; else they notice nothing. */
+async function control(group: readonly Sabotage[], run: Run): Promise<string | undefined> {
+  const [{ test }] = group;
+  const { failing, passing, output } = await run(test, group.map(({ title }) => title)); // prettier-ignore
+  return failing === 0 && passing > 0 ? undefined : `${test}: fails without any breakage\n${output.trim()}`;
+}
+
+/**
+ * What is wrong with each breakage of a group, which all belong to one test file. One process tries them all, and then the sources as they are: where
+ * that passes, the failures before it came from the breakages. Else, and for what was not caught, a process for each decides.
+ */
+async function tryGroup(tree: string, fresh: FreshMocha, group: readonly Sabotage[]): Promise<(string | undefined)[]> {
+  fresh.renew();
+  const quick: Run = (test, titles) => fresh.run(test, patternOf(titles), PATIENCE);
+  const found: (string | undefined)[] = [];
+  for (const one of group) found.push(await tryOne(tree, one, quick));
+  const apart = (await control(group, quick)) !== undefined;
+  const unfit = apart ? await control(group, alone(tree)) : undefined;
+  if (unfit !== undefined) return group.map(() => unfit);
+  for (const [i, one] of group.entries()) if (apart || found[i] !== undefined) found[i] = await tryOne(tree, one, alone(tree));
+  return found;
+}
+
+/** Breakages of one test file, at most so many together, so that the lanes end at about the same time. */
+function groupsOf(all: readonly Sabotage[], most = 10): Sabotage[][] {
+  const groups: Sabotage[][] = [];
+  const open = new Map<string, Sabotage[]>();
+  for (const one of all) {
+    const group = open.get(one.test);
+    if (group && group.length < most) group.push(one);
+    else groups.push(open.set(one.test, [one]).get(one.test) ?? []);
+  }
+  return groups;
 }
 
 async function main(word = ""): Promise<void> {
@@ -54,12 +90,16 @@ async function main(word = ""): Promise<void> {
   const all = (await lists()).filter((one) => JSON.stringify(one).includes(word));
   const failures: string[] = [];
   const trees = Array.from({ length: LANES }, copyTree);
-  failures.push(...(await control(trees, all)));
-  await share(trees, all, async (tree, one) => {
-    const wrong = await tryOne(tree, one);
-    console.log(`${wrong === undefined ? "caught" : "MISSED"}  ${one.what} (${one.file})`);
-    if (wrong !== undefined) failures.push(`${one.what}: ${one.file}: ${one.from} -> ${one.to}, to be caught by ${one.test}: ${wrong}`);
+  const processes = new Map(trees.map((tree) => [tree, new FreshMocha(tree)]));
+  await share(trees, groupsOf(all), async (tree, group) => {
+    const fresh = processes.get(tree) ?? new FreshMocha(tree);
+    for (const [i, wrong] of (await tryGroup(tree, fresh, group)).entries()) {
+      const { what, file, from, to, test } = group[i];
+      console.log(`${wrong === undefined ? "caught" : "MISSED"}  ${what} (${file})`);
+      if (wrong !== undefined) failures.push(`${what}: ${file}: ${from} -> ${to}, to be caught by ${test}: ${wrong}`);
+    }
   });
+  for (const fresh of processes.values()) fresh.end();
   console.log(
     `\n${all.length - failures.length} of ${all.length} breakages caught in ${((performance.now() - started) / 1000).toFixed(0)} s`,
   );

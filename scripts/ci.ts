@@ -26,10 +26,16 @@ const stages: Stage[] = [
     command: `npm i --no-save --ignore-scripts --no-audit --no-fund --prefix ${join(temp, "node24")} node-${process.platform}-${process.arch}@24`,
   },
   {
-    // What the tests of the repository, of the claims and of the benchmarks check does not depend on the engine.
-    name: "tests on Node 24",
-    command: 'node --version && npm test -- --ignore "test/{repository,paper,bench}/**"',
+    // The library. What the tests of the repository, of the claims and of the main job check depends less on the engine; the job itself is run.
+    name: "tests of the library on Node 24",
+    command: 'node --version && npm test -- --ignore "test/{repository,paper,bench,train}/**"',
     env: { PATH: node24 + delimiter + process.env.PATH },
+    after: ["fetch Node 24"],
+  },
+  {
+    name: "main job on Node 24",
+    command: `node --import=./scripts/typescript.mjs --conditions=source examples/train/main.ts --out ${join(temp, "run24")}`,
+    env: { PATH: node24 + delimiter + process.env.PATH, SWITCHYARD_SHORT: "1" },
     after: ["fetch Node 24"],
   },
   // Spends its time in a browser, beside the tests on Node 24.

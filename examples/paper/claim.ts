@@ -84,6 +84,8 @@ export const column = (name: string, of: string, digits = 3, scale = 1): Column 
 
 /** Held-out bits, the column of almost every claim. */
 export const bits = column("bits per byte", "bits");
+/** The same where some arms fill in spans, whose unit is a token. */
+export const bitsOfEither = column("bits per byte (spans: per token)", "bits");
 /** The papers' measure: the mean log-probability of what was to be predicted, in nats; for each masked token in an encoder-decoder, for each byte elsewhere. */
 export const perplexity = column("negative log perplexity, nats", "nats");
 export const dropped = column("dropped, %", "dropped", 1, 100);

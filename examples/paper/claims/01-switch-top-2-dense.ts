@@ -1,4 +1,4 @@
-import { bits, column, dropped, gained, perplexity, saved, stepsToBoth, value } from "../claim.ts";
+import { bitsOfEither, column, dropped, gained, perplexity, saved, stepsToBoth, value } from "../claim.ts";
 import type { Claim, Seed } from "../claim.ts";
 import { filling, timed, trained } from "../settings.ts";
 
@@ -48,7 +48,7 @@ export const claim: Claim = {
     ...Object.entries(models).map(([name, model]) => ({ name, settings: trained({ model }) })),
     { name: "timing", settings: timed(models, 24) },
   ],
-  columns: [perplexity, bits, column("training", "training"), dropped],
+  columns: [perplexity, bitsOfEither, column("training", "training"), dropped],
   comparisons: [
     {
       name: "filling spans, Switch at 1.25 gains over dense at equal steps",

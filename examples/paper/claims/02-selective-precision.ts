@@ -1,4 +1,4 @@
-import { bits, column, gained, perplexity, saved, value } from "../claim.ts";
+import { bitsOfEither, column, gained, perplexity, saved, value } from "../claim.ts";
 import type { Claim, Seed } from "../claim.ts";
 import { filling, trained } from "../settings.ts";
 
@@ -35,7 +35,7 @@ export const claim: Claim = {
     ...names.map((name) => ({ name, settings: trained({ model: precisions[name], training }) })),
     { name: "rounding", settings: (seed) => ({ program: "precision", seed, from: float32(seed) }) },
   ],
-  columns: [perplexity, bits, column("training", "training")],
+  columns: [perplexity, bitsOfEither, column("training", "training")],
   comparisons: [
     {
       name: "filling spans, selective gains over bfloat16 everywhere",

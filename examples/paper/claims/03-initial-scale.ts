@@ -1,4 +1,4 @@
-import { bits, column, gained, perplexity, saved, value } from "../claim.ts";
+import { bitsOfEither, column, gained, perplexity, saved, value } from "../claim.ts";
 import type { Claim, Seed } from "../claim.ts";
 import { filling, trained } from "../settings.ts";
 
@@ -28,7 +28,7 @@ export const claim: Claim = {
     { name: "scale 1.0", settings: trained(changed(1)) },
     { name: "scale 0.1", settings: trained(changed(0.1)) },
   ],
-  columns: [perplexity, bits, column("training", "training"), column("largest gradient norm", "gradNormMost", 2)],
+  columns: [perplexity, bitsOfEither, column("training", "training"), column("largest gradient norm", "gradNormMost", 2)],
   comparisons: [
     {
       name: "filling spans, scale 0.1 gains",

@@ -8,6 +8,7 @@
  */
 import type * as files from "node:fs";
 import { check, checkOptions, either, having, instance, nothing, optional, text, whole } from "../autograd/arguments.ts";
+import type { Kind } from "../autograd/arguments.ts";
 import { noGrad } from "../autograd/context.ts";
 import type { DType } from "../autograd/contract.ts";
 import { formatShape, sameShape } from "../autograd/contract.ts";
@@ -60,7 +61,7 @@ const OPTIMIZER = "optimizer/";
 const fs = (): typeof files => process.getBuiltinModule("node:fs");
 const join = (...parts: readonly string[]): string => process.getBuiltinModule("node:path").join(...parts);
 
-const aFolder = { ...text, wanted: "the path of a folder" };
+const aFolder: Kind = { wanted: "the path of a folder", accepts: (value) => typeof value === "string" && value !== "" };
 
 /**
  * Writes a checkpoint. Collective. Where a rank cannot write, all ranks throw an Error that names it, and the checkpoint that was there
@@ -232,7 +233,13 @@ function contentOf(path: string): Buffer {
 }
 
 function readRows(index: Index, tensorsOf: (file: string) => Map<string, Tensor>, name: string, from: number, to: number): Tensor {
-  check("read", "from", from, whole(0));
+  check("openShards", "name", name, text);
+  check("openShards", "from", from, whole(0));
+  check("openShards", "to", to, {
+    ...whole(0),
+    wanted: "a whole number of 0 or more, or Infinity",
+    accepts: (n) => n === Infinity || whole(0).accepts(n),
+  });
   const entry = index.tensors[name];
   if (!entry) throw new RangeError(`openShards: there is no tensor "${name}"`);
   const all = rowsOf(entry);
@@ -261,6 +268,10 @@ export function restoreShards(
   replicas: Replicas,
   optimizer?: Pick<Optimizer, "state" | "load">,
 ): void {
+  check("restoreShards", "checkpoint", checkpoint, having("a checkpoint, such as openShards(folder)", "step", "tensors", "read"));
+  check("restoreShards", "model", model, instance(Module, "a Module"));
+  check("restoreShards", "replicas", replicas, instance(Replicas, "a Replicas"));
+  check("restoreShards", "optimizer", optimizer, optional(having("an optimiser", "state", "load")));
   const experts = new Map(replicas.held.flatMap(({ name, by }) => (by === "experts" ? [[name, replicas.layout.experts] as const] : [])));
   scope(() => {
     const part = (name: string, of: string, own: Tensor): [string, Tensor] => {
@@ -285,6 +296,7 @@ export function restoreShards(
 
 /** A state with the experts of all ranks, [E, ...] as one process has them, on every rank: for files that others read. Collective. */
 export function wholeState(state: ReadonlyMap<string, Tensor>, replicas: Replicas): Map<string, Tensor> {
+  check("wholeState", "state", state, instance(Map, "a Map of tensors by name, such as model.state()"));
   check("wholeState", "replicas", replicas, instance(Replicas, "a Replicas"));
   const group = replicas.layout.experts;
   const sharded = replicas.held.flatMap(({ name, by }) => (by === "experts" ? [name] : []));

@@ -4,10 +4,12 @@
  * n ranks, N rows, D width.
  */
 import { apply, widened } from "../autograd/apply.ts";
+import { aTensor, check, checkOptions, listOf, whole } from "../autograd/arguments.ts";
 import type { ArrayType, Backend, Buffer, NDArray, TypedArray } from "../autograd/contract.ts";
 import { BackendError, formatShape, sizeOf } from "../autograd/contract.ts";
 import type { Primitive } from "../autograd/primitive.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import { aCommunicator } from "./communicator.ts";
 import type { Communicator } from "./communicator.ts";
 import { total } from "./flat.ts";
 
@@ -21,26 +23,34 @@ export interface RowCounts {
 
 /** x [N, ...D], the first send[0] rows for rank 0 and so on -> [sum of receive, ...D], in order of ranks. Its adjoint is itself, turned round. */
 export function allToAllRows(x: Tensor, communicator: Communicator, counts: RowCounts): Tensor {
+  requireBoth("allToAllRows", x, communicator);
+  const aCount = listOf(whole(0), communicator.size);
+  checkOptions<RowCounts>("allToAllRows", counts, { send: aCount, receive: aCount });
   return apply(exchange(communicator, counts), x);
 }
 
 /** x [N, ...D] -> [n N, ...D]: the rows of all ranks in order. */
 export function allGatherRows(x: Tensor, communicator: Communicator): Tensor {
+  requireBoth("allGatherRows", x, communicator);
   return widened("allGatherRows", [x], (rows) => apply(gather(communicator), rows));
 }
 
 /** x [n N, ...D] -> [N, ...D]: part `rank` of the sum over ranks. */
 export function reduceScatterRows(x: Tensor, communicator: Communicator): Tensor {
+  requireBoth("reduceScatterRows", x, communicator);
   return widened("reduceScatterRows", [x], (rows) => apply(scatter(communicator), rows));
 }
 
 /** The sum over ranks, on all of them. */
 export function allReduceSum(x: Tensor, communicator: Communicator): Tensor {
+  requireBoth("allReduceSum", x, communicator);
   return widened("allReduceSum", [x], (whole) => apply(reduce(communicator), whole));
 }
 
 /** x of rank `root`, on all ranks; x of the others gives shape and dtype only. */
 export function broadcastFrom(x: Tensor, communicator: Communicator, root = 0): Tensor {
+  requireBoth("broadcastFrom", x, communicator);
+  check("broadcastFrom", "root", root, whole(0, communicator.size - 1));
   return widened("broadcastFrom", [x], (whole) => apply(spread(communicator, root), whole));
 }
 
@@ -122,6 +132,11 @@ const collect = (communicator: Communicator, root: number): Primitive => ({
     }),
   vjp: [(g) => broadcastFrom(g, communicator, root)],
 });
+
+function requireBoth(operation: string, x: Tensor, communicator: Communicator): void {
+  check(operation, "x", x, aTensor);
+  check(operation, "communicator", communicator, aCommunicator);
+}
 
 function requireRows(operation: string, { shape }: ArrayType): readonly number[] {
   if (shape.length === 0) throw new RangeError(`${operation}: a scalar has no rows`);

@@ -233,6 +233,7 @@ export const aCommunicator: Kind = instance(Communicator, "a Communicator, such 
 
 /** `receive`, if it is of the right type and length; else a new array. */
 function room<F extends Flat>(name: string, like: F, length: number, receive?: F): F {
+  check(name, "receive", receive, optional(aFlat));
   if (receive === undefined) return newLike(like, length);
   if (receive.constructor !== like.constructor || receive.length !== length)
     throw new RangeError(

@@ -1,16 +1,19 @@
 /** What routers need of all ranks: counts over the global batch. n ranks, T tokens of a rank, E experts, K choices. */
-import { check, finite, listOf } from "../autograd/arguments.ts";
+import { check, finite, instance, listOf } from "../autograd/arguments.ts";
 import { noGrad } from "../autograd/context.ts";
 import { tensor } from "../autograd/create.ts";
 import { where } from "../autograd/operations.ts";
 import { scope } from "../autograd/scope.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import { someBooks } from "../moe/arguments.ts";
+import { aRouting } from "../moe/metrics.ts";
 import { MoE } from "../moe/moeLayer.ts";
 import { Router } from "../moe/router.ts";
 import type { Routing } from "../moe/routing.ts";
-import type { Module } from "../nn/module.ts";
+import { Module } from "../nn/module.ts";
+import { aCommunicator } from "./communicator.ts";
 import type { Communicator } from "./communicator.ts";
-import { newLike } from "./flat.ts";
+import { aFlat, newLike } from "./flat.ts";
 import type { Flat } from "./flat.ts";
 
 /**
@@ -20,6 +23,9 @@ import type { Flat } from "./flat.ts";
  * tokens. Either way the coefficient means the same on any number of ranks.
  */
 export function globalBalance(routing: Routing, communicator: Communicator, coefficient: number): Tensor {
+  check("globalBalance", "routing", routing, aRouting);
+  check("globalBalance", "routing.books", routing.books, someBooks(false));
+  check("globalBalance", "communicator", communicator, aCommunicator);
   check("globalBalance", "coefficient", coefficient, finite(0));
   const { real, expertOfChoice, probs } = routing.books;
   const [tokens, choices] = expertOfChoice.shape;
@@ -42,6 +48,8 @@ export function globalBalance(routing: Routing, communicator: Communicator, coef
  * routings of this rank's shards, each in layer order. Collective; every rank passes equally many.
  */
 export function afterGlobalStep(model: Module, communicator: Communicator, ...passes: readonly (readonly object[])[]): void {
+  check("afterGlobalStep", "model", model, instance(Module, "a Module"));
+  check("afterGlobalStep", "communicator", communicator, aCommunicator);
   check("afterGlobalStep", "passes", passes, { ...listOf({ wanted: "a list", accepts: Array.isArray }), wanted: "lists of routings" });
   const layers = model.namedModules().flatMap(([, module]) => (module instanceof MoE ? [module] : []));
   layers.forEach(({ router }, i) => {
@@ -64,6 +72,8 @@ function ofAllRanks(routing: Routing, communicator: Communicator): Routing[] {
 
 /** What each rank gives, of any length. */
 export function gatherUneven<F extends Flat>(data: F, communicator: Communicator): F[] {
+  check("gatherUneven", "data", data, aFlat);
+  check("gatherUneven", "communicator", communicator, aCommunicator);
   const lengths = Array.from(communicator.allGather(Int32Array.of(data.length)));
   const most = Math.max(...lengths);
   const padded = newLike(data, most);

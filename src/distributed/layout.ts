@@ -1,5 +1,6 @@
 /** Which rank holds what: n ranks are D groups of G; a group shares out the experts, and the groups are replicas of each other. */
 import { check, checkOptions, optional, whole } from "../autograd/arguments.ts";
+import type { Kind } from "../autograd/arguments.ts";
 import type { Communicator } from "./communicator.ts";
 import { aCommunicator } from "./communicator.ts";
 
@@ -19,7 +20,16 @@ export interface Layout {
   readonly replicas: Communicator;
 }
 
-/** Splits the world. Collective: every rank calls it. */
+export const aLayout: Kind = {
+  wanted: "a Layout, such as layoutOf(world)",
+  accepts: (value) =>
+    [Object(value)].every((layout) => ["world", "experts", "replicas"].every((name) => aCommunicator.accepts(layout[name]))),
+};
+
+/**
+ * Splits the world into groups that share the experts out and groups that hold the same ones. Collective: every rank calls it. Throws a
+ * RangeError where `expertsOver` does not divide the ranks.
+ */
 export function layoutOf(world: Communicator, options: LayoutOptions = {}): Layout {
   check("layoutOf", "world", world, aCommunicator);
   checkOptions<LayoutOptions>("layoutOf", options, { expertsOver: optional(whole(1)) });

@@ -4,7 +4,7 @@
  *
  * The loss of a step is the sum over shards; so each shard divides by global counts (`globalSum`), and nothing is divided afterwards.
  */
-import { check, checkOptions, instance, optional, positive, whole } from "../autograd/arguments.ts";
+import { check, checkOptions, instance, number, optional, positive, whole } from "../autograd/arguments.ts";
 import { noGrad } from "../autograd/context.ts";
 import type { TypedArray } from "../autograd/contract.ts";
 import { tensor, zeros } from "../autograd/create.ts";
@@ -15,8 +15,10 @@ import type { Tensor } from "../autograd/tensor.ts";
 import { aTensor } from "../autograd/arguments.ts";
 import { Module } from "../nn/module.ts";
 import { requireHost } from "./collectives.ts";
+import { aCommunicator } from "./communicator.ts";
 import type { Communicator } from "./communicator.ts";
 import { accumulate, newLike, total } from "./flat.ts";
+import { aLayout } from "./layout.ts";
 import type { Layout } from "./layout.ts";
 import { ShardedExperts } from "./shardedExperts.ts";
 
@@ -56,6 +58,7 @@ export class Replicas {
 
   constructor(model: Module, layout: Layout, options: ReplicasOptions = {}) {
     check("Replicas", "model", model, instance(Module, "a Module"));
+    check("Replicas", "layout", layout, aLayout);
     checkOptions<ReplicasOptions>("Replicas", options, { shards: optional(whole(1)), bucketBytes: optional(positive) });
     const { size } = layout.world;
     this.layout = layout;
@@ -256,5 +259,7 @@ function sumInOrder(group: Communicator, out: TypedArray, parts: readonly TypedA
 
 /** The sum of a number over all ranks: tokens of a step, for losses that every token weighs equally. Exact for whole numbers. */
 export function globalSum(n: number, communicator: Communicator): number {
+  check("globalSum", "n", n, number);
+  check("globalSum", "communicator", communicator, aCommunicator);
   return communicator.allReduce(Float64Array.of(n))[0];
 }

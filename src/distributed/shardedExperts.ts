@@ -5,14 +5,14 @@
  * Slots travel as blocks whose size follows from shapes; sorted rows travel as they are, after their counts. Either way two exchanges:
  * there and back; and two more backward, which are the same turned round. Fedus et al. 2021, arXiv:2101.03961, section 5.
  */
-import { check, checkOptions, callable, whole } from "../autograd/arguments.ts";
+import { checkOptions, callable, whole } from "../autograd/arguments.ts";
 import { context } from "../autograd/context.ts";
 import { formatShape } from "../autograd/contract.ts";
 import { tensor } from "../autograd/create.ts";
 import { Key } from "../autograd/random.ts";
 import { concat, gatherRows } from "../autograd/operations.ts";
 import { Tensor } from "../autograd/tensor.ts";
-import { Experts } from "../moe/experts.ts";
+import { Experts, checkForward } from "../moe/experts.ts";
 import { evenLayout, sortedLayout } from "../moe/routing.ts";
 import type { RowLayout } from "../moe/routing.ts";
 import type { Initializer } from "../nn/initializers.ts";
@@ -96,7 +96,7 @@ export class ShardedExperts extends Experts {
   }
 
   forward(rows: Tensor, layout: RowLayout, pass: Pass): Tensor {
-    check("ShardedExperts", "layout.experts", layout.experts, whole(this.count, this.count));
+    checkForward("ShardedExperts", rows, layout, pass, this.count);
     requireHost("ShardedExperts", rows.backend);
     const drawn = this.#communicator.size > 1 ? { ...pass, random: new ForbiddenKey() } : pass;
     return layout.offsets ? this.#sorted(rows, layout.offsets, drawn) : this.#slots(rows, layout.filled, drawn);

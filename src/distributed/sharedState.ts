@@ -3,11 +3,12 @@
  * gives them to the others. Stage 1 of Rajbhandari et al. 2020, arXiv:1910.02054, with whole parameters: an optimiser that looks at
  * a matrix as a whole (Adafactor) stays what it is.
  */
-import { check, instance } from "../autograd/arguments.ts";
+import { check, checkOptions, instance } from "../autograd/arguments.ts";
 import { noGrad } from "../autograd/context.ts";
 import { concat } from "../autograd/operations.ts";
 import { scope } from "../autograd/scope.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import { stateKinds } from "../nn/optimizer.ts";
 import type { OptimizerState } from "../nn/optimizer.ts";
 import { assignFresh } from "../nn/module.ts";
 import { broadcastFrom } from "./collectives.ts";
@@ -84,6 +85,8 @@ function spread(parameters: readonly Tensor[], group: Communicator, owner: numbe
 }
 
 /** Bytes that an optimiser's state takes on this rank. */
-export function stateBytes({ tensors }: OptimizerState): number {
+export function stateBytes(state: OptimizerState): number {
+  checkOptions("stateBytes", state, stateKinds);
+  const { tensors } = state;
   return [...tensors.values()].reduce((sum, tensor) => sum + tensor.size * (tensor.dtype === "float64" ? 8 : 4), 0);
 }

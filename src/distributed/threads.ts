@@ -27,6 +27,7 @@ export interface ThreadOptions extends CommunicatorOptions {
   readonly limit?: number;
 }
 
+const aThreadCount = whole(1, 256);
 const programKinds: Kinds<ThreadProgram> = {
   module: text,
   export: text,
@@ -39,6 +40,9 @@ const threadKinds: Kinds<ThreadOptions> = { ...communicatorKinds, limit: optiona
  * its step and its last collective.
  */
 export async function threads(n: number, program: ThreadProgram, options: ThreadOptions = {}): Promise<unknown[]> {
+  check("threads", "n", n, aThreadCount);
+  checkOptions("threads", program, programKinds);
+  checkOptions("threads", options, threadKinds); // before threads start, which takes a while
   const world = await ThreadWorld.start(n);
   try {
     return await world.run(program, options);
@@ -63,7 +67,7 @@ export class ThreadWorld {
 
   /** n threads, loaded and waiting. */
   static async start(n: number): Promise<ThreadWorld> {
-    check("ThreadWorld.start", "n", n, whole(1, 256));
+    check("ThreadWorld.start", "n", n, aThreadCount);
     const workers = await Promise.all(Array.from({ length: n }, () => startWorker()));
     return new ThreadWorld(workers);
   }

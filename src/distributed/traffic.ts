@@ -1,4 +1,5 @@
 /** What collectives moved and how long they took, by name of the collective. */
+import { check, finite, text } from "../autograd/arguments.ts";
 
 export interface CollectiveTraffic {
   /** Calls made. */
@@ -15,6 +16,9 @@ export class Traffic {
 
   /** Counts one call of a collective. */
   note(name: string, bytes: number, seconds: number): void {
+    check("Traffic.note", "name", name, text);
+    check("Traffic.note", "bytes", bytes, finite(0));
+    check("Traffic.note", "seconds", seconds, finite(0));
     const row = this.#rows.get(name) ?? { calls: 0, bytes: 0, seconds: 0 };
     this.#rows.set(name, { calls: row.calls + 1, bytes: row.bytes + bytes, seconds: row.seconds + seconds });
   }

@@ -35,14 +35,14 @@ import type { RowLayout } from "./routing.ts";
 const aLayout: Kind = {
   wanted: "the layout of a routing",
   accepts(value) {
-    const { experts, lead, filled, project, spread } = Object(value) as Record<string, unknown>;
-    const counted = filled === null || aTensor.accepts(filled);
-    return count.accepts(experts) && Array.isArray(lead) && counted && callable.accepts(project) && callable.accepts(spread);
+    const { experts, lead, filled, offsets, project, spread } = Object(value) as Record<string, unknown>;
+    const tables = [filled, offsets].every((table) => table === null || aTensor.accepts(table));
+    return count.accepts(experts) && Array.isArray(lead) && tables && callable.accepts(project) && callable.accepts(spread);
   },
 };
 
 /** The arguments of a forward pass through experts. */
-function checkForward(name: string, rows: Tensor, layout: RowLayout, pass: Pass, experts: number): void {
+export function checkForward(name: string, rows: Tensor, layout: RowLayout, pass: Pass, experts: number): void {
   check(`${name}.forward`, "rows", rows, aTensor);
   check(`${name}.forward`, "layout", layout, aLayout);
   check(`${name}.forward`, "pass", pass, aPass);

@@ -22,7 +22,7 @@ export interface HostBooks {
   readonly gate: Float64Array;
 }
 
-const aRouting = having("a routing, as Router.route and MoE.forward answer", "kind", "books", "layout");
+export const aRouting = having("a routing, as Router.route and MoE.forward answer", "kind", "books", "layout");
 
 /**
  * Reads the books of a routing from its device to plain arrays. Start it before the scope of the step closes; the promise may be awaited later.

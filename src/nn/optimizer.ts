@@ -58,7 +58,7 @@ const learningRate: Kind = finite(0);
 
 const stepOptions: Kinds<StepOptions> = { factor: optional(finite(0)), gradScale: optional(either(nothing, aTensor)) };
 
-const stateKinds: Kinds<OptimizerState> = { step: whole(), tensors: instance(Map, "a Map of tensors by name") };
+export const stateKinds: Kinds<OptimizerState> = { step: whole(), tensors: instance(Map, "a Map of tensors by name") };
 
 /**
  * What every optimiser is: parameters by name, options for each of them, and state that is saved and loaded by parameter name.

@@ -1,7 +1,20 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { Communicator, ThreadWorld, alone, threads } from "../../src/distributed/index.ts";
+import {
+  Communicator,
+  Replicas,
+  ThreadWorld,
+  alone,
+  layoutOf,
+  mpi,
+  openShards,
+  restoreShards,
+  saveShards,
+  threads,
+} from "../../src/distributed/index.ts";
 import type { Transport } from "../../src/distributed/index.ts";
+import { key } from "../../src/index.ts";
+import { Linear } from "../../src/nn/index.ts";
 import type { CollectiveCase } from "./programs.ts";
 import { crossingNames } from "./programs.ts";
 import { specification } from "./specification.ts";
@@ -122,6 +135,34 @@ describe("a communicator's arguments", () => {
     "an option nobody knows": [() => alone({ sorted: true } as never), /Communicator: there is no option sorted/],
   };
   for (const [what, [call, message]] of Object.entries(wrong)) it(`refuse ${what}`, () => expect(call).to.throw(message));
+
+  const linear = new Linear(2, 2, { random: key(1) });
+  const replicas = new Replicas(linear, layoutOf(world));
+  const program = { module, export: "collectives" };
+  const none = undefined as never;
+  const later: Record<string, readonly [() => unknown, string]> = {
+    "MPI with an option nobody knows": [() => mpi({ sorted: true } as never), "mpi: there is no option sorted"],
+    "half a thread": [() => threads(0.5, program), "threads: n 0.5: want a whole number from 1 to 256"],
+    "no program": [() => threads(1, none), "threads: options undefined: want an object with module, export"],
+    "a program without a name": [() => threads(1, { module } as never), "threads: export is missing: want a string"],
+    "a wait of 0 seconds": [() => threads(1, program, { limit: 0 }), "threads: limit 0: want a finite number above 0"],
+    "a world of no threads": [() => ThreadWorld.start(0), "ThreadWorld.start: n 0: want a whole number from 1 to 256"],
+    "a checkpoint without a folder": [() => saveShards("", { model: linear, replicas, optimizer: null }), 'saveShards: folder "": want the path of a folder'],
+    "a checkpoint of nothing": [() => saveShards("a", none), "saveShards: options undefined: want an object with model, replicas, optimizer"],
+    "a checkpoint of no module": [() => saveShards("a", { model: {} as never, replicas, optimizer: null }), "saveShards: model {  }: want a Module"],
+    "an optimiser for its state": [() => saveShards("a", { model: linear, replicas, optimizer: 3 as never }), "saveShards: optimizer 3: want the state() of an optimiser, or null"],
+    "no folder to open": [() => openShards(none), "openShards: folder is missing: want the path of a folder"],
+    "a folder that is not there": [() => openShards("no such folder"), "openShards: no such folder/latest cannot be read"],
+    "a path for a checkpoint": [() => restoreShards("a" as never, linear, replicas), 'restoreShards: checkpoint "a": want a checkpoint, such as openShards(folder)'],
+    "a restore into no module": [() => restoreShards({ step: 0, tensors: new Map(), read: none } as never, none, replicas), "restoreShards: model is missing: want a Module"],
+  }; // prettier-ignore
+  for (const [what, [call, message]] of Object.entries(later))
+    it(`refuse ${what}`, async () => {
+      const error = await Promise.resolve()
+        .then(call)
+        .then(() => "nothing", String);
+      expect(error).to.include(message);
+    });
 });
 
 /** Carries nothing. */

@@ -5,11 +5,14 @@
  */
 import { expect } from "chai";
 import fc from "fast-check";
+import { alone } from "../../src/distributed/index.ts";
 import { key, scope, tensor } from "../../src/index.ts";
 import * as moe from "../../src/moe/index.ts";
 import { DenseFeedForward, Linear } from "../../src/nn/index.ts";
 import * as testing from "../../src/testing/index.ts";
+import { describe as described } from "../../src/backend/arguments.ts";
 import { isClear } from "../repository/careless/clear.ts";
+import { Contracts } from "../repository/careless/contracts.ts";
 
 const init = { random: key(1), dtype: "float64" } as const;
 const pass = { training: true, random: key(2) } as const;
@@ -37,6 +40,14 @@ const wholeMoE = { router: router(), experts: experts(), trainingCapacityFactor:
 const seating = { group: "batch", priority: "position", queueBy: "choice" } as const;
 const common = { ...sizes, bias: true, precision: "float32", initializer: (shape: number[]) => floats(...shape) } as const;
 const losses = { balance: 0.1, balanceScope: "batch", zLoss: 0.1 } as const;
+
+const makeExperts: testing.MakeExperts = ({ share, random, ...own }) =>
+  new moe.FeedForwardExperts({ ...own, random, experts: share.count });
+const layoutCase: testing.LayoutCase = { seed: 1, ranks: 1, expertsOver: 1, expertsEach: 2, router: "switch", factor: 1, shards: [1], padding: [0], balance: "rank", sharedState: false }; // prettier-ignore
+/** A call that would write a checkpoint into this folder says what saving says instead. */
+const withoutSaving: (...args: Parameters<typeof testing.layoutProgram>) => typeof args = (world, data) =>
+  typeof (data as { save?: unknown } | null)?.save === "string" ? [world, { ...(data as object), save: null }] : [world, data];
+const layoutRun = () => new testing.LayoutRun(layoutCase, alone(), "float64", makeExperts);
 
 /** A right call: the name that errors begin with, the function, its arguments. */
 type Call = readonly [string, (...args: never[]) => unknown, readonly unknown[]];
@@ -99,34 +110,44 @@ const calls: readonly Call[] = [
   ["seatByHand", testing.seatByHand, [{ choices: [[0], [1]], experts: 2, groupSize: 2, capacity: 1, priority: [1, 2], by: "choice" }]],
   ["capacityByHand", testing.capacityByHand, [8, 1, 2, 1]],
   ["largest", testing.largest, [[1, 2], 1]],
+  ["layoutLaws", testing.layoutLaws, ["mine", { module: "./mine.js", export: "make", local: makeExperts }, { seed: 1, runs: 1, examples: [layoutCase], ranks: [1], variant: { module: "./mine.js", export: "Run" }, shrink: true, limit: 1, world: alone() }]],
+  ["BrokenLayout", make(testing.BrokenLayout), ["what differs", layoutCase, new Error("why")]],
+  ["LayoutCoverage.note", (...args: never[]) => new testing.LayoutCoverage().note(...(args as unknown as [testing.LayoutCase, number[]])), [layoutCase, [1, 0]]],
+  ["LayoutCoverage.count", (...args: never[]) => new testing.LayoutCoverage().count(...(args as unknown as [testing.LayoutKind])), ["padding"]],
+  ["LayoutRun", make(testing.LayoutRun), [layoutCase, alone(), "float64", makeExperts]],
+  ["LayoutRun.step", (...args: never[]) => layoutRun().step(...(args as unknown as [number])), [0]],
+  ["LayoutRun.run", (...args: never[]) => layoutRun().run(...(args as unknown as [number])), [1]],
+  ["layoutProgram", (...args: never[]) => testing.layoutProgram(...withoutSaving(...(args as unknown as Parameters<typeof testing.layoutProgram>))), [alone(), { case: layoutCase, precision: "float64", backend: "cpu", steps: 1, make: null, variant: null, delays: [], save: null, load: null }]],
 ]; // prettier-ignore
 
 /** Exports that are tried elsewhere or are no functions to call. */
-const elsewhere = [
-  "Experts",
-  "Router",
-  "BrokenLaw",
-  "checkGradients",
-  "BrokenLayout",
-  "LayoutCoverage",
-  "LayoutRun",
-  "layoutLaws",
-  "layoutProgram",
-];
+const elsewhere = ["Experts", "Router", "BrokenLaw", "checkGradients"];
 const wrong: readonly unknown[] = [undefined, null, NaN, -1, 0, 1.5, 1e15, Infinity, "x", "", true, {}, [], [null], () => undefined, 5n, Symbol("s"), floats(2), floats(1, 1, 1, 1), ints(0)]; // prettier-ignore
 
+interface Careless {
+  /** The place of the argument, with the option that was replaced. */
+  readonly at: string;
+  readonly value: string;
+  readonly args: readonly unknown[];
+}
+
 /** The arguments with one of them, or one of its members, replaced; and with an option that there is not. */
-function* careless(args: readonly unknown[]): Generator<readonly unknown[]> {
+function* careless(args: readonly unknown[]): Generator<Careless> {
   for (const [i, arg] of args.entries()) {
-    const put = (value: unknown): unknown[] => args.map((own, k) => (k === i ? value : own));
-    for (const value of wrong) yield put(value);
+    const put = (at: string, value: unknown, whole = value): Careless => ({
+      at: `${i + 1}${at}`,
+      value: described(value),
+      args: args.map((own, k) => (k === i ? whole : own)),
+    });
+    for (const value of wrong) yield put("", value);
     if (Object.getPrototypeOf(arg) !== Object.prototype) continue;
     const members = arg as Record<string, unknown>;
     for (const [name, right] of Object.entries(members))
-      for (const value of wrong) if (typeof right !== "function" || typeof value !== "function") yield put({ ...members, [name]: value });
-    yield put({ ...members, jiter: 0.1 });
+      for (const value of wrong)
+        if (typeof right !== "function" || typeof value !== "function") yield put(`.${name}`, value, { ...members, [name]: value });
+    yield put(".jiter", 0.1, { ...members, jiter: 0.1 });
   }
-  yield [];
+  yield { at: "", value: "nothing", args: [] };
 }
 
 async function answer([, call]: Call, args: readonly unknown[]): Promise<Error | undefined> {
@@ -140,6 +161,8 @@ async function answer([, call]: Call, args: readonly unknown[]): Promise<Error |
 }
 
 describe("careless calls", () => {
+  const contracts = new Contracts();
+
   it("are tried of every function and class that is exported", () => {
     const known = new Set([...calls.map(([name]) => name.split(".")[0]), ...elsewhere]);
     const all = [...Object.entries(moe), ...Object.entries(testing)].filter(([, value]) => typeof value === "function");
@@ -153,8 +176,9 @@ describe("careless calls", () => {
       );
       const obscure: string[] = [];
       let refused = 0;
-      for (const args of careless(call[2])) {
+      for (const { at, value, args } of careless(call[2])) {
         const error = await answer(call, args);
+        contracts.note(`${call[0]}(${at})`, value, error?.message);
         if (!error) continue;
         refused++;
         if (!isClear(error) || !/^[\w.]+( "|: )/.test(error.message)) obscure.push(error.message);
@@ -162,4 +186,6 @@ describe("careless calls", () => {
       expect(refused, "calls refused").to.be.greaterThan(5);
       expect([...new Set(obscure)]).to.deep.equal([]);
     });
+
+  it("are refused and taken as written down", () => contracts.compare("test/repository/careless/contracts/moe.txt"));
 });

@@ -5,6 +5,7 @@
 import { fork } from "node:child_process";
 import { expect } from "chai";
 import { entries } from "../../scripts/entries.ts";
+import { Contracts } from "./careless/contracts.ts";
 import type { Order, Report } from "./careless/walk.ts";
 
 interface Findings {
@@ -16,13 +17,23 @@ interface Findings {
   readonly obscure: string[];
   readonly accepted: string[];
   readonly hangs: string[];
+  readonly contracts: Contracts;
 }
 
 /** So long may one call take on a machine that is busy; none needs a hundredth. */
-const PATIENCE = 20_000;
+const PATIENCE = 60_000;
 
 async function walked(specifier: string): Promise<Findings> {
-  const found: Findings = { calls: 0, errors: 0, targets: 0, invalid: [], obscure: [], accepted: [], hangs: [] };
+  const found: Findings = {
+    calls: 0,
+    errors: 0,
+    targets: 0,
+    invalid: [],
+    obscure: [],
+    accepted: [],
+    hangs: [],
+    contracts: new Contracts(),
+  };
   const seen = new Set<string>();
   for (let from = 0; from >= 0;) from = await walkFrom({ specifier, from }, found, seen);
   return found;
@@ -64,19 +75,22 @@ function walkFrom(order: Order, found: Findings, seen: Set<string>): Promise<num
 function count({ verdict, call, message }: Extract<Report, { kind: "called" }>, found: Findings): void {
   found.calls++;
   if (verdict === "error") found.errors++;
+  const [, argument, value] = /^(.*?)(?: = (.*))?\)$/.exec(call) ?? [];
+  found.contracts.note(`${argument})`, value ?? "an unknown option", verdict === "fine" || verdict === "accepted" ? undefined : message);
   if (verdict === "obscure") found.obscure.push(`${call}: ${message.split("\n")[0].slice(0, 160)}`);
   if (verdict === "accepted") found.accepted.push(call);
 }
 
 describe("careless calls", () => {
-  const least: Readonly<Record<string, number>> = { ".": 4000, "./nn": 8000, "./backend": 200, "./pretrained": 200 };
+  const least: Readonly<Record<string, number>> = { ".": 4000, "./nn": 8000, "./backend": 200, "./pretrained": 200, "./distributed": 500 };
   for (const { specifier, subpath } of entries.filter((entry) => entry.subpath in least))
     it(`of ${specifier} answer, with clear errors`, async function () {
-      const { calls, errors, targets, ...faults } = await walked(specifier);
+      const { calls, errors, targets, contracts, ...faults } = await walked(specifier);
       console.log(`      ${targets} functions and methods, ${calls} calls: ${errors} clear errors, ${calls - errors} answers`);
       expect(targets, "functions and methods").to.be.above(0);
       expect(calls, "calls").to.be.above(least[subpath]);
       const lines = Object.entries(faults).flatMap(([kind, list]) => list.map((line: string) => `${kind}: ${line}`));
       expect(lines.length, lines.join("\n")).to.equal(0);
+      contracts.compare(`test/repository/careless/contracts${subpath.slice(1) || "/core"}.txt`);
     }).timeout(300_000);
 });

@@ -3,6 +3,7 @@
  * D width, F hidden width, V classes, B sequences of a shard, T tokens of each.
  */
 import fc from "fast-check";
+import { check, checkOptions, either, flag, having, listOf, oneOf, positive, whole } from "../../autograd/arguments.ts";
 import { key, random, tensor } from "../../index.ts";
 import type { DType, Key, Tensor } from "../../index.ts";
 import type { Experts, Router, Routing } from "../../moe/index.ts";
@@ -44,6 +45,27 @@ export interface LayoutCase {
   readonly balance: "rank" | "global";
   /** Whether optimiser state is shared out. */
   readonly sharedState: boolean;
+}
+
+/** A case, and nothing else. */
+export function checkCase(where: string, c: LayoutCase): void {
+  check(where, "case", c, having("a case of layouts, such as the counterexample of a BrokenLayout"));
+  checkOptions<LayoutCase>(where, c, {
+    seed: whole(),
+    ranks: whole(1),
+    expertsOver: whole(1),
+    expertsEach: whole(1),
+    router: oneOf(...routerNames),
+    factor: either(positive, oneOf("dropless", Infinity)),
+    shards: listOf(whole()),
+    padding: listOf(whole(0, T)),
+    balance: oneOf("rank", "global"),
+    sharedState: flag,
+  });
+  if (c.shards.length === 0 || c.shards.length % c.ranks !== 0)
+    throw new RangeError(`${where}: shards [${c.shards.join(", ")}]: want as many for each of the ${c.ranks} ranks`);
+  if (c.padding.length !== c.shards.length)
+    throw new RangeError(`${where}: padding [${c.padding.join(", ")}]: want a number for each of ${c.shards.length} shards`);
 }
 
 const choices = (experts: number): number => Math.min(2, experts);

@@ -1,5 +1,6 @@
 /** What the cases of a law of layouts were like: a law that never meets a rank without tokens proves nothing about them. */
-import { T } from "./cases.ts";
+import { check, listOf, oneOf, whole } from "../../autograd/arguments.ts";
+import { T, checkCase } from "./cases.ts";
 import type { LayoutCase } from "./cases.ts";
 
 /** What a case of layouts can be like: the names that `LayoutCoverage` counts by. */
@@ -24,6 +25,8 @@ export class LayoutCoverage {
 
   /** Counts one case; `chosen` says how often each expert was chosen in its first step. */
   note(c: LayoutCase, chosen: readonly number[]): void {
+    checkCase("LayoutCoverage.note", c);
+    check("LayoutCoverage.note", "chosen", chosen, listOf(whole()));
     const tokens = c.shards.map((sequences, s) => sequences * (T - c.padding[s]));
     const each = c.shards.length / c.ranks;
     const ofRank = Array.from({ length: c.ranks }, (_, r) => tokens.slice(r * each, (r + 1) * each).reduce((sum, n) => sum + n, 0));
@@ -45,6 +48,7 @@ export class LayoutCoverage {
 
   /** Cases of a kind. */
   count(kind: LayoutKind): number {
+    check("LayoutCoverage.count", "kind", kind, oneOf(...layoutKinds));
     return this.#met.get(kind) ?? 0;
   }
 

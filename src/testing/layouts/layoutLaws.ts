@@ -3,7 +3,21 @@
  * this process, or under mpirun on its processes.
  */
 import fc from "fast-check";
-import { check, checkOptions, flag, optional, positive, whole, listOf, having, text } from "../../autograd/arguments.ts";
+import {
+  callable,
+  check,
+  checkOptions,
+  either,
+  flag,
+  having,
+  listOf,
+  nothing,
+  optional,
+  positive,
+  text,
+  whole,
+} from "../../autograd/arguments.ts";
+import { aCommunicator } from "../../distributed/communicator.ts";
 import { ThreadWorld, alone, gatherUneven } from "../../distributed/index.ts";
 import type { Communicator } from "../../distributed/index.ts";
 import { entryOf } from "../../distributed/threads.ts";
@@ -53,6 +67,7 @@ export class BrokenLayout extends Error {
   readonly counterexample: LayoutCase;
 
   constructor(message: string, counterexample: LayoutCase, cause: unknown) {
+    check("BrokenLayout", "message", message, text);
     super(message, { cause });
     this.counterexample = counterexample;
   }
@@ -222,16 +237,20 @@ export function layoutLaws(
   make: (Exported & { readonly local: MakeExperts }) | null = null,
   options: LayoutLawOptions = {},
 ): LayoutLaw[] {
+  const anExport = having("an object with module and export", "module", "export");
+  const ownExperts = having("an object with module, export and local, or null", "module", "export", "local");
   check("layoutLaws", "name", name, text);
+  check("layoutLaws", "make", make, either(nothing, ownExperts));
+  check("layoutLaws", "make.local", make?.local, optional(callable));
   checkOptions<LayoutLawOptions>("layoutLaws", options, {
     seed: optional(whole()),
     runs: optional(whole(1)),
     examples: optional({ wanted: "an array of cases, such as the counterexample of a BrokenLayout", accepts: Array.isArray }),
     ranks: optional(listOf(whole(1, RANKS))),
-    variant: { ...having("a module and an export", "module", "export"), accepts: () => true, optional: true },
+    variant: optional(either(nothing, anExport)),
     shrink: optional(flag),
     limit: optional(positive),
-    world: optional(having("a communicator")),
+    world: optional(aCommunicator),
   });
   const subject = {
     make: make && { module: make.module, export: make.export },

@@ -2,7 +2,10 @@
 import { cpuBackend, withBackend } from "../../index.ts";
 import type { Backend } from "../../index.ts";
 import type { Communicator } from "../../distributed/index.ts";
-import { feedForwardExperts } from "./cases.ts";
+import { check, checkOptions, either, finite, having, listOf, nothing, oneOf, text, whole } from "../../autograd/arguments.ts";
+import type { Kind, Kinds } from "../../autograd/arguments.ts";
+import { aCommunicator } from "../../distributed/communicator.ts";
+import { checkCase, feedForwardExperts } from "./cases.ts";
 import type { LayoutCase, MakeExperts } from "./cases.ts";
 import { LayoutRun, STEPS } from "./run.ts";
 import type { LayoutResult, Precision } from "./run.ts";
@@ -36,9 +39,32 @@ export interface LayoutReport extends LayoutResult {
 
 export const usualOrder = { precision: "float64", backend: "cpu", steps: STEPS, make: null, variant: null, delays: [], save: null, load: null } as const; // prettier-ignore
 
+const anExport: Kind = {
+  wanted: "an object with module and export, both strings",
+  accepts: (value) =>
+    typeof value === "object" &&
+    value !== null &&
+    ["module", "export"].every((name) => text.accepts((value as Record<string, unknown>)[name])),
+};
+const aPath = either(text, nothing);
+const orderKinds: Kinds<LayoutOrder> = {
+  case: having("a case of layouts"),
+  precision: oneOf("float32", "float64"),
+  backend: oneOf("cpu", "wasm"),
+  steps: whole(0, 1000),
+  make: either(anExport, nothing),
+  variant: either(anExport, nothing),
+  delays: listOf(finite(0)),
+  save: aPath,
+  load: aPath,
+};
+
 /** The program. Ranks that the case does not need answer null. */
 export async function layoutProgram(world: Communicator, data: unknown): Promise<LayoutReport | null> {
+  check("layoutProgram", "world", world, aCommunicator);
+  checkOptions<LayoutOrder>("layoutProgram", data, orderKinds);
   const order = data as LayoutOrder;
+  checkCase("layoutProgram", order.case);
   const takesPart = world.rank < order.case.ranks;
   const group = world.split(takesPart ? 0 : 1);
   if (!takesPart) return null;

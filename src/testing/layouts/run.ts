@@ -2,6 +2,8 @@
  * The same three steps of training, twice: on many ranks, by the parts of `switchyard-moe/distributed`; and in one process over the same shards,
  * by plain loops that share no code with them.
  */
+import { callable, check, oneOf, whole } from "../../autograd/arguments.ts";
+import { aCommunicator } from "../../distributed/communicator.ts";
 import { scope } from "../../index.ts";
 import type { Tensor } from "../../index.ts";
 import {
@@ -23,7 +25,7 @@ import type { Routing } from "../../moe/index.ts";
 import { afterStep } from "../../moe/index.ts";
 import type { OptimizerState } from "../../nn/index.ts";
 import { AdamW, clipScale, crossEntropy, gradNorm } from "../../nn/index.ts";
-import { BALANCE, D, F, LayoutModel, expertKey, passOf, shardOf } from "./cases.ts";
+import { BALANCE, D, F, LayoutModel, checkCase, expertKey, passOf, shardOf } from "./cases.ts";
 import type { LayoutCase, MakeExperts, Shard } from "./cases.ts";
 
 export type Precision = "float32" | "float64";
@@ -62,6 +64,10 @@ export class LayoutRun {
   delays: readonly number[] = [];
 
   constructor(c: LayoutCase, world: Communicator, precision: Precision, make: MakeExperts) {
+    checkCase("LayoutRun", c);
+    check("LayoutRun", "world", world, aCommunicator);
+    check("LayoutRun", "precision", precision, oneOf("float32", "float64"));
+    check("LayoutRun", "make", make, callable);
     this.case = c;
     this.precision = precision;
     this.layout = layoutOf(world, { expertsOver: Math.min(c.expertsOver, world.size) });
@@ -123,6 +129,7 @@ export class LayoutRun {
 
   /** What one step showed. */
   step(step: number): { outputs: Numbers; loss: number; norm: number; gradients: Numbers; chosen: number[] } {
+    check("LayoutRun.step", "step", step, whole());
     const { world } = this.layout;
     world.beginStep(step);
     const shards = this.replicas.ownShards.map((s) => ({ s, shard: shardOf(this.case, step, s, this.precision) }));
@@ -172,6 +179,7 @@ export class LayoutRun {
 
   /** So many steps more: after a checkpoint was loaded, those that follow it. */
   run(steps = STEPS): LayoutResult {
+    check("LayoutRun.run", "steps", steps, whole(0, 1000));
     const first = this.optimizer.steps;
     const taken = Array.from({ length: steps }, (_, step) => scope(() => this.step(first + step)));
     return {

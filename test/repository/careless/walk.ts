@@ -10,12 +10,19 @@ import type { Declaration, Member, Parameter } from "../api/sources.ts";
 import { isClear } from "./clear.ts";
 import { backend } from "./backend.ts";
 import { core } from "./core.ts";
+import { distributed } from "./distributed.ts";
 import { nn } from "./nn.ts";
 import { pretrained } from "./pretrained.ts";
 import { makers, reset, wrongValues } from "./values.ts";
 import type { Tables } from "./values.ts";
 
-const tablesOf: Readonly<Record<string, Tables>> = { ".": core, "./nn": nn, "./backend": backend, "./pretrained": pretrained };
+const tablesOf: Readonly<Record<string, Tables>> = {
+  ".": core,
+  "./nn": nn,
+  "./backend": backend,
+  "./pretrained": pretrained,
+  "./distributed": distributed,
+};
 
 /** What the walk is told: which entry, and after how many calls it goes on. */
 export interface Order {

@@ -43,8 +43,8 @@ if (found instanceof Error) {
       own.destroy();
     });
 
-    // Without a collector 2,000 are alive at the end. 1,317 were seen where other tests ran beside this one: it collects when it is given time.
-    it("gives back results outside of scopes", () => expectBoundedReads(found, 2000, 256, 1700));
+    // Without a collector 2,000 are alive at the end. 1,317 were seen where other tests ran beside this one: it collects when it is given time, so it is tried again.
+    it("gives back results outside of scopes", () => expectBoundedReads(found, 2000, 256, 1700)).retries(2);
   });
 }
 

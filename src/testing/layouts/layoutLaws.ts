@@ -45,7 +45,7 @@ export interface LayoutLawOptions {
   readonly variant?: Exported | null;
   /** Whether a case that breaks a law is made smaller, which takes as long as a hundred cases. Default true. */
   readonly shrink?: boolean;
-  /** Seconds that a thread waits for another before the case counts as broken. Default 20. */
+  /** Seconds that a thread waits for another before the case counts as broken. Default 60, as long as `threads` waits. */
   readonly limit?: number;
   /** The ranks of mpirun instead of threads; every rank makes and checks the laws. */
   readonly world?: Communicator;
@@ -203,7 +203,7 @@ async function onRanks(
   if (world) return onWorld(ordered ? world.inOrder() : world, whole);
   const pool = await threadPool(Math.max(order.case.ranks, ...(subject.options.ranks ?? [])));
   const program = { module: entryOf("switchyard-moe/testing"), export: "layoutProgram", data: whole };
-  const reports = await pool.run(program, { ordered, checkedCalls: Infinity, limit: subject.options.limit ?? 20 });
+  const reports = await pool.run(program, { ordered, checkedCalls: Infinity, limit: subject.options.limit ?? 60 });
   return reports.slice(0, order.case.ranks) as LayoutReport[];
 }
 

@@ -9,7 +9,12 @@ export type Reduction = "sum" | "max" | "min";
 
 export const aFlat: Kind = {
   wanted: "a Float32Array, Float64Array, Int32Array, Uint16Array or Uint8Array",
-  accepts: (value) => [Float32Array, Float64Array, Int32Array, Uint16Array, Uint8Array].some((Type) => value instanceof Type),
+  accepts: (value) =>
+    value instanceof Float32Array ||
+    value instanceof Float64Array ||
+    value instanceof Int32Array ||
+    value instanceof Uint16Array ||
+    value instanceof Uint8Array,
 };
 
 /** An array of the type of `like`. */

@@ -129,9 +129,19 @@ class MpiGroup implements Transport {
 /** What stands for an array without numbers: koffi passes such a one as a null pointer, and MPICH takes two equal pointers for one buffer. */
 const [nothingSent, nothingReceived] = [new Float32Array(1), new Float32Array(1)];
 
-/** Counts as the library reads them, and where each part begins. */
-function spread(numbers: readonly number[]): { readonly counts: Int32Array; readonly starts: Int32Array } {
+interface Spread {
+  readonly counts: Int32Array;
+  readonly starts: Int32Array;
+}
+
+const spreads = new WeakMap<readonly number[], Spread>();
+
+/** Counts as the library reads them, and where each part begins; kept where the counts cannot change. */
+function spread(numbers: readonly number[]): Spread {
+  const known = spreads.get(numbers);
+  if (known) return known;
   const [counts, starts] = [Int32Array.from(numbers), new Int32Array(numbers.length)];
   for (let r = 1; r < counts.length; r++) starts[r] = starts[r - 1] + counts[r - 1];
+  if (Object.isFrozen(numbers)) spreads.set(numbers, { counts, starts });
   return { counts, starts };
 }

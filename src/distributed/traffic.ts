@@ -10,6 +10,8 @@ export interface CollectiveTraffic {
   readonly seconds: number;
 }
 
+const anAmount = finite(0);
+
 /** The books of one rank. A communicator and those split from it write into the same ones. */
 export class Traffic {
   readonly #rows = new Map<string, { calls: number; bytes: number; seconds: number }>();
@@ -17,15 +19,18 @@ export class Traffic {
   /** Counts one call of a collective. */
   note(name: string, bytes: number, seconds: number): void {
     check("Traffic.note", "name", name, text);
-    check("Traffic.note", "bytes", bytes, finite(0));
-    check("Traffic.note", "seconds", seconds, finite(0));
+    check("Traffic.note", "bytes", bytes, anAmount);
+    check("Traffic.note", "seconds", seconds, anAmount);
     const row = this.#rows.get(name) ?? { calls: 0, bytes: 0, seconds: 0 };
-    this.#rows.set(name, { calls: row.calls + 1, bytes: row.bytes + bytes, seconds: row.seconds + seconds });
+    if (row.calls === 0) this.#rows.set(name, row);
+    row.calls++;
+    row.bytes += bytes;
+    row.seconds += seconds;
   }
 
-  /** By name, in order of first use. */
+  /** By name, in order of first use, as it is now. */
   get byCollective(): ReadonlyMap<string, CollectiveTraffic> {
-    return this.#rows;
+    return new Map([...this.#rows].map(([name, row]) => [name, { ...row }]));
   }
 
   /** Bytes that this rank sent to others, in all calls. */

@@ -1,6 +1,7 @@
 /** What collectives moved and how long they took, by name of the collective. */
 import { check, finite, text } from "../autograd/arguments.ts";
 
+/** The books of one collective: numbers since the beginning, or since `clear`. */
 export interface CollectiveTraffic {
   /** Calls made. */
   readonly calls: number;

@@ -205,6 +205,8 @@ export interface FusedKernels {
   readonly logSoftmax?: FusedKernel<null>;
   /** x [..., D] -> [..., 1]: log of the sum of e^x along the last axis; a row of -Infinity gives -Infinity with zero gradient. */
   readonly logSumExp?: FusedKernel<null>;
+  /** x [..., D], weight [D, F] and, where given, bias [F] -> x weight + bias, [..., F]. */
+  readonly linear?: FusedKernel<null>;
   /** logits [R, V], target [R] int32 -> [R]: -log softmax(logits)[target]; 0 where target is `ignoreIndex`. */
   readonly crossEntropy?: FusedKernel<{ ignoreIndex: number }>;
   /** x [..., D], weight [D], bias [D] -> (x - mean) / sqrt(variance + eps) * weight + bias. */

@@ -1,8 +1,21 @@
 /** D inputs, F outputs. */
-import { aFloatDtype, aKey, aTensor, callable, check, checkOptions, flag, optional, whole } from "../autograd/arguments.ts";
+import {
+  aFloatDtype,
+  aKey,
+  aTensor,
+  callable,
+  check,
+  checkOptions,
+  flag,
+  optional,
+  requireSameDtype,
+  whole,
+} from "../autograd/arguments.ts";
 import type { Kinds } from "../autograd/arguments.ts";
 import { formatShape } from "../autograd/contract.ts";
 import { zeros } from "../autograd/create.ts";
+import type { Fused } from "../autograd/fused.ts";
+import { applyFused } from "../autograd/fused.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Initializer } from "./initializers.ts";
 import { scaledTruncatedNormal } from "./initializers.ts";
@@ -24,6 +37,18 @@ const kinds: Kinds<LinearOptions> = {
   initializer: optional(callable),
 };
 
+const linearFused: Fused<"linear"> = {
+  name: "linear",
+  type: (_, { shape, dtype }, weight) => ({ shape: shape.with(-1, weight.shape[1]), dtype }),
+  compose: (_, x, weight, bias) => (bias ? x.matmul(weight).add(bias) : x.matmul(weight)),
+};
+
+/** x weight + bias: x [..., D], weight [D, F], bias [F] -> [..., F], of one dtype; without rounding in between, where the device has a kernel. */
+export function linear(x: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
+  for (const given of [weight, bias]) if (given) requireSameDtype("linear", x, given);
+  return bias ? applyFused(linearFused, null, x, weight, bias) : applyFused(linearFused, null, x, weight);
+}
+
 /** A linear map: x [..., D] -> x W + b [..., F]. */
 export class Linear extends Module {
   /** [D, F]: as experts [E, D, F] are, and the transpose of PyTorch's. */
@@ -44,19 +69,25 @@ export class Linear extends Module {
 
   /** x [..., D] -> [..., F]. Throws where x does not end in D. */
   forward(x: Tensor): Tensor {
-    const y = this.project(x);
-    return this.bias ? y.add(inDtypeOf(x, this.bias)) : y;
+    this.#check(x);
+    const { weight, bias } = this;
+    if (x.dtype === "bfloat16") return bias ? this.project(x).add(inDtypeOf(x, bias)) : this.project(x);
+    return linear(x, weight, bias);
   }
 
   /** x W without the bias, for callers who add it together with what follows. Throws where x does not end in D. */
   project(x: Tensor): Tensor {
+    this.#check(x);
+    return x.matmul(inDtypeOf(x, this.weight));
+  }
+
+  #check(x: Tensor): void {
     check("Linear", "x", x, aTensor);
     const [inputs] = this.weight.shape;
     if (x.shape[x.shape.length - 1] !== inputs)
       throw new RangeError(
         `Linear: x ${formatShape(x.shape)} does not end in ${inputs}, the inputs of weight ${formatShape(this.weight.shape)}`,
       );
-    return x.matmul(inDtypeOf(x, this.weight));
   }
 
   /** One product with the weight for each token. */

@@ -47,6 +47,14 @@ export function crossEntropy(logits: Plain, target: Plain, ignoreIndex: number):
   return build(target.shape, logits.dtype, ([r]) => (target.data[r] === ignoreIndex ? 0 : -at(logs, [r, target.data[r]])));
 }
 
+export function linear(x: Plain, weight: Plain, bias: Plain | undefined): Plain {
+  const [D, F] = weight.shape;
+  const sum = (row: readonly number[], f: number): number => row.reduce((total, v, d) => total + v * weight.data[d * F + f], 0);
+  return alongAxis(x, x.shape.length - 1, x.dtype, F, (row) => {
+    return Array.from({ length: F }, (_, f) => sum(row.slice(0, D), f) + (bias?.data[f] ?? 0));
+  });
+}
+
 const mean = (row: readonly number[]): number => row.reduce(add, 0) / row.length;
 
 export function layerNorm(x: Plain, weight: Plain, bias: Plain, eps: number): Plain {

@@ -10,6 +10,23 @@ const laws = "test/backend/wasm.test.ts";
 const guarded = "test/backend/wasmGuarded.test.ts";
 
 export const wasm: readonly Sabotage[] = [
+  // Linear maps
+  {
+    what: "the bias of a linear map is added to one row",
+    file: "src/backend/wasm/linear.ts",
+    from: '"add_vv_rows", n / columns, n,',
+    to: '"add_vv_rows", 1, n,',
+    test: laws,
+    title: "linear",
+  },
+  {
+    what: "the cotangent of a linear map meets its weight as it lies",
+    file: "src/backend/wasm/linear.ts",
+    from: "slope, turned(given), [R, F, D])",
+    to: "slope, given, [R, F, D])",
+    test: laws,
+    title: "linear",
+  },
   // Order
   {
     what: "a key tells the two zeros apart",

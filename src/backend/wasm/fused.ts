@@ -5,6 +5,7 @@ import type { AdamStep, ArrayType, FusedKernel, FusedKernels, NDArray } from "..
 import { activation } from "./activation.ts";
 import { attention } from "./attention.ts";
 import { STATISTICS } from "./kernels/rowwise.ts";
+import { linear } from "./linear.ts";
 import type { Launcher } from "./launcher.ts";
 import { slotProduct } from "./slots.ts";
 
@@ -12,6 +13,7 @@ export function fusedKernels(launcher: Launcher, reference: FusedKernels): Fused
   return {
     softmax: either(ofRow(launcher, "softmax"), reference.softmax),
     logSoftmax: either(ofRow(launcher, "logSoftmax"), reference.logSoftmax),
+    linear: either(linear(launcher), reference.linear),
     crossEntropy: either(crossEntropy(launcher), reference.crossEntropy),
     layerNorm: either(norm(launcher, "layerNorm"), reference.layerNorm),
     rmsNorm: either(norm(launcher, "rmsNorm"), reference.rmsNorm),

@@ -13,6 +13,7 @@ import type { PlainArray } from "switchyard-moe/testing";
 import { arrays, numbers, shapes } from "switchyard-moe/testing";
 import type { FusedName } from "../../../src/autograd/fused.ts";
 import { slotActivation, slotMatmul } from "../../../src/autograd/slots.ts";
+import { linear } from "../../../src/nn/linear.ts";
 import { near, valuesOf } from "../helpers.ts";
 
 /** The reference device without any fused kernel. */
@@ -46,6 +47,11 @@ const masked = fc.tuple(rows, fc.array(fc.boolean(), { minLength: 1, maxLength: 
   ...x,
   data: x.data.map((v, i) => (holes[i % holes.length] ? -Infinity : v)),
 }));
+
+/** x [..., D], weight [D, F], bias [F] */
+const maps = fc
+  .tuple(lead, width, width)
+  .chain(([shape, D, F]) => fc.tuple(arrays([...shape, D], grid), arrays([D, F], grid), arrays([F], grid)));
 
 const activations = fc.constantFrom<Activation>("relu", "gelu", "geluTanh", "silu");
 
@@ -93,6 +99,11 @@ const cases: Record<FusedName, readonly fc.Arbitrary<Case>[]> = {
   biasActivation: [
     fc.tuple(rows, activations).map(([[x], name]) => ({ inputs: [x], f: (t) => activate(t, name) })),
     fc.tuple(rows, activations).map(([[x, b], name]) => ({ inputs: [x, b], f: (t, bias) => activate(t, name, bias) })),
+  ],
+  linear: [
+    maps.map(([x, w]) => ({ inputs: [x, w], f: (t, weight) => linear(t, weight, null) })),
+    maps.map(([x, w, b]) => ({ inputs: [x, w, b], f: linear })),
+    maps.map(([, w]) => ({ inputs: [w], f: (both) => linear(both.transpose(0, 1), both, null) })),
   ],
   crossEntropy: [logits.map(([x, ids]) => ({ inputs: [x], f: (t) => crossEntropy(t, int(ids), { ignoreIndex: -1, reduction: "none" }) }))],
   layerNorm: [

@@ -82,6 +82,17 @@ export const companions: Record<string, Law> = {
     }
   },
 
+  "companions: linear maps": async (bench) => {
+    const { linear } = bench.backend.fused;
+    for (const width of [1, 7, 64, 301]) {
+      const others = [random([width, width], "float32", 341), random([width], "float32", 342)].map((x) => bench.put(x));
+      for (const backward of [false, true]) {
+        const served = await expectAlone(bench, `linear of width ${width}`, random([MANY, width], "float32", 343), ofKernel(linear, null, others, backward)); // prettier-ignore
+        if (!served) return "not served";
+      }
+    }
+  },
+
   "companions: products of rows sorted by expert": async (bench) => {
     const [k, n] = [37, 24];
     const weight = bench.put(random([3, k, n], "float32", 333));

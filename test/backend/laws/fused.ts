@@ -105,6 +105,15 @@ const normShapes = [[5], [3, 4], [2, 3, 7], [4, 33]];
 
 const weights = (shape: readonly number[], dtype: DType, seed: number): Plain => random(shape.slice(-1), dtype, seed, 0.5, 1.5);
 
+/** x and the outputs of a linear map; from 64 rows on products take another way. */
+const linears = [
+  { shape: [3, 4], F: 5 },
+  { shape: [4], F: 1 },
+  { shape: [2, 3, 7], F: 9 },
+  { shape: [2, 35, 5], F: 4 },
+  { shape: [2, 1, 3], F: 33 },
+];
+
 const activations: readonly Activation[] = ["relu", "gelu", "geluTanh", "silu"];
 const biases = [
   [[3, 5], [5]],
@@ -169,6 +178,20 @@ const laws: Record<Exclude<keyof FusedKernels, "adam" | "sumOfSquares">, Law> = 
     pick: (fused) => fused.logSumExp,
     meaning: ([x]) => oracles.logSumExp(x),
     cases: [...rowCases, masked],
+  }),
+  linear: lawOf({
+    pick: (fused) => fused.linear,
+    meaning: ([x, weight, bias]) => oracles.linear(x, weight, bias),
+    cases: linears.flatMap(({ shape, F }) =>
+      [false, true].map((biased) => ({
+        inputs: (dtype: DType) => [
+          random(shape, dtype, 126),
+          random([shape[shape.length - 1], F], dtype, 127),
+          ...(biased ? [random([F], dtype, 128)] : []),
+        ],
+        attributes: null,
+      })),
+    ),
   }),
   crossEntropy: lawOf({
     pick: (fused) => fused.crossEntropy,

@@ -45,6 +45,8 @@ export const createKinds: Kinds<CreateOptions> = {
   name: optional(text),
 };
 
+const tensorKinds: Kinds<CreateOptions & { readonly shape?: Shape }> = { ...createKinds, shape: optional(aShape) };
+
 /** A number, or rows of rows of numbers, all of one length at each depth. */
 export type Nested = number | readonly Nested[];
 /** Flat numbers that a tensor may be made from, beside nested arrays. (It reads back as `Numbers`.) */
@@ -56,7 +58,7 @@ export type FlatNumbers = Float32Array | Float64Array | Int32Array | Uint8Array 
  * `dtype` says otherwise. The numbers are copied. Throws for ragged arrays, a shape of another size, and fractions in int32.
  */
 export function tensor(data: Nested | FlatNumbers, options: CreateOptions & { readonly shape?: Shape } = {}): Tensor {
-  checkOptions("tensor", options, { ...createKinds, shape: optional(aShape) });
+  checkOptions("tensor", options, tensorKinds);
   const known = ArrayBuffer.isView(data);
   if (known && !isNumeric(data)) throw new TypeError(`tensor: data ${describe(data)}: want nested arrays or a typed array of numbers`);
   const shape = options.shape ?? shapeOf(data);

@@ -78,10 +78,9 @@ function fill<O extends DrawOptions>(
   };
   if (!context().drawing) return blank(shape, own);
   requireRoom(where, { shape, dtype });
-  return tensor(
-    Float64Array.from({ length: sizeOf(shape) }, (_, i) => draw(first + i)),
-    { ...own, shape },
-  );
+  const numbers = new Float64Array(sizeOf(shape));
+  for (let i = 0; i < numbers.length; i++) numbers[i] = draw(first + i);
+  return tensor(numbers, { ...own, shape });
 }
 
 /**
@@ -135,31 +134,37 @@ export function normal(shape: Shape, at: Key, options: NormalOptions = {}): Tens
 export function truncatedNormal(shape: Shape, at: Key, options: TruncatedNormalOptions = {}): Tensor {
   const { std = 1, bound = 2 } = options ?? {};
   const draw = bound < NARROW ? narrow : wide;
+  const attempts = [at];
   return fill(
     "truncatedNormal",
     shape,
     at,
     options,
     { ...kinds, std: deviation, bound: optional(positive) },
-    (i) => std * draw(at, i, bound),
+    (i) => std * draw(attempts, i, bound),
   );
 }
 
 /** Below this bound, most normal numbers would be refused. */
 const NARROW = 0.5;
 
+/** The key of an attempt: the first key itself, then one under it. The list keeps them, because all numbers of a tensor try with the same. */
+function keyOf(attempts: Key[], attempt: number): Key {
+  return (attempts[attempt] ??= attempts[0].at("again", attempt));
+}
+
 /** Normal numbers, drawn again beyond the bound. */
-function wide(at: Key, index: number, bound: number): number {
+function wide(attempts: Key[], index: number, bound: number): number {
   for (let attempt = 0; ; attempt++) {
-    const z = gaussian(attempt ? at.at("again", attempt) : at, index);
+    const z = gaussian(keyOf(attempts, attempt), index);
     if (Math.abs(z) <= bound) return z;
   }
 }
 
 /** Uniform numbers within the bound, kept with a probability in proportion to the normal density there. */
-function narrow(at: Key, index: number, bound: number): number {
+function narrow(attempts: Key[], index: number, bound: number): number {
   for (let attempt = 0; ; attempt++) {
-    const trial = attempt ? at.at("again", attempt) : at;
+    const trial = keyOf(attempts, attempt);
     const z = bound * (2 * trial.number(2 * index) - 1);
     if (trial.number(2 * index + 1) <= Math.exp(-0.5 * z * z)) return z;
   }

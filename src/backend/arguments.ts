@@ -43,12 +43,16 @@ export function checkOptions<O>(where: string, options: unknown, kinds: Kinds<O>
     const known = didYouMean(unknown, names) || `; the options are ${names.join(", ")}`;
     throw new TypeError(`${where}: there is no option ${unknown}${known}`);
   }
-  for (const [name, kind] of Object.entries(table)) check(where, name, given[name], kind);
+  for (const name of names) check(where, name, given[name], table[name]);
 }
 
-/** The same kind, where nothing need be given. */
+const optionals = new WeakMap<Kind, Kind>();
+
+/** The same kind, where nothing need be given. Made once for each kind: functions that run for every token ask for it. */
 export function optional(kind: Kind): Kind {
-  return { ...kind, optional: true };
+  const known = optionals.get(kind) ?? { ...kind, optional: true };
+  optionals.set(kind, known);
+  return known;
 }
 
 /** Any of the kinds. */

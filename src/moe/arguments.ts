@@ -40,15 +40,22 @@ export const aCapacityFactor: Kind = {
 
 /** A tensor of so many axes; the names of the axes are those of the error. */
 export function tensorOf(axes: string): Kind {
-  const rank = axes.split(",").length;
+  const known = tensors.get(axes) ?? tensorOfRank(axes, axes.split(",").length);
+  tensors.set(axes, known);
+  return known;
+}
+
+/** Made once: routers check their tokens at every call. */
+const tensors = new Map<string, Kind>();
+
+function tensorOfRank(axes: string, rank: number): Kind {
   return {
     wanted: `a tensor [${axes}]`,
     accepts: (value) => aTensor.accepts(value) && (value as { shape: readonly number[] }).shape.length === rank,
   };
 }
 
-/** The books of a routing; `slots` where slots must be among them. */
-export const someBooks = (slots: boolean): Kind => ({
+const booksOf = (slots: boolean): Kind => ({
   wanted: `the books of a routing: tensors expertOfChoice [T, K], ${slots ? "slotOfChoice [T, K], " : ""}gate [T, K]`,
   accepts(value) {
     const table = tensorOf("T, K");
@@ -56,6 +63,11 @@ export const someBooks = (slots: boolean): Kind => ({
     return ["expertOfChoice", ...(slots ? ["slotOfChoice"] : []), "gate"].every((name) => table.accepts(books[name]));
   },
 });
+
+const [seated, unseated] = [booksOf(true), booksOf(false)];
+
+/** The books of a routing; `slots` where slots must be among them. */
+export const someBooks = (slots: boolean): Kind => (slots ? seated : unseated);
 
 /** Plain data of numbers: an array or a typed array. */
 export const someNumbers: Kind = {

@@ -40,6 +40,8 @@ export interface MoEOptions {
   readonly dropped?: "zero" | "gatedInput";
 }
 
+const someTokenInfo: Kind = having("an object, {} if nothing is known of the tokens");
+
 const aFeedForward: Kind = {
   wanted: "a feed-forward module, such as a DenseFeedForward",
   accepts: (value) => value instanceof Module && having("", "forward").accepts(value),
@@ -81,7 +83,7 @@ export class MoE extends Module implements FeedForward<Routing> {
    */
   forward(x: Tensor, tokens: TokenInfo, pass: Pass): { output: Tensor; losses: Record<string, Tensor>; routing: Routing } {
     check("MoE.forward", "x", x, tensorOf("B, T, D"));
-    check("MoE.forward", "tokens", tokens, having("an object, {} if nothing is known of the tokens"));
+    check("MoE.forward", "tokens", tokens, someTokenInfo);
     check("MoE.forward", "pass", pass, aPass);
     const [batch, length, width] = x.shape;
     const routing = this.#route(x, tokens, pass);

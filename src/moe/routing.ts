@@ -15,6 +15,7 @@ import { gatherRows, groupedMatmul, where } from "../autograd/operations.ts";
 import { slotMatmul } from "../autograd/slots.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { sortedTables } from "./sortedTables.ts";
+import type { Kind } from "./arguments.ts";
 import { check, count, having, oneOf, optional, someBooks, tensorOf, whole } from "./arguments.ts";
 
 /** The decisions of a routing, as tensors. Token t is row t of the [B, T, D] input read in order. */
@@ -179,8 +180,10 @@ export function sortedRouting(base: Unseated, experts: number): Routing {
   return { ...base, books, kind: "sorted", layout, ...gathers(books, layout, choiceOfRow, tokenOfRow) };
 }
 
+const aBase: Kind = having("an object with books and losses", "books", "losses");
+
 function checkBase(where: string, base: unknown, experts: number, slots: boolean): void {
-  check(where, "base", base, having("an object with books and losses", "books", "losses"));
+  check(where, "base", base, aBase);
   check(where, "base.books", (base as Unseated).books, someBooks(slots));
   check(where, "experts", experts, count);
 }

@@ -38,11 +38,13 @@ const anEps: Kind = finite(0);
  */
 export function layerNorm(x: Tensor, weight?: Tensor, bias?: Tensor, eps = 1e-5): Tensor {
   check("layerNorm", "x", x, aTensor);
-  for (const [name, given] of Object.entries({ weight, bias })) check("layerNorm", name, given, optional(aTensor));
+  check("layerNorm", "weight", weight, optional(aTensor));
+  check("layerNorm", "bias", bias, optional(aTensor));
   check("layerNorm", "eps", eps, anEps);
   requireFloat("layerNorm", x);
   if (x.shape.length === 0) throw new RangeError("layerNorm: x is a scalar, which has no last axis");
-  for (const [what, given] of Object.entries({ weight, bias })) if (given) checkTail("layerNorm", what, x, given);
+  if (weight) checkTail("layerNorm", "weight", x, weight);
+  if (bias) checkTail("layerNorm", "bias", x, bias);
   if (weight && bias && !sameShape(weight.shape, bias.shape))
     throw new RangeError(`layerNorm: weight ${formatShape(weight.shape)} and bias ${formatShape(bias.shape)} differ`);
   if (!weight || !bias) {

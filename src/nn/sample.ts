@@ -1,6 +1,6 @@
 /** How the next token is drawn from its logits. V vocabulary. */
 import type { Kind, Kinds } from "../autograd/arguments.ts";
-import { check, checkOptions, optional } from "../autograd/arguments.ts";
+import { check, checkOptions, optional, rate } from "../autograd/arguments.ts";
 
 /** How a token is drawn from its probabilities: temperature, the k likeliest, the likeliest share. */
 export interface SampleOptions {
@@ -37,7 +37,7 @@ const someLogits: Kind = {
 export function sample(logits: ArrayLike<number>, options: SampleOptions, u: number): number {
   check("sample", "logits", logits, someLogits);
   checkOptions("sample", options, sampleKinds);
-  check("sample", "u", u, aNumber("a number from 0 to below 1", (value) => value >= 0 && value < 1)); // prettier-ignore
+  check("sample", "u", u, rate);
   const candidates = candidatesOf(logits, options);
   const total = candidates.reduce((sum, { weight }) => sum + weight, 0);
   let rest = u * total;

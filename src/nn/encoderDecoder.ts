@@ -193,11 +193,12 @@ function requireIds(method: string, ids: Tensor): void {
 
 function stackOf(name: StackName, options: EncoderDecoderOptions): Stack {
   const { layers, feedForward, vocabulary: _v, shared: _s, tied: _t, embeddingDeviation: _d, start: _i, ...settings } = options;
+  const { positions = "buckets", scale = 1 } = settings;
   return new Stack({
-    positions: "buckets",
-    scale: 1,
     ...settings,
     ...initOf(options, name),
+    positions,
+    scale,
     layers: typeof layers === "number" ? layers : layers[name],
     ...(feedForward ? { feedForward: (layer: number, init: Init) => feedForward(name, layer, init) } : {}),
     causal: name === "decoder",

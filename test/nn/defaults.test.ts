@@ -105,8 +105,8 @@ const losses: readonly Row[] = [
     labelSmoothing: [0, 0.1],
   }),
   row<{ axis?: number }>("crossEntropy of as many rows as classes", (o) => nn.crossEntropy(drawn([3, 3], 1), tensor([2, 0, 1], { dtype: "int32" }), o), { axis: [-1, 0] }),
-  ...(["mseLoss", "l1Loss", "bceWithLogits"] as const).map((name) =>
-    row<{ reduction?: "mean" | "sum" | "none" }>(name, (o) => nn[name](x, target, o), { reduction: ["mean", "sum"] })),
+  ...([["mseLoss", nn.mseLoss], ["l1Loss", nn.l1Loss], ["bceWithLogits", nn.bceWithLogits]] as const).map(([name, loss]) =>
+    row<{ reduction?: "mean" | "sum" | "none" }>(name, (o) => loss(x, target, o), { reduction: ["mean", "sum"] })),
   row<{ reduction?: "mean" | "sum"; delta?: number }>("huberLoss", (o) => nn.huberLoss(x, target.mul(3), o), { reduction: ["mean", "sum"], delta: [1, 1.1] }),
   row<NonNullable<Parameters<typeof nn.klDivergence>[2]>>("klDivergence", (o) => nn.klDivergence(x.logSoftmax(), target.softmax(), o), { reduction: ["batchMean", "mean"], logTarget: [false, true] }),
   row<nn.DistillationOptions>("distillationLoss", (o) => nn.distillationLoss(x, target, o.ignoreIndex === 0 ? classes.maximum(0) : classes, o), { share: [0.25, 0.3], ignoreIndex: [-100, 0] }),
@@ -128,8 +128,8 @@ function moved(make: (pairs: [string, Tensor][]) => { step(): void; state(): nn.
 const optimisers: readonly Row[] = [
   row<Partial<nn.SgdOptions>>("Sgd", (o) => moved((pairs) => new nn.Sgd(pairs, { lr: 0.1, ...o })), { momentum: [0, 0.5], weightDecay: [0, 0.1] }),
   row<Partial<nn.SgdOptions>>("Sgd with momentum", (o) => moved((pairs) => new nn.Sgd(pairs, { lr: 0.1, momentum: 0.5, ...o })), { dampening: [0, 0.1], nesterov: [false, true] }),
-  ...(["Adam", "AdamW"] as const).map((name) =>
-    row<Partial<nn.AdamOptions>>(name, (o) => moved((pairs) => new nn[name](pairs, o)), { lr: [1e-3, 2e-3], betas: [[0.9, 0.999], [0.9, 0.99]], eps: [1e-8, 1e-3], weightDecay: [name === "Adam" ? 0 : 0.01, 0.1], biasCorrection: [true, false] })),
+  ...([["Adam", nn.Adam], ["AdamW", nn.AdamW]] as const).map(([name, Optimizer]) =>
+    row<Partial<nn.AdamOptions>>(name, (o) => moved((pairs) => new Optimizer(pairs, o)), { lr: [1e-3, 2e-3], betas: [[0.9, 0.999], [0.9, 0.99]], eps: [1e-8, 1e-3], weightDecay: [name === "Adam" ? 0 : 0.01, 0.1], biasCorrection: [true, false] })),
   row<Partial<nn.RmspropOptions>>("Rmsprop", (o) => moved((pairs) => new nn.Rmsprop(pairs, o)), { lr: [1e-2, 2e-2], alpha: [0.99, 0.9], eps: [1e-8, 1e-3], weightDecay: [0, 0.1], momentum: [0, 0.5], centered: [false, true] }),
   row<Partial<nn.AdafactorOptions>>("Adafactor", (o) => moved((pairs) => new nn.Adafactor(pairs, o)), { relativeStep: [true, false], warmupInit: [false, true], scaleParameter: [true, false], eps: [[1e-30, 1e-3], [1e-2, 1e-3]], clipThreshold: [1, 0.5], decayRate: [-0.8, -0.5], beta1: [null, 0.5], weightDecay: [0, 0.1] }),
   row<Partial<nn.AdafactorOptions>>("Adafactor with steps of its own", (o) => moved((pairs) => new nn.Adafactor(pairs, { relativeStep: false, ...o })), { lr: [1e-3, 2e-3] }),

@@ -18,7 +18,7 @@ export interface Context {
   readonly debug: boolean;
   /** Whether random tensors are drawn; else they are zeros. */
   readonly drawing: boolean;
-  /** Watches the run of a recomputed function; null: nobody does. */
+  /** Watches the run of a recomputed function; null: no recomputation is under way. */
   readonly recomputation: Recomputation | null;
 }
 

@@ -70,7 +70,7 @@ export function tensor(data: Nested | FlatNumbers, options: CreateOptions & { re
   return fromNumbers({ shape, dtype }, flat, options);
 }
 
-/** Arrays nested deeper than this are taken for a mistake, such as an array that holds itself. */
+/** Arrays nested deeper than this are refused: most often it is an array that holds itself. */
 const DEEPEST = 64;
 
 function isNumeric(data: ArrayBufferView): boolean {
@@ -186,7 +186,7 @@ export function arange(start: number, stop?: number, step = 1, options: CreateOp
   check("arange", "step", step, finite());
   checkOptions("arange", options, createKinds);
   const [from, to] = stop === undefined ? [0, start] : [start, stop];
-  if (step === 0) throw new RangeError(`arange: step 0: from ${from} to ${to} it never arrives`);
+  if (step === 0) throw new RangeError(`arange: step 0: want a number other than 0`);
   return counted("arange", stepsBelow(from, to, step), (i) => from + i * step, options);
 }
 

@@ -6,7 +6,7 @@ import { concat } from "./operations.ts";
 import { Storage } from "./storage.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** A buffer with room behind the rows that are in use: rows from `used` on belong to nobody yet. */
+/** A buffer with room behind the rows that are in use: rows from `used` on are free. */
 interface Room {
   readonly shape: readonly number[];
   readonly axis: number;

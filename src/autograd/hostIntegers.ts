@@ -1,4 +1,4 @@
-/** Integers that the host made stay known to it while they are only moved: whoever uses them as indices can check them. */
+/** Integers that the host made stay known to it while they are only moved, so that operations that use them as indices can check them. */
 import type { NDArray } from "../backend/backend.ts";
 import { isContiguous, sizeOf } from "../backend/shape.ts";
 

@@ -10,7 +10,7 @@ const aScope: Kind = { wanted: "a scope, or null", accepts: () => false };
 
 /** Holds device storage until its scope closes, `dispose` is called, or, outside of scopes, the garbage collector finds it dead. */
 export abstract class Holder {
-  /** The scope that will free it; null: the garbage collector, or nobody any more. */
+  /** The scope that will free it; null: the garbage collector will, or it is freed already. */
   owner: Scope | null = null;
   /** What it gives back when it dies, its storage first; null once it has. */
   #holdings: Storage[] | null;

@@ -53,7 +53,7 @@ export function afterGlobalStep(model: Module, communicator: Communicator, ...pa
   check("afterGlobalStep", "passes", passes, { ...listOf({ wanted: "a list", accepts: Array.isArray }), wanted: "lists of routings" });
   const layers = model.namedModules().flatMap(([, module]) => (module instanceof MoE ? [module] : []));
   layers.forEach(({ router }, i) => {
-    if (router.afterStep === Router.prototype.afterStep) return; // it takes no note
+    if (router.afterStep === Router.prototype.afterStep) return; // nothing in it changes after a step
     const own = passes.map((routings) => routings[i] as Routing);
     noGrad(() => scope(() => router.afterStep(...own.flatMap((routing) => ofAllRanks(routing, communicator)))));
   });

@@ -23,7 +23,7 @@ export function mpi(options: CommunicatorOptions = {}): Promise<Communicator> {
 
 const anEnvironment = having("the variables of an environment");
 
-/** Ranks that share this host, as the launcher says; 1 where nobody does. */
+/** Ranks that share this host, as the launcher says; 1 where no launcher says it. */
 export function ranksOnHost(environment: Readonly<Record<string, string | undefined>> = process.env): number {
   check("ranksOnHost", "environment", environment, anEnvironment);
   const { OMPI_COMM_WORLD_LOCAL_SIZE: openMpi, MPI_LOCALNRANKS: mpich, SLURM_NTASKS_PER_NODE: slurm } = environment;

@@ -17,7 +17,7 @@ export interface Transport {
   allGather(send: Flat, receive: Flat): void;
   /** `data` of rank `root` on all. */
   broadcast(data: Flat, root: number): void;
-  /** The engine's own reduction in place, of float32, float64 and int32; its order of sums is its own affair. Missing: there is none. */
+  /** The engine's own reduction in place, of float32, float64 and int32; it sums in any order. Missing: there is none. */
   allReduce?(data: Flat, how: Reduction): void;
   barrier(): void;
   /** Ranks of one color, ordered by key, then by rank. */

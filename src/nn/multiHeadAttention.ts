@@ -88,7 +88,7 @@ export interface AttentionInput {
   readonly causal?: boolean;
   /** Added to the scores; broadcasts to [B, H, T, S]. */
   readonly bias?: Tensor | undefined;
-  /** [B, S], 0 for keys that nobody may see: padding. */
+  /** [B, S], 0 for keys that no query may see: padding. */
   readonly mask?: Tensor | undefined;
   /** Tokens before x, seen too. */
   readonly past?: KeyValues | undefined;

@@ -16,7 +16,7 @@ import type { Pass } from "./module.ts";
 /** Of one row, [V]. What a token becomes is decided on the host. */
 export type Logits = ArrayLike<number>;
 
-/** Writing asks for the numbers of logits [B, 1, V], again and again, and answers with what was written. Who runs it waits for them or not. */
+/** Writing yields logits [B, 1, V] for each step, is given their numbers, and returns what was written. Its runner reads them at once, or waits. */
 export type Writing<T> = Generator<Tensor, T, readonly Logits[]>;
 
 /** Runs what writes, and waits for the numbers. */

@@ -144,7 +144,7 @@ export interface SequenceInput {
   readonly documents?: Tensor | undefined;
   /** [B] int32: so many first tokens see each other both ways, as in a prefix-LM. */
   readonly prefix?: Tensor | undefined;
-  /** [B, T] int32: where learned or sinusoidal positions shall see the new tokens, if not at P, P + 1, … */
+  /** [B, T] int32: the positions of the new tokens, for learned and sinusoidal positions. Default P, P + 1, … */
   readonly positions?: Tensor | undefined;
 }
 

@@ -253,7 +253,7 @@ function sparseLayer(
 
 // Names
 
-/** A bias that T5's first files have and nobody uses. */
+/** A bias that T5's first files have and no model uses. */
 export const ignoredByEncoderDecoders = /^decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight$/;
 
 /** The tensors of a checkpoint of this family. */

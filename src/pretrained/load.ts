@@ -26,7 +26,7 @@ export interface SwitchSemantics {
    * "zero" is the paper's.
    */
   readonly dropped?: "zero" | "gatedInput";
-  /** Slots of an expert for each sequence. Default: `expert_capacity` of config.json, 64 in the published ones. "dropless" drops nobody. */
+  /** Slots of an expert for each sequence. Default: `expert_capacity` of config.json, 64 in the published ones. "dropless" drops no token. */
   readonly expertCapacity?: number | "dropless";
   /** Whether padding takes slots and counts in the losses. Default: unless config.json says `router_ignore_padding_tokens`. */
   readonly routePadding?: boolean;
@@ -41,7 +41,7 @@ export interface LoadOptions {
   readonly dtype?: "stored" | FloatDType;
   /** Where the model lives; the current backend unless said otherwise. */
   readonly backend?: Backend;
-  /** Of switch_transformers alone; the other families drop nobody. */
+  /** Of switch_transformers alone; the other families drop no token. */
   readonly semantics?: SwitchSemantics;
   /** Hears how many bytes of the weights were read, of how many. */
   readonly onProgress?: (read: number, total: number) => void;

@@ -56,7 +56,7 @@ interface Archive {
 
 const MAGIC = [0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
-/** What is mistaken for such a file most often is named. */
+/** Files that are often mistaken for such a file are named in the error. */
 async function requireZip(source: Source, file: string, size: number): Promise<void> {
   const first = await source.read(file, 0, Math.min(size, 64));
   if (first.length >= MAGIC.length && MAGIC.every((byte, i) => first[i] === byte))

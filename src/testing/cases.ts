@@ -57,7 +57,7 @@ export interface RouterSetting {
   readonly initializer: Initializer;
 }
 
-/** Who is held to the laws. */
+/** What is held to the laws. */
 export interface Subject {
   readonly name: string;
   make(setting: RouterSetting): Router;

@@ -18,10 +18,10 @@ describe("gpu.js modes", () => {
     expect(backend.description).to.include("WebAssembly");
   });
 
-  it("refuses a mode that is not here, instead of taking another", async () => {
+  it("refuses a mode that is not available, instead of taking another", async () => {
     const refused = await gpu({ mode: "webgl2" }).catch((error: Error) => error);
     expect(refused).to.be.an("error");
-    expect(String(refused)).to.include('mode "webgl2" is not here');
+    expect(String(refused)).to.include('mode "webgl2" is not available here');
   });
 
   it("calls a kernel that fell back an error", () => {

@@ -140,7 +140,7 @@ export class Launcher {
     return buffer;
   }
 
-  /** Fills memory now or in its turn. A synchronous device throws at once; the others keep the error for whoever reads. */
+  /** Fills memory now or in its turn. A synchronous device throws at once; the others throw the error at the next read. */
   #run(what: string, result: Memory, work: () => Handle | Promise<Handle>): void {
     if (this.device.synchronous) {
       try {

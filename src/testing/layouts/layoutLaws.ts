@@ -207,7 +207,7 @@ async function onRanks(
   return reports.slice(0, order.case.ranks) as LayoutReport[];
 }
 
-/** The same on the processes of mpirun; every one of them hears of all reports. */
+/** The same on the processes of mpirun; each of them gets all reports. */
 async function onWorld(world: Communicator, order: LayoutOrder): Promise<LayoutReport[]> {
   const report = JSON.stringify(await layoutProgram(world, order));
   const all = gatherUneven(new TextEncoder().encode(report), world).map((bytes) => new TextDecoder().decode(bytes));

@@ -66,7 +66,8 @@ export class WebglMode implements Device {
 
   static open(library: GpuLibrary, mode: "webgl2" | "headlessgl"): WebglMode {
     const { GPU } = library;
-    if (!(mode === "webgl2" ? GPU.isWebGL2Supported : GPU.isHeadlessGLSupported)) throw new BackendError(`gpu: mode "${mode}" is not here`);
+    if (!(mode === "webgl2" ? GPU.isWebGL2Supported : GPU.isHeadlessGLSupported))
+      throw new BackendError(`gpu: mode "${mode}" is not available here`);
     if (!GPU.isSinglePrecisionSupported) throw new BackendError(`gpu: mode "${mode}" without float textures here`);
     const gpu = new GPU({ mode });
     const program = { source: "function() { return 1.0; }", threads: [4] };

@@ -48,7 +48,7 @@ const EXP = [0.5, 0.166666672, 0.0416663438, 0.00833327323, 0.00139420433, 0.000
 const ROUNDER = 12582912;
 const ROUNDER_BITS = 0x4b400000;
 
-/** x = n ln 2 + r, with n whole (here int32) and |r| <= ln(2) / 2, or a hair more; `low` is added to x where x alone is too coarse. */
+/** x = n ln 2 + r, with n whole (here int32) and |r| <= ln(2) / 2, or a little more; `low` is added to x where x alone is too coarse. */
 function reduceByLn2(s: Scribe, x: Local<"v128">, low?: V128): { n: V128; r: Local<"v128"> } {
   const rounded = s.f.let(s.madd(x, f32x4.const(Math.LOG2E), f32x4.const(ROUNDER)));
   const n = s.f.let(sub(rounded, ROUNDER));

@@ -73,7 +73,7 @@ const finetuneOptions = (read: Reader) => ({
   examples: read("examples", integer(0), 0, "pairs to learn from, a random choice; 0: all. Few are over-fitted soon"),
   dropout: read("dropout", real(0, 0.99), 0.1, "everywhere but inside the experts"),
   expertDropout: read("expert-dropout", real(0, 0.99), 0.4, "inside the experts"),
-  ...trainingOptionsFrom({ steps: 1200, batch: 64, lr: 3e-3 })(read),
+  ...trainingOptionsFrom({ steps: 3000, batch: 64, lr: 3e-3 })(read),
   ...folderOptions(read),
   ...computed(read),
 });

@@ -8,6 +8,7 @@ import { zeros } from "../autograd/create.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Initializer } from "../nn/initializers.ts";
 import { scaledTruncatedNormal } from "../nn/initializers.ts";
+import { linear } from "../nn/linear.ts";
 import type { Cost, Init } from "../nn/module.ts";
 import { Module } from "../nn/module.ts";
 import type { Kinds } from "./arguments.ts";
@@ -65,8 +66,7 @@ export class Projection extends Module {
   /** Tokens [..., D] -> logits [..., E]. */
   forward(tokens: Tensor): Tensor {
     const x = this.input(tokens);
-    const logits = x.matmul(this.weight.cast(x.dtype));
-    return this.bias ? logits.add(this.bias.cast(x.dtype)) : logits;
+    return linear(x, this.weight.cast(x.dtype), this.bias && this.bias.cast(x.dtype));
   }
 
   /** What one token costs: a multiply-add for each element of the weight. */

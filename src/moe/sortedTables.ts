@@ -36,20 +36,21 @@ function countedByHost(expertOfChoice: Tensor, experts: number): SortedTables {
   }
   for (let e = 0; e < experts; e++) offsets[e + 1] += offsets[e];
   const next = offsets.slice();
-  const [slots, choices, tokens] = [new Int32Array(N).fill(-1), new Int32Array(N).fill(-1), new Int32Array(N).fill(-1)];
+  const [slots, choices] = [new Int32Array(N).fill(-1), new Int32Array(N).fill(-1)];
   for (let choice = 0; choice < N; choice++) {
     if (chosen[choice] < 0) continue;
     const row = next[chosen[choice]]++;
     slots[choice] = row;
     choices[row] = choice;
-    tokens[row] = Math.floor(choice / K);
   }
   const { backend } = expertOfChoice;
+  const choiceOfRow = tensor(choices, { shape: [N, 1], backend });
+  const tokens = choices.map((choice) => Math.floor(choice / K)); // -1 stays -1
   return {
     offsets: tensor(offsets, { backend }),
     slotOfChoice: tensor(slots, { shape: expertOfChoice.shape, backend }),
-    choiceOfRow: tensor(choices, { shape: [N, 1], backend }),
-    tokenOfRow: tensor(tokens, { shape: [N, 1], backend }),
+    choiceOfRow,
+    tokenOfRow: K === 1 ? choiceOfRow : tensor(tokens, { shape: [N, 1], backend }),
   };
 }
 
@@ -67,6 +68,6 @@ function countedByDevice(expertOfChoice: Tensor, experts: number): SortedTables 
     offsets,
     slotOfChoice: row.reshape(expertOfChoice.shape),
     choiceOfRow,
-    tokenOfRow: K === 1 ? choiceOfRow : choiceOfRow.floorDiv(K), // -1 stays -1
+    tokenOfRow: K === 1 ? choiceOfRow : choiceOfRow.floorDiv(K),
   };
 }

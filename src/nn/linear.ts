@@ -8,6 +8,7 @@ import {
   checkOptions,
   flag,
   optional,
+  requireFloat,
   requireSameDtype,
   whole,
 } from "../autograd/arguments.ts";
@@ -39,14 +40,25 @@ const kinds: Kinds<LinearOptions> = {
 
 const linearFused: Fused<"linear"> = {
   name: "linear",
-  type: (_, { shape, dtype }, weight) => ({ shape: shape.with(-1, weight.shape[1]), dtype }),
+  type(_, { shape, dtype }, weight) {
+    if (shape[shape.length - 1] !== weight.shape[0])
+      throw new RangeError(
+        `linear: x ${formatShape(shape)} does not end in ${weight.shape[0]}, the inputs of weight ${formatShape(weight.shape)}`,
+      );
+    return { shape: shape.with(-1, weight.shape[1]), dtype };
+  },
   compose: (_, x, weight, bias) => (bias ? x.matmul(weight).add(bias) : x.matmul(weight)),
 };
 
-/** x weight + bias: x [..., D], weight [D, F], bias [F] -> [..., F], of one dtype; without rounding in between, where the device has a kernel. */
+/**
+ * x weight + bias: x [..., D], weight [D, F], bias [F] -> [..., F], all of one dtype. Where the device has a kernel for it, the bias is added where
+ * the product lies, and one array is kept instead of two; bfloat16 is rounded after the product and after the sum.
+ */
 export function linear(x: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
+  requireFloat("linear", x);
   for (const given of [weight, bias]) if (given) requireSameDtype("linear", x, given);
-  return bias ? applyFused(linearFused, null, x, weight, bias) : applyFused(linearFused, null, x, weight);
+  const inputs = bias ? [x, weight, bias] : [x, weight];
+  return x.dtype === "bfloat16" ? linearFused.compose(null, ...inputs) : applyFused(linearFused, null, ...inputs);
 }
 
 /** A linear map: x [..., D] -> x W + b [..., F]. */
@@ -70,9 +82,7 @@ export class Linear extends Module {
   /** x [..., D] -> [..., F]. Throws where x does not end in D. */
   forward(x: Tensor): Tensor {
     this.#check(x);
-    const { weight, bias } = this;
-    if (x.dtype === "bfloat16") return bias ? this.project(x).add(inDtypeOf(x, bias)) : this.project(x);
-    return linear(x, weight, bias);
+    return linear(x, inDtypeOf(x, this.weight), this.bias && inDtypeOf(x, this.bias));
   }
 
   /** x W without the bias, for callers who add it together with what follows. Throws where x does not end in D. */

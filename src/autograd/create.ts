@@ -158,17 +158,20 @@ function filled(operation: string, shape: Shape, value: number, options: CreateO
   return finish(new Tensor(type, new Storage(backend, backend.full(type, value))), options);
 }
 
-/** Makes a tensor filled with 0. */
+/** Makes a tensor filled with 0. Throws for a shape that is none, such as [-1] or [0.5]. */
 export function zeros(shape: Shape, options: CreateOptions = {}): Tensor {
   return filled("zeros", shape, 0, options);
 }
 
-/** Makes a tensor filled with 1. */
+/** Makes a tensor filled with 1. Throws for a shape that is none, such as [-1] or [0.5]. */
 export function ones(shape: Shape, options: CreateOptions = {}): Tensor {
   return filled("ones", shape, 1, options);
 }
 
-/** Makes the identity matrix [n, n]; with `m`, the matrix [n, m] with ones on its main diagonal. */
+/**
+ * Makes the identity matrix [n, n]; with `m`, the matrix [n, m] with ones on its main diagonal. Throws for a size that is no whole number
+ * from 0.
+ */
 export function eye(n: number, m = n, options: CreateOptions = {}): Tensor {
   check("eye", "n", n, aCount);
   check("eye", "m", m, aCount);
@@ -179,7 +182,10 @@ export function eye(n: number, m = n, options: CreateOptions = {}): Tensor {
   return tensor(flat, { dtype: "float32", ...options, shape: [n, m] });
 }
 
-/** Counts start, start + step, … up to `stop`, which is left out: [length]. `arange(5)` counts 0 to 4. */
+/**
+ * Counts start, start + step, … up to `stop`, which is left out: [length]. `arange(5)` counts 0 to 4. Throws for a step of 0 that never
+ * arrives.
+ */
 export function arange(start: number, stop?: number, step = 1, options: CreateOptions = {}): Tensor {
   check("arange", stop === undefined ? "stop" : "start", start, finite());
   check("arange", "stop", stop, optional(finite()));
@@ -199,7 +205,10 @@ function stepsBelow(from: number, to: number, step: number): number {
   return Math.max(0, Math.abs(steps - nearest) <= rounding ? nearest : Math.ceil(steps));
 }
 
-/** `count` numbers at equal distances from `start` to `stop`, both included: [count]. */
+/**
+ * `count` numbers at equal distances from `start` to `stop`, both included: [count]. Throws for ends that are not finite, and for a count
+ * that is no whole number from 0.
+ */
 export function linspace(start: number, stop: number, count: number, options: CreateOptions = {}): Tensor {
   check("linspace", "start", start, finite());
   check("linspace", "stop", stop, finite());

@@ -7,7 +7,8 @@ import type { Tensor } from "./tensor.ts";
 /**
  * Sums products over named axes (Einstein's convention): `einsum("bqhd,bkhd->bhqk", q, k)`. One letter per axis; a letter that the result lacks is summed over. Without "->" the
  * result has the letters that occur once, in alphabetical order. A letter may not repeat within an operand. "..." stands for all
- * axes without a letter, which broadcast against each other: `einsum("...ij,jk->...ik", x, w)`.
+ * axes without a letter, which broadcast against each other: `einsum("...ij,jk->...ik", x, w)`. Throws for an equation that does not fit
+ * the shapes.
  */
 export function einsum(equation: string, ...operands: Tensor[]): Tensor {
   check("einsum", "equation", equation, text);

@@ -17,7 +17,7 @@ function mix(h: number): number {
 
 /**
  * A place in a tree of random streams: 64 bits. The same key gives the same numbers, on every device and as often as asked.
- * Make the root with `key(seed)`, and one key for each use with `at`.
+ * Make the root with `key(seed)`, and one key for each use with `at`. The constructor throws for halves that are not 32 bits.
  */
 export class Key {
   /** The upper 32 bits. */
@@ -44,7 +44,7 @@ export class Key {
     return new Key(high, low);
   }
 
-  /** 32 random bits for each index, as a whole number below 2^32. */
+  /** 32 random bits for each index, as a whole number below 2^32. Throws for an index that is no whole number from 0. */
   bits(index: number): number {
     if (!(index >= 0)) check("Key.bits", "index", index, aCount);
     const a = mix((this.low + Math.imul(index, 0x9e3779b1)) >>> 0);
@@ -69,7 +69,7 @@ function wordsOf(part: string | number): number[] {
   return [0x4e55, ...new Uint32Array(Float64Array.of(part).buffer)];
 }
 
-/** The root of the tree of keys that belongs to a seed: a finite number or a string. */
+/** The root of the tree of keys that belongs to a seed: a finite number or a string. Throws for any other seed. */
 export function key(seed: number | string): Key {
   check("key", "seed", seed, pathPart);
   return new Key(0x243f6a88, 0x85a308d3).at(seed);

@@ -44,7 +44,7 @@ export abstract class Holder {
     return this;
   }
 
-  /** Moves it to a scope, or to the garbage collector. */
+  /** Moves it to a scope, or to the garbage collector. Throws where `scope` is neither. */
   adoptBy(scope: Scope | null): void {
     if (scope !== null && !(typeof scope?.add === "function" && typeof scope.close === "function"))
       check("Tensor.adoptBy", "scope", scope, aScope);

@@ -12,7 +12,7 @@ import type { Operand, Tensor } from "./tensor.ts";
 
 /**
  * Chooses elements: x where `condition` is not 0, y elsewhere. All three broadcast, and numbers may stand for x and y. The side that is
- * not taken gets gradient 0 even where it is NaN or infinite.
+ * not taken gets gradient 0 even where it is NaN or infinite. Throws for shapes that do not broadcast.
  */
 export function where(condition: Tensor, x: Operand, y: Operand): Tensor {
   requireTensor("where", condition, "condition");

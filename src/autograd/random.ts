@@ -85,7 +85,7 @@ function fill<O extends DrawOptions>(
 
 /**
  * Random tensors made by `fn` are zeros that take no room: one number, stretched. For models whose weights come from a file; drawing
- * hundreds of millions of first weights takes longer than reading them.
+ * hundreds of millions of first weights takes longer than reading them. Throws where `fn` is no function.
  */
 export function withoutDrawing<T>(fn: () => T): T {
   check("random.withoutDrawing", "fn", fn, callable);
@@ -99,7 +99,10 @@ function blank(shape: Shape, { requiresGrad = false, ...options }: CreateOptions
   return requiresGrad ? stretched.requireGrad() : stretched;
 }
 
-/** Draws numbers uniformly from [low, high), the same for the same key. Throws where low is above high. */
+/**
+ * Draws numbers uniformly from [low, high), the same for the same key. Throws where low is above high. `shape` is any, [] for one number.
+ * Throws for a shape that is none.
+ */
 export function uniform(shape: Shape, at: Key, options: UniformOptions = {}): Tensor {
   const { low = 0, high = 1 } = options ?? {};
   if (low > high) throw new RangeError(`random.uniform: low ${low} is above high ${high}`);
@@ -113,7 +116,7 @@ export function uniform(shape: Shape, at: Key, options: UniformOptions = {}): Te
   );
 }
 
-/** One standard normal number for each index of a key: Box & Muller 1958. */
+/** One standard normal number for each index of a key: Box & Muller 1958. Throws for an index that is no whole number from 0. */
 export function gaussian(at: Key, index: number): number {
   if (!(at instanceof Key)) check("random.gaussian", "at", at, aKey);
   if (!(index >= 0)) check("random.gaussian", "index", index, aCount);
@@ -121,7 +124,10 @@ export function gaussian(at: Key, index: number): number {
   return radius * Math.cos(2 * Math.PI * at.number(2 * index + 1));
 }
 
-/** Draws normal numbers with `mean` and `std`, the same for the same key. */
+/**
+ * Draws normal numbers with `mean` and `std`, the same for the same key. `shape` is any, [] for one number. Throws for a shape that is
+ * none.
+ */
 export function normal(shape: Shape, at: Key, options: NormalOptions = {}): Tensor {
   const { mean = 0, std = 1 } = options ?? {};
   return fill("normal", shape, at, options, { ...kinds, mean: optional(finite()), std: deviation }, (i) => mean + std * gaussian(at, i));
@@ -129,7 +135,7 @@ export function normal(shape: Shape, at: Key, options: NormalOptions = {}): Tens
 
 /**
  * Draws normal numbers of mean 0 of which none is farther from 0 than `bound` standard deviations. (The deviation of the result is
- * smaller than `std`: 0.8796 of it at the default bound of 2.)
+ * smaller than `std`: 0.8796 of it at the default bound of 2.) `shape` is any, [] for one number. Throws for a shape that is none.
  */
 export function truncatedNormal(shape: Shape, at: Key, options: TruncatedNormalOptions = {}): Tensor {
   const { std = 1, bound = 2 } = options ?? {};

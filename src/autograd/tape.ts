@@ -18,7 +18,7 @@ import type { Tensor } from "./tensor.ts";
 /** How a line sends a cotangent back: one for each input, null where `needed` is false or there is no gradient. */
 export type Pull = (g: Tensor, line: Line, needed: readonly boolean[]) => readonly (Tensor | null)[];
 
-/** One recorded operation of the tape: its name, its inputs and its output. */
+/** One recorded operation of the tape: its name, its inputs and its output, which have any shape. */
 export class Line {
   /** The operation: "mul", "softmax". */
   readonly name: string;
@@ -58,7 +58,7 @@ let clock = 0;
 
 /**
  * The recorded operations behind one tensor, in the order they ran (its Wengert list): `String(new Tape(y))` prints them one on a
- * line, `lines` holds them.
+ * line, `lines` holds them. `root` is a tensor of any shape. Throws where it is no tensor, or `stops` no Set of tensors.
  */
 export class Tape {
   /** The tensor that the lines lead to. */

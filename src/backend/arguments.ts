@@ -155,7 +155,7 @@ function nameOf(value: object): string {
 
 const texts = listOf(text);
 
-/** "; did you mean a, b or c?" or nothing. */
+/** "; did you mean a, b or c?" or nothing. Throws where `word` is no text. */
 export function didYouMean(word: string, words: readonly string[]): string {
   check("didYouMean", "word", word, text);
   check("didYouMean", "words", words, texts);

@@ -29,7 +29,7 @@ export function fromBfloat16Bits(bits: number): number {
   return float[0];
 }
 
-/** Each element of `values` as bfloat16 bits. */
+/** Each element of `values` as bfloat16 bits. Throws where `values` is no array. */
 export function packBfloat16(values: ArrayLike<number>): Uint16Array {
   check("packBfloat16", "values", values, having("an array of numbers", "length"));
   if (values instanceof Float32Array) return packFloat32(values);
@@ -50,7 +50,7 @@ function packFloat32(values: Float32Array): Uint16Array {
   return bits;
 }
 
-/** Each element of `bits` as a float32. */
+/** Each element of `bits` as a float32. Throws where `bits` is no array. */
 export function unpackBfloat16(bits: Uint16Array): Float32Array<ArrayBuffer> {
   check("unpackBfloat16", "bits", bits, having("an array of bits", "length"));
   const values = new Float32Array(bits.length);

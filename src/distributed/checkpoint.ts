@@ -260,7 +260,7 @@ function total(parts: readonly Part[], from: number, to: number): number {
 
 /**
  * Loads a checkpoint into a model at its own layout, and into its optimiser. Each rank reads what it holds. Everything is checked before
- * anything is assigned.
+ * anything is assigned. Throws for a tensor that is missing or has another shape.
  */
 export function restoreShards(
   checkpoint: ShardedCheckpoint,
@@ -294,7 +294,10 @@ export function restoreShards(
   });
 }
 
-/** A state with the experts of all ranks, [E, ...] as one process has them, on every rank: for files that others read. Collective. */
+/**
+ * A state with the experts of all ranks, [E, ...] as one process has them, on every rank: for files that others read. Collective. Throws
+ * where `replicas` are none.
+ */
 export function wholeState(state: ReadonlyMap<string, Tensor>, replicas: Replicas): Map<string, Tensor> {
   check("wholeState", "state", state, instance(Map, "a Map of tensors by name, such as model.state()"));
   check("wholeState", "replicas", replicas, instance(Replicas, "a Replicas"));

@@ -41,7 +41,7 @@ export function reduceScatterRows(x: Tensor, communicator: Communicator): Tensor
   return widened("reduceScatterRows", [x], (rows) => apply(scatter(communicator), rows));
 }
 
-/** The sum over ranks, on all of them. */
+/** The sum over ranks, on all of them. x has any shape, the same on all ranks. */
 export function allReduceSum(x: Tensor, communicator: Communicator): Tensor {
   requireBoth("allReduceSum", x, communicator);
   return widened("allReduceSum", [x], (whole) => apply(reduce(communicator), whole));

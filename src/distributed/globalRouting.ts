@@ -20,7 +20,7 @@ import type { Flat } from "./flat.ts";
  * This rank's part of the load-balancing loss over the tokens of all ranks, times `coefficient`: E sum_e f_e P_e with f and P of the global batch.
  * The parts of all ranks add up to the loss, so it is added to a loss that is divided by global counts. Qiu et al. 2025, arXiv:2501.11873,
  * eq. 5. Give the routers `balance: 0` with it. Over one rank's tokens instead: the routers' own balance loss, times that rank's share of the
- * tokens. Either way the coefficient means the same on any number of ranks.
+ * tokens. Either way the coefficient means the same on any number of ranks. The result is a scalar. Throws for a `coefficient` below 0.
  */
 export function globalBalance(routing: Routing, communicator: Communicator, coefficient: number): Tensor {
   check("globalBalance", "routing", routing, aRouting);
@@ -45,7 +45,8 @@ export function globalBalance(routing: Routing, communicator: Communicator, coef
 
 /**
  * `afterStep` of the routers, with what all ranks routed in this step: a bias learnt from counts stays the same on all ranks. `passes` are the
- * routings of this rank's shards, each in layer order. Collective; every rank passes equally many.
+ * routings of this rank's shards, each in layer order. Collective; every rank passes equally many. Throws where `passes` are no lists of
+ * routings.
  */
 export function afterGlobalStep(model: Module, communicator: Communicator, ...passes: readonly (readonly object[])[]): void {
   check("afterGlobalStep", "model", model, instance(Module, "a Module"));

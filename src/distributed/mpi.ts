@@ -23,20 +23,28 @@ export function mpi(options: CommunicatorOptions = {}): Promise<Communicator> {
 
 const anEnvironment = having("the variables of an environment");
 
-/** Ranks that share this host, as the launcher says; 1 where no launcher says it. */
+/**
+ * Ranks that share this host, as the launcher says; 1 where no launcher says it. Throws for an environment that is no object of strings.
+ */
 export function ranksOnHost(environment: Readonly<Record<string, string | undefined>> = process.env): number {
   check("ranksOnHost", "environment", environment, anEnvironment);
   const { OMPI_COMM_WORLD_LOCAL_SIZE: openMpi, MPI_LOCALNRANKS: mpich, SLURM_NTASKS_PER_NODE: slurm } = environment;
   return Math.max(1, Number(openMpi ?? mpich ?? slurm ?? 1) || 1);
 }
 
-/** Whether a launcher such as mpirun or srun started this process, alone or as one of several. */
+/**
+ * Whether a launcher such as mpirun or srun started this process, alone or as one of several. Throws for an environment that is no object
+ * of strings.
+ */
 export function underMpi(environment: Readonly<Record<string, string | undefined>> = process.env): boolean {
   check("underMpi", "environment", environment, anEnvironment);
   return startedRanks(environment) !== null;
 }
 
-/** Which of how many processes this is, as the launcher says before MPI has begun; null: no launcher started it. */
+/**
+ * Which of how many processes this is, as the launcher says before MPI has begun; null: no launcher started it. Throws for an environment
+ * that is no object of strings.
+ */
 export function startedRanks(
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): { readonly rank: number; readonly size: number } | null {

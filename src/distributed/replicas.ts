@@ -42,7 +42,8 @@ export interface Held {
  * The gradients of a model that many ranks train. In a step each rank calls `backward` with the loss of each of its shards, then `reduce`,
  * and every parameter's `.grad` is the sum over all shards; replicas of a parameter get the same bits.
  *
- * With the world's `ordered` the gradients of shards are kept apart and summed in order of shards: the bits do not depend on n.
+ * With the world's `ordered` the gradients of shards are kept apart and summed in order of shards: the bits do not depend on n. The
+ * constructor throws where the shards do not divide over the ranks.
  */
 export class Replicas {
   readonly layout: Layout;
@@ -77,7 +78,7 @@ export class Replicas {
     return Array.from({ length: each }, (_, i) => this.layout.world.rank * each + i);
   }
 
-  /** Walks back from the loss of one shard; in order of `ownShards`. */
+  /** Walks back from the loss of one shard; in order of `ownShards`. `loss` is a scalar. Throws where it is no tensor. */
   backward(loss: Tensor): void {
     check("Replicas.backward", "loss", loss, aTensor);
     loss.backward({ release: true });

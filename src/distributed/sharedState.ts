@@ -16,7 +16,10 @@ import type { Communicator } from "./communicator.ts";
 import { Replicas } from "./replicas.ts";
 import type { Held } from "./replicas.ts";
 
-/** Shares the state of an optimiser out: each replicated parameter has one rank that keeps its moments and moves it. */
+/**
+ * Shares the state of an optimiser out: each replicated parameter has one rank that keeps its moments and moves it. The constructor throws
+ * where `replicas` are none.
+ */
 export class SharedState {
   readonly #replicas: Replicas;
   readonly #owners: ReadonlyMap<Held, number>;

@@ -18,7 +18,7 @@ export interface Report {
   readonly error?: unknown;
 }
 
-/** Serves the thread that started this one, until it is terminated. */
+/** Serves the thread that started this one, until it is terminated. Throws in the main thread. */
 export function serveRank(): void {
   const { parentPort } = process.getBuiltinModule("node:worker_threads");
   if (!parentPort) throw new Error("serveRank: this is no worker thread; use threads(n, program)");

@@ -65,14 +65,14 @@ export class ThreadWorld {
     this.#outboxes = newOutboxes(workers.length);
   }
 
-  /** n threads, loaded and waiting. */
+  /** n threads, loaded and waiting. Throws for fewer than 1 or more than 256. */
   static async start(n: number): Promise<ThreadWorld> {
     check("ThreadWorld.start", "n", n, aThreadCount);
     const workers = await Promise.all(Array.from({ length: n }, () => startWorker()));
     return new ThreadWorld(workers);
   }
 
-  /** Runs a program on all ranks. One at a time. */
+  /** Runs a program on all ranks. One at a time. Rejects while it runs another program, and after it has ended. */
   async run(program: ThreadProgram, options: ThreadOptions = {}): Promise<unknown[]> {
     checkOptions("threads", program, programKinds);
     checkOptions("threads", options, threadKinds);

@@ -60,7 +60,7 @@ export class HashRouter extends Router {
   }
 }
 
-/** A table for `HashRouter` that gives each of `ids` ids an expert drawn at random. */
+/** A table for `HashRouter` that gives each of `ids` ids an expert drawn at random. Throws for no ids and for no experts. */
 export function randomHash(ids: number, experts: number, random: Key): number[] {
   check("randomHash", "ids", ids, whole(1, 2 ** 31 - 1));
   check("randomHash", "experts", experts, whole(1, 2 ** 31 - 1));
@@ -70,7 +70,8 @@ export function randomHash(ids: number, experts: number, random: Key): number[] 
 
 /**
  * A table for `HashRouter` that evens out the load: from the most frequent id to the rarest, each goes to the expert with the least load so
- * far. counts: how often each id occurs. Roller et al. 2021, arXiv:2106.04426, section 3.2, balanced assignment.
+ * far. counts: how often each id occurs. Roller et al. 2021, arXiv:2106.04426, section 3.2, balanced assignment. Throws for a count below 0
+ * and for no experts.
  */
 export function balancedHash(counts: readonly number[], experts: number): number[] {
   check("balancedHash", "counts", counts, listOf(finite(0)));

@@ -33,6 +33,7 @@ export interface BalanceInput {
  * The load-balancing loss E sum_e f_e P_e, averaged over scopes that have a token: f is the share of choices that fell on expert e, counted
  * before capacity and without gradient, P the mean probability of e. It is 1 where f or every row of P is uniform, E where all tokens take
  * one expert with probability 1; in between it can be below 1. Fedus et al. 2021, arXiv:2101.03961, eq. 4-6, with f divided by K.
+ * The result is a scalar. Throws for tensors of other numbers of axes.
  */
 export function loadBalance(input: BalanceInput): Tensor {
   checkOptions<BalanceInput>("loadBalance", input, {
@@ -64,7 +65,7 @@ export function zLoss(logits: Tensor, mask?: Tensor): Tensor {
 
 /**
  * CV^2, the squared coefficient of variation of each row of v [R, E], averaged over rows; with population variance, and 0 for a row of zeros.
- * It is between 0 (even) and E - 1 (one expert has all). Shazeer et al. 2017, arXiv:1701.06538, eq. 7.
+ * It is between 0 (even) and E - 1 (one expert has all). Shazeer et al. 2017, arXiv:1701.06538, eq. 7. Throws for any other number of axes.
  */
 export function squaredVariation(v: Tensor): Tensor {
   check("squaredVariation", "v", v, tensorOf("R, E"));

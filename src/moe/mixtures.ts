@@ -39,7 +39,10 @@ export interface Mixing {
   readonly open?: Tensor | undefined;
 }
 
-/** The soft kind: slots read mixtures of the tokens, tokens read mixtures of the slots' results. */
+/**
+ * The soft kind: slots read mixtures of the tokens, tokens read mixtures of the slots' results. Throws for other shapes, and where the
+ * experts do not divide the slots.
+ */
 export function softRouting(base: Pick<Routing, "books" | "losses">, experts: number, mixing: Mixing): Routing {
   check("softRouting", "base", base, having("an object with books and losses", "books", "losses"));
   check("softRouting", "experts", experts, count);

@@ -110,7 +110,7 @@ export interface Queue {
 /**
  * The position of each choice in its expert's queue. expert [G, S, K] int32, -1 for no choice, which is in no queue. `by` "choice": all first
  * choices before all second ones (GShard, arXiv:2006.16668, algorithm 1); "token": all choices of a token before those of the next (DeepSpeed).
- * `order` [G, S]: the token that is first, second, ... in its group; without it, tokens queue by position.
+ * `order` [G, S]: the token that is first, second, ... in its group; without it, tokens queue by position. Throws for other shapes.
  */
 export function queue(expert: Tensor, order?: Tensor, by: "choice" | "token" = "choice"): Queue {
   check("queue", "expert", expert, tensorOf("G, S, K"));
@@ -128,7 +128,7 @@ export function queue(expert: Tensor, order?: Tensor, by: "choice" | "token" = "
   return { expert, position: positions.takeAlong(order.invert(size).unsqueeze(2).broadcastTo(expert.shape), 1) };
 }
 
-/** Slot e G C + g C + position where the position is below `capacity` (C >= 0), -1 elsewhere. [T, K] */
+/** Slot e G C + g C + position where the position is below `capacity` (C >= 0), -1 elsewhere. [T, K]. Throws for 2^31 slots and more. */
 export function slotOfChoice(queued: Queue, experts: number, capacity: number): Tensor {
   check("slotOfChoice", "queue", queued, having("what queue answers", "expert", "position"));
   const { expert, position } = queued;
@@ -147,7 +147,7 @@ export function slotOfChoice(queued: Queue, experts: number, capacity: number): 
 
 /**
  * The slots kind from the slot of each choice: `rows` = G C slots for each of E experts, those of one expert after those of another. Where the
- * number of groups is told, the layout counts the rows that are filled.
+ * number of groups is told, the layout counts the rows that are filled. Throws where the groups do not divide the rows.
  */
 export function slotRouting(base: Pick<Routing, "books" | "losses">, experts: number, rows: number, groups?: number): Routing {
   checkBase("slotRouting", base, experts, true);

@@ -84,7 +84,8 @@ export async function trace(model: TraceableModel, ids: Tensor, pass: Pass = { t
 
 /**
  * A trace as text, one line per token, in columns: position, label, expert, gate and slot of each choice, and in brackets the probabilities of all
- * experts. `labels` name the tokens of a sequence. A dropped choice is marked "x dropped", a token without a choice "-".
+ * experts. `labels` name the tokens of a sequence. A dropped choice is marked "x dropped", a token without a choice "-". Throws for tokens
+ * that `trace` did not answer.
  */
 export function formatTrace(tokens: readonly TracedToken[], labels?: (sequence: number, position: number) => string): string {
   const aToken = having("a token", "layer", "sequence", "position", "probs", "choices");

@@ -15,6 +15,7 @@ const aModel = instance(Module, "a module");
 /**
  * Copies every tensor of `from` to the tensor of `to` that has the same name, shape and dtype, and returns those names. The first step of distilling
  * a sparse teacher into a dense student, which then trains with nn's distillationLoss: Fedus et al. 2021, arXiv:2101.03961, section 4.2.
+ * Throws where either is no module.
  */
 export function copyShared(from: Module, to: Module): string[] {
   check("copyShared", "from", from, aModel);

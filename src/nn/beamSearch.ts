@@ -41,7 +41,10 @@ export interface Beam extends Written {
   readonly score: number;
 }
 
-/** -> for each prompt its best continuations, best first. A model that is an encoder-decoder writes about the prompts instead. */
+/**
+ * -> for each prompt its best continuations, best first. A model that is an encoder-decoder writes about the prompts instead. Throws for
+ * prompts that are no lists of ids, and for more results than beams.
+ */
 export async function beamSearch(model: LanguageModel | TextToText, prompts: Prompts, options: BeamSearchOptions): Promise<Beam[][]> {
   check("beamSearch", "model", model, aModel);
   check("beamSearch", "prompts", prompts, somePrompts);

@@ -58,7 +58,7 @@ function partOf(g: Tensor, type: NormType): Tensor {
 
 /**
  * min(1, maxNorm / (norm + 1e-6)), a scalar: given to `step({ gradScale })`, it clips the gradients by their norm without writing
- * them. Pascanu et al. 2012, arXiv:1211.5063, algorithm 1.
+ * them. Pascanu et al. 2012, arXiv:1211.5063, algorithm 1. Throws unless `maxNorm` is above 0.
  */
 export function clipScale(norm: Tensor, maxNorm: number): Tensor {
   check("clipScale", "norm", norm, aTensor);
@@ -68,7 +68,8 @@ export function clipScale(norm: Tensor, maxNorm: number): Tensor {
 
 /**
  * Scales all gradients in place so that their common norm is at most `maxNorm`, and returns the norm before. Semantics of
- * torch.nn.utils.clip_grad_norm_. Throws where no parameter has a gradient, and for a maxNorm of 0 or less.
+ * torch.nn.utils.clip_grad_norm_. Throws where no parameter has a gradient, and for a maxNorm of 0 or less. The norm before clipping is a
+ * scalar.
  */
 export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number, type: NormType = 2): Tensor {
   check("clipGradNorm", "maxNorm", maxNorm, aboveZero);

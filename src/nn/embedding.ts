@@ -36,7 +36,10 @@ export class Embedding extends Module {
     return this.weight.takeRows(ids);
   }
 
-  /** x [..., D] -> logits [..., V]: the product of x with each row of the table. Press & Wolf 2016, arXiv:1608.05859. */
+  /**
+   * x [..., D] -> logits [..., V]: the product of x with each row of the table. Press & Wolf 2016, arXiv:1608.05859. Throws where x has
+   * another last axis.
+   */
   logits(x: Tensor): Tensor {
     check("Embedding.logits", "x", x, aTensor);
     return x.matmul(inDtypeOf(x, this.weight).transpose());

@@ -221,7 +221,7 @@ export interface ShiftOptions {
 
 /**
  * What the decoder reads while it learns to write `targets` [B, U] int32: the start id, then the targets but the last. Ids below 0 (-100:
- * not scored) become `padding`.
+ * not scored) become `padding`. Throws for targets of other shapes.
  */
 export function shiftRight(targets: Tensor, options: ShiftOptions = {}): Tensor {
   checkOptions("shiftRight", options, { start: optional(whole(0)), padding: optional(whole(0)) });

@@ -76,7 +76,7 @@ const kinds: Kinds<FeedForwardOptions> = {
 
 /**
  * Two projections with an activation between them: activation(x W + b) V + c, or (activation(x W + b) * (x U + d)) V + c in the gated
- * kinds. Vaswani et al. 2017, arXiv:1706.03762, eq. 2.
+ * kinds. Vaswani et al. 2017, arXiv:1706.03762, eq. 2. The constructor throws for widths that are no whole numbers from 1.
  */
 export class DenseFeedForward extends Module implements FeedForward<null> {
   readonly hidden: Linear;

@@ -80,6 +80,7 @@ function holdsTensors(value: unknown): boolean {
 /**
  * Yields the ids that follow `prompt`, or those that an encoder-decoder writes about it. Keys and values of what has been read are kept,
  * so that each new token costs one step. Nothing is drawn inside the model, recorded, or left behind, even when the loop is left early.
+ * Throws for a prompt that is no list of ids.
  */
 export async function* generate(
   model: LanguageModel | TextToText,
@@ -117,7 +118,7 @@ export async function* generate(
 /**
  * What follows each prompt of a batch; or what an encoder-decoder writes about each. Prompts may differ in length: shorter ones are padded
  * and the padding masked, so that what follows a prompt does not depend on its companions. Row b is drawn as `generate` draws from
- * `random.at(b)`.
+ * `random.at(b)`. Throws for prompts that are no lists of ids.
  */
 export async function generateBatch(
   model: LanguageModel | TextToText,

@@ -17,7 +17,7 @@ function bias(seen: Tensor, dtype: DType): Tensor {
   return where(seen.cast(dtype === "float64" ? dtype : "float32"), 0, -Infinity);
 }
 
-/** mask [B, S], 0 where nothing may attend -> [B, 1, 1, S]. */
+/** mask [B, S], 0 where nothing may attend -> [B, 1, 1, S]. Throws for other shapes. */
 export function paddingBias(mask: Tensor, dtype: DType): Tensor {
   check("paddingBias", "mask", mask, aTensor);
   check("paddingBias", "dtype", dtype, aDtype);
@@ -28,7 +28,7 @@ export function paddingBias(mask: Tensor, dtype: DType): Tensor {
 
 /**
  * Several documents packed in one sequence do not see each other. documents [B, S] int32: tokens of one number belong together ->
- * [B, 1, T, S].
+ * [B, 1, T, S]. Throws for other shapes.
  */
 export function documentBias(documents: Tensor, dtype: DType, queries?: number): Tensor {
   check("documentBias", "documents", documents, aTensor);
@@ -44,7 +44,7 @@ export function documentBias(documents: Tensor, dtype: DType, queries?: number):
 
 /**
  * The prefix-LM of Raffel et al. 2020, arXiv:1910.10683, section 3.2.1: the first tokens of a sequence see each other both ways, later
- * ones what came before. prefix [B] int32: how many are first -> [B, 1, T, S]. It replaces causality.
+ * ones what came before. prefix [B] int32: how many are first -> [B, 1, T, S]. It replaces causality. Throws for other shapes.
  */
 export function prefixBias(prefix: Tensor, T: number, S: number, dtype: DType): Tensor {
   check("prefixBias", "prefix", prefix, aTensor);

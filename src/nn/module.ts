@@ -83,14 +83,17 @@ export abstract class Module {
     });
   }
 
-  /** This module, whose path is "" or the prefix given, and all below it, by path. */
+  /** This module, whose path is "" or the prefix given, and all below it, by path. Throws for a prefix that is no text. */
   namedModules(prefix = ""): [string, Module][] {
     check(`${this.constructor.name}.namedModules`, "prefix", prefix, text);
     const below = this.children().flatMap(([name, child]) => child.namedModules(prefix ? `${prefix}.${name}` : name));
     return [[prefix, this], ...below];
   }
 
-  /** Its parameters and buffers and those below it, by path. A tensor that is used in two places has the path of the first. */
+  /**
+   * Its parameters and buffers and those below it, by path. A tensor that is used in two places has the path of the first. They have any
+   * shape.
+   */
   state(): Map<string, Tensor> {
     const seen = new Set<Tensor>();
     const found = new Map<string, Tensor>();
@@ -103,12 +106,12 @@ export abstract class Module {
     return found;
   }
 
-  /** The tensors that are trained, by path, in field order. */
+  /** The tensors that are trained, by path, in field order. They have any shape. */
   namedParameters(): [string, Tensor][] {
     return [...this.state()].filter(([, tensor]) => tensor.requiresGrad);
   }
 
-  /** The tensors that are trained, in field order. */
+  /** The tensors that are trained, in field order. They have any shape. */
   parameters(): Tensor[] {
     return this.namedParameters().map(([, tensor]) => tensor);
   }

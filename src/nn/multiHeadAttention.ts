@@ -181,7 +181,7 @@ export class MultiHeadAttention extends Module {
     return this.extend(x, input, pass).output;
   }
 
-  /** The same, with the keys and values of all tokens so far, or of the memory. */
+  /** The same, x [B, T, D] -> output [B, T, D], with the keys and values of all tokens so far, or of the memory. */
   extend(x: Tensor, input: AttentionInput, pass: Pass): { output: Tensor; seen: KeyValues } {
     check("MultiHeadAttention", "pass", pass, aPass);
     const { q, k, v, packed } = this.#project(x, input);

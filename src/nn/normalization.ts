@@ -94,7 +94,7 @@ export interface NormOptions extends Omit<Init, "random"> {
 
 const kinds: Kinds<NormOptions> = { eps: optional(anEps), dtype: optional(aFloatDtype) };
 
-/** Applies `layerNorm` with a weight and a bias that are learned. */
+/** Applies `layerNorm` with a weight and a bias that are learned. The constructor throws for a width that is no whole number from 1. */
 export class LayerNorm extends Module {
   /** [D], 1 at the start. */
   readonly weight: Tensor;
@@ -121,7 +121,10 @@ export class LayerNorm extends Module {
   }
 }
 
-/** Applies `rmsNorm` with a weight that is learned: the normalisation of T5 and of the Switch Transformer, without mean and bias. */
+/**
+ * Applies `rmsNorm` with a weight that is learned: the normalisation of T5 and of the Switch Transformer, without mean and bias. The
+ * constructor throws for a width that is no whole number from 1.
+ */
 export class RMSNorm extends Module {
   /** [D], 1 at the start. */
   readonly weight: Tensor;

@@ -42,7 +42,7 @@ export interface LearnedPositionsOptions extends Init {
 
 const learnedKinds: Kinds<LearnedPositionsOptions> = { random: aKey, dtype: optional(aFloatDtype), initializer: optional(callable) };
 
-/** Learned row per position. */
+/** Learned row per position. Throws for a position beyond its context. */
 export class LearnedPositions extends Module implements AbsolutePositions {
   /** [context, D] */
   readonly weight: Tensor;
@@ -71,7 +71,10 @@ export class LearnedPositions extends Module implements AbsolutePositions {
   }
 }
 
-/** sin and cos of the position at wavelengths from 2 pi to 20,000 pi. Vaswani et al. 2017, arXiv:1706.03762, section 3.5. */
+/**
+ * sin and cos of the position at wavelengths from 2 pi to 20,000 pi. Vaswani et al. 2017, arXiv:1706.03762, section 3.5. Throws for places
+ * that do not come from the host.
+ */
 export class SinusoidalPositions extends Module implements AbsolutePositions {
   forward(x: Tensor, past: number | Tensor): Tensor {
     requireAxes("SinusoidalPositions", x, ["B", "T", "D"]);
@@ -95,7 +98,7 @@ export interface SinusoidOptions {
 
 const sinusoidKinds: Kinds<SinusoidOptions> = { past: optional(whole(0)), dtype: optional(aDtype), backend: optional(aBackend) };
 
-/** [T, D]: column 2i is sin(position / 10000^(2i/D)), column 2i + 1 its cosine. */
+/** [T, D]: column 2i is sin(position / 10000^(2i/D)), column 2i + 1 its cosine. Throws for sizes that are no whole numbers from 0. */
 export function sinusoids(T: number, D: number, options: SinusoidOptions = {}): Tensor {
   for (const [name, size] of Object.entries({ T, D })) check("sinusoids", name, size, whole(0));
   checkShape("sinusoids", [T, D]);
@@ -106,7 +109,7 @@ export function sinusoids(T: number, D: number, options: SinusoidOptions = {}): 
   return tensor(values, { shape: [T, D], dtype, ...(backend ? { backend } : {}) });
 }
 
-/** A number per head for each pair of positions, added to the scores. */
+/** A number per head for each pair of positions, added to the scores. Throws for more queries than keys. */
 export abstract class PositionBias extends Module {
   /** A row per kind of distance: [N, H]. */
   abstract readonly weight: Tensor;
@@ -149,7 +152,8 @@ export interface PositionBiasOptions extends Init {
 
 /**
  * A learned number per head and distance, started at -slope * distance with the slopes 2^(-8h/H), h = 1..H, of ALiBi (Press et
- * al. 2021, arXiv:2108.12409, section 3), which keeps them fixed. Distances beyond the last row share it.
+ * al. 2021, arXiv:2108.12409, section 3), which keeps them fixed. Distances beyond the last row share it. The constructor throws for a
+ * number of heads that is no whole number from 1.
  */
 export class DistanceBias extends PositionBias {
   readonly weight: Tensor;
@@ -192,7 +196,10 @@ const distanceKinds: Kinds<Omit<PositionBiasOptions, "random">> = {
 
 const bucketKinds: Kinds<BucketBiasOptions> = { ...distanceKinds, random: aKey, buckets: optional(whole(1)) };
 
-/** A learned number per head and bucket of distances, as in T5. Raffel et al. 2019, arXiv:1910.10683, section 2.1. */
+/**
+ * A learned number per head and bucket of distances, as in T5. Raffel et al. 2019, arXiv:1910.10683, section 2.1. The constructor throws
+ * for fewer than 2 buckets, 4 where it looks both ways.
+ */
 export class BucketBias extends PositionBias {
   readonly weight: Tensor;
   readonly bidirectional: boolean;
@@ -245,7 +252,7 @@ const rotaryKinds: Kinds<RotaryOptions> = { theta: optional(positive), pairs: op
 
 /**
  * Turns pairs of coordinates of queries and keys by angles that grow with the position, so that their products know distances alone.
- * Su et al. 2021, arXiv:2104.09864, eq. 34.
+ * Su et al. 2021, arXiv:2104.09864, eq. 34. The constructor throws for an option that it does not know.
  */
 export class Rotary extends Module {
   readonly theta: number;

@@ -71,7 +71,7 @@ export interface Safetensors {
 
 /**
  * The bytes of a safetensors file that holds all `tensors`, such as a module's `state()`, and text beside them. Throws for what is no
- * tensor, for metadata that is no string, and for the name "__metadata__", which the format keeps for itself.
+ * tensor, for metadata that is no string, and for the name "__metadata__", which the format keeps for itself. Tensors have any shape.
  */
 export async function writeSafetensors(tensors: ReadonlyMap<string, Tensor>, metadata: Metadata = {}): Promise<Uint8Array<ArrayBuffer>> {
   checkWritten(tensors, metadata);

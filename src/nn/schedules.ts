@@ -50,20 +50,23 @@ function halfCosine(share: number): number {
   return Math.max(0, 0.5 * (1 + Math.cos(Math.PI * share)));
 }
 
-/** Keeps the factor at 1 after the warm-up. */
+/** Keeps the factor at 1 after the warm-up. Throws for a warm-up below 0. */
 export function constant(options: WarmupOptions = {}): Schedule {
   checkOptions("schedules.constant", options, warm);
   return schedule("constant", options.warmup ?? 0, () => 1);
 }
 
-/** Falls from 1 to `final` at step `total`, in a straight line. */
+/** Falls from 1 to `final` at step `total`, in a straight line. Throws for a `total` that is not above 0. */
 export function linear(options: DecayOptions): Schedule {
   checkOptions("schedules.linear", options, decay);
   const { warmup = 0, total, final = 0 } = options;
   return schedule("linear", warmup, (step) => between(1, final, progress(step, warmup, total)));
 }
 
-/** Falls from 1 to `final` at step `total` as (1 - share of the way)^power; `power` is 1, a straight line, unless said otherwise. */
+/**
+ * Falls from 1 to `final` at step `total` as (1 - share of the way)^power; `power` is 1, a straight line, unless said otherwise. Throws for
+ * a `power` that is not above 0.
+ */
 export function polynomial(options: DecayOptions & { readonly power?: number }): Schedule {
   checkOptions("schedules.polynomial", options, { ...decay, power: optional(positive) });
   const { warmup = 0, total, final = 0, power = 1 } = options;
@@ -72,7 +75,7 @@ export function polynomial(options: DecayOptions & { readonly power?: number }):
 
 /**
  * Falls from 1 to `final` along `cycles` of a cosine up to step `total`. Half a cycle, the default, falls once; a whole one rises
- * again. Loshchilov & Hutter 2016, arXiv:1608.03983, eq. 5.
+ * again. Loshchilov & Hutter 2016, arXiv:1608.03983, eq. 5. Throws for a `total` that is not above 0.
  */
 export function cosine(options: DecayOptions & { readonly cycles?: number }): Schedule {
   checkOptions("schedules.cosine", options, { ...decay, cycles: optional(count) });
@@ -82,7 +85,7 @@ export function cosine(options: DecayOptions & { readonly cycles?: number }): Sc
 
 /**
  * Falls from 1 to `final` along half a cosine, `cycles` times one after the other up to step `total`, each time from 1 again. Behind
- * `total` it is `final`. Semantics of Hugging Face's cosine schedule with hard restarts.
+ * `total` it is `final`. Semantics of Hugging Face's cosine schedule with hard restarts. Throws for a `total` that is not above 0.
  */
 export function cosineWithRestarts(options: DecayOptions & { readonly cycles?: number }): Schedule {
   checkOptions("schedules.cosineWithRestarts", options, { ...decay, cycles: optional(positive) });
@@ -95,7 +98,7 @@ export function cosineWithRestarts(options: DecayOptions & { readonly cycles?: n
 
 /**
  * Falls from 1 to `final` along half a cosine over `first` steps, then again from 1 over `growth` times as many, without end; `growth`
- * is 1 unless said otherwise. Loshchilov & Hutter 2016, arXiv:1608.03983, section 3: T_0 and T_mult.
+ * is 1 unless said otherwise. Loshchilov & Hutter 2016, arXiv:1608.03983, section 3: T_0 and T_mult. Throws for a `growth` below 1.
  */
 export function warmRestarts(
   options: WarmupOptions & { readonly first: number; readonly growth?: number; readonly final?: number },
@@ -115,7 +118,8 @@ function shareOfCycle(step: number, first: number, growth: number): number {
 
 /**
  * Falls as sqrt(scale / (scale + steps since the warm-up)), as T5 and the Switch Transformer are trained. `warmup` is 10,000 unless
- * said otherwise, and `scale` is the warm-up. Raffel et al. 2019, arXiv:1910.10683, section 3.1.2.
+ * said otherwise, and `scale` is the warm-up. Raffel et al. 2019, arXiv:1910.10683, section 3.1.2. Throws for a `scale` that is not above
+ * 0.
  */
 export function inverseSquareRoot(options: WarmupOptions & { readonly scale?: number } = {}): Schedule {
   checkOptions("schedules.inverseSquareRoot", options, { ...warm, scale: optional(positive) });
@@ -123,14 +127,14 @@ export function inverseSquareRoot(options: WarmupOptions & { readonly scale?: nu
   return schedule("inverseSquareRoot", warmup, (step) => Math.sqrt(scale / (scale + step - warmup)));
 }
 
-/** Goes from the factor `from` to the factor `to` over `steps` in a straight line, then stays. */
+/** Goes from the factor `from` to the factor `to` over `steps` in a straight line, then stays. Throws for factors below 0. */
 export function ramp(options: { readonly from: number; readonly to: number; readonly steps: number }): Schedule {
   checkOptions("schedules.ramp", options, { from: factor, to: factor, steps: count });
   const { from, to, steps } = options;
   return schedule("ramp", 0, (step) => between(from, to, progress(step, 0, steps)));
 }
 
-/** Multiplies the factor with `gamma` after every `every` steps. */
+/** Multiplies the factor with `gamma` after every `every` steps. Throws for an `every` that is not above 0. */
 export function staircase(options: { readonly every: number; readonly gamma: number }): Schedule {
   checkOptions("schedules.staircase", options, { every: positive, gamma: count });
   const { every, gamma } = options;

@@ -51,7 +51,8 @@ const LONGEST_TEXT = 2 ** 26;
 /**
  * How many tokens of a text are taken out, and in how many spans: round(L density), at least 1 and at most L - 1, in
  * round(noise / mean length) spans, at least 1. Rounded as T5 does, in float32 and half to even. A text of one token or none keeps all.
- * Where T5 would have to make spans touch, because less text than spans is left, there are as many spans as tokens left.
+ * Where T5 would have to make spans touch, because less text than spans is left, there are as many spans as tokens left. Throws for a
+ * length that is no whole number from 0.
  */
 export function noiseCounts(length: number, options: SpanCorruptionOptions = {}): { readonly noise: number; readonly spans: number } {
   check("noiseCounts", "length", length, whole(0, LONGEST_TEXT));
@@ -102,7 +103,8 @@ export function corruptSpans(tokens: ArrayLike<number>, spans: readonly NoiseSpa
 
 /**
  * The tokens behind each sentinel of a target, by index of the sentinel; undefined where the target does not name it. Lenient, because a
- * model wrote it: what stands before the first sentinel is left out, and of a sentinel that is repeated the first counts.
+ * model wrote it: what stands before the first sentinel is left out, and of a sentinel that is repeated the first counts. Throws for a
+ * target that is no list of ids.
  */
 export function splitSpans(target: ArrayLike<number>, sentinels: Sentinels): (Int32Array | undefined)[] {
   check("splitSpans", "target", target, ids);

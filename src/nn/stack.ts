@@ -186,7 +186,7 @@ export interface StackOutput {
   readonly seen: Seen[];
 }
 
-/** x [B, T, D] -> [B, T, D]: positions, blocks, and a last norm. */
+/** x [B, T, D] -> [B, T, D]: positions, blocks, and a last norm. Throws for an option that it does not know. */
 export class Stack extends Module {
   readonly positions: (AbsolutePositions & Module) | null;
   /** Shared by all layers, as in T5. */

@@ -31,7 +31,7 @@ export interface Summary {
 
 /**
  * Tells what a model consists of and what one token costs, one row for each module. `length` is how many tokens a token attends to
- * (1 unless said otherwise); FLOPs count matrix products, a multiply-add as two.
+ * (1 unless said otherwise); FLOPs count matrix products, a multiply-add as two. Throws where `model` is no module.
  */
 export function summary(model: Module, options: { readonly length?: number } = {}): Summary {
   check("summary", "model", model, instance(Module, "a module"));

@@ -54,7 +54,7 @@ export function filesSource(files: Iterable<FileLike>): Source {
   };
 }
 
-/** Files that are in memory already, by name. */
+/** Files that are in memory already, by name. Throws where `files` is no Map. */
 export function memorySource(files: ReadonlyMap<string, Uint8Array>): Source {
   check("memorySource", "files", files, instance(Map, "a Map of bytes by name"));
   return {

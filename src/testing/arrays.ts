@@ -86,7 +86,7 @@ export function arrays(
   return fc.array(elements, { minLength: size, maxLength: size }).map((data) => ({ shape: shape as readonly number[], data }));
 }
 
-/** Draws arrays of a shape without two equal elements: no ties, all multiples of 1/16. */
+/** Draws arrays of a shape without two equal elements: no ties, all multiples of 1/16. Throws for a shape that is none. */
 export function distinctArrays(shape: readonly number[]): fc.Arbitrary<PlainArray> {
   check("distinctArrays", "shape", shape, aShape);
   const size = shape.reduce((product, n) => product * n, 1);
@@ -105,7 +105,7 @@ export function axisOf(shape: readonly number[]): fc.Arbitrary<number> {
   return fc.integer({ min: -shape.length, max: shape.length - 1 });
 }
 
-/** Draws some axes of a shape, each named once, counted from either end; `undefined` for all of them. */
+/** Draws some axes of a shape, each named once, counted from either end; `undefined` for all of them. Throws for a shape that is none. */
 export function axesOf(shape: readonly number[]): fc.Arbitrary<number[] | undefined> {
   check("axesOf", "shape", shape, aShape);
   const some = fc
@@ -129,7 +129,10 @@ function narrowed(shape: readonly number[]): fc.Arbitrary<number[]> {
     .map(([drop, ones]) => shape.map((n, axis) => (ones[axis] ? 1 : n)).slice(drop));
 }
 
-/** The tensor of a drawn array; float64 unless the options say otherwise. */
+/**
+ * The tensor of a drawn array; float64 unless the options say otherwise. The result has the shape of the array. Throws where `x` is no
+ * array as `arrays` draws it.
+ */
 export function toTensor(x: PlainArray, options: CreateOptions = {}): Tensor {
   check("toTensor", "x", x, having("an array as arrays() draws it", "shape", "data"));
   check("toTensor", "options", options, having("an object with dtype, or nothing"));

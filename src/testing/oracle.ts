@@ -68,7 +68,7 @@ export function capacityByHand(size: number, choices: number, experts: number, f
   return wanted > size ? size : wanted < 1 ? 1 : wanted;
 }
 
-/** The indices of the K largest, the lowest index first among equals. */
+/** The indices of the K largest, the lowest index first among equals. Throws for a row that is no list of numbers. */
 export function largest(row: readonly number[], count: number): number[] {
   check("largest", "row", row, listOf(number));
   check("largest", "count", count, whole());

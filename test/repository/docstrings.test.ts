@@ -1,8 +1,8 @@
 /** Everything public says what it is where the cursor is: on the class, function, method or type itself. */
 import { expect } from "chai";
 import { entries } from "../../scripts/entries.ts";
-import { membersOf, publicNames } from "./api/sources.ts";
-import type { Declaration } from "./api/sources.ts";
+import { membersOf, publicNames, source } from "./api/sources.ts";
+import type { Declaration, Member } from "./api/sources.ts";
 
 /** A thing that must say what it is. */
 interface Documented {
@@ -36,11 +36,46 @@ function documented(declaration: Declaration): Documented[] {
 /** A docstring begins with a sentence: "x + y." is one. */
 const saysSomething = (doc: string | undefined): boolean => doc !== undefined && /^\S.*?[.:?](\s|$)/.test(doc);
 
+/** A public function, method or constructor: its signature, its body, and what it or its class says of it. */
+interface Called {
+  readonly where: string;
+  readonly head: string;
+  readonly body: string;
+  readonly doc: string;
+}
+
+function called(file: string, where: string, node: NonNullable<Member["function"]>, doc: string): Called {
+  const { text } = source(file);
+  const body = node.body ?? { start: node.end, end: node.end };
+  return { where: `${file} ${where}`, head: text.slice(node.start, body.start), body: text.slice(body.start, body.end), doc };
+}
+
+function callsOf(declaration: Declaration): Called[] {
+  const { file, name, node, doc } = declaration;
+  const own = node.type === "FunctionDeclaration" ? [called(file, name, node, doc ?? "")] : [];
+  const members = membersOf(declaration).flatMap(({ kind, owner, name: member, function: fn, doc: said }) =>
+    fn && (kind === "method" || kind === "constructor")
+      ? [called(owner.file, `${owner.name}.${member}`, fn, `${said ?? ""} ${owner.doc ?? ""}`)]
+      : [],
+  );
+  return [...own, ...members];
+}
+
+const takesTensors = ({ head }: Called): boolean => /\bTensor\b/.test(head);
+/** [T, E], "any shape", "a scalar", or words for what a shape is made of. */
+const saysShapes = ({ doc }: Called): boolean => /\[[^\]]*\]|shape|scalar|element|broadcast|axis|axes/i.test(doc);
+const refuses = ({ body }: Called): boolean => /\bcheck\(|checkOptions[<(]|throw new/.test(body);
+const saysRefusal = ({ doc }: Called): boolean => /throw|error|refus|must|reject/i.test(doc);
+
 describe("docstrings", () => {
   const counted = new Map<string, number>();
+  const calls = new Map<string, Called>();
   const all = new Map<string, Documented>();
   for (const entry of entries)
-    for (const { declaration } of publicNames(entry)) for (const thing of documented(declaration)) all.set(thing.where, thing);
+    for (const { declaration } of publicNames(entry)) {
+      for (const thing of documented(declaration)) all.set(thing.where, thing);
+      for (const one of callsOf(declaration)) calls.set(one.where, one);
+    }
   for (const { kind } of all.values()) counted.set(kind, (counted.get(kind) ?? 0) + 1);
 
   it(`stand on all that is public: ${[...counted].map(([kind, n]) => `${n} ${kind}`).join(", ")}`, () => {
@@ -48,5 +83,17 @@ describe("docstrings", () => {
     expect(counted.get("class"), "classes").to.be.above(40);
     expect(counted.get("method"), "methods").to.be.above(150);
     expect(silent.sort()).to.deep.equal([]);
+  });
+
+  it("name shapes where tensors come in or go out", () => {
+    const tensors = [...calls.values()].filter(takesTensors);
+    expect(tensors.length).to.be.above(150);
+    expect(tensors.filter((one) => !saysShapes(one)).map(({ where }) => where).sort()).to.deep.equal([]); // prettier-ignore
+  });
+
+  it("say what is refused where arguments are checked", () => {
+    const strict = [...calls.values()].filter(refuses);
+    expect(strict.length).to.be.above(150);
+    expect(strict.filter((one) => !saysRefusal(one)).map(({ where }) => where).sort()).to.deep.equal([]); // prettier-ignore
   });
 });

@@ -65,6 +65,7 @@ export class GpuBackend implements Backend {
 
   // Data
 
+  /** Takes a row-major copy of `data`. Throws where it has not as many elements as the shape. */
   upload(type: ArrayType, data: TypedArray): Buffer {
     if (data.length !== sizeOf(type.shape)) {
       throw new BackendError(`upload: ${data.length} elements for shape ${formatShape(type.shape)}, which has ${sizeOf(type.shape)}`);

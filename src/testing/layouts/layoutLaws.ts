@@ -230,7 +230,8 @@ async function threadPool(ranks: number): Promise<ThreadWorld> {
 
 /**
  * The laws for experts of one's own: `make` names a module and its export, a `MakeExperts`, for ranks are threads that load it themselves.
- * Without it they speak of `FeedForwardExperts`. Any test runner checks them: `for (const law of layoutLaws("mine", make)) it(law.name, () => law.check())`.
+ * Without it they speak of `FeedForwardExperts`. Any test runner checks them: `for (const law of layoutLaws("mine", make)) it(law.name, ()
+ * => law.check())`. Throws for an option that it does not know.
  */
 export function layoutLaws(
   name: string,

@@ -1,12 +1,12 @@
 /**
- * Uses the packed tarball (in the folder given) as its users will: installs, imports, requires, type-checks, bundles and weighs it.
+ * Uses the packed tarball (in the folder given) as its users will: installs, imports, requires, type-checks, bundles, runs and weighs it.
  * What they use beside it is in scripts/consumer/tools, with a lock file of its own.
  */
 import { execFileSync } from "node:child_process";
-import { cpSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
-import { build } from "esbuild";
+import { build, transformSync } from "esbuild";
 import type { BuildResult, Metafile } from "esbuild";
 import { entries, manifest } from "./entries.ts";
 
@@ -65,6 +65,34 @@ function bundleElsewhere(): void {
   sh("node", "page.mjs");
   sh("node", "bundle.mjs");
   for (const bundler of ["vite", "rollup", "webpack"]) sh("node", join("bundles", bundler, "page.mjs"));
+}
+
+const PROGRAM = "site/content/programs/fromDataToText.ts";
+
+/** Each engine by the command that runs a program; Bun and Deno come as files from npm, for the platform that CI has. */
+const engines: Readonly<Record<string, readonly [string, ...string[]]>> = {
+  node: ["node"],
+  bun: ["node_modules/@oven/bun-linux-x64/bin/bun"],
+  deno: ["node_modules/@deno/linux-x64-glibc/deno", "run", "--allow-read", "--allow-write=mine.safetensors"],
+};
+
+/** The guide's program from data to text, and the page's, print the same in every engine. */
+function runElsewhere(): void {
+  const program = readFileSync(PROGRAM, "utf8");
+  writeFileSync(join(consumer, "program.mjs"), transformSync(program, { loader: "ts" }).code);
+  writeFileSync(join(consumer, "text.txt"), readFileSync("README.md"));
+  const printed = Object.entries(engines).flatMap(([name, [command, ...options]]) => {
+    if (command !== "node" && !existsSync(join(consumer, command))) {
+      if (process.platform === "linux" && process.arch === "x64") throw new Error(`tarball: ${name} was not installed`);
+      console.log(`${name}: there is no file of it here for this platform`);
+      return [];
+    }
+    const run = (...args: string[]): string => execFileSync(command, [...options, ...args], { cwd: consumer, encoding: "utf8", timeout: 900_000 }); // prettier-ignore
+    return [{ name, text: run("page.mjs") + run("program.mjs", "text.txt", "20") }];
+  });
+  const [first, ...others] = printed;
+  console.log(`${printed.map(({ name }) => name).join(", ")}:\n${first.text.trimEnd()}`);
+  for (const { name, text } of others) if (text !== first.text) throw new Error(`tarball: ${name} prints something else than ${first.name}:\n${text}`); // prettier-ignore
 }
 
 type Bundle = BuildResult<{ metafile: true; write: false }>;
@@ -137,4 +165,5 @@ install();
 importAll();
 typeCheck();
 bundleElsewhere();
+runElsewhere();
 await weighAll();

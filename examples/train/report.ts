@@ -1,5 +1,6 @@
 /** A run as one page for people who would rather look than read: no script, no request, light and dark, wide and narrow. */
 import type { Specialisation } from "./information.ts";
+import { madeBy } from "./madeBy.ts";
 import type { Passage } from "./passage.ts";
 import { compared, learning, load, model, passages, results, samples, specialised } from "./reportSections.ts";
 import { pageStyle } from "./reportStyle.ts";
@@ -118,6 +119,7 @@ export function reportHtml(report: RunReport): string {
       element("h1", {}, escape(report.title)),
       element("p", { class: "lead" }, escape(report.lead)),
       facts(report.facts),
+      element("p", { class: "made" }, escape(madeBy())),
     ),
     element("nav", { "aria-label": "Sections" }, element("ul", {}, ...links)),
     element("main", {}, ...sections.map(({ id, title, parts }) => element("section", { id }, element("h2", {}, escape(title)), ...parts))),

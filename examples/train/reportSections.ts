@@ -1,5 +1,7 @@
 /** The sections of a run's page. Each answers undefined where the run has nothing to show in it. */
+import { loadEntropy, maxViolation } from "switchyard-moe/moe";
 import { laneLegend, passageFigure } from "./passage.ts";
+import type { Passage } from "./passage.ts";
 import type { ReportTable, RunReport, SpecialisationReport } from "./report.ts";
 import { curve, heatMap, ridges } from "./svg/index.ts";
 import { element, escape } from "./svg/markup.ts";
@@ -98,7 +100,20 @@ export function load({ load: courses }: RunReport): Section | undefined {
       format: percentage,
     });
   });
-  return { id: "load", title: "Load", parts: [paragraph("What each expert was sent, before capacity."), grid(...drawings)] };
+  return { id: "load", title: "Load", parts: [paragraph("What each expert was sent, before capacity."), grid(...drawings), paragraph(balanceMeans), table(balanceTable(courses))] }; // prettier-ignore
+}
+
+const balanceMeans =
+  "Load entropy is 1 where all experts take equally much and 0 where one takes all. MaxVio (maximal violation) is how much more than an even share the busiest expert takes: 0 where the load is even, experts - 1 where one takes all.";
+
+/** How even the load was at the first measurement and at the last. */
+function balanceTable(courses: RunReport["load"]): ReportTable {
+  const rows = courses.map(({ layer, shares }) => {
+    const [first, last] = [shares.map((share) => share[0]), shares.map((share) => share.at(-1) ?? 0)];
+    return [layer, ...[loadEntropy, maxViolation].flatMap((measure) => [measure(first).toFixed(3), measure(last).toFixed(3)])];
+  });
+  const columns = ["layer", "load entropy, first", "load entropy, last", "MaxVio, first", "MaxVio, last"];
+  return { caption: "How even the load is", columns, rows };
 }
 
 export function specialised({ specialisation }: RunReport): Section | undefined {
@@ -170,8 +185,18 @@ export function passages({ passages: list }: RunReport): Section | undefined {
   return {
     id: "passages",
     title: named ? "Held-out text, token by token" : "Held-out text, byte by byte",
-    parts: [paragraph(explanation), laneLegend(most), element("div", { class: "grid" }, ...list.map(passageFigure))],
+    parts: [paragraph(explanation), laneLegend(most), ...folded(list)],
   };
+}
+
+/** A fold for each text, with its layers in it; the first is open. */
+function folded(list: readonly Passage[]): string[] {
+  const titles = [...new Set(list.map(({ title }) => title))];
+  return titles.map((title, i) => {
+    const figures = list.filter((passage) => passage.title === title).map(passageFigure);
+    const content = [element("summary", {}, escape(title)), element("div", { class: "grid" }, ...figures)];
+    return element("details", { class: "fold", open: i === 0 ? "" : undefined }, ...content);
+  });
 }
 
 export function samples({ samples: list, samplesNote = "Prompts are bold; the rest is the model's." }: RunReport): Section | undefined {

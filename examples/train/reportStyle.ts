@@ -20,6 +20,9 @@ export const pageStyle = [
   ".scroll{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;font-variant-numeric:tabular-nums}",
   "caption{text-align:start;font-weight:600;padding:.3rem 0;position:sticky;left:0}th,td{padding:.35rem clamp(.5rem,2vw,1rem) .35rem 0;border-bottom:1px solid var(--grid);text-align:end;white-space:nowrap}",
   "th:first-child,td:first-child{text-align:start}thead th{font-size:.85rem;vertical-align:bottom}tbody th{font-weight:400;white-space:normal;min-width:7rem}thead th{white-space:normal}th:last-child,td:last-child{padding-inline-end:0}",
+  // Names of rows stay where a wide table scrolls under a narrow page.
+  ".scroll th:first-child{position:sticky;left:0;background:var(--paper)}",
+  ".fold{margin:.4rem 0}.fold>summary{font-size:1rem;font-weight:600;padding:.25rem 0}.made{font-size:.85rem;color:var(--muted)}",
   ".texts td,.texts thead th{text-align:start}.texts td{white-space:normal;overflow-wrap:anywhere;min-width:7rem}",
   ".notes li{max-width:44rem;margin:.3rem 0}",
   "figcaption{font-size:.9rem;font-weight:600;margin-top:1.2rem}summary{cursor:pointer;font-size:.9rem;width:max-content}",

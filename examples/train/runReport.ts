@@ -18,7 +18,7 @@ import type { Run } from "./run.ts";
 import { validationWindows } from "./sequences.ts";
 import { classCount } from "./text.ts";
 import type { Corpus } from "./text.ts";
-import { wholeCharacters } from "./utf8.ts";
+import { characters, wholeCharacters } from "./utf8.ts";
 
 const titles: Readonly<Record<string, string>> = { dense: "A dense Transformer", switch: "A Switch Transformer" };
 
@@ -44,7 +44,7 @@ async function reportOf(run: Run<DecoderLanguageModel>, corpus: Corpus, model: D
     title: `${titles[config.model.router] ?? `A Transformer with ${config.model.router} layers`} on ${classCount(corpus)}`,
     lead: `${found.trained.bits.toFixed(3)} bits per byte on held-out text${beaten ? `, below the ${beaten.name} table's ${beaten.bits.toFixed(3)}` : ""}.`,
     facts: factsOf(run, found),
-    ...courseOf(run),
+    ...withStart(courseOf(run), found),
     baselines: found.baselines.map(({ name, bits }) => ({ name, value: bits })),
     load: loadOf(run),
     ...(found.layers.length > 0 ? { specialisation: specialisationOf(corpus, found.layers, observedOf(model, found)) } : {}),
@@ -54,11 +54,18 @@ async function reportOf(run: Run<DecoderLanguageModel>, corpus: Corpus, model: D
     tables: [...tablesOf(found), ...wireTables(run)],
     notes: [
       ...(warning ? [`${warning}.`] : []),
+      `The validation curve is of a sample of the held-out text, measured while the model trains; the numbers of the tables, and the curve's point at step 0, are of all of it. They differ by what is in the sample.`,
+      `The best model is the one with the lowest loss on that sample, of step ${run.best?.step ?? run.trainer.steps}; the numbers at the top are its.`,
       "A byte-level causal language model with sparse layers as in their papers; it does not reproduce the papers' experiments.",
       `${corpus.split} Compare models in pairs, over seeds.`,
       ...(part ? [`${part}.`] : []),
     ],
   };
+}
+
+/** The curve begins where the model did, before its first step. */
+function withStart(course: ReturnType<typeof courseOf>, { untrained }: Findings): ReturnType<typeof courseOf> {
+  return { ...course, validation: [[0, untrained.bits], ...course.validation] };
 }
 
 function factsOf(run: Run<DecoderLanguageModel>, found: Findings): RunReport["facts"] {
@@ -116,7 +123,7 @@ async function samplesOf({ config }: Run<DecoderLanguageModel>, corpus: Corpus, 
   const { length, seed } = config.training;
   const samples: Sample[] = [];
   for (const { name, lang, dir, training } of corpus.classes.slice(0, 4)) {
-    const prompt = [...new TextDecoder().decode(training.subarray(0, 60))].slice(0, 12).join("");
+    const prompt = characters(training.subarray(0, 60)).slice(0, 12).map((character) => character.text).join(""); // prettier-ignore
     let text = "";
     for await (const part of streamText(model, prompt, { bytes: 160, length, temperature: 0.7, random: key(seed).at("sample", name) }))
       text += part;

@@ -93,8 +93,32 @@ describe("the report", () => {
   it("lets the keyboard reach what scrolls", () => {
     const reachable = found.attributes.filter(({ name, value }) => name === "tabindex" && value === "0").map(({ element }) => element);
     for (const element of ["pre", "div"]) expect(reachable).to.include(element);
-    expect(found.elements.get("details")).to.equal(1);
+    expect(found.elements.get("details")).to.equal(2); // a passage and its numbers
   });
+
+  it("folds all passages but those of the first text", () => {
+    const [passage] = reportWith("first").passages;
+    const of = (title: string) => ["layer 0", "layer 1"].map((layer) => ({ ...passage, title, layer }));
+    const page = parsed(withoutDoctype(reportHtml({ ...empty, passages: ["a", "b", "c"].flatMap(of) })));
+    const folds = page.attributes.filter(({ element, name, value }) => element === "details" && name === "class" && value === "fold");
+    expect(folds).to.have.length(3);
+    expect(page.attributes.filter(({ element, name }) => element === "details" && name === "open")).to.have.length(1);
+    expect(page.attributes.filter(({ name, value }) => name === "class" && value === "passage")).to.have.length(6);
+  });
+
+  it("names what says how even the load is, first and last", () => {
+    const cells = found.text.split("\n");
+    const row = cells.lastIndexOf("MaxVio, last");
+    // Shares 0.25 and 0.5 of two experts first, 0.75 and 0.5 last.
+    expect(cells.slice(row + 1, row + 6)).to.deep.equal(["label", "0.918", "0.971", "0.333", "0.200"]);
+    expect(found.text).to.include("0 where the load is even");
+  });
+
+  it("says by which version and when it was made", () =>
+    expect(found.text).to.match(/Made on \d{4}-\d\d-\d\d \(UTC\) by switchyard-moe \d+\.\d+\.\d+/));
+
+  it("keeps the names of rows in sight where a table scrolls", () =>
+    expect(pageStyle).to.match(/\.scroll th:first-child\{position:sticky;left:0/));
 
   it("says how the validation loss stands to the baselines", () => {
     expect(found.text).to.include("The validation loss ends at 3.90 bits per byte, below what label needs.");

@@ -16,12 +16,20 @@ export interface Page {
   readonly law: string;
 }
 
+/** A variant asked once. */
+export interface Call {
+  readonly given: readonly unknown[];
+  readonly gave: unknown;
+}
+
 export interface Bug extends Page {
   property(which: "right" | "broken"): fc.IProperty<unknown>;
+  /** What the law asks a variant for in one case, and what it is told. */
+  calls(which: "right" | "broken", drawn: readonly unknown[]): Call[];
 }
 
 /** A bug from the two variants and a property of either. */
-export function bug<V, T extends [unknown, ...unknown[]]>(
+export function bug<V extends (...given: never[]) => unknown, T extends [unknown, ...unknown[]]>(
   page: Page & { right: V; broken: V; cases: { [K in keyof T]: fc.Arbitrary<T[K]> }; holds: (variant: V, ...drawn: T) => boolean },
 ): Bug {
   const { right, broken, cases, holds, ...rest } = page;
@@ -29,6 +37,17 @@ export function bug<V, T extends [unknown, ...unknown[]]>(
     ...rest,
     property: (which) =>
       fc.property(...cases, (...drawn: T) => holds(which === "right" ? right : broken, ...drawn)) as fc.IProperty<unknown>,
+    calls(which, drawn) {
+      const heard: Call[] = [];
+      const variant = which === "right" ? right : broken;
+      const told = ((...given: Parameters<V>) => {
+        const gave = variant(...given);
+        heard.push({ given, gave });
+        return gave;
+      }) as V;
+      holds(told, ...(drawn as T));
+      return heard;
+    },
   };
 }
 

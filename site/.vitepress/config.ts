@@ -1,6 +1,6 @@
 import { defineConfig } from "vitepress";
 import type { DefaultTheme } from "vitepress";
-import { themes } from "../build/highlighter.ts";
+import { codeHtml } from "../build/codeHtml.ts";
 
 interface Labels {
   readonly guide: string;
@@ -66,11 +66,14 @@ export default defineConfig({
   ignoreDeadLinks: [/^\/source\//, /^\/api\//, /\/(playground|museum)\/index/],
   // VitePress reads the path of a link from its element, and links in pictures (SVG) have none; a phone also pays for pages it never opens.
   router: { prefetchLinks: false },
-  head: [["link", { rel: "icon", href: "/logo.svg" }]],
+  head: [
+    ["link", { rel: "icon", href: "/logo.svg" }],
+    ["link", { rel: "stylesheet", href: "/colours.css" }],
+  ],
   vue: { template: { compilerOptions: { isCustomElement: (tag) => tag.startsWith("sy-") || tag.startsWith("mjx-") } } },
   markdown: {
     math: true,
-    theme: themes,
+    highlight: (text, language) => codeHtml(text.trimEnd(), language, { pre: 'v-pre class="code"' }),
     // As GitHub makes them, so that links of the documents hold in both places.
     anchor: {
       slugify: (title) =>

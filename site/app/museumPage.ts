@@ -14,15 +14,22 @@ export interface Room {
   /** Code of the two variants, as HTML. */
   readonly right: string;
   readonly broken: string;
+  readonly picture: Picture;
+}
+
+/** What the variants give back in the smallest case, as HTML. */
+interface Picture {
+  readonly smallest: string;
+  readonly right: string;
+  readonly broken: string;
 }
 
 /** A bug of training on many processes. */
-export interface LayoutRoom {
-  readonly title: string;
-  readonly seen: string;
-  readonly wrong: string;
-  readonly right: string;
-  readonly broken: string;
+export interface LayoutRoom extends Omit<Room, "chapter" | "picture"> {
+  /** The smallest case: ranks with their experts and tokens, as HTML. */
+  readonly smallest: string;
+  /** What the law says of it. */
+  readonly fault: string;
 }
 
 export function museumPage(
@@ -55,15 +62,29 @@ ${layouts.map((room) => layoutHtml(room, strings)).join("\n")}
 `;
 }
 
+/** What the bug does: the answers of both variants side by side. */
+function pictureHtml({ smallest, right, broken }: Picture, strings: MuseumStrings): string {
+  const hint = `${right}${broken}`.includes("<svg") ? strings.seatsHint : strings.numbersHint;
+  return `<p>${strings.smallest} <code>${escaped(smallest)}</code></p><div class="variants picture"><figure><figcaption>${strings.rightCode}</figcaption>${right}</figure><figure><figcaption>${strings.brokenCode}</figcaption>${broken}</figure></div><p class="quiet">${hint}</p>`;
+}
+
 function codeHtml({ right, broken }: { readonly right: string; readonly broken: string }, strings: MuseumStrings): string {
   return `<details><summary>${strings.code}</summary><div class="variants"><figure><figcaption>${strings.rightCode}</figcaption>${right}</figure><figure><figcaption>${strings.brokenCode}</figcaption>${broken}</figure></div></details>`;
 }
 
 function layoutHtml(room: LayoutRoom, strings: MuseumStrings): string {
-  const english = strings.language === "en" ? "" : ' lang="en"';
-  return `<section class="card layout" id="${slug(room.title)}"><h2${english}>${escaped(room.title)}</h2>
-<dl class="facts"><dt>${strings.seen}</dt><dd${english}>${escaped(room.seen)}</dd><dt>${strings.wrong}</dt><dd${english}>${escaped(room.wrong)}</dd><dt>${strings.law}</dt><dd>${strings.layoutLaw}</dd></dl>
+  return `<section class="card layout" id="${slug(room.title)}"><h2${inEnglish(strings)}>${escaped(room.title)}</h2>
+${factsHtml(room, strings)}
+<p>${strings.smallest}</p>${room.smallest}
+<p>${strings.layoutFault} <code class="bad">${escaped(room.fault)}</code><br>${strings.layoutKept}</p>
 ${codeHtml(room, strings)}</section>`;
+}
+
+const inEnglish = ({ language }: MuseumStrings): string => (language === "en" ? "" : ' lang="en"');
+
+function factsHtml(room: Pick<Room, "seen" | "wrong" | "unseen" | "law">, strings: MuseumStrings): string {
+  const rows = (["seen", "wrong", "unseen", "law"] as const).map((name) => `<dt>${strings[name]}</dt><dd${inEnglish(strings)}>${escaped(room[name])}</dd>`); // prettier-ignore
+  return `<dl class="facts">${rows.join("")}</dl>`;
 }
 
 /** Where the bug can be switched on in the playground. */
@@ -73,9 +94,9 @@ function trainHtml(title: string, home: string, strings: MuseumStrings): string 
 }
 
 function roomHtml(room: Room, strings: MuseumStrings, home: string): string {
-  const english = strings.language === "en" ? "" : ' lang="en"';
-  return `<section class="card room" id="${slug(room.title)}" data-bug="${escaped(room.title)}"><h2${english}>${escaped(room.title)}</h2>
-<dl class="facts"><dt>${strings.seen}</dt><dd${english}>${escaped(room.seen)}</dd><dt>${strings.wrong}</dt><dd${english}>${escaped(room.wrong)}</dd><dt>${strings.unseen}</dt><dd${english}>${escaped(room.unseen)}</dd><dt>${strings.law}</dt><dd${english}>${escaped(room.law)}</dd></dl>
+  return `<section class="card room" id="${slug(room.title)}" data-bug="${escaped(room.title)}"><h2${inEnglish(strings)}>${escaped(room.title)}</h2>
+${factsHtml(room, strings)}
+${pictureHtml(room.picture, strings)}
 ${codeHtml(room, strings)}
 <div class="controls"><button type="button" data-which="broken">${strings.letBroken}</button> <button type="button" data-which="right">${strings.letRight}</button>${trainHtml(room.title, home, strings)}</div>
 <div class="verdict" role="status"></div></section>`;

@@ -1,6 +1,4 @@
 /** The beginning of a page that is no document of the site: playground and museum. */
-import { dark, light, variables } from "../../examples/train/svg/palette.ts";
-
 /** Everything before the body. `scripts` stand last; text comes escaped. The colours are those that the reader chose in the documents. */
 export function pageHead(
   { language, title, lead }: { readonly language: string; readonly title: string; readonly lead: string },
@@ -16,8 +14,8 @@ export function pageHead(
 <meta name="description" content="${lead}">
 <title>${title} · Switchyard</title>
 <link rel="icon" href="${base}logo.svg">
+<link rel="stylesheet" href="${base}colours.css">
 <link rel="stylesheet" href="${base}app/playground.css">
-<style>:root{${variables(light)}}:root.dark,.dark .switchyard{${variables(dark)}}</style>
 <script>document.documentElement.classList.toggle("dark",(localStorage.getItem("vitepress-theme-appearance")||"auto")==="auto"?matchMedia("(prefers-color-scheme: dark)").matches:localStorage.getItem("vitepress-theme-appearance")==="dark")</script>
 ${scripts}
 </head>`;

@@ -10,7 +10,9 @@ import type { Settings } from "./settings.ts";
 import { fromHash, presets, toHash } from "./settings.ts";
 import { filled } from "./strings.ts";
 import type { Strings } from "./strings.ts";
-import { LoadHistory, byteTable, flowSvg, languageTable, passageView, writtenView } from "./views.ts";
+import { Frames } from "./frames.ts";
+import { PassageView } from "./passageView.ts";
+import { LoadHistory, byteTable, flowSvg, languageTable, writtenView } from "./views.ts";
 import { Silence } from "./silence.ts";
 import { isolated } from "./isolation.ts";
 import { offerPictures } from "./pictures.ts";
@@ -47,6 +49,9 @@ const status = find<HTMLElement>("#status");
 const passage = find<HTMLTextAreaElement>("#passage-text");
 const ownText = find<HTMLTextAreaElement>("#own-text");
 const layerMenu = find<HTMLSelectElement>("#layer");
+const frames = new Frames();
+const passageOf = (side: Side): PassageView => new PassageView(strings, (text) => (find(`#detail-${side}`).textContent = text));
+const passages: Readonly<Record<Side, PassageView>> = { a: passageOf("a"), b: passageOf("b") };
 
 // Controls
 
@@ -64,7 +69,7 @@ presetMenu.onchange = () => {
 const runButton = find<HTMLButtonElement>("#run");
 runButton.onclick = () => {
   if (state === "training") return pause();
-  if (state === "paused") return go();
+  if (state === "paused" || (state === "ready" && prepared())) return go();
   void start();
 };
 find<HTMLButtonElement>("#step").onclick = () => {
@@ -74,7 +79,10 @@ find<HTMLButtonElement>("#reset").onclick = () => void start();
 const speed = find<HTMLSelectElement>("#speed");
 speed.onchange = sendSpeed;
 layerMenu.onchange = () => {
-  for (const side of sides) drawObserved(side);
+  for (const side of sides) {
+    drawObserved(side);
+    drawLoad(side);
+  }
 };
 find<HTMLButtonElement>("#write").onclick = askToWrite;
 passage.oninput = () => observeSoon();
@@ -107,7 +115,8 @@ function tellPreset(): void {
 
 // A run
 
-async function start(): Promise<void> {
+/** Begins a run; `paused`: only as far as its untrained models can be seen. */
+async function start({ paused = false } = {}): Promise<void> {
   const faults = form.faults;
   if (faults.length > 0) return tell(`${strings.faults} ${faults.join("; ")}`, "failed");
   const settings = form.value;
@@ -117,9 +126,10 @@ async function start(): Promise<void> {
   } catch (error) {
     return tell(`${strings.faults} ${error instanceof Error ? error.message : String(error)}`, "failed");
   }
-  keepInLink();
+  if (!paused) keepInLink();
   clear(settings, text);
   setState("preparing");
+  if (paused) status.textContent = greeting;
   worker?.terminate();
   worker = new Worker(`${base}app/worker.js`, { type: "module" });
   worker.onmessage = ({ data }: MessageEvent<Report>) => receive(data);
@@ -128,8 +138,13 @@ async function start(): Promise<void> {
     tell(`${strings.died} ${event.message ?? ""}`, "failed");
   };
   silence.expect();
-  send({ kind: "start", settings, text });
+  send({ kind: "start", settings, text, paused });
   sendSpeed();
+}
+
+/** Whether untrained models of just these settings wait. */
+function prepared(): boolean {
+  return shown !== undefined && form.value.shared.text !== "own" && toHash(shown.settings) === toHash(form.value);
 }
 
 async function textOf(name: string): Promise<TextPart[]> {
@@ -149,6 +164,7 @@ function clear(settings: Settings, text: readonly TextPart[]): void {
     names: text.map(({ name }) => name),
   };
   layerMenu.replaceChildren(...Array.from({ length: settings.shared.layers }, (_, l) => new Option(String(l + 1), String(l))));
+  frames.clear();
   for (const part of document.querySelectorAll(".live")) part.replaceChildren();
   find("#fingerprint").textContent = "";
   if (passage.value === "") passage.value = new TextDecoder().decode(text.at(1)?.training.slice(0, 300) ?? text[0]?.training.slice(0, 300)).replace(/\uFFFD+$/, ""); // prettier-ignore
@@ -159,25 +175,24 @@ function receive(report: Report): void {
   // Nothing more has to come of a run that rests.
   if (report.kind === "paused" || report.kind === "finished" || report.kind === "failed") silence.stop();
   else if (state !== "paused") silence.expect();
-  if (state === "failed" && report.kind === "steps") setState("training"); // it was only slow
+  if (report.kind === "steps" && (state === "preparing" || state === "failed")) setState("training"); // "failed": it was only slow
   switch (report.kind) {
     case "started":
       if (shown) Object.assign(shown, { started: report, baselines: report.baselines });
-      setState("training");
       for (const side of sides) find(`#caution-${side}`).textContent = report.caution[side] ?? "";
       find("#engine").textContent = `${report.description}${crossOriginIsolated ? "" : `. ${strings.oneThread}`}`;
       observeSoon(0);
-      return;
+      return drawSoon();
     case "steps":
       return receiveSteps(report);
     case "observed":
-      if (shown) shown.observed[report.side] = report.observation;
-      return drawObserved(report.side);
+      return receiveObserved(report);
     case "wrote":
       return void find(`#wrote-${report.side}`).replaceChildren(report.why === null ? writtenView(report.bytes, report.expert) : h("p", { class: "quiet" }, `${strings.cannotWrite}: ${report.why}`)); // prettier-ignore
     case "exported":
       return download(`switchyard-${report.side}.safetensors`, report.file, "application/octet-stream");
     case "paused":
+      if (report.step === 0) return ready();
       setState("paused");
       return tell(hiddenPause ? strings.hidden : filled(strings.paused, { step: report.step }));
     case "finished":
@@ -188,6 +203,23 @@ function receive(report: Report): void {
     case "failed":
       return tell(filled(strings.failed, { message: report.message }) + adviceOn(report.message), "failed");
   }
+}
+
+/** The untrained models can be seen; what they write, too. */
+function ready(): void {
+  if (state !== "preparing") return;
+  setState("ready");
+  status.textContent = greeting;
+  askToWrite();
+}
+
+function receiveObserved({ side, observation }: Report & { kind: "observed" }): void {
+  if (!shown) return;
+  shown.observed[side] = observation;
+  // Before the first step nothing else tells the load.
+  if (observation.step === 0) observation.byByte.forEach((table, layer) => (shown!.loads[side][layer] ??= new LoadHistory()).add(table.map((counts) => counts.reduce((sum, n) => sum + n, 0)))); // prettier-ignore
+  drawObserved(side);
+  if (observation.step === 0) drawLoad(side);
 }
 
 /** What to do about an error of the device, where there is something. */
@@ -211,7 +243,7 @@ function receiveSteps(report: Report & { kind: "steps" }): void {
 
 let drawing = 0;
 function drawSoon(): void {
-  drawing ||= window.setTimeout(() => requestAnimationFrame(draw), 160);
+  drawing ||= window.setTimeout(draw, 160);
 }
 
 let observing = 0;
@@ -224,20 +256,32 @@ function observeSoon(after = 250): void {
 
 function draw(): void {
   drawing = 0;
+  frames.request("curve", () => (find("#curve").innerHTML = curveSvg()));
   if (!shown?.latest) return;
   const { latest } = shown;
-  find("#curve").innerHTML = curveSvg();
   find("#fingerprint").textContent = `${latest.fingerprint} (${latest.numbers.b.step})`;
   document.body.dataset["step"] = String(latest.numbers.b.step);
   document.body.dataset["fingerprint"] = latest.fingerprint;
   find("#speed-shown").textContent =
     `${Math.round(latest.tokensPerSecond).toLocaleString()} ${strings.speedUnit}, ${(latest.tensorBytes / 1e6).toFixed(1)} MB ${strings.tensors}`;
   for (const side of sides) {
-    find(`#load-${side}`).innerHTML = shown.loads[side][layer()]?.svg(strings.load) ?? "";
-    find(`#numbers-${side}`).replaceChildren(numbersView(side));
+    drawLoad(side);
+    drawNumbers(side);
   }
 }
 
+function drawLoad(side: Side): void {
+  frames.request(`load-${side}`, () => {
+    const history = shown?.loads[side][layer()];
+    find(`#load-${side}`).innerHTML = history?.svg(strings.load) ?? noRouter;
+  });
+}
+
+function drawNumbers(side: Side): void {
+  frames.request(`numbers-${side}`, () => find(`#numbers-${side}`).replaceChildren(numbersView(side)));
+}
+
+const noRouter = `<p class="quiet">${strings.dense}</p>`;
 const layer = (): number => Number(layerMenu.value || 0);
 
 function curveSvg(): string {
@@ -252,7 +296,8 @@ function curveSvg(): string {
     title: strings.loss,
     description: series.map(({ name, points }) => `${name}: ${(points.at(-1)?.[1] ?? NaN).toFixed(3)} ${strings.bitsPerByte}`).join("; "),
     series,
-    baselines: levels.filter(({ value }) => value > last - 2),
+    // Those far below the curves would press them flat; before the first step there is nothing to press.
+    baselines: levels.filter(({ value }) => !shown?.latest || value > last - 2),
     x: strings.stepAxis,
     y: strings.bitsPerByte,
   });
@@ -274,10 +319,10 @@ function numbersView(side: Side): HTMLElement {
   const observed = shown?.observed[side];
   const recent = shown?.numbers[side].slice(-20) ?? [];
   const bits = recent.reduce((sum, one) => sum + one.bits, 0) / Math.max(1, recent.length);
-  const experts = last?.layers[layer()]?.length ?? 0;
+  const experts = observed?.byByte[layer()]?.length ?? 0;
   const rows: [string, string][] = [
-    [strings.numbers.bits, bits.toFixed(3)],
-    [strings.numbers.dropped, `${(100 * (last?.dropped ?? 0)).toFixed(1)} %`],
+    [strings.numbers.bits, last ? bits.toFixed(3) : "–"],
+    [strings.numbers.dropped, last ? `${(100 * last.dropped).toFixed(1)} %` : "–"],
     [strings.numbers.entropy, observed?.entropy[layer()] !== undefined && experts > 1 ? observed.entropy[layer()].toFixed(3) : "–"], // prettier-ignore
     [strings.numbers.violation, observed?.violation[layer()]?.toFixed(2) ?? "–"],
     [strings.numbers.gate, observed?.gateMean[layer()]?.toFixed(3) ?? "–"],
@@ -289,15 +334,17 @@ function numbersView(side: Side): HTMLElement {
 function drawObserved(side: Side): void {
   const observation = shown?.observed[side];
   if (!observation || !shown) return;
-  const focused = find(`#passage-${side}`).contains(document.activeElement);
-  if (!focused)
-    find(`#passage-${side}`).replaceChildren(
-      passageView(observation, layer(), strings, (text) => (find(`#detail-${side}`).textContent = text)),
-    );
-  find(`#languages-${side}`).replaceChildren(languageTable(observation, layer(), shown.names, strings));
-  find(`#bytes-${side}`).replaceChildren(byteTable(observation, layer(), strings));
-  find(`#flow-${side}`).innerHTML = flowSvg(observation, layer(), strings);
-  find(`#numbers-${side}`).replaceChildren(numbersView(side));
+  const { names } = shown;
+  frames.request(`passage-${side}`, () => {
+    passages[side].update(observation, layer());
+    if (!passages[side].element.isConnected) find(`#passage-${side}`).replaceChildren(passages[side].element);
+  });
+  frames.request(`languages-${side}`, () =>
+    find(`#languages-${side}`).replaceChildren(languageTable(observation, layer(), names, strings)),
+  );
+  frames.request(`bytes-${side}`, () => find(`#bytes-${side}`).replaceChildren(byteTable(observation, layer(), strings)));
+  frames.request(`flow-${side}`, () => (find(`#flow-${side}`).innerHTML = flowSvg(observation, layer(), strings) || noRouter));
+  drawNumbers(side);
 }
 
 // State and link
@@ -394,9 +441,10 @@ const opened = fromHash(location.hash);
 form.value = opened.settings;
 settingsChanged();
 setState("ready");
-status.textContent = opened.faults.length > 0 ? `${strings.linkFaults} ${opened.faults.join("; ")}` : strings.ready;
+const greeting = opened.faults.length > 0 ? `${strings.linkFaults} ${opened.faults.join("; ")}` : strings.ready;
+status.textContent = greeting;
 if (innerWidth < 1100) find<HTMLDetailsElement>(".settings").open = false;
 runButton.disabled = true;
 await isolated(base);
 runButton.disabled = false;
-if (location.hash.length > 1 && opened.faults.length === 0) void start();
+if (state === "ready") void start({ paused: location.hash.length <= 1 || opened.faults.length > 0 });

@@ -12,7 +12,8 @@ export interface TextPart {
 }
 
 export type Request =
-  | { readonly kind: "start"; readonly settings: Settings; readonly text: readonly TextPart[] }
+  /** `paused`: the models are made and shown, and wait for "resume". */
+  | { readonly kind: "start"; readonly settings: Settings; readonly text: readonly TextPart[]; readonly paused: boolean }
   | { readonly kind: "pause" }
   | { readonly kind: "resume" }
   | { readonly kind: "step" }

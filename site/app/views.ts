@@ -1,13 +1,12 @@
-/** What the playground shows of one column: numbers, load over time, a passage, tables, the way of tokens through slots, and writing. */
+/** What the playground shows of one column: load over time, tables, the way of tokens through slots, and writing. */
 import { characters } from "../../examples/train/utf8.ts";
 import { h } from "./dom.ts";
-import type { LayerTrace, Observation } from "./protocol.ts";
+import { expertClass, servedBy } from "./passageView.ts";
+import type { Observation } from "./protocol.ts";
 import type { Strings } from "./strings.ts";
 
-/** The look of an expert: eight colours, and beyond them the same with another pattern. */
-export function expertClass(expert: number): string {
-  return expert < 0 ? "none" : `x${expert % 8} p${Math.floor(expert / 8) % 4}`;
-}
+/** Steps of ink in the picture of loads: cells of one step are drawn together. */
+const INKS = 12;
 
 /** Share of tokens of each expert at moments of the run, thinned so that the picture keeps its width. */
 export class LoadHistory {
@@ -32,64 +31,16 @@ export class LoadHistory {
     const row = experts > 16 ? 8 : 15;
     const cell = width / Math.max(this.#moments.length, LoadHistory.MOMENTS);
     const rows = Array.from({ length: experts }, (_, e) => {
-      const cells = this.#moments.map((shares, x) => `<rect x="${(left + x * cell).toFixed(1)}" y="${e * row}" width="${(cell + 0.2).toFixed(2)}" height="${row - 1}" opacity="${Math.min(1, ((shares[e] ?? 0) * experts) / 2).toFixed(2)}"/>`); // prettier-ignore
-      return `<g class="${expertClass(e)}">${cells.join("")}</g><text x="18" y="${e * row + row - 3}">${e}</text>`;
+      const cells = new Map<number, string>();
+      this.#moments.forEach((shares, x) => {
+        const ink = Math.round(INKS * Math.min(1, ((shares[e] ?? 0) * experts) / 2));
+        cells.set(ink, `${cells.get(ink) ?? ""}M${(left + x * cell).toFixed(1)} ${e * row}h${(cell + 0.2).toFixed(2)}v${row - 1}h-${(cell + 0.2).toFixed(2)}z`); // prettier-ignore
+      });
+      const paths = Array.from(cells, ([ink, d]) => `<path opacity="${(ink / INKS).toFixed(2)}" d="${d}"/>`);
+      return `<g class="${expertClass(e)}">${paths.join("")}</g><text x="18" y="${e * row + row - 3}">${e}</text>`;
     });
     return `<svg class="load" role="img" aria-label="${label}" viewBox="0 0 400 ${Math.max(1, experts * row)}">${rows.join("")}</svg>`;
   }
-}
-
-/** The passage in letters of their experts' colours. Arrow keys move between letters; `tell` is given what the current one met. */
-export function passageView({ bytes, layers }: Observation, layer: number, strings: Strings, tell: (text: string) => void): HTMLElement {
-  const trace = layers[layer];
-  const list = h("p", { class: "passage", role: "listbox", "aria-label": strings.passage, tabindex: "-1" });
-  characters(bytes).forEach(({ text, start }, i) => {
-    const expert = trace ? (trace.expert[start * trace.choices] ?? -1) : -1;
-    const lost = trace !== undefined && servedBy(trace, start).length === 0;
-    const letter = h(
-      "span",
-      { class: `${expertClass(expert)}${lost ? " lost" : ""}`, role: "option", tabindex: i === 0 ? "0" : "-1", "aria-label": detail(text, trace, start, strings) }, // prettier-ignore
-      text,
-    );
-    const show = (): void => tell(detail(text, trace, start, strings));
-    letter.addEventListener("focus", show);
-    letter.addEventListener("mouseenter", show);
-    list.append(letter);
-  });
-  list.addEventListener("keydown", (event) => moveFocus(list, event));
-  return list;
-}
-
-function moveFocus(list: HTMLElement, event: KeyboardEvent): void {
-  const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-  const current = document.activeElement;
-  const next = by === 1 ? current?.nextElementSibling : by === -1 ? current?.previousElementSibling : null;
-  if (!(next instanceof HTMLElement) || !(current instanceof HTMLElement) || !list.contains(current)) return;
-  event.preventDefault();
-  current.tabIndex = -1;
-  next.tabIndex = 0;
-  next.focus();
-}
-
-/** The experts that serve a byte, in the order of its choices. */
-function servedBy({ expert, slot, choices }: LayerTrace, byte: number): number[] {
-  return Array.from({ length: choices }, (_, k) => byte * choices + k)
-    .filter((at) => slot[at] >= 0)
-    .map((at) => expert[at]);
-}
-
-function detail(text: string, trace: LayerTrace | undefined, byte: number, strings: Strings): string {
-  const shown = text.trim() === "" ? "␣" : text;
-  if (!trace) return `${shown}: ${strings.dense}`;
-  const { choices, experts, expert, slot, gate, probs } = trace;
-  const chosen = Array.from({ length: choices }, (_, k) => byte * choices + k)
-    .filter((at) => expert[at] >= 0)
-    .map(
-      (at) =>
-        `${strings.expert} ${expert[at]}, ${strings.gate} ${gate[at].toFixed(2)}, ${slot[at] >= 0 ? `${strings.slot} ${slot[at]}` : strings.noSlot}`,
-    );
-  const all = Array.from({ length: experts }, (_, e) => probs[byte * experts + e].toFixed(2)).join(" ");
-  return `${shown}: ${chosen.join("; ") || strings.noSlot}. ${strings.probabilities}: ${all}`;
 }
 
 /** Shares of each language's bytes by expert, as a table. */

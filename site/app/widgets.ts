@@ -4,6 +4,7 @@
  */
 import { balanceOf, gatesOf, roundedFlips, seatsOf, takenBy, deviationOf } from "./widgetMath.ts";
 import { h } from "./dom.ts";
+import { seatsSvg } from "./seatsPicture.ts";
 import { widgetWords } from "./widgetWords.ts";
 
 const words = widgetWords(document.documentElement.lang);
@@ -63,7 +64,7 @@ function bars(values: readonly number[], labels: readonly string[]): string {
     const y = 6 + i * 24;
     return `<text class="label" x="4" y="${y + 13}">${labels[i]}</text><rect class="track" x="70" y="${y}" width="260" height="17" rx="3"/><rect class="fill x${i % 8}" x="70" y="${y}" width="${(260 * value).toFixed(1)}" height="17" rx="3"/><text class="value" x="338" y="${y + 13}">${value.toFixed(3)}</text>`;
   });
-  return `<svg viewBox="0 0 400 ${12 + 24 * values.length}" role="img" aria-label="${values.map((value, i) => `${labels[i]} ${value.toFixed(3)}`).join(", ")}">${rows.join("")}</svg>`;
+  return `<svg class="drawn" viewBox="0 0 400 ${12 + 24 * values.length}" role="img" aria-label="${values.map((value, i) => `${labels[i]} ${value.toFixed(3)}`).join(", ")}">${rows.join("")}</svg>`;
 }
 
 /** Softmax over all, or over the k largest: KeepTopK. */
@@ -134,27 +135,14 @@ class SeatsWidget extends Widget {
       skew: this.#skew(),
       priority: this.#priority(),
     });
-    const column = 62;
-    const cell = 22;
-    const deepest = Math.max(capacity, ...Array.from({ length: experts }, (_, e) => expert.filter((x) => x === e).length));
     const waiting = new Array<number>(experts).fill(0);
-    const marks = expert.map((e, t) => {
-      const place = slot[t] >= 0 ? slot[t] % capacity : capacity + waiting[e]++;
-      const [x, y] = [14 + e * column, 26 + place * cell];
-      return `<rect class="${slot[t] >= 0 ? `fill x${e}` : "dropped"}" x="${x}" y="${y}" width="${column - 14}" height="${cell - 4}" rx="3"/><text class="${slot[t] >= 0 ? "on" : "label"}" x="${x + (column - 14) / 2}" y="${y + 13}" text-anchor="middle">${t + 1}</text>`;
+    const seats = expert.map((e, t) => {
+      const kept = slot[t] >= 0;
+      return { label: String(t + 1), expert: e, place: kept ? slot[t] % capacity : capacity + waiting[e]++, kept };
     });
-    const heads = Array.from(
-      { length: experts },
-      (_, e) => `<text class="label" x="${14 + e * column + (column - 14) / 2}" y="16" text-anchor="middle">${e + 1}</text>`,
-    );
-    const slots = Array.from(
-      { length: experts * capacity },
-      (_, i) =>
-        `<rect class="track" x="${14 + Math.floor(i / capacity) * column}" y="${26 + (i % capacity) * cell}" width="${column - 14}" height="${cell - 4}" rx="3"/>`,
-    );
-    const line = `<path class="limit" d="M8 ${24 + capacity * cell}H${experts * column + 8}"/>`;
+    const names = Array.from({ length: experts }, (_, e) => String(e + 1));
     return {
-      picture: `<svg viewBox="0 0 ${experts * column + 16} ${40 + deepest * cell}" role="img" aria-label="${words.seats.title}">${slots.join("")}${marks.join("")}${heads.join("")}${line}</svg>`,
+      picture: seatsSvg(seats, { experts: names, capacity, label: words.seats.title }),
       text: `C = ${capacity}. ${words.seats.dropped} ${dropped} / ${expert.length}.`,
     };
   }
@@ -219,7 +207,7 @@ class CoinWidget extends Widget {
       return `<rect class="${experts.length > 0 ? `fill x${experts[0]}` : "dropped"}" x="${8 + t * 46}" y="10" width="40" height="30" rx="4"/><text class="${experts.length > 0 ? "on" : "label"}" x="${28 + t * 46}" y="30" text-anchor="middle">${name}</text><text class="label" x="${28 + t * 46}" y="56" text-anchor="middle">${experts.map((e) => e + 1).join(", ") || "–"}</text>`;
     });
     return {
-      picture: `<svg viewBox="0 0 ${taken.length * 46 + 12} 64" role="img" aria-label="${words.coin.title}">${cells.join("")}</svg>`,
+      picture: `<svg class="drawn" viewBox="0 0 ${taken.length * 46 + 12} 64" role="img" aria-label="${words.coin.title}">${cells.join("")}</svg>`,
       text: `${words.coin.text} ${taken.map((experts, t) => `${t + 1}: ${experts.map((e) => e + 1).join(", ") || "–"}`).join("; ")}.`,
     };
   }

@@ -124,10 +124,11 @@ async function answer(request: Request): Promise<void> {
   }
 }
 
-async function start({ settings, text }: Request & { kind: "start" }): Promise<void> {
+async function start({ settings, text, paused }: Request & { kind: "start" }): Promise<void> {
   run = undefined;
   const backend = await useBackend(settings.shared.backend);
   const made = new Run(settings, text, backend);
+  made.paused = paused;
   run = made;
   const { a, b } = made.trainers;
   const parameters = { a: a.model.parameters().reduce((sum, { size }) => sum + size, 0), b: b.model.parameters().reduce((sum, { size }) => sum + size, 0) }; // prettier-ignore

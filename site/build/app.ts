@@ -7,7 +7,6 @@ import { museumPage } from "../app/museumPage.ts";
 import { museumEnglish, museumKorean } from "../app/museumStrings.ts";
 import { playgroundPage } from "../app/playgroundPage.ts";
 import { english, korean } from "../app/strings.ts";
-import { highlighterOf } from "./highlighter.ts";
 import { layoutRoomsOf, ownRouterOf, roomsOf } from "./museum.ts";
 
 /** Writes `app/`, `playground/` and `ko/playground/` into the built site. */
@@ -42,11 +41,9 @@ export async function writeApp(root: string, out: string): Promise<void> {
   };
   write("playground", playgroundPage(english, "../"));
   write("ko/playground", playgroundPage(korean, "../../"));
-  const highlighter = await highlighterOf();
-  const halls = { rooms: roomsOf(root, highlighter), layouts: layoutRoomsOf(root, highlighter), ownRouter: ownRouterOf(root) };
-  write("museum", museumPage(museumEnglish, "../", halls));
-  write("ko/museum", museumPage(museumKorean, "../../", halls));
-  highlighter.dispose();
+  const halls = { rooms: roomsOf(root), ownRouter: ownRouterOf(root) };
+  write("museum", museumPage(museumEnglish, "../", { ...halls, layouts: layoutRoomsOf(root, museumEnglish) }));
+  write("ko/museum", museumPage(museumKorean, "../../", { ...halls, layouts: layoutRoomsOf(root, museumKorean) }));
 }
 
 function textOf(languages: string): { name: string; code: string; training: string }[] {

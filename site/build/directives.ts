@@ -8,7 +8,6 @@
  *     ::file site/content/programs/x.ts          a whole file
  *     ::question a                               the program of a question, and what it prints now
  */
-import { spawnSync } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { declaration } from "./declaration.ts";
@@ -24,6 +23,8 @@ export interface Place {
   readonly summaries: Readonly<Record<string, string>>;
   /** The page of each export in the API reference, by its name. */
   readonly api: ReadonlyMap<string, string>;
+  /** What the programs of the questions print, by letter. */
+  readonly answers: Readonly<Record<string, string>>;
 }
 
 type Directive = (place: Place, argument: string) => string;
@@ -51,10 +52,12 @@ const directives: Readonly<Record<string, Directive>> = {
   file({ root }, path) {
     return `\`\`\`ts\n${readFileSync(join(root, path), "utf8").trimEnd()}\n\`\`\``;
   },
-  question({ root, words }, letter) {
+  question({ root, words, answers }, letter) {
     const file = `examples/questions/${letter}.ts`;
+    const answer = answers[letter];
+    if (answer === undefined) throw new Error(`site: there is no question ${letter} in examples/questions`);
     const code = readFileSync(join(root, file), "utf8").replace(/^\/\*\*[\s\S]*?\*\/\n/, "");
-    return `\`\`\`text\n${printedBy(root, file)}\n\`\`\`\n\n::: details ${words.program}: \`npm run question ${letter}\`\n\`\`\`ts\n${code.trimEnd()}\n\`\`\`\n:::`;
+    return `\`\`\`text\n${answer}\n\`\`\`\n\n::: details ${words.program}: \`npm run question ${letter}\`\n\`\`\`ts\n${code.trimEnd()}\n\`\`\`\n:::`;
   },
   picture({ root }, argument) {
     const [, name = "", hint = ""] = /^(\S+) (.+)$/.exec(argument) ?? [];
@@ -63,18 +66,6 @@ const directives: Readonly<Record<string, Directive>> = {
     return `<Picture src="/pictures/${name}.svg" alt="${hint.replaceAll('"', "&quot;")}" />`;
   },
 };
-
-const printed = new Map<string, string>();
-
-/** What a program of the project prints; it runs once for each build. */
-function printedBy(root: string, file: string): string {
-  const known = printed.get(file);
-  if (known !== undefined) return known;
-  const { stdout, stderr, status } = spawnSync(process.execPath, ["--import=tsx", "--conditions=source", file], { cwd: root, encoding: "utf8" }); // prettier-ignore
-  if (status !== 0) throw new Error(`site: ${file} ended with ${status}\n${stderr}`);
-  printed.set(file, stdout.trimEnd());
-  return stdout.trimEnd();
-}
 
 /** The page with every directive replaced. An unknown one is an error. */
 export function withDirectives(place: Place, page: string): string {

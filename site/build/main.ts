@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "vitepress";
 import { writeApi } from "./api.ts";
+import { answersOf } from "./answers.ts";
 import { writeApp } from "./app.ts";
 import { writePages } from "./pages.ts";
 import { serveFolder } from "./serve.ts";
@@ -14,11 +15,12 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const out = join(site, "dist");
 
 const api = join(site, ".cache/api");
-writePages(root, site, await writeApi(root, api));
+const answers = answersOf(root);
+writePages(root, site, { api: await writeApi(root, api), answers: await answers });
 await build(site);
 cpSync(api, join(out, "api"), { recursive: true });
 await writeApp(root, out);
-const sources = await writeSourcePages(root, out);
+const sources = writeSourcePages(root, out);
 console.log(`site: ${sources.length} source files; built in site/dist`);
 if (process.argv.includes("--serve")) {
   const { address } = await serveFolder(out);

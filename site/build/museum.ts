@@ -1,56 +1,58 @@
 /** The rooms of the museum: the gallery's own words, and the code of both variants as it stands in the gallery. */
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Highlighter } from "shiki";
 import ts from "typescript";
+import type { LayoutCase } from "../../src/testing/index.ts";
 import { chapters } from "../../test/moe/gallery/index.ts";
+import { layoutPages } from "../../test/testing/layoutPages.ts";
 import type { LayoutRoom, Room } from "../app/museumPage.ts";
+import type { MuseumStrings } from "../app/museumStrings.ts";
+import { bugPictureOf } from "./bugPictures.ts";
+import { codeHtml } from "./codeHtml.ts";
 import { declaration, declarationsOf } from "./declaration.ts";
-import { themes } from "./highlighter.ts";
+import { layoutPicture } from "./layoutPicture.ts";
 
 /** All rooms, in the order of the gallery. */
-export function roomsOf(root: string, highlighter: Highlighter): Room[] {
+export function roomsOf(root: string): Room[] {
   const code = variantsOf(root);
   return chapters.flatMap(({ title: chapter, bugs }) =>
-    bugs.map(({ title, seen, wrong, unseen, law }) => {
+    bugs.map((bug) => {
+      const { title, seen, wrong, unseen, law } = bug;
       const variants = code.get(title);
       if (!variants) throw new Error(`site: the gallery has no code for "${title}"`);
-      return { chapter, title, seen, wrong, unseen, law, ...compared(highlighter, variants) };
+      return { chapter, title, seen, wrong, unseen, law, ...compared(variants), picture: bugPictureOf(bug) };
     }),
   );
 }
 
 /** Both codes as HTML; lines that only one of them has are marked. */
-function compared(highlighter: Highlighter, { right, broken }: { readonly right: string; readonly broken: string }) {
+function compared({ right, broken }: { readonly right: string; readonly broken: string }) {
   const lines = (text: string): Set<string> => new Set(text.split("\n").map((line) => line.trim()));
   const html = (text: string, other: ReadonlySet<string>): string => {
     const own = text.split("\n");
-    return highlighter.codeToHtml(text, { lang: "ts", themes, transformers: [{ line(node, n) { if (!other.has((own[n - 1] ?? "").trim())) this.addClassToHast(node, "changed"); } }] }); // prettier-ignore
+    return codeHtml(text, "ts", { changed: (n) => !other.has((own[n] ?? "").trim()) });
   };
   return { right: html(right, lines(broken)), broken: html(broken, lines(right)) };
 }
 
-/** The bugs of layouts: classes that override a method of the run that laws hold. Their comments end with the threads. */
-export function layoutRoomsOf(root: string, highlighter: Highlighter): LayoutRoom[] {
+/** The bugs of layouts: classes that override a method of the run that laws hold, with the smallest case that a test keeps of each. */
+export function layoutRoomsOf(root: string, strings: MuseumStrings): LayoutRoom[] {
   const file = "test/testing/brokenLayouts.ts";
-  return declarationsOf(root, file)
-    .filter(({ exported, text }) => exported && /class \w+ extends/.test(text))
-    .map(({ name, text }) => {
-      const comment = (/\/\*\*([\s\S]*?)\*\//.exec(text)?.[1] ?? "").replace(/\s*\n\s*\* ?/g, " ").trim();
-      const [, wrong = comment, seen = ""] = /^(.*?)\. ((?:The global|[\w-]+#|[\w-]+ PR#)[^]*)\.$/.exec(comment) ?? [];
-      const broken = text.replace(/^\s*\/\*\*[\s\S]*?\*\/\n/, "").trimEnd();
-      const methods = [...broken.matchAll(/^ {2}protected override (\w+)/gm)].map(([, method = ""]) => method);
-      const right = methods
-        .map((method) => declaration(root, `src/testing/layouts/run.ts#LayoutRun.${method}`).text.trimEnd())
-        .join("\n\n");
-      return { title: spaced(name), seen, wrong: `${wrong}.`, ...compared(highlighter, { right, broken: bodyOf(broken) }) };
-    });
+  const smallest = read<LayoutCase>(root, "test/testing/smallestLayouts.json");
+  const faults = read<string>(root, "test/testing/layoutFaults.json");
+  const classes = new Map(declarationsOf(root, file).map(({ name, text }) => [name, text]));
+  return layoutPages.map(({ variant, ...page }) => {
+    const [text, of, fault] = [classes.get(variant), smallest[variant], faults[variant]];
+    if (text === undefined || of === undefined || fault === undefined) throw new Error(`site: ${variant} has no class, case or fault`);
+    const broken = text.replace(/^\s*\/\*\*[\s\S]*?\*\/\n/, "").trimEnd();
+    const methods = [...broken.matchAll(/^ {2}(?:protected )?override (?:async )?(\w+)/gm)].map(([, method = ""]) => method);
+    const right = methods.map((method) => declaration(root, `src/testing/layouts/run.ts#LayoutRun.${method}`).text.trimEnd()).join("\n\n");
+    return { ...page, smallest: layoutPicture(of, strings), fault, ...compared({ right, broken: bodyOf(broken) }) };
+  });
 }
 
-/** "ExpertGradientsTimesRanks" as "Expert gradients times ranks". */
-function spaced(name: string): string {
-  const words = name.replace(/(?<=[a-z])(?=[A-Z])/g, " ").toLowerCase();
-  return words.charAt(0).toUpperCase() + words.slice(1);
+function read<T>(root: string, file: string): Readonly<Record<string, T>> {
+  return JSON.parse(readFileSync(join(root, file), "utf8")) as Record<string, T>;
 }
 
 /** What stands in a class, as far left as it goes. */

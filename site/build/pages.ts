@@ -4,8 +4,10 @@
  */
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
+import { dark, light, variables } from "../../examples/train/svg/palette.ts";
 import { lessonsOf, sourceLink, withDirectives } from "./directives.ts";
-import type { Lesson } from "./directives.ts";
+import type { Place } from "./directives.ts";
+import { lessonPagesOf, summariesOf } from "./lessonPages.ts";
 import type { Words } from "./words.ts";
 import { english, korean } from "./words.ts";
 
@@ -37,8 +39,8 @@ const documents: Readonly<Record<string, string>> = {
   "docs/readme": "README.md",
 };
 
-/** Writes all pages anew; `api` holds the page of each export in the API reference. */
-export function writePages(root: string, site: string, api: ReadonlyMap<string, string>): void {
+/** Writes all pages anew, with what the directives show of the project as it is now. */
+export function writePages(root: string, site: string, shown: Pick<Place, "api" | "answers">): void {
   const out = join(site, ".pages");
   rmSync(out, { recursive: true, force: true });
   const write = (path: string, text: string): void => {
@@ -47,15 +49,17 @@ export function writePages(root: string, site: string, api: ReadonlyMap<string, 
   };
   const lessons = lessonsOf(root);
   for (const language of languages) {
-    const place = { root, words: language.words, prefix: language.prefix, summaries: summariesOf(site, language), api };
+    const summaries = summariesOf(site, language.code);
+    const place = { root, words: language.words, prefix: language.prefix, summaries, ...shown };
     for (const [path, text] of ownPages(site, language)) write(inLanguage(language, path), withDirectives(place, text));
     for (const [path, file] of Object.entries(documents))
       if (existsSync(join(root, file))) write(inLanguage(language, `${path}.md`), inTongue(root, site, file, language));
-    write(inLanguage(language, "lessons/index.md"), lessonList(root, lessons, language));
-    for (const lesson of lessons) write(inLanguage(language, `lessons/${lesson.name}.md`), lessonPage(root, lesson, language));
+    for (const [path, text] of lessonPagesOf(root, lessons, language.words, summaries)) write(inLanguage(language, path), text);
   }
   cpSync(join(site, "public"), join(out, "public"), { recursive: true });
-  cpSync(join(root, "docs/pictures"), join(out, "public/pictures"), { recursive: true });
+  const palette = `:root{${variables(light)}}:root.dark,.dark .switchyard{${variables(dark)}}`;
+  write("public/colours.css", `${palette}\n${readFileSync(join(site, "public/colours.css"), "utf8")}`);
+  for (const folder of ["pictures", "lessons"]) cpSync(join(root, "docs", folder), join(out, "public", folder), { recursive: true });
 }
 
 function inLanguage({ prefix }: Language, path: string): string {
@@ -74,12 +78,13 @@ function ownPages(site: string, language: Language): [string, string][] {
     });
 }
 
-/** With a note above the text where it is not in the page's language. */
+/** With a note above the text where it is not in the page's language; the search of that language leaves the page out. */
 function marked({ words }: Language, text: string): string {
   if (words.englishOnly === "") return text;
   const note = `::: info\n${words.englishOnly}\n:::\n\n`;
   const head = /^---\n[\s\S]*?\n---\n/.exec(text)?.[0] ?? "";
-  return `${head}${note}<div lang="en">\n\n${text.slice(head.length)}\n\n</div>\n`;
+  const settings = head === "" ? "" : head.slice(4, -4);
+  return `---\n${settings}search: false\n---\n${note}<div lang="en">\n\n${text.slice(head.length)}\n\n</div>\n`;
 }
 
 /** A document in the language of the page: its prose where that was written, else the English text, marked. */
@@ -150,34 +155,4 @@ function lineOf(root: string, file: string, name: string): number | undefined {
     new RegExp(`^export (abstract )?(async )?(class|function|const|interface|type) ${name}\\b`).test(line),
   );
   return at < 0 ? undefined : at + 1;
-}
-
-/** Summaries of lessons by number, in Korean; a lesson that has none is shown in English. */
-function summariesOf(site: string, { code }: Language): Readonly<Record<string, string>> {
-  return code === "ko" ? JSON.parse(readFileSync(join(site, "content/ko/lessons.json"), "utf8")) : {};
-}
-
-function summaryOf(root: string, lesson: Lesson, language: Language): string {
-  return summariesOf(join(root, "site"), language)[lesson.number] ?? lesson.about;
-}
-
-function lessonList(root: string, lessons: readonly Lesson[], language: Language): string {
-  const heading = language.code === "ko" ? "# 레슨" : "# Lessons";
-  const rows = lessons.map((lesson) => `- [${lesson.name}](./${lesson.name}): ${summaryOf(root, lesson, language)}`);
-  return `${heading}\n\n${rows.join("\n")}\n`;
-}
-
-function lessonPage(root: string, lesson: Lesson, language: Language): string {
-  const { words } = language;
-  const picture = existsSync(join(root, "docs/pictures", `${lesson.name.slice(3)}.svg`));
-  return [
-    `# ${words.lesson} ${Number(lesson.number)}: ${lesson.title}`,
-    summaryOf(root, lesson, language),
-    lesson.expect === "" ? "" : `::: tip ${words.expect}\n${lesson.expect}\n:::`,
-    `\`\`\`sh\nnpm run example ${lesson.number}\n\`\`\``,
-    picture ? `<Picture src="/pictures/${lesson.name.slice(3)}.svg" alt="${lesson.title.replaceAll('"', "&quot;")}" />` : "",
-    `\`\`\`ts\n${lesson.code.trimEnd()}\n\`\`\``,
-  ]
-    .filter((part) => part !== "")
-    .join("\n\n");
 }

@@ -1,35 +1,26 @@
 /** A page for every source file, with an anchor for each line, and one for every folder: plain HTML, outside of the pages that Vue draws. */
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, extname, join, posix } from "node:path";
-import type { Highlighter } from "shiki";
-import { highlighterOf, themes } from "./highlighter.ts";
+import { codeHtml } from "./codeHtml.ts";
 
 const folders = ["src", "examples", "test", "bench", "scripts", "docs", "site/app", "site/build", "site/content", "site/test"];
-const languages: Readonly<Record<string, string>> = {
-  ".ts": "ts",
-  ".mjs": "js",
-  ".py": "python",
-  ".md": "markdown",
-  ".json": "json",
-};
+const endings = new Set([".ts", ".mjs", ".py", ".md", ".json"]);
 /** Files at the top that documents point to. */
 const alone = ["package.json", "CHANGELOG.md"];
 
 /** Writes `source/<path>.html` for every file of the project's code and documents, and the folders' lists; answers the paths of files. */
-export async function writeSourcePages(root: string, out: string): Promise<string[]> {
-  const highlighter = await highlighterOf();
+export function writeSourcePages(root: string, out: string): string[] {
   const files =
     [...folders.flatMap((folder) => readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) => `${folder}/${name}`)), ...alone] // prettier-ignore
-      .filter((name) => Object.hasOwn(languages, extname(name)) && !name.includes("node_modules/") && !isData(name))
+      .filter((name) => endings.has(extname(name)) && !name.includes("node_modules/") && !isData(name))
       .sort();
   const write = (path: string, html: string): void => {
     const target = join(out, "source", path);
     mkdirSync(dirname(target), { recursive: true });
     writeFileSync(target, html);
   };
-  for (const file of files) write(`${file}.html`, page(file, codeOf(root, file, highlighter)));
+  for (const file of files) write(`${file}.html`, page(file, codeOf(root, file)));
   for (const [folder, names] of foldersOf(files)) write(join(folder, "index.html"), page(folder, listOf(folder, names)));
-  highlighter.dispose();
   return files;
 }
 
@@ -38,18 +29,8 @@ function isData(name: string): boolean {
   return name.endsWith(".json") && !/^(bench\/|docs\/|[^/]*$)/.test(name);
 }
 
-function codeOf(root: string, file: string, highlighter: Highlighter): string {
-  return highlighter.codeToHtml(readFileSync(join(root, file), "utf8").trimEnd(), {
-    lang: languages[extname(file)] ?? "ts",
-    themes,
-    transformers: [
-      {
-        line(node, line) {
-          node.properties["id"] = `L${line}`;
-        },
-      },
-    ],
-  });
+function codeOf(root: string, file: string): string {
+  return codeHtml(readFileSync(join(root, file), "utf8").trimEnd(), extname(file).slice(1), { ids: true });
 }
 
 /** What each folder holds: files and folders, by name. */
@@ -81,6 +62,7 @@ function page(path: string, content: string): string {
 <meta name="viewport" content="width=device-width">
 <title>${title} · Switchyard</title>
 <link rel="icon" href="${up}logo.svg">
+<link rel="stylesheet" href="${up}colours.css">
 <link rel="stylesheet" href="${up}source.css">
 <script>document.documentElement.classList.toggle("dark",(localStorage.getItem("vitepress-theme-appearance")||"auto")==="auto"?matchMedia("(prefers-color-scheme: dark)").matches:localStorage.getItem("vitepress-theme-appearance")==="dark")</script>
 </head>

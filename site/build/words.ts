@@ -5,7 +5,11 @@ export interface Words {
   readonly law: string;
   readonly provedBy: string;
   readonly lesson: string;
+  readonly lessons: string;
   readonly expect: string;
+  readonly printed: string;
+  /** How an output came about: {version}, {date}, {node} and {seconds}. */
+  readonly recorded: string;
   readonly program: string;
   readonly englishOnly: string;
 }
@@ -16,7 +20,10 @@ export const english: Words = {
   law: "Law",
   provedBy: "Proved by",
   lesson: "Lesson",
+  lessons: "Lessons",
   expect: "Expect",
+  printed: "What it prints",
+  recorded: "Run in full with version {version} on {date}, Node {node}, in {seconds} s.",
   program: "The program",
   englishOnly: "",
 };
@@ -27,7 +34,10 @@ export const korean: Words = {
   law: "법칙",
   provedBy: "증명:",
   lesson: "레슨",
-  expect: "결과",
+  lessons: "레슨",
+  expect: "예상 결과",
+  printed: "출력",
+  recorded: "버전 {version}, {date}, Node {node}에서 끝까지 실행한 결과입니다({seconds}초).",
   program: "프로그램",
   englishOnly: "이 페이지는 아직 영어로만 있습니다.",
 };

@@ -1,10 +1,10 @@
 /** The museum: laws refute bugs in the page, and judge a router that is written there. */
 import { expect } from "chai";
-import { newPage, open } from "./surroundings.ts";
+import { PATIENCE, newPage, open } from "./surroundings.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 describe("the museum", function () {
-  this.timeout(900_000);
+  this.timeout(1_800_000);
   let around: Surroundings;
   before(async () => {
     around = await open();
@@ -28,7 +28,7 @@ describe("the museum", function () {
       const room = rooms.nth(index);
       await room.locator(`[data-which=${which}]`).click();
       await page.waitForFunction((at) => document.querySelectorAll<HTMLElement>(".room")[at]?.dataset["verdict"], index, {
-        timeout: 240_000,
+        timeout: PATIENCE,
       });
       expect(await room.getAttribute("data-verdict"), `room ${index}, ${which}`).to.equal(verdict);
     }
@@ -42,7 +42,7 @@ describe("the museum", function () {
     const judge = async (): Promise<[number, number]> => {
       await page.evaluate(() => (document.body.dataset["judged"] = ""));
       await page.click("#judge");
-      await page.waitForFunction(() => document.body.dataset["judged"], null, { timeout: 240_000 });
+      await page.waitForFunction(() => document.body.dataset["judged"], null, { timeout: PATIENCE });
       const [kept = 0, all = 0] = (await page.evaluate(() => document.body.dataset["judged"] ?? "")).split("/").map(Number);
       return [kept, all];
     };

@@ -1,12 +1,15 @@
-/** The built site, served on the loopback, and a browser that refuses to ask anybody else. */
-import { existsSync, readdirSync } from "node:fs";
+/** The built site, served on the loopback, and one browser for all tests, which refuses to ask anybody else. */
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "playwright-core";
+import { korean } from "../build/words.ts";
 import { serveFolder } from "../build/serve.ts";
 import { launch } from "../../test/browser/chromium.ts";
 
 export const dist = fileURLToPath(new URL("../dist", import.meta.url));
+/** CI runs other tests beside these, and a slow machine must not fail a right page. */
+export const PATIENCE = 240_000;
 
 /** Every page of the site, as paths; sources and the API apart are left to the test of links. */
 export function pagesOf(): string[] {
@@ -15,39 +18,34 @@ export function pagesOf(): string[] {
     .sort();
 }
 
+/** Whether a Korean page shows the English text, of which the English page was looked at. */
+export function fallsBack(path: string): boolean {
+  return path.startsWith("ko/") && readFileSync(join(dist, path), "utf8").includes(korean.englishOnly);
+}
+
 export interface Surroundings {
   readonly address: string;
   readonly browser: Browser;
-  close(): Promise<void>;
+  close(): void;
 }
+
+let shared: Promise<Browser> | undefined;
+after(async () => (await shared)?.close());
 
 export async function open({ isolated = true } = {}): Promise<Surroundings> {
   if (!existsSync(join(dist, "index.html"))) throw new Error("the site is not built: run npm run site");
   const { address, server } = await serveFolder(dist, { isolated });
-  const browser = await launch();
-  return {
-    address,
-    browser,
-    async close() {
-      await browser.close();
-      server.close();
-    },
-  };
+  shared ??= launch();
+  return { address, browser: await shared, close: () => void server.close() };
 }
 
 /** A page that collects what went wrong in it: errors, failed answers, and requests to anybody else. */
 export async function newPage(
   { browser, address }: Surroundings,
-  options: {
-    readonly width?: number;
-    readonly scheme?: "light" | "dark";
-    readonly reducedMotion?: "reduce";
-    readonly serviceWorkers?: "allow" | "block";
-  } = {},
+  options: { readonly reducedMotion?: "reduce"; readonly serviceWorkers?: "allow" | "block" } = {},
 ): Promise<{ readonly page: Page; readonly faults: string[] }> {
-  const { width = 1280, scheme = "light", ...more } = options;
-  const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme: scheme, ...more });
-  page.setDefaultTimeout(240_000); // CI runs other tests beside these
+  const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, colorScheme: "light", ...options });
+  page.setDefaultTimeout(PATIENCE);
   const faults: string[] = [];
   page.on("pageerror", (error) => faults.push(error.message));
   page.on("console", (message) => {
@@ -60,4 +58,10 @@ export async function newPage(
     if (response.status() >= 400) faults.push(`${response.status()} ${response.url()}`);
   });
   return { page, faults };
+}
+
+/** The colours that a reader chooses by the system or by the page's own button. */
+export async function colours(page: Page, scheme: "light" | "dark"): Promise<void> {
+  await page.emulateMedia({ colorScheme: scheme });
+  await page.evaluate((dark) => document.documentElement.classList.toggle("dark", dark), scheme === "dark");
 }

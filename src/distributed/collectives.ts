@@ -21,7 +21,10 @@ export interface RowCounts {
   readonly receive: readonly number[];
 }
 
-/** x [N, ...D], the first send[0] rows for rank 0 and so on -> [sum of receive, ...D], in order of ranks. Its adjoint is itself, turned round. */
+/**
+ * x [N, ...D], the first send[0] rows for rank 0 and so on -> [sum of receive, ...D], in order of ranks. Its adjoint is itself, turned
+ * round. Throws for counts that are not one whole number for each rank.
+ */
 export function allToAllRows(x: Tensor, communicator: Communicator, counts: RowCounts): Tensor {
   requireBoth("allToAllRows", x, communicator);
   const aCount = listOf(whole(0), communicator.size);
@@ -47,7 +50,7 @@ export function allReduceSum(x: Tensor, communicator: Communicator): Tensor {
   return widened("allReduceSum", [x], (whole) => apply(reduce(communicator), whole));
 }
 
-/** x of rank `root`, on all ranks; x of the others gives shape and dtype only. */
+/** x of rank `root`, on all ranks; x of the others gives shape and dtype only. Throws for a root that is no rank. */
 export function broadcastFrom(x: Tensor, communicator: Communicator, root = 0): Tensor {
   requireBoth("broadcastFrom", x, communicator);
   check("broadcastFrom", "root", root, whole(0, communicator.size - 1));

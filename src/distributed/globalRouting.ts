@@ -71,7 +71,7 @@ function ofAllRanks(routing: Routing, communicator: Communicator): Routing[] {
   }));
 }
 
-/** What each rank gives, of any length. */
+/** What each rank gives, of any length. Throws where `data` is no flat array. */
 export function gatherUneven<F extends Flat>(data: F, communicator: Communicator): F[] {
   check("gatherUneven", "data", data, aFlat);
   check("gatherUneven", "communicator", communicator, aCommunicator);

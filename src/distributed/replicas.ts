@@ -258,7 +258,10 @@ function sumInOrder(group: Communicator, out: TypedArray, parts: readonly TypedA
   out.set(group.allGather(sum).subarray(0, out.length));
 }
 
-/** The sum of a number over all ranks: tokens of a step, for losses that every token weighs equally. Exact for whole numbers. */
+/**
+ * The sum of a number over all ranks: tokens of a step, for losses that every token weighs equally. Exact for whole numbers. Throws where
+ * `n` is no number.
+ */
 export function globalSum(n: number, communicator: Communicator): number {
   check("globalSum", "n", n, number);
   check("globalSum", "communicator", communicator, aCommunicator);

@@ -87,7 +87,7 @@ function spread(parameters: readonly Tensor[], group: Communicator, owner: numbe
   }
 }
 
-/** Bytes that an optimiser's state takes on this rank. */
+/** Bytes that an optimiser's state takes on this rank. Throws where `state` is none. */
 export function stateBytes(state: OptimizerState): number {
   checkOptions("stateBytes", state, stateKinds);
   const { tensors } = state;

@@ -17,7 +17,7 @@ const anAmount = finite(0);
 export class Traffic {
   readonly #rows = new Map<string, { calls: number; bytes: number; seconds: number }>();
 
-  /** Counts one call of a collective. */
+  /** Counts one call of a collective. Throws for amounts below 0. */
   note(name: string, bytes: number, seconds: number): void {
     check("Traffic.note", "name", name, text);
     check("Traffic.note", "bytes", bytes, anAmount);

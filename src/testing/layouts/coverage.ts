@@ -23,7 +23,7 @@ export class LayoutCoverage {
   #cases = 0;
   readonly #met = new Map<LayoutKind, number>();
 
-  /** Counts one case; `chosen` says how often each expert was chosen in its first step. */
+  /** Counts one case; `chosen` says how often each expert was chosen in its first step. Throws for a case that is none. */
   note(c: LayoutCase, chosen: readonly number[]): void {
     checkCase("LayoutCoverage.note", c);
     check("LayoutCoverage.note", "chosen", chosen, listOf(whole()));
@@ -46,7 +46,7 @@ export class LayoutCoverage {
     for (const kind of layoutKinds) if (met[kind]) this.#met.set(kind, (this.#met.get(kind) ?? 0) + 1);
   }
 
-  /** Cases of a kind. */
+  /** Cases of a kind. Throws for a kind that there is not. */
   count(kind: LayoutKind): number {
     check("LayoutCoverage.count", "kind", kind, oneOf(...layoutKinds));
     return this.#met.get(kind) ?? 0;

@@ -60,7 +60,7 @@ export interface LayoutLaw {
   check(): Promise<void>;
 }
 
-/** A layout changed the training: in which case, and what differs. */
+/** A layout changed the training: in which case, and what differs. What laws of layouts throw. */
 export class BrokenLayout extends Error {
   override readonly name = "BrokenLayout";
   /** The smallest case that fast-check found. */

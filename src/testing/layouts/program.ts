@@ -59,7 +59,7 @@ const orderKinds: Kinds<LayoutOrder> = {
   load: aPath,
 };
 
-/** The program. Ranks that the case does not need answer null. */
+/** The program. Ranks that the case does not need answer null. Throws for an order that is none. */
 export async function layoutProgram(world: Communicator, data: unknown): Promise<LayoutReport | null> {
   check("layoutProgram", "world", world, aCommunicator);
   checkOptions<LayoutOrder>("layoutProgram", data, orderKinds);

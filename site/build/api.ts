@@ -28,6 +28,7 @@ function optionsOf(root: string, out: string): Partial<TypeDocOptions> {
     sourceLinkTemplate: "/source/{path}.html#L{line}",
     navigationLinks: { Guide: "/guide/1-what-moe-is.html", 한국어: "/ko/", Playground: "/playground/index.html" },
     customCss: join(root, "site/public/api.css"),
+    favicon: join(root, "site/public/logo.svg"),
     titleLink: "/index.html",
     skipErrorChecking: true,
     logLevel: "Error",

@@ -19,7 +19,7 @@ export interface BugPicture {
 const SEED = 5;
 const RUNS = 2000;
 /** Numbers of a row that are shown. */
-const SHOWN = 7;
+const SHOWN = 5;
 
 /** Throws where the law does not refute the bug. */
 export function bugPictureOf(bug: Bug): BugPicture {
@@ -111,7 +111,7 @@ function numberTable(rows: readonly (readonly number[])[], other: readonly (read
   const differs = (r: number, c: number): boolean => !Object.is(shownNumber(rows[r][c]), shownNumber(other[r]?.[c] ?? NaN));
   const body = rows.map((row, r) => {
     const found = row.findIndex((_, c) => differs(r, c));
-    const from = row.length <= SHOWN ? 0 : Math.max(0, Math.min(found - 3, row.length - SHOWN));
+    const from = row.length <= SHOWN ? 0 : Math.max(0, Math.min(found - 2, row.length - SHOWN));
     const cells = row.slice(from, from + SHOWN).map((x, i) => `<td${differs(r, from + i) ? ' class="differs"' : ""}>${shownNumber(x)}</td>`); // prettier-ignore
     return `<tr>${from > 0 ? "<td>…</td>" : ""}${cells.join("")}${from + SHOWN < row.length ? "<td>…</td>" : ""}</tr>`;
   });

@@ -28,7 +28,7 @@ export function codeHtml(text: string, language: string, { ids = false, changed,
     const id = ids ? ` id="L${i + 1}"` : "";
     return `<span class="line${changed?.(i) ? " changed" : ""}"${id}>${line}</span>`;
   });
-  return `<pre ${pre}><code>${rows.join("\n")}</code></pre>`;
+  return `<pre ${pre} tabindex="0"><code>${rows.join("\n")}</code></pre>`;
 }
 
 function linesOf(pieces: readonly Piece[]): string[] {

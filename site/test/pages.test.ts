@@ -19,7 +19,6 @@ const looked = [
   "ko/guide/5-balance.html",
   "questions.html",
   "ko/use.html",
-  "ko/docs/wasm.html",
   "lessons/04-switch.html",
   "ko/docs/concepts.html",
   "playground/index.html",

@@ -64,4 +64,6 @@ export async function newPage(
 export async function colours(page: Page, scheme: "light" | "dark"): Promise<void> {
   await page.emulateMedia({ colorScheme: scheme });
   await page.evaluate((dark) => document.documentElement.classList.toggle("dark", dark), scheme === "dark");
+  // Colours that are still on their way are neither of the two.
+  await page.evaluate(() => Promise.all(document.getAnimations().map(({ finished }) => finished.catch(() => {}))).then(() => {}));
 }

@@ -74,6 +74,8 @@ export class Communicator {
 
   constructor(transport: Transport, options: CommunicatorOptions = {}, parent?: Communicator) {
     check("Communicator", "transport", transport, aTransport);
+    check("Communicator", "transport.size", transport.size, whole(1));
+    check("Communicator", "transport.rank", transport.rank, whole(0, transport.size - 1));
     checkOptions("Communicator", options, communicatorKinds);
     check("Communicator", "parent", parent, optional(instance(Communicator)));
     this.#transport = transport;

@@ -150,6 +150,11 @@ const bad: Record<string, [() => unknown, RegExp]> = {
   "max of nothing": [() => zeros([0]).max(), /max: axis 0 of \[0\] has no elements/],
   "max along an empty axis": [() => zeros([2, 0]).max(1), /max: axis 1 of \[2, 0\] has no elements/],
   "argmax of nothing": [() => zeros([0]).argmax(), /argmax: axis 0 of \[0\] has no elements/],
+  "variance of nothing": [() => zeros([0, 2]).variance(0), /variance: axis 0 of \[0, 2\] has no elements/],
+  "standard deviation along an empty axis": [() => zeros([2, 0]).std(1), /variance: axis 1 of \[2, 0\] has no elements/],
+  "min of nothing": [() => zeros([0]).min(), /min: axis 0 of \[0\] has no elements/],
+  "min along an empty axis": [() => zeros([2, 0]).min(1), /min: axis 1 of \[2, 0\] has no elements/],
+  "argmin along an empty axis": [() => zeros([2, 0]).argmin(1), /argmin: axis 1 of \[2, 0\] has no elements/],
   "variance of one, as a sample": [
     () => ones([1]).variance(0, { correction: 1 }),
     /variance: 1 elements less a correction of 1 leave nothing to divide by/,

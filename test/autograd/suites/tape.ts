@@ -2,6 +2,8 @@
 import { expect } from "chai";
 import { concat, debug, einsum, noGrad, ones, scope, Tape, tensor, where, zeros, zerosLike } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
+import { apply } from "../../../src/autograd/apply.ts";
+import type { Primitive } from "../../../src/autograd/primitive.ts";
 import { bf16, f32, f64, int, leaf, near, same, valuesOf } from "../helpers.ts";
 
 const named = (name: string, data: number | number[]): Tensor => tensor(data, { dtype: "float64", requiresGrad: true, name });
@@ -317,7 +319,28 @@ function reading(): void {
   });
 }
 
+/** A primitive of x [n] whose derivative rule is `rule`. */
+const wrong = (rule: (g: Tensor) => Tensor): Primitive => ({
+  name: "wrong",
+  type: ({ shape, dtype }) => ({ shape, dtype }),
+  run: (backend, out, x) => backend.unary("neg", out, x),
+  vjp: [rule],
+});
+
+function rules(): void {
+  it("must give what fits the input, and are named where they do not", () => {
+    const x = leaf([1, 2]);
+    const walk = (rule: (g: Tensor) => Tensor) => () => apply(wrong(rule), x).sum().backward();
+    expect(walk((g) => g.neg())).not.to.throw();
+    expect(walk((g) => g.cast("float32"))).to.throw(
+      TypeError,
+      "wrong: its derivative rule for input 0 gave float32 [2], the input is float64 [2]",
+    );
+  });
+}
+
 export function tape(): void {
+  describe("derivative rules", rules);
   describe("the tape as text", printing);
   describe("derivatives of higher order", higherOrders);
   describe("leaves and walks", leaves);

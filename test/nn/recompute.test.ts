@@ -21,8 +21,9 @@ describe("a stack that recomputes its blocks", () => {
     const wasm = await useBackend("wasm");
     await useBackend("cpu");
     withBackend(wasm, () => {
-      const runs = [false, true].map((recompute) => {
-        const model = new DecoderLanguageModel({ vocabulary: V, width: D, layers: 3, heads: 2, context: 12, random: key(1), dropout: 0.2, recompute, feedForward: (layer, { random }) => (layer === 1 ? sparse(random) : undefined) }); // prettier-ignore
+      // Left out, the option is off.
+      const runs = [{}, { recompute: false }, { recompute: true }].map((option) => {
+        const model = new DecoderLanguageModel({ vocabulary: V, width: D, layers: 3, heads: 2, context: 12, random: key(1), dropout: 0.2, ...option, feedForward: (layer, { random }) => (layer === 1 ? sparse(random) : undefined) }); // prettier-ignore
         let held = 0;
         scope(() => {
           const before = wasm.stats().liveBytes;
@@ -34,8 +35,10 @@ describe("a stack that recomputes its blocks", () => {
         });
         return { held, gradients: gradientsOf(model) };
       });
-      expect(runs[1].gradients).to.deep.equal(runs[0].gradients);
-      expect(runs[1].held).to.be.below(0.5 * runs[0].held);
+      const [usual, off, on] = runs;
+      expect(on.gradients).to.deep.equal(usual.gradients);
+      expect(usual.held, "apart from constants, which the first run makes").to.be.within(off.held, 1.1 * off.held);
+      expect(on.held).to.be.below(0.5 * usual.held);
     });
   });
 

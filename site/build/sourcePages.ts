@@ -4,7 +4,7 @@ import { dirname, extname, join, posix } from "node:path";
 import { codeHtml } from "./codeHtml.ts";
 
 const folders = ["src", "examples", "test", "bench", "scripts", "docs", "site/app", "site/build", "site/content", "site/test"];
-const endings = new Set([".ts", ".mjs", ".py", ".md", ".json"]);
+const endings = new Set([".ts", ".mjs", ".py", ".md", ".json", ".txt"]);
 /** Files at the top that documents point to. */
 const alone = ["package.json", "CHANGELOG.md"];
 
@@ -24,9 +24,10 @@ export function writeSourcePages(root: string, out: string): string[] {
   return files;
 }
 
-/** Numbers that tests read: nobody reads them as text. The contracts of arguments are read. */
+/** Numbers that tests read: nobody reads them as text. */
 function isData(name: string): boolean {
-  return name.endsWith(".json") && !/^(bench\/|docs\/|test\/repository\/|[^/]*$)/.test(name);
+  if (name.startsWith("test/fixtures/")) return !/\.(ts|py|md)$/.test(name);
+  return name.endsWith(".json") && !/^(bench\/|docs\/|[^/]*$)/.test(name);
 }
 
 function codeOf(root: string, file: string): string {

@@ -67,6 +67,15 @@ export function seatsOf({ factor, skew, priority }: { factor: number; skew: numb
   };
 }
 
+/** The two tables of dispatch and combine for tokens that choose one of two experts with C slots each: -1 for a token without a slot, and for an empty slot. */
+export function tablesOf(expert: readonly number[], C: number): { readonly slotOfToken: number[]; readonly tokenOfSlot: number[] } {
+  const tokens = tensor([expert.map((chosen) => [0, 1].map((e) => (e === chosen ? 1 : 0)))]);
+  const router = new SwitchRouter({ width: 2, experts: 2, random: key(1), jitter: 0, initializer: identity });
+  const { books } = router.route({ tokens, capacityFactor: (2 * C) / expert.length, pass });
+  const slots = books.slotOfChoice.reshape([expert.length]);
+  return { slotOfToken: list(slots), tokenOfSlot: list(slots.invert(2 * C)) };
+}
+
 /** E sum f P of two experts, from a hundred tokens of which a share chose the first with that mean probability. */
 export function balanceOf(share: number, probability: number): number {
   const expertOfChoice = tensor([Array.from({ length: 100 }, (_, t) => [t < 100 * share - 1e-9 ? 0 : 1])], { dtype: "int32" });

@@ -13,6 +13,14 @@ const english = {
     random: "random",
     dropped: "Dropped:",
   },
+  dispatch: {
+    title: "Dispatch and combine as two tables",
+    token: "token",
+    slot: "slot",
+    empty: "empty",
+    dropped: "dropped",
+    text: "The first table reads tokens into slots, the second reads slots back into tokens.",
+  },
   balance: { title: "The balance loss of two experts", loss: "loss", even: "even", text: "It is 1 wherever f or P is even." },
   precision: {
     title: "Rounding the router to bfloat16",
@@ -37,6 +45,14 @@ const korean: typeof english = {
     gate: "게이트",
     random: "무작위",
     dropped: "버려진 토큰:",
+  },
+  dispatch: {
+    title: "두 개의 표로 하는 dispatch와 combine",
+    token: "토큰",
+    slot: "슬롯",
+    empty: "비어 있음",
+    dropped: "버려짐",
+    text: "첫째 표는 토큰을 슬롯으로 읽어 들이고, 둘째 표는 슬롯을 토큰으로 되돌려 읽습니다.",
   },
   balance: { title: "전문가 두 명의 균형 손실", loss: "손실", even: "고를 때", text: "f나 P 가운데 하나가 고르면 1입니다." },
   precision: {

@@ -2,7 +2,7 @@
  * Small instruments for the guide, as elements of their own. Each computes with the library itself: what a reader moves goes into tensors,
  * and what is drawn was read from them.
  */
-import { balanceOf, gatesOf, roundedFlips, seatsOf, takenBy, deviationOf } from "./widgetMath.ts";
+import { balanceOf, gatesOf, roundedFlips, seatsOf, tablesOf, takenBy, deviationOf } from "./widgetMath.ts";
 import { h } from "./dom.ts";
 import { seatsSvg } from "./seatsPicture.ts";
 import { widgetWords } from "./widgetWords.ts";
@@ -46,8 +46,9 @@ abstract class Widget extends HTMLElement {
     return () => Number(input.value);
   }
 
-  protected menu<T extends string>(label: string, choices: readonly (readonly [T, string])[]): () => T {
+  protected menu<T extends string>(label: string, choices: readonly (readonly [T, string])[], value = choices[0][0]): () => T {
     const select = h("select", { "aria-label": label }, ...choices.map(([value, name]) => h("option", { value }, name)));
+    select.value = value;
     select.addEventListener("change", () => this.update());
     this.#controls.append(h("label", {}, `${label} `, select));
     return () => select.value as T;
@@ -148,6 +149,41 @@ class SeatsWidget extends Widget {
   }
 }
 
+/** Dispatch and combine as two tables, for four tokens and two experts: which token is read into a slot, which slot is read back into a token. */
+class DispatchWidget extends Widget {
+  #expert: (() => "0" | "1")[] = [];
+  #capacity: () => number = () => 1;
+  get heading(): string {
+    return words.dispatch.title;
+  }
+  build(): void {
+    const experts = [0, 1].map((e) => [String(e), `${words.expert} ${e}`] as ["0" | "1", string]);
+    this.#expert = [0, 0, 1, 1].map((e, t) => this.menu(`${words.dispatch.token} ${t}`, experts, e === 0 ? "0" : "1"));
+    this.#capacity = this.slider("C", { min: 1, max: 4, step: 1, value: 1 });
+  }
+  draw(): { picture: string; text: string } {
+    const C = this.#capacity();
+    const { slotOfToken, tokenOfSlot } = tablesOf(
+      this.#expert.map((expert) => Number(expert())),
+      C,
+    );
+    const { slot, token, empty, dropped } = words.dispatch;
+    const slots = tokenOfSlot.map((t, s) => [s, Math.floor(s / C), t < 0 ? empty : t]);
+    const tokens = slotOfToken.map((s, t) => [t, s < 0 ? dropped : s]);
+    const lost = slotOfToken.flatMap((s, t) => (s < 0 ? [t] : []));
+    return {
+      picture: `<div class="tables">${table([slot, words.expert, token], slots)}${table([token, slot], tokens)}</div>`,
+      text: `${words.dispatch.text} ${dropped}: ${lost.join(", ") || "–"}.`,
+    };
+  }
+}
+
+function table(heads: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  const row = (cells: readonly (string | number)[], tag: "th" | "td"): string =>
+    `<tr>${cells.map((cell) => `<${tag}>${cell}</${tag}>`).join("")}</tr>`;
+  return `<table><thead>${row(heads, "th")}</thead><tbody>${rows.map((cells) => row(cells, "td")).join("")}</tbody></table>`;
+}
+
 /** The balance loss of two experts by the share of tokens and the mean probability. */
 class BalanceWidget extends Widget {
   #share: () => number = () => 0.5;
@@ -217,6 +253,7 @@ const widgets = {
   gate: GateWidget,
   noise: NoiseWidget,
   seats: SeatsWidget,
+  dispatch: DispatchWidget,
   balance: BalanceWidget,
   precision: PrecisionWidget,
   coin: CoinWidget,

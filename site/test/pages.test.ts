@@ -58,6 +58,26 @@ describe("the site's pages", function () {
     expect(wrong).to.deep.equal([]);
     await page.close();
   });
+
+  it("let a reader send tokens to other experts: the tables of dispatch and combine follow", async () => {
+    for (const [path, dropped, empty] of [
+      ["guide/6-capacity.html", "dropped", "empty"],
+      ["ko/guide/6-capacity.html", "버려짐", "비어 있음"],
+    ]) {
+      const { page, faults } = await newPage(around);
+      await page.goto(around.address + path, { waitUntil: "load" });
+      const widget = page.locator("sy-dispatch");
+      const rows = async () => (await widget.locator("tbody tr").allTextContents()).map((row) => row.trim());
+      await widget.locator("tbody tr").first().waitFor();
+      expect(await rows()).to.deep.equal(["000", "112", "00", `1${dropped}`, "21", `3${dropped}`]);
+      for (const token of [2, 3]) await widget.locator("select").nth(token).selectOption("0");
+      expect(await rows()).to.deep.equal(["000", `11${empty}`, "00", `1${dropped}`, `2${dropped}`, `3${dropped}`]);
+      await widget.locator("input").fill("4");
+      expect((await rows()).slice(-4)).to.deep.equal(["00", "11", "22", "33"]);
+      expect(faults).to.deep.equal([]);
+      await page.close();
+    }
+  });
 });
 
 /** Widths at which the page must be scrolled sideways. Keeps pictures of it where SCREENSHOTS names a folder. */

@@ -23,6 +23,11 @@ describe("the kept outputs of lessons", function () {
     }
   });
 
+  it("are there for every lesson", () => {
+    const lessons = readdirSync("examples").filter((name) => /^\d\d-.*\.ts$/.test(name)).map((name) => name.slice(0, -3)); // prettier-ignore
+    expect(Object.keys(outputs).toSorted()).to.deep.equal(lessons.toSorted());
+  });
+
   it("leave no picture behind that no lesson names", () => {
     const named = Object.values(outputs).flatMap(({ pictures }) => pictures);
     expect(readdirSync("docs/lessons").filter((file) => file.endsWith(".svg")).toSorted()).to.deep.equal(named.toSorted()); // prettier-ignore

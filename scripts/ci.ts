@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { runStages } from "./stages.ts";
 import type { Outcome, Stage } from "./stages.ts";
+import { endWithSignals } from "./trees.ts";
 
 const temp = mkdtempSync(join(tmpdir(), "switchyard-"));
 const node24 = join(temp, "node24", "node_modules", `node-${process.platform}-${process.arch}`, "bin");
@@ -94,6 +95,7 @@ function summary(outcomes: readonly Outcome[], wall: number): void {
   console.log(`${wall.toFixed(1).padStart(7)}  from start to end, two stages at a time`);
 }
 
+endWithSignals();
 // .ci/run has installed already and tells how long it took: "install=12".
 const installed = Number(process.argv[2]?.split("=")[1] ?? 0);
 const outcomes = await runStages(stages);

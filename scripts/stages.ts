@@ -1,5 +1,6 @@
 /** Runs the stages of a check, two at a time, each as soon as what it needs has passed; prints each one's output when it ends. */
 import { spawn } from "node:child_process";
+import { endGroup } from "./trees.ts";
 
 export interface Stage {
   readonly name: string;
@@ -17,14 +18,27 @@ export interface Outcome {
 }
 
 const LANES = 2;
+/** Milliseconds after which a stage is ended: one that waits for ever must not take all others with it. */
+const PATIENCE = 40 * 60_000;
 
 function run(stage: Stage): Promise<Outcome> {
   const started = performance.now();
   return new Promise((resolve) => {
-    const child = spawn(stage.command, { shell: true, env: { ...process.env, ...stage.env }, stdio: ["ignore", "pipe", "pipe"] });
+    const env = { ...process.env, ...stage.env };
+    const child = spawn(stage.command, { shell: true, env, stdio: ["ignore", "pipe", "pipe"], detached: true });
     let output = "";
+    const kill = (): void => endGroup(child.pid);
+    process.once("exit", kill);
+    const timer = setTimeout(() => {
+      output += `\nended after ${PATIENCE / 60_000} minutes`;
+      kill();
+    }, PATIENCE);
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => (output += text));
-    const end = (ok: boolean): void => resolve({ name: stage.name, ok, seconds: (performance.now() - started) / 1000, output });
+    const end = (ok: boolean): void => {
+      clearTimeout(timer);
+      process.off("exit", kill);
+      resolve({ name: stage.name, ok, seconds: (performance.now() - started) / 1000, output });
+    };
     child.on("error", (error) => {
       output += String(error);
       end(false);

@@ -37,7 +37,8 @@ export interface Verdict {
   readonly output: string;
 }
 
-function endGroup(leader: number | undefined): void {
+/** Ends a process that was started detached, with all that it has started. */
+export function endGroup(leader: number | undefined): void {
   if (leader === undefined) return; // never started
   try {
     process.kill(-leader, "SIGKILL");

@@ -1,7 +1,7 @@
 /** The interactive pages: bundled from `app`, which uses the library as its users do. */
-import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { build } from "esbuild";
+import { build, transform } from "esbuild";
 import { loadDeclaration } from "../../examples/train/text.ts";
 import { museumPage } from "../app/museumPage.ts";
 import { museumEnglish, museumKorean } from "../app/museumStrings.ts";
@@ -33,7 +33,8 @@ export async function writeApp(root: string, out: string): Promise<void> {
   await bundle(app, "widgets");
   // At the top: a service worker serves nothing above its own place.
   await bundle(out, "isolate");
-  cpSync(join(root, "site/app/playground.css"), join(app, "playground.css"));
+  const styles = await transform(readFileSync(join(root, "site/app/playground.css"), "utf8"), { loader: "css", minify: true });
+  writeFileSync(join(app, "playground.css"), styles.code);
   writeFileSync(join(app, "text.json"), JSON.stringify({ scripts: textOf("scripts"), latin: textOf("latin") }));
   const write = (path: string, html: string): void => {
     mkdirSync(join(out, path), { recursive: true });

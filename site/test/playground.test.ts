@@ -14,12 +14,12 @@ import { PATIENCE, newPage, open } from "./surroundings.ts";
 
 const SMALL = "width=16&hidden=32&length=16&batch=8&steps=60";
 
-/** Waits for a step; the machine may be slow. */
+/** Waits for a step; the machine may be slow, and a page that is loaded again has no body for a moment. */
 async function reach(page: Page, step: number): Promise<void> {
-  await page.waitForFunction((wanted) => Number(document.body.dataset["step"] ?? 0) >= wanted, step, { timeout: PATIENCE });
+  await page.waitForFunction((wanted) => Number(document.body?.dataset["step"] ?? 0) >= wanted, step, { timeout: PATIENCE });
 }
 async function state(page: Page, wanted: string): Promise<void> {
-  await page.waitForFunction((name) => document.body.dataset["state"] === name, wanted, { timeout: PATIENCE });
+  await page.waitForFunction((name) => document.body?.dataset["state"] === name, wanted, { timeout: PATIENCE });
 }
 
 describe("the playground", function () {

@@ -1,5 +1,6 @@
 /** The built site, served on the loopback, and one browser for all tests, which refuses to ask anybody else. */
 import { existsSync, readFileSync, readdirSync } from "node:fs";
+import type { Server } from "node:http";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "playwright-core";
@@ -30,11 +31,17 @@ export interface Surroundings {
 }
 
 let shared: Promise<Browser> | undefined;
-after(async () => (await shared)?.close());
+const servers = new Set<Server>();
+// All of them, whatever a test that failed has left open: a server that listens keeps the process.
+after(async () => {
+  await (await shared)?.close();
+  for (const server of servers) server.close().closeAllConnections();
+});
 
 export async function open({ isolated = true } = {}): Promise<Surroundings> {
   if (!existsSync(join(dist, "index.html"))) throw new Error("the site is not built: run npm run site");
   const { address, server } = await serveFolder(dist, { isolated });
+  servers.add(server);
   shared ??= launch();
   return { address, browser: await shared, close: () => void server.close() };
 }

@@ -354,14 +354,6 @@ export const engine: readonly Sabotage[] = [
     title: "(cpu)",
   },
   {
-    what: "assign does not raise the version",
-    file: at("tensor"),
-    from: "    this.version++;\n",
-    to: "",
-    test: lives,
-    title: "(cpu)",
-  },
-  {
     what: "a walk that releases frees its root as well",
     file: at("tape"),
     from: "if (release && line.output !== tape.root)",

@@ -2,6 +2,7 @@
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { endGroup } from "../trees.ts";
 import type { Verdict } from "../trees.ts";
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
@@ -50,11 +51,7 @@ export class FreshMocha {
     const pid = this.#child?.pid;
     this.#child?.removeAllListeners();
     [this.#child, this.#versions] = [undefined, 0];
-    try {
-      if (pid !== undefined) process.kill(-pid, "SIGKILL");
-    } catch {
-      // all gone already
-    }
+    endGroup(pid);
   }
 
   #start(): ChildProcess {

@@ -1,4 +1,8 @@
 /** The beginning of a page that is no document of the site: playground and museum. */
+
+/** Light or dark before anything is drawn, as the reader chose on any page of the site, else as the system has it. */
+export const chosenColours = `<script>document.documentElement.classList.toggle("dark",(localStorage.getItem("vitepress-theme-appearance")||"auto")==="auto"?matchMedia("(prefers-color-scheme: dark)").matches:localStorage.getItem("vitepress-theme-appearance")==="dark")</script>`;
+
 /** Everything before the body. `scripts` stand last; text comes escaped. The colours are those that the reader chose in the documents. */
 export function pageHead(
   { language, title, lead }: { readonly language: string; readonly title: string; readonly lead: string },
@@ -16,7 +20,7 @@ export function pageHead(
 <link rel="icon" href="${base}logo.svg">
 <link rel="stylesheet" href="${base}colours.css">
 <link rel="stylesheet" href="${base}app/playground.css">
-<script>document.documentElement.classList.toggle("dark",(localStorage.getItem("vitepress-theme-appearance")||"auto")==="auto"?matchMedia("(prefers-color-scheme: dark)").matches:localStorage.getItem("vitepress-theme-appearance")==="dark")</script>
+${chosenColours}
 ${scripts}
 </head>`;
 }

@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, extname, join, posix } from "node:path";
 import { codeHtml } from "./codeHtml.ts";
+import { chosenColours } from "../app/pageHead.ts";
 
 const folders = ["src", "examples", "test", "bench", "scripts", "docs", "site/app", "site/build", "site/content", "site/test"];
 const endings = new Set([".ts", ".mjs", ".py", ".md", ".json", ".txt"]);
@@ -65,7 +66,7 @@ function page(path: string, content: string): string {
 <link rel="icon" href="${up}logo.svg">
 <link rel="stylesheet" href="${up}colours.css">
 <link rel="stylesheet" href="${up}source.css">
-<script>document.documentElement.classList.toggle("dark",(localStorage.getItem("vitepress-theme-appearance")||"auto")==="auto"?matchMedia("(prefers-color-scheme: dark)").matches:localStorage.getItem("vitepress-theme-appearance")==="dark")</script>
+${chosenColours}
 </head>
 <body>
 <header><a href="${up}index.html">Switchyard</a> <span aria-hidden="true">/</span> <a href="${up}source/index.html">source</a> <span aria-hidden="true">/</span> <h1>${title}</h1></header>

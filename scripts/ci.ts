@@ -5,7 +5,7 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { runStages } from "./stages.ts";
+import { runTwice } from "./stages.ts";
 import type { Outcome, Stage } from "./stages.ts";
 import { endWithSignals } from "./trees.ts";
 
@@ -83,25 +83,30 @@ function counts({ ok, output }: Outcome): { passed: number; failed: number } {
 }
 
 /** What failed once more at the end, where one looks first: from the list of failures on, or the last lines. */
-function failure({ name, output }: Outcome): string {
+function failure(name: string, verdict: string, output: string): string {
   const list = output.search(/^ {2}\d+ failing$/m);
   const lines = (list < 0 ? output : output.slice(list)).trimEnd().split("\n");
-  return `\n=== ${name}: FAILED\n${(list < 0 ? lines.slice(-40) : lines.slice(0, 120)).join("\n")}`;
+  return `\n=== ${name}: ${verdict}\n${(list < 0 ? lines.slice(-40) : lines.slice(0, 120)).join("\n")}`;
 }
 
 function summary(outcomes: readonly Outcome[], wall: number): void {
   console.log("\nseconds per stage");
-  for (const { name, ok, seconds } of outcomes) console.log(`${seconds.toFixed(1).padStart(7)}  ${name}${ok ? "" : "  FAILED"}`);
+  for (const { name, ok, seconds, before } of outcomes) {
+    const verdict = ok ? (before === undefined ? "" : "  at the second try") : "  FAILED";
+    console.log(`${seconds.toFixed(1).padStart(7)}  ${name}${verdict}`);
+  }
   console.log(`${wall.toFixed(1).padStart(7)}  from start to end, two stages at a time`);
 }
 
 endWithSignals();
 // .ci/run has installed already and tells how long it took: "install=12".
 const installed = Number(process.argv[2]?.split("=")[1] ?? 0);
-const outcomes = await runStages(stages);
+const outcomes = await runTwice(stages);
 rmSync(temp, { recursive: true, force: true });
 summary([{ name: "install", ok: true, seconds: installed, output: "" }, ...outcomes], installed + performance.now() / 1000);
-for (const outcome of outcomes.filter(({ ok }) => !ok)) console.log(failure(outcome));
+for (const { name, ok, output, before } of outcomes)
+  if (!ok) console.log(failure(name, "FAILED", output));
+  else if (before !== undefined) console.log(failure(name, "passed at the second try, alone; at the first", before));
 const sums = outcomes.map(counts);
 const passed = sums.reduce((sum, count) => sum + count.passed, 0);
 const failed = sums.reduce((sum, count) => sum + count.failed, 0);

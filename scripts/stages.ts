@@ -15,9 +15,16 @@ export interface Outcome {
   readonly ok: boolean;
   readonly seconds: number;
   readonly output: string;
+  /** What its first try printed, where this is the second. */
+  readonly before?: string;
 }
 
-const LANES = 2;
+interface Running {
+  /** How many stages run at a time. */
+  readonly lanes?: number;
+  /** Hears of each stage as it ends; prints it where left out. */
+  readonly tell?: (outcome: Outcome) => void;
+}
 /** Milliseconds after which a stage is ended: one that waits for ever must not take all others with it. */
 const PATIENCE = 40 * 60_000;
 
@@ -51,8 +58,8 @@ function report({ name, ok, seconds, output }: Outcome): void {
   console.log(`\n=== ${name}: ${ok ? "ok" : "FAILED"}, ${seconds.toFixed(1)} s\n${output.trimEnd()}`);
 }
 
-/** A stage whose need failed or never ran fails too, unrun. `tell` hears of each as it ends. */
-export async function runStages(stages: readonly Stage[], tell: (outcome: Outcome) => void = report): Promise<Outcome[]> {
+/** A stage whose need failed or never ran fails too, unrun. */
+export async function runStages(stages: readonly Stage[], { lanes = 2, tell = report }: Running = {}): Promise<Outcome[]> {
   const done = new Map<string, Outcome>();
   const waiting = [...stages];
   const settle = (outcome: Outcome): void => {
@@ -65,7 +72,7 @@ export async function runStages(stages: readonly Stage[], tell: (outcome: Outcom
   };
   const running = new Set<Promise<void>>();
   while (waiting.length > 0 || running.size > 0) {
-    for (let stage = running.size < LANES ? next() : undefined; stage; stage = running.size < LANES ? next() : undefined) {
+    for (let stage = running.size < lanes ? next() : undefined; stage; stage = running.size < lanes ? next() : undefined) {
       const broken = stage.after?.find((name) => !done.get(name)?.ok);
       if (broken !== undefined) {
         settle({ name: stage.name, ok: false, seconds: 0, output: `not run: ${broken} failed` });
@@ -82,4 +89,20 @@ export async function runStages(stages: readonly Stage[], tell: (outcome: Outcom
     if (running.size > 0) await Promise.race(running);
   }
   return [...done.values()];
+}
+
+/**
+ * Runs the stages; then what failed, and what waited for that, once more and one at a time. A test of threads or of a browser can fail
+ * because other stages take the processors; what a change broke fails twice, and only that has failed.
+ */
+export async function runTwice(stages: readonly Stage[], tell: (outcome: Outcome) => void = report): Promise<Outcome[]> {
+  const first = new Map((await runStages(stages, { tell })).map((outcome) => [outcome.name, outcome]));
+  const failed = stages.filter(({ name }) => !first.get(name)?.ok);
+  const among = (names: readonly string[] = []): string[] => names.filter((name) => failed.some((stage) => stage.name === name));
+  const second = await runStages(
+    failed.map((stage) => ({ ...stage, after: among(stage.after) })),
+    { lanes: 1, tell },
+  );
+  for (const outcome of second) first.set(outcome.name, { ...outcome, before: first.get(outcome.name)?.output ?? "" });
+  return [...first.values()];
 }

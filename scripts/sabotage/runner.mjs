@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import Mocha from "mocha";
+import "../seed.mjs";
 
 const { timeout } = JSON.parse(readFileSync(".mocharc.json", "utf8"));
 

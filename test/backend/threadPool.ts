@@ -7,15 +7,16 @@ import { engine } from "../../src/backend/wasm/platform.ts";
 import type { Exported } from "../../src/backend/wasm/platform.ts";
 import { Threads } from "../../src/backend/wasm/threads.ts";
 
-/** Where the worker leaves word that it has begun. */
+/** Where each thread says that it has begun: a word for the caller, a word for the worker. */
 const ARRIVED = 8192;
 
-/** Keeps the caller until the worker has its share; not for ever. */
+/** Keeps each thread until the other has its share, however late the machine lets it begin; not for ever. */
 function meet(f: Body, thread: I32): void {
-  const arrived = i32.const(ARRIVED);
-  f.if(thread, () => f.do(i32.store(arrived, 1)));
+  const word = (of: I32): I32 => i32.add(i32.const(ARRIVED), i32.shl(of, 2));
+  f.do(i32.store(word(thread), 1));
   const turns = f.let(i32.const(0));
-  f.while(i32.and(i32.eqz(i32.load(arrived)), i32.ltU(turns, 2 ** 30)), () => f.set(turns, i32.add(turns, 1)));
+  const other = i32.load(word(i32.sub(1, thread)));
+  f.while(i32.and(i32.eqz(other), i32.ltU(turns, 2 ** 30)), () => f.set(turns, i32.add(turns, 1)));
 }
 
 function kernels(m: Module, thread: I32): void {

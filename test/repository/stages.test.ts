@@ -1,6 +1,9 @@
 /** The runner behind .ci/run: a failure must never look like a pass. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect } from "chai";
-import { runStages } from "../../scripts/stages.ts";
+import { runStages, runTwice } from "../../scripts/stages.ts";
 
 describe("stages", () => {
   it("pass, fail, and are not run when what they need has failed", async () => {
@@ -11,7 +14,7 @@ describe("stages", () => {
       { name: "needs both", command: "echo never", after: ["works", "breaks"] },
       { name: "needs the unrun", command: "echo never", after: ["needs both"] },
     ];
-    const outcomes = await runStages(stages, ({ name }) => told.push(name));
+    const outcomes = await runStages(stages, { tell: ({ name }) => told.push(name) });
     expect(told).to.have.members(stages.map(({ name }) => name));
     const seen = Object.fromEntries(outcomes.map(({ name, ok, output }) => [name, `${ok} ${output.trim()}`]));
     expect(seen).to.deep.equal({
@@ -20,6 +23,32 @@ describe("stages", () => {
       "needs both": "false not run: breaks failed",
       "needs the unrun": "false not run: needs both failed",
     });
+  });
+
+  it("that failed run once more, with what waited for them; what fails twice has failed", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "switchyard-"));
+    try {
+      const stages = [
+        { name: "works", command: "echo once" },
+        { name: "breaks", command: "exit 3" },
+        { name: "needs the broken", command: "echo never", after: ["breaks"] },
+        { name: "unsteady", command: `test -d ${folder}/seen || { mkdir ${folder}/seen; echo first; exit 1; }` },
+        { name: "needs the unsteady", command: "echo at last", after: ["works", "unsteady"] },
+      ];
+      const told: string[] = [];
+      const outcomes = await runTwice(stages, ({ name }) => told.push(name));
+      expect(told.filter((name) => name === "works")).to.have.length(1);
+      const seen = Object.fromEntries(outcomes.map(({ name, ok, output, before }) => [name, `${ok} ${output.trim()}, ${before?.trim()}`]));
+      expect(seen).to.deep.equal({
+        works: "true once, undefined",
+        breaks: "false , ",
+        "needs the broken": "false not run: breaks failed, not run: breaks failed",
+        unsteady: "true , first",
+        "needs the unsteady": "true at last, not run: unsteady failed",
+      });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it("that wait for each other are an error", async () => {

@@ -15,7 +15,7 @@ const ROUNDING = 8 * Number.EPSILON;
 /**
  * The expert capacity: slots per expert and group, for `tokens` tokens of a group that make `choices` choices each. It is 0 without tokens.
  * A product that is a whole number but for rounding is that number: 100 tokens, 10 experts and factor 1.1 give 11.
- * Throws where a size is not a whole number, or the factor is not above 0.
+ * Throws where a size is not a whole number, or the factor is not above 0. Fedus et al. 2021, arXiv:2101.03961, eq. 3.
  */
 export function capacityOf(tokens: number, experts: number, factor: number, choices = 1): number {
   check("capacityOf", "tokens", tokens, whole());

@@ -60,7 +60,10 @@ export class HashRouter extends Router {
   }
 }
 
-/** A table for `HashRouter` that gives each of `ids` ids an expert drawn at random. Throws for no ids and for no experts. */
+/**
+ * A table for `HashRouter` that gives each of `ids` ids an expert drawn at random. Throws for no ids and for no experts. Roller et al.
+ * 2021, arXiv:2106.04426.
+ */
 export function randomHash(ids: number, experts: number, random: Key): number[] {
   check("randomHash", "ids", ids, whole(1, 2 ** 31 - 1));
   check("randomHash", "experts", experts, whole(1, 2 ** 31 - 1));

@@ -198,7 +198,10 @@ function checkCounts(where: string, name: string, counts: readonly number[]): vo
   });
 }
 
-/** The entropy of the load [E] over its largest value, log2 E: 1 where it is even, 0 where one expert has all. One expert counts as even. */
+/**
+ * The entropy of the load [E] over its largest value, log2 E: 1 where it is even, 0 where one expert has all. One expert counts as even.
+ * Shannon 1948.
+ */
 export function loadEntropy(load: readonly number[]): number {
   checkCounts("loadEntropy", "load", load);
   return load.length > 1 ? entropy(load) / Math.log2(load.length) : 1;

@@ -41,7 +41,7 @@ export interface Mixing {
 
 /**
  * The soft kind: slots read mixtures of the tokens, tokens read mixtures of the slots' results. Throws for other shapes, and where the
- * experts do not divide the slots.
+ * experts do not divide the slots. Puigcerver et al. 2023, arXiv:2308.00951, section 2.1.
  */
 export function softRouting(base: Pick<Routing, "books" | "losses">, experts: number, mixing: Mixing): Routing {
   check("softRouting", "base", base, having("an object with books and losses", "books", "losses"));

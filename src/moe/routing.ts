@@ -128,7 +128,10 @@ export function queue(expert: Tensor, order?: Tensor, by: "choice" | "token" = "
   return { expert, position: positions.takeAlong(order.invert(size).unsqueeze(2).broadcastTo(expert.shape), 1) };
 }
 
-/** Slot e G C + g C + position where the position is below `capacity` (C >= 0), -1 elsewhere. [T, K]. Throws for 2^31 slots and more. */
+/**
+ * Slot e G C + g C + position where the position is below `capacity` (C >= 0), -1 elsewhere. [T, K]. Throws for 2^31 slots and more. Fedus
+ * et al. 2021, arXiv:2101.03961, section 2.2.
+ */
 export function slotOfChoice(queued: Queue, experts: number, capacity: number): Tensor {
   check("slotOfChoice", "queue", queued, having("what queue answers", "expert", "position"));
   const { expert, position } = queued;
@@ -147,7 +150,8 @@ export function slotOfChoice(queued: Queue, experts: number, capacity: number): 
 
 /**
  * The slots kind from the slot of each choice: `rows` = G C slots for each of E experts, those of one expert after those of another. Where the
- * number of groups is told, the layout counts the rows that are filled. Throws where the groups do not divide the rows.
+ * number of groups is told, the layout counts the rows that are filled. Throws where the groups do not divide the rows. Fedus et al. 2021,
+ * arXiv:2101.03961, section 2.2, as tables instead of one-hot arrays.
  */
 export function slotRouting(base: Pick<Routing, "books" | "losses">, experts: number, rows: number, groups?: number): Routing {
   checkBase("slotRouting", base, experts, true);
@@ -171,7 +175,7 @@ function filledOf(choiceOfSlot: Tensor, experts: number, groups: number): Tensor
   return choiceOfSlot.greaterEqual(0).cast("int32").reshape([experts, groups, capacity]).sum(2);
 }
 
-/** The sorted kind: row offsets[e] + position for each choice that was made. */
+/** The sorted kind: row offsets[e] + position for each choice that was made. Gale et al. 2022, arXiv:2211.15841. */
 export function sortedRouting(base: Unseated, experts: number): Routing {
   checkBase("sortedRouting", base, experts, false);
   const { offsets, slotOfChoice, choiceOfRow, tokenOfRow } = sortedTables(base.books.expertOfChoice, experts);

@@ -7,7 +7,7 @@ import type { Routing } from "./routing.ts";
 /**
  * Tells every router of a model what it routed for this optimiser step; call it once per step, after it, never in evaluation. A pass is the
  * list of routings of one forward pass, in layer order; several where gradients were accumulated. Throws where a pass has not one routing for
- * each sparse layer. Only routers that balance by a bias (biasRate) do something.
+ * each sparse layer. Only routers that balance by a bias (biasRate) do something. Wang et al. 2024, arXiv:2408.15664, algorithm 1.
  */
 export function afterStep(model: Module, ...passes: readonly (readonly object[])[]): void {
   check("afterStep", "model", model, instance(Module, "a module"));

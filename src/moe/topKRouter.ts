@@ -65,7 +65,8 @@ export interface TopKOptions extends ProjectionOptions, Omit<RouterOptions, "all
 /**
  * Sends each token to the K experts with the largest scores, softmax or sigmoid of x W, weighed by those scores as `normalise` says. Options
  * add a random, Gumbel-drawn or group-limited choice, and balancing by a loss or by a bias. With K above 1, first choices are seated before
- * second ones unless `queueBy` says otherwise. Throws for an option that it does not know or that is out of range. Sources: the head of the file.
+ * second ones unless `queueBy` says otherwise. Throws for an option that it does not know or that is out of range. Riquelme
+ * et al. 2021, arXiv:2106.05974, section 2.2; the table at the head of the file says who else chooses so, and with which options.
  */
 export class TopKRouter extends Router {
   readonly projection: Projection;

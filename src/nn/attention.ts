@@ -120,7 +120,8 @@ function packedKernel(backend: Backend, kernel: FusedKernel<AttentionAttributes>
 /**
  * softmax(q k^T scale + bias) v: q [B, H, T, K], k [B, G, S, K], v [B, G, S, V] -> [B, H, T, V]. Where G is less than H (it divides
  * H), head h reads the keys and values of head floor(h G / H): grouped-query attention. A query that may attend to nothing gives zeros
- * with zero gradient. bfloat16 is widened inside and rounded once. Throws for shapes that do not fit.
+ * with zero gradient. bfloat16 is widened inside and rounded once. Throws for shapes that do not fit. Vaswani et al. 2017,
+ * arXiv:1706.03762, eq. 1; groups: Ainslie et al. 2023, arXiv:2305.13245.
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
   const { causal = false, bias, scale } = checked("attention", q, k, options);
@@ -143,7 +144,7 @@ export function selfAttention(
   return out.cast(packed.dtype);
 }
 
-/** The probabilities of `attention`, [B, H, T, S]. */
+/** The probabilities of `attention`, [B, H, T, S]. Vaswani et al. 2017, arXiv:1706.03762, eq. 1. */
 export function attentionWeights(q: Tensor, k: Tensor, options: AttentionOptions = {}): Tensor {
   const { causal = false, bias, scale } = checked("attentionWeights", q, k, options);
   return probabilities(q.atLeast("float32"), k.atLeast("float32"), bias?.atLeast("float32"), scale, causal);

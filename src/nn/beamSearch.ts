@@ -42,8 +42,8 @@ export interface Beam extends Written {
 }
 
 /**
- * -> for each prompt its best continuations, best first. A model that is an encoder-decoder writes about the prompts instead. Throws for
- * prompts that are no lists of ids, and for more results than beams.
+ * Writes for each prompt its best continuations, best first. A model that is an encoder-decoder writes about the prompts instead. Throws for
+ * prompts that are no lists of ids, and for more results than beams. The rules are those of BeamSearchScorer in transformers 4.38.
  */
 export async function beamSearch(model: LanguageModel | TextToText, prompts: Prompts, options: BeamSearchOptions): Promise<Beam[][]> {
   check("beamSearch", "model", model, aModel);

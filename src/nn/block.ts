@@ -90,7 +90,8 @@ type Attended = ReturnType<Attention["extend"]>;
 
 /**
  * x [B, T, D] -> [B, T, D]: attention, cross-attention to a memory where there is one, then the feed-forward layer, each added to what
- * it read. Throws where a memory is given to a block without cross-attention, or none to a block with it.
+ * it read. Throws where a memory is given to a block without cross-attention, or none to a block with it. Vaswani et al. 2017,
+ * arXiv:1706.03762, section 3.1; with the norms in front, Xiong et al. 2020, arXiv:2002.04745.
  */
 export class Block extends Module {
   readonly attentionNorm: Norm & Module;

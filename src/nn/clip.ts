@@ -69,7 +69,7 @@ export function clipScale(norm: Tensor, maxNorm: number): Tensor {
 /**
  * Scales all gradients in place so that their common norm is at most `maxNorm`, and returns the norm before. Semantics of
  * torch.nn.utils.clip_grad_norm_. Throws where no parameter has a gradient, and for a maxNorm of 0 or less. The norm before clipping is a
- * scalar.
+ * scalar. Pascanu et al. 2013, arXiv:1211.5063, algorithm 1.
  */
 export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number, type: NormType = 2): Tensor {
   check("clipGradNorm", "maxNorm", maxNorm, aboveZero);

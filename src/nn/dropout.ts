@@ -15,7 +15,7 @@ export function dropout(x: Tensor, rate: number, pass: Pass): Tensor {
   return pass.training && rate > 0 ? x.dropout(rate, pass.random) : x;
 }
 
-/** Applies `dropout` at a fixed rate. */
+/** Applies `dropout` at a fixed rate. Srivastava et al. 2014. */
 export class Dropout extends Module {
   /** The share of elements that are set to 0 while training. */
   readonly rate: number;

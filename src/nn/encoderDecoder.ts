@@ -100,7 +100,8 @@ export interface EncoderDecoderOutput {
 /**
  * An encoder that reads in both directions and a decoder that writes token by token while it attends to what the encoder made. Buckets of
  * distances shared by the blocks of a stack, RMS norm, no biases, unscaled attention scores: T5 1.0, T5 1.1 (`kind` "gegluTanh", `tied`
- * false) and Switch (`feedForward`) are settings. Throws for options that do not fit and for ids outside of the vocabulary.
+ * false) and Switch (`feedForward`) are settings. Throws for options that do not fit and for ids outside of the vocabulary. Raffel et al.
+ * 2020, arXiv:1910.10683, section 2.1; Fedus et al. 2021, arXiv:2101.03961.
  */
 export class EncoderDecoder extends Module {
   /** [V, D]: read by both stacks, unless they have a table each; then the encoder's. */
@@ -221,7 +222,7 @@ export interface ShiftOptions {
 
 /**
  * What the decoder reads while it learns to write `targets` [B, U] int32: the start id, then the targets but the last. Ids below 0 (-100:
- * not scored) become `padding`. Throws for targets of other shapes.
+ * not scored) become `padding`. Throws for targets of other shapes. Vaswani et al. 2017, arXiv:1706.03762, figure 1.
  */
 export function shiftRight(targets: Tensor, options: ShiftOptions = {}): Tensor {
   checkOptions("shiftRight", options, { start: optional(whole(0)), padding: optional(whole(0)) });

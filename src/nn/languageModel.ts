@@ -44,7 +44,8 @@ export interface LanguageModelOutput {
 
 /**
  * ids [B, T] -> logits [B, T, V]: each token is predicted from those before it. GPT and its kin, Mixtral, OLMoE and Qwen-MoE are settings.
- * Throws for ids outside of the vocabulary and for options that do not fit.
+ * Throws for ids outside of the vocabulary and for options that do not fit. Liu et al. 2018, arXiv:1801.10198; Jiang et al. 2024,
+ * arXiv:2401.04088 (Mixtral).
  */
 export class DecoderLanguageModel extends Stack {
   readonly embedding: Embedding;

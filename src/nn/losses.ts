@@ -92,7 +92,7 @@ export interface KlOptions {
 
 /**
  * Kullback-Leibler divergence KL(target || x) = target (log target - x), where x are log-probabilities. A target of 0 costs 0, even
- * where x is -Infinity. Throws where the shapes differ.
+ * where x is -Infinity. Throws where the shapes differ. Kullback & Leibler 1951.
  */
 export function klDivergence(x: Tensor, target: Tensor, options: KlOptions = {}): Tensor {
   const [y, t] = pair("klDivergence", x, target);

@@ -94,7 +94,10 @@ export interface NormOptions extends Omit<Init, "random"> {
 
 const kinds: Kinds<NormOptions> = { eps: optional(anEps), dtype: optional(aFloatDtype) };
 
-/** Applies `layerNorm` with a weight and a bias that are learned. The constructor throws for a width that is no whole number from 1. */
+/**
+ * Applies `layerNorm` with a weight and a bias that are learned. The constructor throws for a width that is no whole number from 1. Ba et
+ * al. 2016, arXiv:1607.06450.
+ */
 export class LayerNorm extends Module {
   /** [D], 1 at the start. */
   readonly weight: Tensor;
@@ -123,7 +126,7 @@ export class LayerNorm extends Module {
 
 /**
  * Applies `rmsNorm` with a weight that is learned: the normalisation of T5 and of the Switch Transformer, without mean and bias. The
- * constructor throws for a width that is no whole number from 1.
+ * constructor throws for a width that is no whole number from 1. Zhang & Sennrich 2019, arXiv:1910.07467.
  */
 export class RMSNorm extends Module {
   /** [D], 1 at the start. */

@@ -42,7 +42,7 @@ export interface LearnedPositionsOptions extends Init {
 
 const learnedKinds: Kinds<LearnedPositionsOptions> = { random: aKey, dtype: optional(aFloatDtype), initializer: optional(callable) };
 
-/** Learned row per position. Throws for a position beyond its context. */
+/** Learned row per position. Throws for a position beyond its context. Gehring et al. 2017, arXiv:1705.03122, section 3.1. */
 export class LearnedPositions extends Module implements AbsolutePositions {
   /** [context, D] */
   readonly weight: Tensor;
@@ -98,7 +98,10 @@ export interface SinusoidOptions {
 
 const sinusoidKinds: Kinds<SinusoidOptions> = { past: optional(whole(0)), dtype: optional(aDtype), backend: optional(aBackend) };
 
-/** [T, D]: column 2i is sin(position / 10000^(2i/D)), column 2i + 1 its cosine. Throws for sizes that are no whole numbers from 0. */
+/**
+ * [T, D]: column 2i is sin(position / 10000^(2i/D)), column 2i + 1 its cosine. Throws for sizes that are no whole numbers from 0. Vaswani
+ * et al. 2017, arXiv:1706.03762, section 3.5.
+ */
 export function sinusoids(T: number, D: number, options: SinusoidOptions = {}): Tensor {
   for (const [name, size] of Object.entries({ T, D })) check("sinusoids", name, size, whole(0));
   checkShape("sinusoids", [T, D]);

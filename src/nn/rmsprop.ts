@@ -33,7 +33,10 @@ const kinds: Kinds<RmspropOptions> = {
 
 const defaults: RmspropOptions = { lr: 1e-2, alpha: 0.99, eps: 1e-8, weightDecay: 0, momentum: 0, centered: false };
 
-/** RMSprop: moves each parameter by its gradient over the root of the running mean square. Semantics of torch.optim.RMSprop. */
+/**
+ * RMSprop: moves each parameter by its gradient over the root of the running mean square. Semantics of torch.optim.RMSprop. Tieleman &
+ * Hinton 2012, lecture 6.5; centred: Graves 2013, arXiv:1308.0850.
+ */
 export class Rmsprop extends Optimizer<RmspropOptions> {
   /** Throws for an unknown option or a wrong value, and for parameters that cannot be trained. */
   constructor(parameters: Parameters, options: Partial<RmspropOptions> = {}, groups?: Groups<RmspropOptions>) {

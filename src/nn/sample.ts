@@ -32,7 +32,8 @@ const someLogits: Kind = {
 
 /**
  * One id drawn from softmax(logits [V] / temperature), cut as the options say; `u` in [0, 1) decides. Of ids that are equally likely
- * the lowest comes first; an id of probability 0 is never drawn. Throws where no logit is a number above -Infinity.
+ * the lowest comes first; an id of probability 0 is never drawn. Throws where no logit is a number above -Infinity. The k likeliest: Fan et
+ * al. 2018, arXiv:1805.04833; the likeliest share: Holtzman et al. 2019, arXiv:1904.09751.
  */
 export function sample(logits: ArrayLike<number>, options: SampleOptions, u: number): number {
   check("sample", "logits", logits, someLogits);

@@ -86,6 +86,7 @@ export function cosine(options: DecayOptions & { readonly cycles?: number }): Sc
 /**
  * Falls from 1 to `final` along half a cosine, `cycles` times one after the other up to step `total`, each time from 1 again. Behind
  * `total` it is `final`. Semantics of Hugging Face's cosine schedule with hard restarts. Throws for a `total` that is not above 0.
+ * Loshchilov & Hutter 2016, arXiv:1608.03983.
  */
 export function cosineWithRestarts(options: DecayOptions & { readonly cycles?: number }): Schedule {
   checkOptions("schedules.cosineWithRestarts", options, { ...decay, cycles: optional(positive) });

@@ -35,7 +35,7 @@ const defaults = { momentum: 0, dampening: 0, nesterov: false, weightDecay: 0 };
 
 /**
  * Stochastic gradient descent, with momentum where wanted. Semantics of torch.optim.SGD: the first direction is the gradient
- * itself, whatever the dampening.
+ * itself, whatever the dampening. Robbins & Monro 1951; momentum: Polyak 1964; Nesterov's: Sutskever et al. 2013.
  */
 export class Sgd extends Optimizer<SgdOptions> {
   /** Throws for an unknown option or a wrong value, for parameters that cannot be trained, and for nesterov without momentum. */

@@ -52,7 +52,7 @@ const LONGEST_TEXT = 2 ** 26;
  * How many tokens of a text are taken out, and in how many spans: round(L density), at least 1 and at most L - 1, in
  * round(noise / mean length) spans, at least 1. Rounded as T5 does, in float32 and half to even. A text of one token or none keeps all.
  * Where T5 would have to make spans touch, because less text than spans is left, there are as many spans as tokens left. Throws for a
- * length that is no whole number from 0.
+ * length that is no whole number from 0. Raffel et al. 2020, arXiv:1910.10683, section 3.1.4.
  */
 export function noiseCounts(length: number, options: SpanCorruptionOptions = {}): { readonly noise: number; readonly spans: number } {
   check("noiseCounts", "length", length, whole(0, LONGEST_TEXT));
@@ -67,7 +67,8 @@ export function noiseCounts(length: number, options: SpanCorruptionOptions = {})
 /**
  * The spans of a text of `length` tokens that are taken out: random lengths of at least 1, apart from each other, the first token never
  * among them. Both the spans and what stands between them are a random partition, every one equally likely, as in T5's
- * `random_spans_noise_mask`. The same key, the same spans. Throws for options that do not fit.
+ * `random_spans_noise_mask`. The same key, the same spans. Throws for options that do not fit. Raffel et al. 2020, arXiv:1910.10683,
+ * section 3.1.4.
  */
 export function noiseSpans(length: number, random: Key, options: SpanCorruptionOptions = {}): NoiseSpan[] {
   check("noiseSpans", "random", random, aKey);
@@ -84,7 +85,7 @@ export function noiseSpans(length: number, random: Key, options: SpanCorruptionO
 
 /**
  * A text without its spans, and the spans. `fillSpans` puts them back. Throws where a token of the text is a sentinel, where spans
- * touch, overlap or leave the text, and where there are fewer sentinels than spans.
+ * touch, overlap or leave the text, and where there are fewer sentinels than spans. Raffel et al. 2020, arXiv:1910.10683, section 3.1.4.
  */
 export function corruptSpans(tokens: ArrayLike<number>, spans: readonly NoiseSpan[], sentinels: Sentinels): CorruptedText {
   check("corruptSpans", "tokens", tokens, ids);

@@ -186,7 +186,10 @@ export interface StackOutput {
   readonly seen: Seen[];
 }
 
-/** x [B, T, D] -> [B, T, D]: positions, blocks, and a last norm. Throws for an option that it does not know. */
+/**
+ * x [B, T, D] -> [B, T, D]: positions, blocks, and a last norm. Throws for an option that it does not know. Vaswani et al. 2017,
+ * arXiv:1706.03762, section 3.1.
+ */
 export class Stack extends Module {
   readonly positions: (AbsolutePositions & Module) | null;
   /** Shared by all layers, as in T5. */

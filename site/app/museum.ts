@@ -5,6 +5,9 @@ import { filled, museumEnglish, museumKorean } from "./museumStrings.ts";
 
 const strings = document.documentElement.lang === "ko" ? museumKorean : museumEnglish;
 const base = find<HTMLMetaElement>('meta[name="base"]').content;
+/** Laws by their statement, and words of their cases, on a page that is not English. */
+const words = JSON.parse(document.querySelector("#words")?.textContent ?? "{}") as Readonly<Record<string, string>>;
+const told = (coverage: string): string => coverage.replace(/[a-z]+/gi, (word) => words[word] ?? word);
 const LIMIT = 60_000;
 const STEPS_SHOWN = 14;
 let worker: Worker | undefined;
@@ -19,7 +22,7 @@ function ask(request: MuseumRequest, receive: (report: MuseumReport) => void): v
     if (data.kind !== "law") clearTimeout(limit);
     receive(data);
   };
-  worker.onerror = (event) => receive({ kind: "failed", message: event.message });
+  worker.onerror = (event) => receive({ kind: "failed", message: event.message, lang: "en" });
   limit = window.setTimeout(() => {
     worker?.terminate();
     receive({ kind: "failed", message: filled(strings.tooLong, { seconds: LIMIT / 1000 }) });
@@ -54,7 +57,7 @@ function verdictOf(report: MuseumReport): (Node | string)[] {
         ...drawnCase(report.arguments),
       ];
     case "failed":
-      return [h("p", { class: "bad" }, report.message)];
+      return [h("p", { class: "bad", lang: report.lang ?? strings.language }, report.message)];
     default:
       return [];
   }
@@ -107,14 +110,16 @@ find<HTMLButtonElement>("#judge").onclick = () => {
           "li",
           { class: report.broken === null ? "good" : "bad" },
           h("strong", {}, `${report.broken === null ? strings.lawKept : strings.lawBroken}: `),
-          report.statement,
-          report.broken === null ? h("span", { class: "quiet" }, ` (${report.coverage})`) : h("div", {}, h("code", {}, report.broken)),
+          words[report.statement] ?? report.statement,
+          report.broken === null
+            ? h("span", { class: "quiet" }, ` (${told(report.coverage)})`)
+            : h("div", {}, h("code", { lang: "en" }, report.broken)),
         ),
       );
     else if (report.kind === "judged") {
       document.body.dataset["judged"] = `${report.kept}/${report.all}`;
       state.textContent = filled(strings.judged, { kept: report.kept, all: report.all });
-    } else if (report.kind === "failed") state.textContent = report.message;
+    } else if (report.kind === "failed") state.replaceChildren(h("span", { lang: report.lang ?? strings.language }, report.message));
   });
 };
 code.addEventListener("keydown", (event) => {

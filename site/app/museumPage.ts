@@ -6,11 +6,15 @@ import { trainedBugs } from "./trainedBugs.ts";
 
 export interface Room {
   readonly chapter: string;
+  /** The bug's name in the gallery, in English: of it the room's address is made. */
+  readonly bug: string;
   readonly title: string;
   readonly seen: string;
   readonly wrong: string;
   readonly unseen: string;
   readonly law: string;
+  /** Whether these are English on a page of another language. */
+  readonly foreign: boolean;
   /** Code of the two variants, as HTML. */
   readonly right: string;
   readonly broken: string;
@@ -32,24 +36,29 @@ export interface LayoutRoom extends Omit<Room, "chapter" | "picture"> {
   readonly fault: string;
 }
 
-export function museumPage(
-  strings: MuseumStrings,
-  base: string,
-  { rooms, layouts, ownRouter }: { readonly rooms: readonly Room[]; readonly layouts: readonly LayoutRoom[]; readonly ownRouter: string },
-): string {
+interface Halls {
+  readonly rooms: readonly Room[];
+  readonly layouts: readonly LayoutRoom[];
+  readonly ownRouter: string;
+  /** What the page's script says in its language: laws by their statement, and words of their cases. */
+  readonly words: { readonly laws: Readonly<Record<string, string>>; readonly coverage: Readonly<Record<string, string>> } | null;
+}
+
+export function museumPage(strings: MuseumStrings, base: string, { rooms, layouts, ownRouter, words }: Halls): string {
   const korean = strings.language === "ko";
   const other = korean ? `${base}museum/index.html` : `${base}ko/museum/index.html`;
   const home = korean ? `${base}ko/` : base;
   const chapters = [...new Set(rooms.map(({ chapter }) => chapter))];
-  const list = chapters.map((chapter) => `<li>${escaped(chapter)}<ul>${rooms.filter((room) => room.chapter === chapter).map(({ title }) => `<li><a href="#${slug(title)}">${escaped(title)}</a></li>`).join("")}</ul></li>`); // prettier-ignore
-  return `${pageHead({ ...strings, lead: escaped(strings.lead) }, base, `<script type="module" src="${base}app/museum.js"></script>`)}
+  const links = (some: readonly (Room | LayoutRoom)[]): string => some.map((room) => `<li${tongue(room)}><a href="#${slug(room.bug)}">${escaped(room.title)}</a></li>`).join(""); // prettier-ignore
+  const list = chapters.map((chapter) => `<li>${escaped(chapter)}<ul>${links(rooms.filter((room) => room.chapter === chapter))}</ul></li>`);
+  const own = words ? `<script type="application/json" id="words">${JSON.stringify({ ...words.laws, ...words.coverage }).replaceAll("<", "\\u003c")}</script>\n` : ""; // prettier-ignore
+  return `${pageHead({ ...strings, lead: escaped(strings.lead) }, base, `${own}<script type="module" src="${base}app/museum.js"></script>`)}
 <body>
 <header class="top"><a class="home" href="${home}"><img src="${base}logo.svg" alt="" width="24" height="24"> Switchyard</a><nav><a href="${home}guide/1-what-moe-is.html">${strings.guide}</a> <a href="${home}playground/index.html">${strings.playground}</a> <a href="${other}" lang="${korean ? "en" : "ko"}">${strings.otherLanguage}</a> <button type="button" id="theme">${strings.theme}</button></nav></header>
 <main class="museum">
 <h1>${strings.title}</h1>
 <p>${strings.lead}</p>
-${strings.note ? `<p class="quiet">${strings.note}</p>` : ""}
-<details class="card"><summary>${strings.rooms} (${rooms.length + layouts.length + 1})</summary><ul>${list.join("")}<li><a href="#layouts">${strings.layouts}</a><ul>${layouts.map(({ title }) => `<li><a href="#${slug(title)}">${escaped(title)}</a></li>`).join("")}</ul></li><li><a href="#own">${strings.empty}</a></li></ul></details>
+<details class="card"><summary>${strings.rooms} (${rooms.length + layouts.length + 1})</summary><ul>${list.join("")}<li><a href="#layouts">${strings.layouts}</a><ul>${links(layouts)}</ul></li><li><a href="#own">${strings.empty}</a></li></ul></details>
 ${rooms.map((room) => roomHtml(room, strings, home)).join("\n")}
 <section class="card" id="layouts"><h2>${strings.layouts}</h2><p>${strings.layoutsLead}</p><pre><code>npx mocha test/testing/brokenLayouts.test.ts</code></pre></section>
 ${layouts.map((room) => layoutHtml(room, strings)).join("\n")}
@@ -73,18 +82,19 @@ function codeHtml({ right, broken }: { readonly right: string; readonly broken: 
 }
 
 function layoutHtml(room: LayoutRoom, strings: MuseumStrings): string {
-  return `<section class="card layout" id="${slug(room.title)}"><h2${inEnglish(strings)}>${escaped(room.title)}</h2>
+  return `<section class="card layout" id="${slug(room.bug)}"><h2${tongue(room)}>${escaped(room.title)}</h2>
 ${factsHtml(room, strings)}
 <p>${strings.smallest}</p>${room.smallest}
-<p>${strings.layoutFault} <code class="bad">${escaped(room.fault)}</code><br>${strings.layoutKept}</p>
+<p>${strings.layoutFault} <code class="bad" lang="en">${escaped(room.fault)}</code><br>${strings.layoutKept}</p>
 ${codeHtml(room, strings)}</section>`;
 }
 
-const inEnglish = ({ language }: MuseumStrings): string => (language === "en" ? "" : ' lang="en"');
+const tongue = ({ foreign }: Pick<Room, "foreign">): string => (foreign ? ' lang="en"' : "");
 
-function factsHtml(room: Pick<Room, "seen" | "wrong" | "unseen" | "law">, strings: MuseumStrings): string {
-  const rows = (["seen", "wrong", "unseen", "law"] as const).map((name) => `<dt>${strings[name]}</dt><dd${inEnglish(strings)}>${escaped(room[name])}</dd>`); // prettier-ignore
-  return `<dl class="facts">${rows.join("")}</dl>`;
+/** What the room says; where that is not in the page's language yet, it says so. */
+function factsHtml(room: Omit<LayoutRoom, "smallest" | "fault">, strings: MuseumStrings): string {
+  const rows = (["seen", "wrong", "unseen", "law"] as const).map((name) => `<dt>${strings[name]}</dt><dd${tongue(room)}>${escaped(room[name])}</dd>`); // prettier-ignore
+  return `${room.foreign ? `<p class="quiet untold">${strings.note}</p>` : ""}<dl class="facts">${rows.join("")}</dl>`;
 }
 
 /** Where the bug can be switched on in the playground. */
@@ -94,11 +104,11 @@ function trainHtml(title: string, home: string, strings: MuseumStrings): string 
 }
 
 function roomHtml(room: Room, strings: MuseumStrings, home: string): string {
-  return `<section class="card room" id="${slug(room.title)}" data-bug="${escaped(room.title)}"><h2${inEnglish(strings)}>${escaped(room.title)}</h2>
+  return `<section class="card room" id="${slug(room.bug)}" data-bug="${escaped(room.bug)}"><h2${tongue(room)}>${escaped(room.title)}</h2>
 ${factsHtml(room, strings)}
 ${pictureHtml(room.picture, strings)}
 ${codeHtml(room, strings)}
-<div class="controls"><button type="button" data-which="broken">${strings.letBroken}</button> <button type="button" data-which="right">${strings.letRight}</button>${trainHtml(room.title, home, strings)}</div>
+<div class="controls"><button type="button" data-which="broken">${strings.letBroken}</button> <button type="button" data-which="right">${strings.letRight}</button>${trainHtml(room.bug, home, strings)}</div>
 <div class="verdict" role="status"></div></section>`;
 }
 

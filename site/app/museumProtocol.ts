@@ -27,4 +27,5 @@ export type MuseumReport =
   | { readonly kind: "kept"; readonly title: string; readonly cases: number }
   | { readonly kind: "law"; readonly statement: string; readonly broken: string | null; readonly coverage: string }
   | { readonly kind: "judged"; readonly kept: number; readonly all: number }
-  | { readonly kind: "failed"; readonly message: string };
+  /** `lang` where the message is not in the page's language: errors of the library are English. */
+  | { readonly kind: "failed"; readonly message: string; readonly lang?: "en" };

@@ -96,5 +96,5 @@ export const museumKorean: MuseumStrings = {
   judged: "법칙 {all}개 가운데 {kept}개를 지켰습니다.",
   lawKept: "지킴",
   lawBroken: "어김",
-  note: "방의 설명은 아직 영어로만 있습니다.",
+  note: "이 방의 설명은 아직 영어로만 있습니다.",
 };

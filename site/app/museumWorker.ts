@@ -21,7 +21,7 @@ page.onmessage = ({ data }) => {
     if (data.kind === "refute") page.postMessage(refute(data));
     else judge(data.code, data.runs);
   } catch (error) {
-    page.postMessage({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
+    page.postMessage({ kind: "failed", lang: "en", message: error instanceof Error ? error.message : String(error) });
   }
 };
 

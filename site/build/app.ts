@@ -7,7 +7,8 @@ import { museumPage } from "../app/museumPage.ts";
 import { museumEnglish, museumKorean } from "../app/museumStrings.ts";
 import { playgroundPage } from "../app/playgroundPage.ts";
 import { english, korean } from "../app/strings.ts";
-import { layoutRoomsOf, ownRouterOf, roomsOf } from "./museum.ts";
+import { layoutRoomsOf, ownRouterOf, roomsOf, translated } from "./museum.ts";
+import { koreanMuseum } from "./museumWords.ts";
 
 /** Writes `app/`, `playground/` and `ko/playground/` into the built site. */
 export async function writeApp(root: string, out: string): Promise<void> {
@@ -42,9 +43,10 @@ export async function writeApp(root: string, out: string): Promise<void> {
   };
   write("playground", playgroundPage(english, "../"));
   write("ko/playground", playgroundPage(korean, "../../"));
-  const halls = { rooms: roomsOf(root), ownRouter: ownRouterOf(root) };
-  write("museum", museumPage(museumEnglish, "../", { ...halls, layouts: layoutRoomsOf(root, museumEnglish) }));
-  write("ko/museum", museumPage(museumKorean, "../../", { ...halls, layouts: layoutRoomsOf(root, museumKorean) }));
+  const [rooms, ownRouter, words] = [roomsOf(root), ownRouterOf(root), koreanMuseum(join(root, "site"))];
+  write("museum", museumPage(museumEnglish, "../", { rooms, ownRouter, layouts: layoutRoomsOf(root, museumEnglish, null), words: null }));
+  const layouts = layoutRoomsOf(root, museumKorean, words);
+  write("ko/museum", museumPage(museumKorean, "../../", { rooms: translated(rooms, words), ownRouter, layouts, words }));
 }
 
 function textOf(languages: string): { name: string; code: string; training: string }[] {

@@ -11,18 +11,24 @@ import { bugPictureOf } from "./bugPictures.ts";
 import { codeHtml } from "./codeHtml.ts";
 import { declaration, declarationsOf } from "./declaration.ts";
 import { layoutPicture } from "./layoutPicture.ts";
+import type { MuseumWords } from "./museumWords.ts";
+import { roomText } from "./museumWords.ts";
 
 /** All rooms, in the order of the gallery. */
 export function roomsOf(root: string): Room[] {
   const code = variantsOf(root);
   return chapters.flatMap(({ title: chapter, bugs }) =>
     bugs.map((bug) => {
-      const { title, seen, wrong, unseen, law } = bug;
-      const variants = code.get(title);
-      if (!variants) throw new Error(`site: the gallery has no code for "${title}"`);
-      return { chapter, title, seen, wrong, unseen, law, ...compared(variants), picture: bugPictureOf(bug) };
+      const variants = code.get(bug.title);
+      if (!variants) throw new Error(`site: the gallery has no code for "${bug.title}"`);
+      return { chapter, bug: bug.title, ...roomText(null, bug), ...compared(variants), picture: bugPictureOf(bug) };
     }),
   );
+}
+
+/** The same rooms with the texts of another language. */
+export function translated(rooms: readonly Room[], words: MuseumWords): Room[] {
+  return rooms.map((room) => ({ ...room, ...roomText(words, room), chapter: words.chapters[room.chapter] ?? room.chapter }));
 }
 
 /** Both codes as HTML; lines that only one of them has are marked. */
@@ -36,7 +42,7 @@ function compared({ right, broken }: { readonly right: string; readonly broken: 
 }
 
 /** The bugs of layouts: classes that override a method of the run that laws hold, with the smallest case that a test keeps of each. */
-export function layoutRoomsOf(root: string, strings: MuseumStrings): LayoutRoom[] {
+export function layoutRoomsOf(root: string, strings: MuseumStrings, words: MuseumWords | null): LayoutRoom[] {
   const file = "test/testing/brokenLayouts.ts";
   const smallest = read<LayoutCase>(root, "test/testing/smallestLayouts.json");
   const faults = read<string>(root, "test/testing/layoutFaults.json");
@@ -47,7 +53,13 @@ export function layoutRoomsOf(root: string, strings: MuseumStrings): LayoutRoom[
     const broken = text.replace(/^\s*\/\*\*[\s\S]*?\*\/\n/, "").trimEnd();
     const methods = [...broken.matchAll(/^ {2}(?:protected )?override (?:async )?(\w+)/gm)].map(([, method = ""]) => method);
     const right = methods.map((method) => declaration(root, `src/testing/layouts/run.ts#LayoutRun.${method}`).text.trimEnd()).join("\n\n");
-    return { ...page, smallest: layoutPicture(of, strings), fault, ...compared({ right, broken: bodyOf(broken) }) };
+    return {
+      bug: page.title,
+      ...roomText(words, page),
+      smallest: layoutPicture(of, strings),
+      fault,
+      ...compared({ right, broken: bodyOf(broken) }),
+    };
   });
 }
 

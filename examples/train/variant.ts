@@ -23,7 +23,7 @@ export interface Variant {
   readonly biasRate?: number;
   /** Of the feed-forward layers, dense or experts. */
   readonly kind?: FeedForwardKind;
-  /** Where the sparse layers of a decoder stand. */
+  /** Where the sparse layers of a block stand; in an encoder-decoder attention to the other stack stays dense. */
   readonly sparsePlaces?: "feedForward" | "attention" | "both";
   /** The only stack of an encoder-decoder that has sparse layers. */
   readonly sparseStack?: "encoder" | "decoder";

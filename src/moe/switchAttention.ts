@@ -30,10 +30,14 @@ import {
   having,
   initKinds,
   optional,
+  positive,
   tensorOf,
 } from "./arguments.ts";
 import type { Router } from "./router.ts";
 import type { Routing, RowLayout } from "./routing.ts";
+
+/** Of first weights. Fedus et al. 2021, section 2.4. */
+const INIT_SCALE = 0.1;
 
 /** Options of linear experts. */
 export interface LinearExpertsOptions extends Init {
@@ -66,7 +70,7 @@ export class LinearExperts extends Experts {
   constructor(options: LinearExpertsOptions) {
     super();
     checkOptions<LinearExpertsOptions>("LinearExperts", options, linearKinds);
-    const { experts, width, outputs, initializer = scaledTruncatedNormal(0.1), random, dtype = "float32" } = options;
+    const { experts, width, outputs, initializer = scaledTruncatedNormal(INIT_SCALE), random, dtype = "float32" } = options;
     this.count = experts;
     this.weight = initializer([experts, width, outputs], random.at("weight"), { dtype, requiresGrad: true });
   }
@@ -92,6 +96,8 @@ export interface SwitchAttentionOptions extends Init, Omit<MoEOptions, "router" 
   readonly experts: number;
   /** Makes a router of E experts; called twice, with different keys. */
   readonly router: (init: Init) => Router;
+  /** Multiplies the scores; default 1 / sqrt(D / H). T5 has 1, and queries that begin so much smaller, as in `MultiHeadAttention`. */
+  readonly scale?: number;
 }
 
 const attentionKinds: Kinds<SwitchAttentionOptions> = {
@@ -99,6 +105,7 @@ const attentionKinds: Kinds<SwitchAttentionOptions> = {
   heads: count,
   experts: count,
   router: { ...callable, wanted: "a function from { random, dtype } to a router" },
+  scale: optional(positive),
   trainingCapacityFactor: optional(aCapacityFactor),
   evaluationCapacityFactor: optional(aCapacityFactor),
   expertCapacity: optional(count),
@@ -114,23 +121,34 @@ export class SwitchAttention extends Module implements Attention {
   readonly keysAndValues: MoE;
   readonly output: Linear;
   readonly heads: number;
+  readonly scale: number;
 
   constructor(width: number, options: SwitchAttentionOptions) {
     super();
     check("SwitchAttention", "width", width, count);
     checkOptions<SwitchAttentionOptions>("SwitchAttention", options, attentionKinds);
-    const { heads, experts, router, random, dtype = "float32", ...capacities } = options;
+    const { heads, experts, router, scale: own, random, dtype = "float32", ...capacities } = options;
     if (width % heads) throw new RangeError(`SwitchAttention: heads ${heads}: want a number that divides the width of ${width}`);
-    const sparse = (name: string, outputs: number): MoE =>
+    const usual = 1 / Math.sqrt(width / heads);
+    const scale = own ?? usual;
+    const sparse = (name: string, outputs: number, times = 1): MoE =>
       new MoE({
         router: router({ random: random.at(name, "router"), dtype }),
-        experts: new LinearExperts({ experts, width, outputs, random: random.at(name, "experts"), dtype }),
+        experts: new LinearExperts({
+          experts,
+          width,
+          outputs,
+          random: random.at(name, "experts"),
+          dtype,
+          initializer: scaledTruncatedNormal(INIT_SCALE * times ** 2),
+        }),
         ...capacities,
       });
-    this.queries = sparse("queries", width);
+    this.queries = sparse("queries", width, usual / scale);
     this.keysAndValues = sparse("keysAndValues", 2 * width);
     this.output = new Linear(width, width, { random: random.at("output"), dtype, bias: false });
     this.heads = heads;
+    this.scale = scale;
   }
 
   /**
@@ -154,7 +172,7 @@ export class SwitchAttention extends Module implements Attention {
     const seen = past ? { keys: concat([past.keys, k], 2), values: concat([past.values, v], 2) } : { keys: k, values: v };
     const padding = mask && paddingBias(mask, q.dtype);
     const total = padding && bias ? bias.add(padding) : (bias ?? padding);
-    const mixed = attention(q, seen.keys, seen.values, total ? { causal, bias: total } : { causal }); // [B, H, T, D / H]
+    const mixed = attention(q, seen.keys, seen.values, { causal, scale: this.scale, ...(total && { bias: total }) }); // [B, H, T, D / H]
     const output = this.output.forward(mixed.transpose(1, 2).reshape(x.shape));
     return { output, seen, losses: addByName(asked.losses, answered.losses), routings: [asked.routing, answered.routing] };
   }

@@ -9,6 +9,7 @@ import { formatShape } from "../autograd/contract.ts";
 import { full } from "../autograd/create.ts";
 import { concat, where } from "../autograd/operations.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import type { Attention } from "./block.ts";
 import { Embedding } from "./embedding.ts";
 import type { LanguageModel } from "./evaluate.ts";
 import type { FeedForward } from "./feedForward.ts";
@@ -32,6 +33,8 @@ export interface EncoderDecoderOptions extends CommonSettings {
   readonly layers: number | { readonly encoder: number; readonly decoder: number };
   /** What stands in the feed-forward place of a layer of a stack; undefined, as by default: a dense layer of `kind`. */
   readonly feedForward?: (stack: StackName, layer: number, init: Init) => (FeedForward & Module) | undefined;
+  /** What stands in the place of a layer's attention to its own stack; undefined, as by default: multi-head attention. */
+  readonly attention?: (stack: StackName, layer: number, init: Init) => (Attention & Module) | undefined;
   /** Whether both stacks read the same embedding table. Default true. */
   readonly shared?: boolean;
   /** Whether the logits are taken against the decoder's table, as in T5 1.0 and Switch; the output is then divided by sqrt(D). Default true. */
@@ -47,6 +50,7 @@ const kinds: Kinds<EncoderDecoderOptions> = {
   vocabulary: whole(1),
   layers: either(whole(0, MOST_LAYERS), having("{ encoder, decoder }", "encoder", "decoder")),
   feedForward: optional(callable),
+  attention: optional(callable),
   shared: optional(flag),
   tied: optional(flag),
   embeddingDeviation: optional(positive),
@@ -193,7 +197,7 @@ function requireIds(method: string, ids: Tensor): void {
 }
 
 function stackOf(name: StackName, options: EncoderDecoderOptions): Stack {
-  const { layers, feedForward, vocabulary: _v, shared: _s, tied: _t, embeddingDeviation: _d, start: _i, ...settings } = options;
+  const { layers, feedForward, attention, vocabulary: _v, shared: _s, tied: _t, embeddingDeviation: _d, start: _i, ...settings } = options;
   const { positions = "buckets", scale = 1 } = settings;
   return new Stack({
     ...settings,
@@ -201,7 +205,8 @@ function stackOf(name: StackName, options: EncoderDecoderOptions): Stack {
     positions,
     scale,
     layers: typeof layers === "number" ? layers : layers[name],
-    ...(feedForward ? { feedForward: (layer: number, init: Init) => feedForward(name, layer, init) } : {}),
+    ...(feedForward && { feedForward: (layer: number, init: Init) => feedForward(name, layer, init) }),
+    ...(attention && { attention: (layer: number, init: Init) => attention(name, layer, init) }),
     causal: name === "decoder",
     memory: name === "decoder",
     outputDropout: true,

@@ -60,7 +60,7 @@ const calls: readonly Call[] = [
   ["FeedForwardExperts.forward", (...args: never[]) => experts().forward(...(args as unknown as Parameters<moe.Experts["forward"]>)), [rows().rows, rows().routing.layout, pass]],
   ["ModuleExperts", make(moe.ModuleExperts), [[new Linear(4, 4, init)]]],
   ["LinearExperts", make(moe.LinearExperts), [{ ...sizes, outputs: 3, initializer: common.initializer }]],
-  ["SwitchAttention", make(moe.SwitchAttention), [4, { heads: 2, experts: 2, router: () => router(), ...init, trainingCapacityFactor: 1, evaluationCapacityFactor: 2 }]],
+  ["SwitchAttention", make(moe.SwitchAttention), [4, { heads: 2, experts: 2, router: () => router(), ...init, trainingCapacityFactor: 1, evaluationCapacityFactor: 2, scale: 1 }]],
   ["Projection", make(moe.Projection), [common]],
   ["SwitchRouter", make(moe.SwitchRouter), [{ ...common, ...seating, ...losses, jitter: 0.1, inputDropout: 0.1, temperature: 1, attempts: 1 }]],
   ["DenseRouter", make(moe.DenseRouter), [{ ...common, ...losses }]],

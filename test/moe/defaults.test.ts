@@ -68,7 +68,7 @@ const others: readonly (readonly [string, (options: never) => unknown, Defaults]
   ["LinearExperts", (o: object) => new moe.LinearExperts({ ...sizes, outputs: 3, ...o }).state(), { dtype: ["float32", "float64"], initializer: [scaledTruncatedNormal(0.1), normal(1)] }],
   ["MoE", (o: object) => said(layerOf(o)), { trainingCapacityFactor: [1.25, 0.5], evaluationCapacityFactor: ["dropless", 0.5], expertCapacity: [undefined, 1] }],
   ["MoE that drops", (o: object) => said(layerOf({ trainingCapacityFactor: 0.5, ...o })), { dropped: ["zero", "gatedInput"] }],
-  ["SwitchAttention", (o: object) => { const made = new moe.SwitchAttention(4, { heads: 2, experts: 3, random, router: (init) => new moe.SwitchRouter({ ...init, width: 4, experts: 3 }), ...o }); return [made.state(), [pass, evaluating].map((each) => made.extend(x, {}, each).output)]; }, { trainingCapacityFactor: [1.25, 0.5], evaluationCapacityFactor: ["dropless", 0.5] }],
+  ["SwitchAttention", (o: object) => { const made = new moe.SwitchAttention(4, { heads: 2, experts: 3, random, router: (init) => new moe.SwitchRouter({ ...init, width: 4, experts: 3 }), ...o }); return [made.state(), [pass, evaluating].map((each) => made.extend(x, {}, each).output)]; }, { trainingCapacityFactor: [1.25, 0.5], evaluationCapacityFactor: ["dropless", 0.5], scale: [1 / Math.sqrt(2), 1] }],
   ["sinkhorn", (o: object) => moe.sinkhorn(scores, open, o), { temperature: [1, 0.5], rounds: [20, 3] }],
   ["cappedAssignment", (o: object) => moe.cappedAssignment(scores, 1, 2, open, o), { temperature: [0.03, 1], rounds: [50, 3] }],
   ["capacityOf", ({ choices }: { choices?: number }) => moe.capacityOf(60, 3, 1, choices), { choices: [1, 2] }],

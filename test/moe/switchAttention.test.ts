@@ -8,8 +8,9 @@ import { booksOf, list, normals, passOf } from "../../src/testing/cases.ts";
 
 const D = 8;
 const evaluation = passOf(false, 0);
-const attention = (experts: number, options: Partial<moe.SwitchOptions> = {}, seed = 1): moe.SwitchAttention =>
+const attention = (experts: number, options: Partial<moe.SwitchOptions> = {}, scale?: number, seed = 1): moe.SwitchAttention =>
   new moe.SwitchAttention(D, {
+    ...(scale !== undefined && { scale }),
     heads: 2,
     experts,
     random: key(seed),
@@ -21,21 +22,32 @@ const tokensOf = (length: number): Tensor =>
 const closeTo = (a: readonly number[], b: readonly number[]): void => a.forEach((x, i) => expect(x).to.be.closeTo(b[i], 1e-9));
 
 describe("Switch attention", () => {
-  it("with one expert is multi-head attention with its matrices", () => {
-    const sparse = attention(1);
-    const dense = new MultiHeadAttention(D, { heads: 2, bias: false, random: key(9), dtype: "float64" });
-    const [q, kv] = [sparse.queries, sparse.keysAndValues].map(({ experts }) => (experts as moe.LinearExperts).weight);
-    const side = Array.from({ length: D }, (_, d) => [...list(q).slice(d * D, (d + 1) * D), ...list(kv).slice(d * 2 * D, (d + 1) * 2 * D)]);
-    dense.projection.weight.assign(tensor(Float64Array.from(side.flat()), { shape: [D, 3 * D] }));
-    dense.output.weight.assign(sparse.output.weight);
-    const x = tokensOf(5);
-    const mask = tensor(Float64Array.of(1, 1, 1, 1, 1, 1, 1, 1, 0, 0), { shape: [2, 5] });
-    for (const causal of [true, false]) {
-      const wanted = dense.forward(x, { causal, mask }, evaluation);
-      const { output } = sparse.extend(x, { causal, mask }, evaluation);
-      closeTo(list(output.narrow(0, 0, 1)), list(wanted.narrow(0, 0, 1)));
-      closeTo(list(output.narrow(0, 1, 2).narrow(1, 0, 3)), list(wanted.narrow(0, 1, 2).narrow(1, 0, 3)));
-    }
+  for (const scale of [undefined, 1])
+    it(`with one expert is multi-head attention with its matrices${scale ? `, scores times ${scale}` : ""}`, () => {
+      const sparse = attention(1, {}, scale);
+      const dense = new MultiHeadAttention(D, { heads: 2, bias: false, random: key(9), dtype: "float64", ...(scale && { scale }) });
+      const [q, kv] = [sparse.queries, sparse.keysAndValues].map(({ experts }) => (experts as moe.LinearExperts).weight);
+      const side = Array.from({ length: D }, (_, d) => [
+        ...list(q).slice(d * D, (d + 1) * D),
+        ...list(kv).slice(d * 2 * D, (d + 1) * 2 * D),
+      ]);
+      dense.projection.weight.assign(tensor(Float64Array.from(side.flat()), { shape: [D, 3 * D] }));
+      dense.output.weight.assign(sparse.output.weight);
+      const x = tokensOf(5);
+      const mask = tensor(Float64Array.of(1, 1, 1, 1, 1, 1, 1, 1, 0, 0), { shape: [2, 5] });
+      for (const causal of [true, false]) {
+        const wanted = dense.forward(x, { causal, mask }, evaluation);
+        const { output } = sparse.extend(x, { causal, mask }, evaluation);
+        closeTo(list(output.narrow(0, 0, 1)), list(wanted.narrow(0, 0, 1)));
+        closeTo(list(output.narrow(0, 1, 2).narrow(1, 0, 3)), list(wanted.narrow(0, 1, 2).narrow(1, 0, 3)));
+      }
+    });
+
+  it("begins with queries so much smaller as its scale is larger than usual, and all else alike", () => {
+    const [usual, plain] = [attention(3), attention(3, {}, 1)];
+    const [small, large] = [plain, usual].map(({ queries }) => list((queries.experts as moe.LinearExperts).weight));
+    closeTo(small, large.map((w) => w / Math.sqrt(D / 2))); // prettier-ignore
+    expect(list((plain.keysAndValues.experts as moe.LinearExperts).weight)).to.deep.equal(list((usual.keysAndValues.experts as moe.LinearExperts).weight)); // prettier-ignore
   });
 
   it("adds the losses of both its routers, and its gradient reaches both and all experts in use", () => {

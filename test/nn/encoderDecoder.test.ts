@@ -5,7 +5,7 @@ import { concat, key, tensor } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
 import { EncoderDecoder, crossEntropy, shiftRight } from "switchyard-moe/nn";
 import type { EncoderDecoderOptions, Init, Seen, StackName } from "switchyard-moe/nn";
-import { FeedForwardExperts, MoE, SwitchRouter } from "switchyard-moe/moe";
+import { FeedForwardExperts, MoE, SwitchAttention, SwitchRouter } from "switchyard-moe/moe";
 import { checkGradients } from "switchyard-moe/testing";
 import { distance, drawn, evaluating, expectClose, training } from "./plain.ts";
 
@@ -32,11 +32,16 @@ const sparse = (stack: StackName, layer: number, { random, dtype = "float64" }: 
         experts: new FeedForwardExperts({ experts: 3, width: 8, hidden: 10, bias: false, random: random.at("experts"), dtype }),
       });
 
+/** Both stacks attend to themselves through experts. */
+const sparseAttention = (_stack: StackName, _layer: number, init: Init): SwitchAttention =>
+  new SwitchAttention(8, { ...init, heads: 2, experts: 3, scale: 1, router: (of) => new SwitchRouter({ ...of, experts: 3, width: 8 }) });
+
 const variants: Record<string, Partial<EncoderDecoderOptions>> = {
   "T5 1.0": {},
   "T5 1.1": { kind: "gegluTanh", tied: false },
   "a table for each stack": { shared: false },
   Switch: { feedForward: sparse },
+  "Switch, attention too": { feedForward: sparse, attention: sparseAttention },
 };
 
 function text(shape: readonly [number, number], seed: number | string): Tensor {

@@ -237,6 +237,15 @@ describe("an encoder-decoder of the main job", () => {
     expect(sparseLayerNames(model)).to.deep.equal(["encoder, layer 0", "decoder, layer 0"]);
   });
 
+  it("has experts in the attention of both stacks where an experiment says so, and is scored with them", async () => {
+    const places = (sparsePlaces: "attention" | "both") =>
+      buildEncoderDecoder({ ...spans.model, sparseEvery: 1, variant: { sparsePlaces } }, key(3));
+    expect(sparseLayerNames(places("attention"))).to.have.length(4);
+    expect(sparseLayerNames(places("both"))).to.have.length(6);
+    const { observed } = await evaluatePairs(places("both"), task.heldOut.slice(0, 4), { batch: 4, languages: 2 });
+    expect(observed).to.have.length(6);
+  });
+
   it("is scored alike in any batch: what fills a row up counts nowhere", async () => {
     const pairs = task.heldOut.slice(0, 7).map((pair, i) => ({ ...pair, input: pair.input.slice(0, 10 + i) }));
     const [one, all] = await Promise.all([1, 7].map((batch) => evaluatePairs(model, pairs, { batch, languages: 2 })));

@@ -1,6 +1,7 @@
+import { changesOf, fillingArms, predictingArms, spans } from "../arms.ts";
 import { bitsOfEither, column, dropped, gained, perplexity, saved, stepsToBoth, value } from "../claim.ts";
 import type { Claim, Seed } from "../claim.ts";
-import { filling, timed, trained } from "../settings.ts";
+import { timed } from "../settings.ts";
 
 const dense = { router: "dense" } as const;
 const switchAt = (capacityFactor: number) => ({ router: "switch", capacityFactor }) as const;
@@ -16,9 +17,6 @@ const models = {
   "top-2 1.25": topTwoAt(1.25),
   "top-2 2": topTwoAt(2),
 };
-
-/** The same in the encoder-decoder. */
-const spans = (name: string): string => `${name}, spans`;
 
 const milliseconds = (seed: Seed, arm: string): number => value(seed("timing"), arm);
 /** Share of dense's seconds that Switch is spared on the way to a smoothed training loss that both reach. */
@@ -44,8 +42,8 @@ export const claim: Claim = {
     "resolved. A thread without an accelerator pays for launches more than for products, so speeds are those of this machine.",
   seeds: 5,
   arms: [
-    ...Object.entries(models).map(([name, model]) => ({ name: spans(name), settings: filling({ model, training: { steps: 1000 } }) })),
-    ...Object.entries(models).map(([name, model]) => ({ name, settings: trained({ model }) })),
+    ...fillingArms(changesOf(models, { training: { steps: 1000 } })),
+    ...predictingArms(changesOf(models)),
     { name: "timing", settings: timed(models, 24) },
   ],
   columns: [perplexity, bitsOfEither, column("training", "training"), dropped],

@@ -1,6 +1,7 @@
+import { armsInBoth, changesOf, spans } from "../arms.ts";
 import { bitsOfEither, column, gained, perplexity, saved, value } from "../claim.ts";
 import type { Claim, Seed } from "../claim.ts";
-import { filling, trained } from "../settings.ts";
+import { trained } from "../settings.ts";
 
 const training = { steps: 300 };
 const precisions = {
@@ -9,9 +10,6 @@ const precisions = {
   bfloat16: { router: "switch", precision: "bfloat16", variant: { routerPrecision: "tokens" } },
 } as const;
 const float32 = trained({ model: precisions.float32, training });
-/** In the encoder-decoder. */
-const spans = (name: keyof typeof precisions): string => `${name}, spans`;
-const names = ["float32", "selective", "bfloat16"] as const;
 
 const more = (part: string) => (seed: Seed) => value(seed("rounding"), `everywhere.${part}`) - value(seed("rounding"), `selective.${part}`);
 
@@ -31,8 +29,7 @@ export const claim: Claim = {
     "compared. The nearest thing that can be seen is the cause: how many tokens change their expert, and how wrong the router's mean probabilities become.",
   seeds: 5,
   arms: [
-    ...names.map((name) => ({ name: spans(name), settings: filling({ model: precisions[name], training }) })),
-    ...names.map((name) => ({ name, settings: trained({ model: precisions[name], training }) })),
+    ...armsInBoth(changesOf(precisions, { training })),
     { name: "rounding", settings: (seed) => ({ program: "precision", seed, from: float32(seed) }) },
   ],
   columns: [perplexity, bitsOfEither, column("training", "training")],

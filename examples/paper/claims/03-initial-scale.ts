@@ -1,6 +1,6 @@
+import { armsInBoth, spans } from "../arms.ts";
 import { bitsOfEither, column, gained, perplexity, saved, value } from "../claim.ts";
 import type { Claim, Seed } from "../claim.ts";
-import { filling, trained } from "../settings.ts";
 
 const changed = (initScale: number) => ({ text: "moby-dick", model: { router: "switch", initScale }, training: { steps: 150 } }) as const;
 
@@ -22,12 +22,7 @@ export const claim: Claim = {
   limits:
     "The instability at scale 1.0 belongs to deep and wide models; with two blocks, or one in each stack, it is not expected, so the spread over seeds is not either.",
   seeds: 5,
-  arms: [
-    { name: "scale 1.0, spans", settings: filling(changed(1)) },
-    { name: "scale 0.1, spans", settings: filling(changed(0.1)) },
-    { name: "scale 1.0", settings: trained(changed(1)) },
-    { name: "scale 0.1", settings: trained(changed(0.1)) },
-  ],
+  arms: armsInBoth({ "scale 1.0": changed(1), "scale 0.1": changed(0.1) }),
   columns: [perplexity, bitsOfEither, column("training", "training"), column("largest gradient norm", "gradNormMost", 2)],
   comparisons: [
     {
@@ -36,7 +31,7 @@ export const claim: Claim = {
       published: { direction: 1, text: "+0.88 nats" },
       expected: "same direction",
       why: "As in the causal model of the seeds that the size was chosen on: embeddings start small, and smaller weights let them be heard.",
-      of: gained("nats", "scale 1.0, spans", "scale 0.1, spans"),
+      of: gained("nats", spans("scale 1.0"), spans("scale 0.1")),
     },
     {
       name: "filling spans, log2 of the deviation over seeds, 1.0 against 0.1",
@@ -45,7 +40,7 @@ export const claim: Claim = {
       expected: "not resolvable at this size",
       why: "Nothing is unstable here; a few seeds tell deviations apart only when one is a multiple of the other.",
       digits: 2,
-      over: (seeds) => Math.log2(deviation(seeds, "scale 1.0, spans") / deviation(seeds, "scale 0.1, spans")),
+      over: (seeds) => Math.log2(deviation(seeds, spans("scale 1.0")) / deviation(seeds, spans("scale 0.1"))),
     },
     {
       name: "predicting bytes, scale 0.1 saves",

@@ -1,9 +1,8 @@
-import { bits, dropped, saved } from "../claim.ts";
+import { armsInBoth, changesOf, spans } from "../arms.ts";
+import { bitsOfEither, dropped, gained, perplexity, saved } from "../claim.ts";
 import type { Claim } from "../claim.ts";
-import { trained } from "../settings.ts";
 
-const at = (router: "switch" | "no-token-left-behind") =>
-  trained({ text: "moby-dick", model: { router, capacityFactor: 1 }, training: { steps: 300 } });
+const at = (router: "switch" | "no-token-left-behind") => ({ router, capacityFactor: 1 });
 
 export const claim: Claim = {
   number: 10,
@@ -11,17 +10,34 @@ export const claim: Claim = {
   source: "Fedus et al. 2021, arXiv:2101.03961, appendix B",
   published: ["No table: tokens that found no slot are sent to their next best expert; no empirical benefit was seen."],
   setting:
-    "The small model on Moby-Dick, 300 steps, at capacity factor 1, where most is dropped. With rerouting a token may try its four best experts.",
-  limits: "A benefit below 0.02 bits per byte would not be seen with these seeds, nor matter.",
+    "The small models on Moby-Dick, one that fills in spans as in the paper and one that predicts bytes, 300 steps, at capacity factor 1, where most is dropped. With rerouting a token may try its four best experts.",
+  limits: "A benefit below 0.02 nats per token or bits per byte would not be seen with these seeds, nor matter.",
   seeds: 5,
-  arms: [
-    { name: "switch", settings: at("switch") },
-    { name: "rerouted", settings: at("no-token-left-behind") },
-  ],
-  columns: [bits, dropped],
+  arms: armsInBoth(
+    changesOf({ switch: at("switch"), rerouted: at("no-token-left-behind") }, { text: "moby-dick", training: { steps: 300 } }),
+  ),
+  columns: [perplexity, bitsOfEither, dropped],
   comparisons: [
     {
-      name: "rerouting saves",
+      name: "filling spans, rerouting gains",
+      unit: "nats per token",
+      published: { direction: 0, margin: 0.02, text: "no benefit" },
+      expected: "not resolvable at this size",
+      why:
+        "The difference is expected inside the margin, but in claim 1 the intervals of two forms of Switch at five seeds were about as wide as the margin, and the causal model, run " +
+        "before, did not fit into it.",
+      of: gained("nats", spans("switch"), spans("rerouted")),
+    },
+    {
+      name: "filling spans, rerouting lowers the share of tokens dropped",
+      unit: "share of the tokens",
+      published: { direction: 1, text: "the purpose of the method" },
+      expected: "same direction",
+      why: "It is what rerouting does, and in the causal model it did.",
+      of: saved("dropped", spans("switch"), spans("rerouted")),
+    },
+    {
+      name: "predicting bytes, rerouting saves",
       unit: "bits per byte",
       published: { direction: 0, margin: 0.02, text: "no benefit" },
       expected: "same direction",
@@ -29,7 +45,7 @@ export const claim: Claim = {
       of: saved("bits", "switch", "rerouted"),
     },
     {
-      name: "rerouting lowers the share of bytes dropped",
+      name: "predicting bytes, rerouting lowers the share of bytes dropped",
       unit: "share of the bytes",
       published: { direction: 1, text: "the purpose of the method" },
       expected: "same direction",

@@ -9,8 +9,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Sabotage } from "../test/sabotage/sabotage.ts";
-import { FreshMocha } from "./sabotage/fresh.ts";
-import { copyTree, endWithSignals, mocha, share, withText } from "./trees.ts";
+import { FreshMocha } from "./fresh/fresh.ts";
+import { copyTree, endWithSignals, mocha, patternOf, share, withText } from "./trees.ts";
 import type { Verdict } from "./trees.ts";
 
 const LANES = 2;
@@ -22,12 +22,6 @@ async function lists(): Promise<Sabotage[]> {
   const files = readdirSync(folder).filter((name) => name.endsWith(".ts")).toSorted(); // prettier-ignore
   const modules = await Promise.all(files.map((name) => import(pathToFileURL(join(folder, name)).href)));
   return modules.flatMap((module: Readonly<Record<string, readonly Sabotage[]>>) => Object.values(module).flat());
-}
-
-/** The titles as one pattern; none where a breakage names none: the whole file is run. */
-function patternOf(titles: readonly (string | undefined)[]): string | undefined {
-  if (titles.includes(undefined)) return undefined;
-  return titles.map((title) => (title ?? "").replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
 }
 
 /** Runs a test file in some way. */
@@ -63,7 +57,10 @@ async function control(group: readonly Sabotage[], run: Run): Promise<string | u
  */
 async function tryGroup(tree: string, fresh: FreshMocha, group: readonly Sabotage[]): Promise<(string | undefined)[]> {
   fresh.renew();
-  const quick: Run = (test, titles) => fresh.run(test, patternOf(titles), PATIENCE);
+  const quick: Run = (test, titles) => {
+    fresh.changed();
+    return fresh.run(test, patternOf(titles), PATIENCE);
+  };
   const found: (string | undefined)[] = [];
   for (const one of group) found.push(await tryOne(tree, one, quick));
   const apart = (await control(group, quick)) !== undefined;

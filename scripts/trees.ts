@@ -74,13 +74,19 @@ export function mocha(tree: string, args: readonly string[], limit: number): Pro
   });
 }
 
-/** Each tree takes the next of what waits, until nothing does. */
-export async function share<T>(trees: readonly string[], work: readonly T[], act: (tree: string, one: T) => Promise<void>): Promise<void> {
+/** The titles as one pattern; none where a breakage names none: the whole file is run. */
+export function patternOf(titles: readonly (string | undefined)[]): string | undefined {
+  if (titles.includes(undefined)) return undefined;
+  return titles.map((title) => (title ?? "").replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
+}
+
+/** Each worker takes the next of what waits, until nothing does. */
+export async function share<W, T>(workers: readonly W[], work: readonly T[], act: (worker: W, one: T) => Promise<void>): Promise<void> {
   const queue = [...work];
-  const lane = async (tree: string): Promise<void> => {
-    for (let one = queue.shift(); one !== undefined; one = queue.shift()) await act(tree, one);
+  const lane = async (worker: W): Promise<void> => {
+    for (let one = queue.shift(); one !== undefined; one = queue.shift()) await act(worker, one);
   };
-  await Promise.all(trees.map(lane));
+  await Promise.all(workers.map(lane));
 }
 
 /** Ctrl+C reaches this process only: the groups end with it. */

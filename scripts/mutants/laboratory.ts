@@ -2,11 +2,16 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { key } from "../../src/autograd/random.ts";
+import type { FreshVerdict } from "../fresh/fresh.ts";
+import { FreshMocha } from "../fresh/fresh.ts";
 import type { Verdict } from "../trees.ts";
-import { mocha, withText } from "../trees.ts";
+import { copyTree, mocha, patternOf, withText } from "../trees.ts";
 import { ImportGraph, isTest, sourcesOf } from "./related.ts";
 import type { Mutant, MutationKind } from "./sites.ts";
 import { mutantsOf, mutated, parses } from "./sites.ts";
+
+/** A test file in a process of its own may take so many times as long as one test. */
+const PATIENCE = 10;
 
 export interface Draw {
   /** A folder, or one file. */
@@ -33,69 +38,122 @@ export interface Tried {
   readonly outcome: Outcome;
   /** The title of the test that failed, or why there is none. */
   readonly why: string;
+  /** The test file that noticed, or did not even load. */
+  readonly by?: string | undefined;
+  /** The full title of the test in it, where one is known. */
+  readonly title?: string | undefined;
+  readonly seconds: number;
 }
 
-function firstFailure(output: string): string {
-  const after = /^ {2}1\) ([\s\S]*?):\n/m.exec(output)?.[1];
-  return after?.split(/\n/).map((line) => line.trim()).join(": ") ?? "a test failed"; // prettier-ignore
-}
-
-function judge({ failing, passing, timedOut, output }: Verdict): Pick<Tried, "outcome" | "why"> {
-  if (timedOut) return { outcome: "killed", why: "ran out of time" };
-  if (failing > 0) return { outcome: "killed", why: firstFailure(output) };
-  if (passing > 0) return { outcome: "survived", why: "" };
-  return { outcome: "invalid", why: output.trim().split("\n").find((line) => /Error/.test(line)) ?? "no test ran" }; // prettier-ignore
-}
-
-/** Tries mutants in copies of the tree. */
+/** Tries mutants in a copy of the tree, in a process that stays and loads the sources anew for each. */
 export class Laboratory {
   readonly #graph = new ImportGraph();
   readonly #tests = sourcesOf("test").filter(isTest);
-  readonly #controls = new Map<string, Promise<readonly string[]>>();
+  readonly #tree = copyTree();
+  readonly #fresh = new FreshMocha(this.#tree);
+  /** Test files that fail where nothing is changed: they notice nothing. */
+  readonly #unsound = new Set<string>();
+  /** Test files that pass only in a process of their own. */
+  readonly #apart = new Set<string>();
+  /** Seconds that a test file took when it passed. */
+  readonly #seconds = new Map<string, number>();
 
+  readonly #told: (one: Tried) => void;
   readonly #all: boolean;
   readonly #limit: number;
 
-  /** `all`: whether the other tests run too; `limit`: milliseconds for one run. */
-  constructor({ all, limit }: { readonly all: boolean; readonly limit: number }) {
+  /** `all`: whether the other tests run too; `limit`: milliseconds until a test that does not end has noticed; `told` hears what each came to. */
+  constructor({ all, limit }: { readonly all: boolean; readonly limit: number }, told: (one: Tried) => void = () => {}) {
+    this.#told = told;
     this.#all = all;
     this.#limit = limit;
   }
 
-  async try(tree: string, mutant: Mutant): Promise<Tried> {
-    const before = readFileSync(join(tree, mutant.file), "utf8"); // of the copy: this tree may change meanwhile
-    if (!parses(mutant.file, mutated(before, mutant))) return { mutant, outcome: "invalid", why: "is no program" };
-    const related = await this.#sound(tree, this.#graph.related(mutant.file), []);
-    const others = this.#all ? this.#tests.filter((file) => !related.includes(file)) : [];
-    const near = related.length > 0 ? await this.#run(tree, mutant, related) : undefined;
-    if ((near && near.outcome !== "survived") || others.length === 0)
-      return near ? { mutant, ...near } : { mutant, outcome: "survived", why: "no test is near; try --all" };
-    const parallel = ["--parallel", "--jobs", "2"];
-    return { mutant, ...(await this.#run(tree, mutant, [...parallel, ...(await this.#sound(tree, others, parallel))])) };
-  }
-
-  async #run(tree: string, mutant: Mutant, args: readonly string[]): Promise<Pick<Tried, "outcome" | "why">> {
-    return judge(await withText(tree, mutant.file, (before) => mutated(before, mutant), () => mocha(tree, args, this.#limit))); // prettier-ignore
-  }
-
-  /** Those of the test files that pass where nothing is changed: only they can notice a change. */
-  #sound(tree: string, files: readonly string[], how: readonly string[]): Promise<readonly string[]> {
-    const name = files.join(" ");
-    const known = this.#controls.get(name) ?? this.#passing(tree, files, how);
-    this.#controls.set(name, known);
-    return known;
-  }
-
-  async #passing(tree: string, files: readonly string[], how: readonly string[]): Promise<readonly string[]> {
-    if (files.length === 0) return files;
-    const { failing, passing } = await mocha(tree, [...how, ...files], this.#limit);
-    if (failing === 0 && passing > 0) return files;
-    const sound: string[] = [];
-    for (const file of files) {
-      const alone = await mocha(tree, [file], this.#limit);
-      if (alone.failing === 0 && alone.passing > 0) sound.push(file);
-      else console.log(`left out: ${file} fails where nothing is changed`);
+  /** Tries each, and then those tests that noticed with the sources as they are: where they fail too, the mutants are tried again without them. */
+  async try(mutants: readonly Mutant[]): Promise<Tried[]> {
+    this.#fresh.renew();
+    const tried: Tried[] = [];
+    for (const mutant of mutants) {
+      const one = await this.#tryOne(mutant);
+      this.#told(one);
+      tried.push(one);
     }
-    return sound;
+    const doubtful = await this.#controls(tried);
+    const sure = tried.filter(({ by = "" }) => !doubtful.has(by));
+    const again = tried.filter(({ by = "" }) => doubtful.has(by)).map(({ mutant }) => mutant);
+    return again.length > 0 ? [...sure, ...(await this.try(again))] : sure;
   }
+
+  /** Ends the process. */
+  end(): void {
+    this.#fresh.end();
+  }
+
+  async #tryOne(mutant: Mutant): Promise<Tried> {
+    const before = readFileSync(join(this.#tree, mutant.file), "utf8"); // of the copy: this tree may change meanwhile
+    if (!parses(mutant.file, mutated(before, mutant))) return { mutant, outcome: "invalid", why: "is no program", seconds: 0 };
+    this.#fresh.changed();
+    const began = performance.now();
+    const found = await withText(this.#tree, mutant.file, (text) => mutated(text, mutant), () => this.#ask(mutant)); // prettier-ignore
+    return { ...found, seconds: (performance.now() - began) / 1000 };
+  }
+
+  /** One test file after the other, until one notices. */
+  async #ask(mutant: Mutant): Promise<Omit<Tried, "seconds">> {
+    const files = this.#order(mutant.file);
+    for (const by of files) {
+      const began = performance.now();
+      const { failing, passing, timedOut, title, output } = await this.#run(by);
+      if (timedOut) return { mutant, outcome: "killed", why: "ran out of time", by };
+      if (failing > 0) return { mutant, outcome: "killed", why: title ?? firstFailure(output), by, title };
+      if (passing === 0 && /Error/.test(output)) return { mutant, outcome: "invalid", why: lineOfError(output), by };
+      this.#seconds.set(by, (performance.now() - began) / 1000);
+    }
+    return { mutant, outcome: "survived", why: files.length > 0 ? "" : "no test is near; try --all" };
+  }
+
+  #run(test: string, pattern?: string): Promise<FreshVerdict> {
+    return this.#apart.has(test) ? mocha(this.#tree, [test], this.#limit * PATIENCE) : this.#fresh.run(test, pattern, this.#limit);
+  }
+
+  /** The near test files: close and quick ones first. Then, if they are wanted, all others. */
+  #order(source: string): string[] {
+    const near = this.#graph.distances(source);
+    const cost = (file: string): number => (1 + (near.get(file) ?? 0)) * (1 + (this.#seconds.get(file) ?? 2));
+    const others = this.#all ? this.#tests.filter((file) => !near.has(file)) : [];
+    const sorted = (files: readonly string[]): string[] =>
+      files.filter((file) => !this.#unsound.has(file)).toSorted((a, b) => cost(a) - cost(b) || (a < b ? -1 : 1));
+    return [...sorted([...near.keys()]), ...sorted(others)];
+  }
+
+  /** The test files that noticed something although nothing was changed. */
+  async #controls(tried: readonly Tried[]): Promise<Set<string>> {
+    this.#fresh.changed();
+    const doubtful = new Set<string>();
+    for (const file of new Set(tried.map(({ by }) => by))) {
+      if (file === undefined || this.#apart.has(file)) continue;
+      const titles = tried.filter(({ by }) => by === file).map(({ title }) => title);
+      if (passes(await this.#run(file, patternOf(titles)))) continue;
+      doubtful.add(file);
+      if (passes(await mocha(this.#tree, [file], this.#limit * PATIENCE))) this.#apart.add(file);
+      else {
+        this.#unsound.add(file);
+        console.log(`left out: ${file} fails where nothing is changed`);
+      }
+    }
+    return doubtful;
+  }
+}
+
+function passes({ failing, passing }: Verdict): boolean {
+  return failing === 0 && passing > 0;
+}
+
+function firstFailure(output: string): string {
+  const after = /^ {2}1\) ([\s\S]*?):\n/m.exec(output)?.[1];
+  return after?.split(/\n/).map((line) => line.trim()).join(": ") ?? output.split("\n", 1)[0]; // prettier-ignore
+}
+
+function lineOfError(output: string): string {
+  return output.split("\n").find((line) => line.includes("Error"))?.trim() ?? ""; // prettier-ignore
 }

@@ -37,19 +37,19 @@ export class ImportGraph {
         }
   }
 
-  /** Test files that reach the source, nearest first: its mirror, those of its chapter, and others within a few imports. */
-  related(source: string): string[] {
-    const distances = this.#distances(source);
+  /** Test files that reach the source, and how far each is: its mirror, those of its chapter, and others within a few imports. */
+  distances(source: string): Map<string, number> {
     const [, chapter] = source.split("/");
+    const found = this.#imports(source);
     const near = [...this.#files.keys()].filter(isTest).flatMap((file): [string, number][] => {
-      const distance = mirrors(file, source) ? 0 : distances.get(file);
+      const distance = mirrors(file, source) ? 0 : found.get(file);
       const own = file.startsWith(`test/${chapter}/`);
       return distance !== undefined && (own || distance <= NEAR) ? [[file, distance + (own ? 0 : 0.5)]] : [];
     });
-    return near.toSorted(([a, m], [b, n]) => m - n || (a < b ? -1 : 1)).map(([file]) => file);
+    return new Map(near.toSorted(([a, m], [b, n]) => m - n || (a < b ? -1 : 1)));
   }
 
-  #distances(source: string): Map<string, number> {
+  #imports(source: string): Map<string, number> {
     const found = new Map([[source, 0]]);
     for (const [file, distance] of found)
       // grows while it is walked: nearest first

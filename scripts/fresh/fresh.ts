@@ -7,6 +7,12 @@ import type { Verdict } from "../trees.ts";
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
+/** What a run of one test file came to. */
+export interface FreshVerdict extends Verdict {
+  /** The full title of the test that failed, or of the suite where a hook failed; undefined where mocha did not get so far. */
+  readonly title?: string;
+}
+
 /** Versions that a process holds before another takes its place: modules are never unloaded. */
 const MOST = 24;
 
@@ -25,14 +31,22 @@ export class FreshMocha {
     if (this.#versions >= MOST) this.end();
   }
 
-  /** Runs a test file, the tests whose names match or all, until the first failure; a process that dies or takes longer than `limit` has failed. */
-  run(file: string, pattern: string | undefined, limit: number): Promise<Verdict> {
+  /** Says that the sources have changed since the last run, or that a file shall run again: the next run loads all anew. */
+  changed(): void {
+    this.#versions++;
+  }
+
+  /**
+   * Runs a test file, the tests whose names match or all, until the first failure; a process that dies, or ends no test for `limit` milliseconds,
+   * has failed.
+   */
+  run(file: string, pattern: string | undefined, limit: number): Promise<FreshVerdict> {
     const child = (this.#child ??= this.#start());
-    const version = ++this.#versions;
+    const version = this.#versions;
     return new Promise((done) => {
-      const settle = (verdict: Verdict): void => {
+      const settle = (verdict: FreshVerdict): void => {
         clearTimeout(timer);
-        child.removeAllListeners("message").removeAllListeners("exit");
+        child.removeAllListeners("message").off("exit", ended);
         done(verdict);
       };
       const lost = (timedOut: boolean): void => {
@@ -40,8 +54,12 @@ export class FreshMocha {
         settle({ failing: 1, passing: 0, timedOut, output: timedOut ? "out of time" : "the process ended" });
       };
       const timer = setTimeout(() => lost(true), limit);
-      child.on("exit", () => lost(false));
-      child.on("message", (told: Omit<Verdict, "timedOut">) => settle({ ...told, timedOut: false }));
+      const ended = (): void => lost(false);
+      child.on("exit", ended);
+      child.on("message", (told: Omit<FreshVerdict, "timedOut"> | "goes on") => {
+        if (told === "goes on") timer.refresh();
+        else settle({ ...told, timedOut: false });
+      });
       child.send({ version, file, pattern });
     });
   }
@@ -55,11 +73,16 @@ export class FreshMocha {
   }
 
   #start(): ChildProcess {
-    return fork(path("runner.mjs"), {
+    const child = fork(path("runner.mjs"), {
       cwd: this.#tree,
       execArgv: [`--import=${path("fresh.mjs")}`, "--conditions=source"],
       stdio: "ignore",
       detached: true,
     });
+    // What a test has left behind may end the process after the test.
+    child.once("exit", () => {
+      if (this.#child === child) this.end();
+    });
+    return child;
   }
 }

@@ -80,6 +80,7 @@ export interface Change {
   readonly text?: string;
   readonly model?: Partial<VariedModel>;
   readonly training?: Partial<TrainingConfig>;
+  readonly normScale?: "held";
 }
 
 /**
@@ -91,8 +92,8 @@ const short = { steps: 400, batch: 16, lr: 1e-2, warmup: 20, length: 32 } as con
 
 /** The small model with something changed, for a seed. */
 export const trained =
-  ({ text = "scripts", model, training }: Change = {}, more: Partial<Omit<TrainSettings, "program" | "seed">> = {}) =>
-  (seed: number): TrainSettings => ({ program: "train", seed, text, ...parts({ model, training }, seed), ...more });
+  ({ text = "scripts", model, training, ...change }: Change = {}, more: Partial<Omit<TrainSettings, "program" | "seed">> = {}) =>
+  (seed: number): TrainSettings => ({ program: "train", seed, text, ...parts({ model, training }, seed), ...change, ...more });
 
 /**
  * The small encoder-decoder with something changed, for a seed: one block in each stack; it fills in the spans of batches of 2,048 bytes, some 500 tokens

@@ -68,7 +68,13 @@ export class Workbench {
 
   /** The layouts in which to try a case. */
   get layouts(): readonly LayoutName[] {
-    return this.inTurn ? [layoutNames[turn++ % layoutNames.length]] : layoutNames;
+    return this.among(layoutNames);
+  }
+
+  /** All of these, or one of them, another each time. */
+  among<T>(tries: readonly T[]): readonly T[] {
+    // Steps by the golden ratio: lists that are asked in alternation each have all their parts tried.
+    return this.inTurn ? [tries[Math.floor(((turn++ * 0.6180339887) % 1) * tries.length)]] : tries;
   }
 
   /** The float types that this backend computes in. */

@@ -1,6 +1,7 @@
 /** Both engines, where they are installed. The laws of layouts run on them in CI: test/distributed/mpiLaws.ts. */
 import { spawnSync } from "node:child_process";
 import { expect } from "chai";
+import { bundled } from "../bundled.ts";
 import { allowed, itWith } from "./installed.ts";
 
 describe("collectives of processes", function () {
@@ -11,7 +12,7 @@ describe("collectives of processes", function () {
   ] as const)
     // prettier-ignore
     itWith(mpirun, `are their one-line specification under ${name}, which the description names`, () => {
-      const command = [process.execPath, "--import=./scripts/typescript.mjs", "--conditions=source", "test/distributed/mpiCollectives.ts"];
+      const command = [process.execPath, bundled("test/distributed/mpiCollectives.ts")];
       const { stdout, stderr, status } = spawnSync(mpirun, ["-n", "2", ...command], { encoding: "utf8", env: allowed });
       expect(status, stderr).to.equal(0);
       expect(stdout).to.match(new RegExp(`^${name} .*, 2 processes`));

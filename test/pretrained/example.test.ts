@@ -4,6 +4,7 @@ import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import type { EncoderDecoderConfig } from "switchyard-moe/pretrained";
+import { bundled } from "../bundled.ts";
 import { asBin } from "./asBin.ts";
 import { randomCheckpoint } from "./configs.ts";
 import { checkpoint } from "./hf.ts";
@@ -43,7 +44,7 @@ const config: EncoderDecoderConfig = {
 };
 
 function run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, ["--import=tsx", "--conditions=source", "examples/pretrained.ts", ...args], { encoding: "utf8" });
+  return spawnSync(process.execPath, [bundled("examples/pretrained.ts"), ...args], { encoding: "utf8" });
 }
 
 describe("examples/pretrained.ts", function () {

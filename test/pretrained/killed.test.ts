@@ -3,11 +3,11 @@ import { spawn } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync } from "node:fs";
 import * as disk from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { cpuBackend } from "switchyard-moe";
 import { loadPretrained, savePretrained } from "switchyard-moe/pretrained";
 import type { Files } from "../../src/pretrained/nodeFiles.ts";
+import { bundled } from "../bundled.ts";
 import { inFolder } from "./inFolder.ts";
 import { SHARDS, modelOf } from "./saving.ts";
 
@@ -122,8 +122,7 @@ describe("savePretrained, when its process dies", function () {
     inFolder(async (folder) => {
       const target = join(folder, "target");
       for (let i = 0; i < 3; i++) {
-        const saving = fileURLToPath(new URL("saving.ts", import.meta.url));
-        const child = spawn(process.execPath, ["--import=tsx", "--conditions=source", saving, target], { stdio: ["ignore", "pipe", "inherit"] }); // prettier-ignore
+        const child = spawn(process.execPath, [bundled("test/pretrained/saving.ts"), target], { stdio: ["ignore", "pipe", "inherit"] });
         await new Promise((resolve) => child.stdout.once("data", resolve)); // it has saved once
         await new Promise((resolve) => setTimeout(resolve, 60 * Math.random()));
         child.kill("SIGKILL");

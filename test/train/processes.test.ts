@@ -16,9 +16,9 @@ import { silent } from "../../examples/train/progress.ts";
 import { continueRun, newRun, restoreRun } from "../../examples/train/run.ts";
 import { rowsOf } from "../../examples/train/training.ts";
 import { UserError } from "../../examples/train/userError.ts";
+import { bundled } from "../bundled.ts";
 import { allowed, itWith } from "../distributed/installed.ts";
 
-const LOADER = ["--import=./scripts/typescript.mjs", "--conditions=source"];
 const small = { width: 8, heads: 2, hidden: 16, experts: 4, length: 16, batch: 8, steps: 6, every: 2 } as const;
 const typed = Object.entries(small).flatMap(([name, value]) => [`--${name}`, String(value)]);
 
@@ -47,7 +47,7 @@ function run(command: string, args: readonly string[], watch?: (output: string, 
   });
 }
 
-const job = (...args: readonly string[]): readonly string[] => [...LOADER, "examples/train/main.ts", ...args];
+const job = (...args: readonly string[]): readonly string[] => [bundled("examples/train/main.ts"), ...args];
 
 function never(): never {
   throw new Error("the run is not shared");
@@ -150,7 +150,7 @@ describe("the main job on many processes", function () {
   });
 
   const faulty = (fault: string): Promise<Ended> =>
-    run("mpirun", ["-n", "2", process.execPath, ...LOADER, "test/train/faultyRun.ts", fault, folder]);
+    run("mpirun", ["-n", "2", process.execPath, bundled("test/train/faultyRun.ts"), fault, folder]);
 
   itWith("mpirun", "ends on all processes where one throws, and names it, its step and its last collective", async () => {
     const { code, output } = await faulty("throws");

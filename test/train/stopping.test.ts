@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { loadCheckpoint, notFinite } from "../../examples/train/checkpoint.ts";
 import { lastFile, modelFile } from "../../examples/train/folders.ts";
+import { bundled } from "../bundled.ts";
 
 const small = "--width 8 --heads 2 --hidden 16 --experts 3 --length 16 --batch 4 --languages eng,ell --backend cpu".split(" ");
 
@@ -17,7 +18,7 @@ interface Ended {
 
 /** Starts the main job; `ended` answers when it is over. */
 function start(...options: string[]): { child: ChildProcess; ended: Promise<Ended>; printed(pattern: RegExp): Promise<void> } {
-  const child = spawn(process.execPath, ["--import=tsx", "--conditions=source", "examples/train/main.ts", ...options]);
+  const child = spawn(process.execPath, [bundled("examples/train/main.ts"), ...options]);
   let output = "";
   const watchers = new Set<() => void>();
   for (const stream of [child.stdout, child.stderr])

@@ -1,7 +1,7 @@
 /**
- * What a router is: a module that answers tokens with a routing. Every router has the same door, `Router.route`, which checks the request,
- * refuses causal models where the router's traits say so, hides padding, groups the tokens, and seats the choices; a router's own part is
- * `choose`, its formula.
+ * What a router is: a module that answers tokens with a routing. Every router is called by one method, `Router.route`, which checks the
+ * request, refuses causal models where the router's traits say so, hides padding, groups the tokens, and gives choices their slots; a
+ * router's own part is `choose`, its formula.
  * B sequences, T tokens of each, G groups, S tokens of a group, E experts, K choices, C slots of an expert in a group, D width.
  */
 import type { Tensor } from "../autograd/tensor.ts";

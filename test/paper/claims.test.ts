@@ -90,6 +90,24 @@ describe("the claims", () => {
     });
   }
 
+  it("are decided in the encoder-decoder, in the paper's measure, where the Switch paper's own tables are", () => {
+    for (const { number, comparisons, arms } of claims.filter(({ number }) => [1, 2, 3, 5, 8, 9, 10, 15].includes(number))) {
+      const read: string[] = [];
+      const watched = seedsOf(claims[number - 1]).map(
+        (seed): Seed =>
+          (arm) => (read.push(arm), seed(arm)),
+      );
+      const [first] = comparisons;
+      judged(first, watched);
+      const architectures = arms
+        .filter(({ name }) => read.includes(name))
+        .map(({ settings }) => settings(1))
+        .map((settings) => (settings.program === "train" ? settings.model.architecture : settings.program));
+      expect(new Set(architectures), `claim ${number}`).to.deep.equal(new Set(["encoder-decoder"]));
+      expect(first.unit).to.equal("nats per token");
+    }
+  });
+
   it("cost less than four hours together, and share runs", () => {
     const alone = claims.reduce((sum, claim) => sum + runsOf([claim], full).length, 0);
     const together = runsOf(claims, full);

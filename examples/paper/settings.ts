@@ -99,8 +99,8 @@ export const trained =
  * The small encoder-decoder with something changed, for a seed: one block in each stack; it fills in the spans of batches of 2,048 bytes, some 500 tokens
  * that are predicted, as many as the causal model predicts.
  */
-export const filling = ({ model, training, ...change }: Change = {}) =>
-  trained({ ...change, model: { architecture: "encoder-decoder", layers: 1, ...model }, training: { batch: 64, ...training } });
+export const filling: typeof trained = ({ model, training, ...change } = {}, more) =>
+  trained({ ...change, model: { architecture: "encoder-decoder", layers: 1, ...model }, training: { batch: 64, ...training } }, more);
 
 /** The small model in several forms, whose steps are timed in turn: `rounds` of each. */
 export const timed =

@@ -1,6 +1,7 @@
 /**
  * Lesson 19: Switch layers inside attention. One set of experts makes the queries, another keys and values. Fedus et al. 2021,
  * arXiv:2101.03961, appendix A: better in float32, unstable in bfloat16, so the paper left it out.
+ * In training, over seeds: claim 8 of docs/paper.md.
  *
  * Expect: each word takes one matrix for its query and another for its key and value; the two routers choose differently, and each
  * has a balance loss of its own. A causal mask still holds: another last word changes no earlier output.

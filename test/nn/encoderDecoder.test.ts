@@ -131,6 +131,19 @@ describe("EncoderDecoder", () => {
     expect([routings.encoder.length, routings.decoder.length]).to.deep.equal([1, 1]);
   });
 
+  it("asks for the attention of each layer of each stack, and leaves the default where there is none", () => {
+    const asked: string[] = [];
+    const attention: typeof sparseAttention = (stack, layer, init) => {
+      asked.push(`${stack} ${layer}`);
+      return sparseAttention(stack, layer, init);
+    };
+    const { routings } = lively({ attention }).forward({ ids: text([2, 5], 1), decoderIds: text([2, 4], 2) }, training(1));
+    expect(asked).to.deep.equal(["encoder 0", "encoder 1", "decoder 0"]);
+    expect([routings.encoder.length, routings.decoder.length]).to.deep.equal([4, 2]);
+    const none = lively({ attention: () => undefined });
+    expect([...none.state().keys()]).to.deep.equal([...lively({}).state().keys()]);
+  });
+
   it("drops in T5's places, each differently, while training only", () => {
     const [ids, decoderIds] = [text([2, 5], 1), text([2, 4], 2)];
     const run = (pass: typeof evaluating, share: number): Tensor => lively({ dropout: share }).forward({ ids, decoderIds }, pass).memory;

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { expect } from "chai";
 import * as fc from "fast-check";
 import { key, noGrad } from "switchyard-moe";
-import { evaluation, fillSpans } from "switchyard-moe/nn";
+import { SwitchAttention } from "switchyard-moe/moe";
+import { MultiHeadAttention, evaluation, fillSpans } from "switchyard-moe/nn";
 import type { Module } from "switchyard-moe/nn";
 import type { RunConfig } from "../../examples/train/checkpoint.ts";
 import { loadCheckpoint } from "../../examples/train/checkpoint.ts";
@@ -242,6 +243,10 @@ describe("an encoder-decoder of the main job", () => {
       buildEncoderDecoder({ ...spans.model, sparseEvery: 1, variant: { sparsePlaces } }, key(3));
     expect(sparseLayerNames(places("attention"))).to.have.length(4);
     expect(sparseLayerNames(places("both"))).to.have.length(6);
+    const scales = places("both")
+      .namedModules()
+      .flatMap(([, module]) => (module instanceof SwitchAttention || module instanceof MultiHeadAttention ? [module.scale] : []));
+    expect(scales).to.deep.equal([1, 1, 1]); // T5 scales no scores: of each stack's own attention, and of the decoder's to the encoder
     const { observed } = await evaluatePairs(places("both"), task.heldOut.slice(0, 4), { batch: 4, languages: 2 });
     expect(observed).to.have.length(6);
   });

@@ -36,7 +36,7 @@ export const claim: Claim = {
   ],
   setting:
     "Spans of text are filled in by an encoder-decoder, as in the paper, and scored in its measure after 1,000 steps. Beside it the small causal model predicts bytes, 400 steps. Top-2 is GShard's, its experts as wide as Switch's and its slots as many, as in the paper: at factor 1 it has room for half of its " +
-    "choices. Step times are medians over 24 rounds of steps taken in turn by all seven models in one process, once for each seed.",
+    "choices. Step times are medians over 24 rounds of steps taken in turn by the seven causal models in one process, once for each seed.",
   limits:
     "The paper's differences between Switch and top-2 are 0.006 to 0.011 nats; a pair of seeds here differs by more, so their sign is not expected to be " +
     "resolved. A thread without an accelerator pays for launches more than for products, so speeds are those of this machine.",

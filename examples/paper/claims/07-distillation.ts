@@ -65,6 +65,7 @@ export const claim: Claim = {
       published: { direction: 1, text: "+0.056 nats, 29 % of the gain" },
       expected: "same direction",
       why: "As in the causal model, which was run before: the student begins with embeddings and attention that have learned for 600 steps.",
+      digits: 4,
       of: gained("nats", spans("dense"), spans("whole recipe, of 8")),
     },
     {

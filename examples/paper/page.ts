@@ -82,8 +82,8 @@ holds for all of them together (Holm's correction, 5 %) are marked •: ${holds.
 **Sizes.** Most claims share one model: two blocks of width 32, a hidden width of 64, 8 experts, batches of 512 bytes, 400 steps; the text is the Universal
 Declaration of Human Rights in eight scripts, or Moby-Dick. The size was chosen on seeds that no claim counts, as the smallest on which Switch was ahead of
 dense. What the Switch paper has in an encoder-decoder that fills in spans is run in a small one as well, and stands first: one block in each stack, batches of
-2,048 bytes, of which some 500 tokens are predicted, scored in the paper's measure. The papers' models are ten thousand to a million times larger and see a million times more text: a verdict says what this size shows, not whether the
-paper is right.
+2,048 bytes, of which some 500 tokens are predicted, scored in the paper's measure. The papers' models are ten thousand to a million times larger and see
+a million times more text: a verdict says what this size shows, not whether the paper is right.
 
 **Outcome.** Of the ${sections.length} claims (each by its first comparison): ${verdicts.map((verdict) => `${count(main, verdict)} ${verdict}`).join(", ")}; ${hits(main)} as
 expected. Of all ${all.length} comparisons: ${verdicts.map((verdict) => `${count(all, verdict)} ${verdict}`).join(", ")}; ${hits(all)} as expected.
@@ -112,7 +112,7 @@ function origins(sections: readonly Section[]): string {
   return [...groups.values()]
     .map((group) => {
       const { commit, date, machine } = group[0].results.origin;
-      const whose = groups.size === 1 ? "" : `Claims ${listed(group.map(({ claim }) => claim.number))}: `;
+      const whose = groups.size === 1 ? "" : `Claim${group.length === 1 ? "" : "s"} ${listed(group.map(({ claim }) => claim.number))}: `;
       const node = machine.node.replace("v", "");
       return `${whose}${whose ? "computed" : "Computed"} on ${date} from commit \`${commit.slice(0, 12)}\` on ${machine.cpu}, ${machine.cores} cores, Node ${node}, ${machine.backend} for each run.`;
     })

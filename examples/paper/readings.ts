@@ -17,7 +17,7 @@ export const readings: Readonly<Record<number, string>> = {
     "far a model over-fits, and in one this small much of what is learned by heart sits in embeddings, attention and head, outside the experts.",
   5:
     "Where spans are filled in, the paper's claim fails at this size, as was said before: a doubling of the experts costs 0.003 nats instead of gaining 0.03, an interval that leaves 0 out by a hair, and 8 experts are " +
-    "0.010 nats behind dense. Experts are a wider feed-forward layer of which a token sees a part, and more width was nothing to gain there even for the dense model; what is left is that each expert sees fewer " +
+    "0.010 nats behind dense. Experts are a wider feed-forward layer of which a token sees a part, and there more width gained nothing even for the dense model; what is left is that each expert sees fewer " +
     "tokens. In the causal model more experts are better and the returns diminish as in the paper, only much sooner: beyond 16 experts there is nothing to gain. The paper's curve goes on to 256, with far more text " +
     "for each.",
   6:
@@ -26,12 +26,12 @@ export const readings: Readonly<Record<number, string>> = {
     "about as good in equal time.",
   7:
     "Where spans are filled in, two parts of the recipe are resolved: mixing in labels gains 0.018 nats, what was published, and the whole recipe is ahead of dense by 0.023, if by a hair. Distillation alone and shared " +
-    "weights alone gain perhaps 0.01 each, of which the intervals leave nothing sure; the head start that was expected of shared weights is not seen, for the teacher is hardly ahead of dense itself. " +
+    "weights alone gain perhaps 0.01 each, and their intervals hold 0; the head start that was expected of shared weights is not seen, for the teacher is hardly ahead of dense itself. " +
     "In the causal model the recipes come in the paper's order: distillation alone gives least, shared weights with the teacher alone more, and labels mixed in most. But nearly all of it comes from the shared weights, which " +
     "help as much without any distillation; that contradicts the paper, as expected. A student that begins with weights of 600 steps and learns for 400 more has a head start, so long that it passes its teacher: its " +
     "share is above 1. With longer training on both sides the head start would be forgotten.",
   8:
-    "A miss in the paper's favour. Where spans are filled in, the means are the paper's own to the third digit, +0.035 and +0.024 nats, which five seeds cannot give but by chance: the intervals hold 0 as well as " +
+    "A miss in the paper's favour. Where spans are filled in, the means are the paper's own to the third digit, +0.035 and +0.024 nats. With five seeds that is chance: the intervals hold 0 as well as " +
     "twice as much. Harm was expected, from the causal model, where the outcome is the opposite of the paper's, and clear. The two differ in what is short: predicting bytes, it is the hidden width; filling in " +
     "spans, it is not (claim 5), and experts in attention seem to do better than experts in the feed-forward place. Their training loss is higher, for a token that found no slot has no key then; when they are " +
     "scored, nothing is dropped. The prices of a step are in the paper's order, and higher.",
@@ -54,7 +54,7 @@ export const readings: Readonly<Record<number, string>> = {
     "Load is even by construction, and the shares of tokens with three, four and more experts are near the published ones. A faster training is not seen: in 150 steps the encoder's experts decide little. Early on Switch " +
     "drops fewer tokens than published.",
   15:
-    "The z-loss shrinks the logits and costs nothing; stability, its purpose, is no issue in two blocks. Where spans are filled in, the prices come out in the published order as far as they are resolved: dropout costs " +
+    "The z-loss shrinks the logits and costs nothing; stability, its purpose, is no issue in two blocks. Where spans are filled in, what is resolved is as published, and smaller: dropout costs " +
     "0.052 nats of the published 0.067, and the RMS scale is worth 0.014, a nineteenth of the published amount. Gates, jitter and z-loss are within 0.008 nats of nothing there; of jitter ST-MoE reported a loss of 0.022. " +
     "In the causal model it is the same, faintly. That the decoder's routing is less certain than the encoder's, given the byte, shows even here.",
   16: "The bias balances better than the loss at equal quality, as published: MaxVio of all bytes together falls to the paper's 0.04 to 0.06. A step of 0.001 does as well as 0.01 and swings less from batch to batch.",

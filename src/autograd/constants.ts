@@ -46,7 +46,15 @@ export function zerosLike(like: Tensor): Tensor {
 
 /** 0, 1, … count - 1 as int32 on the device of `beside`. */
 export function countTo(count: number, beside: Tensor): Tensor {
-  const type: ArrayType = { shape: [count], dtype: "int32" };
-  const data = Int32Array.from({ length: count }, (_, i) => i);
+  return integersBeside(
+    beside,
+    Int32Array.from({ length: count }, (_, i) => i),
+    [count],
+  );
+}
+
+/** Integers of the host, which fill `shape`, on the device of `beside`. The array is kept: the caller writes into it no more. */
+export function integersBeside(beside: Tensor, data: Int32Array, shape: readonly number[]): Tensor {
+  const type: ArrayType = { shape, dtype: "int32" };
   return beside.wrap(type, new Storage(beside.backend, beside.backend.upload(type, data), data));
 }

@@ -1,5 +1,5 @@
 /** Arrays that grow by a few rows again and again: the keys and values of generation. */
-import { formatShape, stridesOf } from "../backend/shape.ts";
+import { stridesOf } from "../backend/shape.ts";
 import type { NDArray } from "../backend/backend.ts";
 import { context } from "./context.ts";
 import { concat } from "./operations.ts";
@@ -37,7 +37,7 @@ export function appended(x: Tensor, more: Tensor, axis: number): Tensor {
 /** Whether concat would take them, and there is something to append to. */
 function alike(x: Tensor, more: Tensor, axis: number): boolean {
   const fits = x.dtype === more.dtype && x.backend === more.backend && x.shape.length === more.shape.length;
-  return fits && x.size > 0 && formatShape(x.shape.with(axis, 0)) === formatShape(more.shape.with(axis, 0));
+  return fits && x.size > 0 && x.shape.every((n, i) => i === axis || n === more.shape[i]);
 }
 
 /** The storage of x, if x is all that it holds and there is room for `after` rows. */

@@ -15,10 +15,8 @@ import type { Tensor } from "./tensor.ts";
 /** What tensors read back as, in memory of its own: bfloat16 as float32. */
 export type Numbers = Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
 
-/** Elements in order from the start of a buffer: what `download` takes. */
-function inOrder(x: Tensor): Tensor {
-  return x.offset === 0 && isContiguous(x.shape, x.strides) ? x.alias() : apply(contiguous, x);
-}
+/** Whether its elements stand in order from the start of its buffer: what `download` takes. */
+const inOrder = (x: Tensor): boolean => x.offset === 0 && isContiguous(x.shape, x.strides);
 
 export async function data(x: Tensor): Promise<Numbers> {
   return decode(await raw(x));
@@ -48,9 +46,11 @@ export function dataSync(x: Tensor): Numbers {
   }
 }
 
+/** A storage that must be released, and what it holds in order. */
 function hold(x: Tensor): [Storage, Tensor] {
+  if (inOrder(x)) return [x.storage.retain(), x];
   return noGrad(() => {
-    const y = inOrder(x);
+    const y = apply(contiguous, x);
     const storage = y.storage.retain();
     y.dispose();
     return [storage, y];

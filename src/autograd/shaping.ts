@@ -1,6 +1,6 @@
 /** Shapes and dtypes: what the methods that move elements are composed of. */
 import type { DType } from "../backend/backend.ts";
-import { formatShape, sizeOf } from "../backend/shape.ts";
+import { formatShape, sameShape, sizeOf } from "../backend/shape.ts";
 import { apply } from "./apply.ts";
 import {
   aCount,
@@ -41,6 +41,11 @@ export function inferSize(x: Tensor, shape: readonly number[]): readonly number[
   return inferred;
 }
 
+/** x in a shape of as many elements: x itself where it has that shape, and so only for a result that nobody frees apart from x. */
+export function inShape(x: Tensor, shape: readonly number[]): Tensor {
+  return sameShape(x.shape, shape) ? x : x.reshape(shape);
+}
+
 /** [start, stop, step] of an axis: the elements start, start + step, … before stop. null, or nothing, is the end in the step's direction. */
 export type SliceRange = readonly [start?: number | null, stop?: number | null, step?: number | null];
 
@@ -60,16 +65,22 @@ export function partsOf(x: Tensor, ranges: readonly (SliceRange | null)[]): Part
     requireList("slice", range, `range ${axis}`);
     for (const end of range) check("slice", `range ${axis}`, end, anEnd);
     if (range.length > 3) throw new RangeError(`slice: range ${axis} ${describe(range)}: want [start, stop, step]`);
-    return partOf(range, n, `slice: ${describe(range)} of axis ${axis} of ${formatShape(x.shape)}`);
+    return partOf(range, n, () => `slice: ${describe(range)} of axis ${axis} of ${formatShape(x.shape)}`);
   });
+}
+
+/** The same where the other axes are taken whole. */
+export function partsAlong({ shape }: Tensor, axis: number, range: SliceRange): Part[] {
+  const where = (): string => `slice: ${describe(range)} of axis ${axis} of ${formatShape(shape)}`;
+  return shape.map((n, i) => (i === axis ? partOf(range, n, where) : { start: 0, step: 1, count: n }));
 }
 
 const anEnd = optional(either(anInteger, nothing));
 
 /** Ends are inclusive of 0 and n for steps forward, of n - 1 and -1 (written null) for steps back. */
-function partOf([from, to, by]: SliceRange, n: number, where: string): Part {
+function partOf([from, to, by]: SliceRange, n: number, where: () => string): Part {
   const step = by ?? 1;
-  if (step === 0) throw new RangeError(`${where}: step 0 goes nowhere`);
+  if (step === 0) throw new RangeError(`${where()}: step 0 goes nowhere`);
   const [first, end] = step > 0 ? [0, n] : [n - 1, -1];
   const place = (given: number | null | undefined, otherwise: number): number =>
     given == null ? otherwise : given < 0 ? given + n : given;
@@ -79,8 +90,8 @@ function partOf([from, to, by]: SliceRange, n: number, where: string): Part {
   if (misplaced || !inside(start) || !inside(stop) || (stop - start) * step < 0)
     throw new RangeError(
       step > 0
-        ? `${where}: want 0 <= start <= stop <= ${n}`
-        : `${where}: want ${n} > start >= stop >= 0 for a negative step, or null to reach the first`,
+        ? `${where()}: want 0 <= start <= stop <= ${n}`
+        : `${where()}: want ${n} > start >= stop >= 0 for a negative step, or null to reach the first`,
     );
   return { start, step, count: Math.max(0, Math.ceil((stop - start) / step)) };
 }

@@ -590,7 +590,7 @@ export class Tensor extends Holder implements NDArray {
     const at = axisOf("narrow", axis, this);
     check("narrow", "start", start, anInteger);
     check("narrow", "stop", stop, anInteger);
-    return this.slice(...this.shape.map((n, i): [number, number] => (i === at ? [start, stop] : [0, n])));
+    return apply(movement.slice(shaping.partsAlong(this, at, [start, stop])), this);
   }
   /** Cuts it into equal parts, or parts of the given sizes, along an axis. Views. */
   split(parts: number | readonly number[], axis = 0): Tensor[] {

@@ -30,6 +30,7 @@ export function check(where: string, name: string, value: unknown, kind: Kind): 
  */
 export function checkOptions<O>(where: string, options: unknown, kinds: Kinds<O>): void {
   const table: Readonly<Record<string, Kind>> = kinds;
+  if (fits(options, table)) return;
   const names = Object.keys(table);
   const given: Readonly<Record<string, unknown>> | null = typeof options === "object" && options !== null ? { ...options } : null;
   const unknown = Object.keys(given ?? {}).find((name) => !Object.hasOwn(table, name));
@@ -44,6 +45,20 @@ export function checkOptions<O>(where: string, options: unknown, kinds: Kinds<O>
     throw new TypeError(`${where}: there is no option ${unknown}${known}`);
   }
   for (const name of names) check(where, name, given[name], table[name]);
+}
+
+/** Whether a plain object is right, which most are: functions that run for every token check theirs, so nothing is made here. */
+function fits(options: unknown, table: Readonly<Record<string, Kind>>): boolean {
+  if (typeof options !== "object" || options === null || Object.getPrototypeOf(options) !== Object.prototype) return false;
+  for (const name in options) {
+    if (!Object.hasOwn(table, name)) return false;
+  }
+  for (const name in table) {
+    const kind = table[name];
+    const value: unknown = options[name as keyof typeof options];
+    if (value === undefined ? !kind.optional : !kind.accepts(value)) return false;
+  }
+  return true;
 }
 
 const optionals = new WeakMap<Kind, Kind>();
@@ -125,8 +140,11 @@ export function instance(Class: abstract new (...args: never[]) => unknown, want
 export function having(wanted: string, ...members: readonly string[]): Kind {
   return {
     wanted,
-    accepts: (value) =>
-      ((typeof value === "object" && value !== null) || typeof value === "function") && members.every((member) => member in value),
+    accepts(value) {
+      if ((typeof value !== "object" || value === null) && typeof value !== "function") return false;
+      for (const member of members) if (!(member in value)) return false;
+      return true;
+    },
   };
 }
 

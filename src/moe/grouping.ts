@@ -3,6 +3,7 @@
  * (`balanceScope`), and who is seated first among the former (`priority`, in seating.ts).
  * B sequences, T tokens of each, G groups, S tokens of a group, R scopes, L tokens of a scope.
  */
+import { inShape } from "../autograd/shaping.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 
 /** The tokens that share the slots of the experts: all of the batch, those of one sequence, or so many consecutive ones. */
@@ -22,5 +23,5 @@ export function groupsOf([batch, length]: readonly number[], group: Group, where
 
 /** x [B, T, n] or [B, T] as [groups, tokens of a group, n] or without n: tokens keep their order, so this is a view. */
 export function grouped(x: Tensor, [groups, size]: readonly [number, number]): Tensor {
-  return x.reshape([groups, size, ...x.shape.slice(2)]);
+  return inShape(x, [groups, size, ...x.shape.slice(2)]);
 }

@@ -12,6 +12,7 @@
  */
 import { arange, ones } from "../autograd/create.ts";
 import { gatherRows, groupedMatmul, where } from "../autograd/operations.ts";
+import { inShape } from "../autograd/shaping.ts";
 import { slotMatmul } from "../autograd/slots.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { sortedTables } from "./sortedTables.ts";
@@ -200,13 +201,16 @@ function gathers(
 ): Pick<Routing, "tables" | "dispatch" | "combine"> {
   const rows = choiceOfRow.size;
   const [tokens, choices] = slots.shape;
-  const slotOfEach = slots.reshape([tokens * choices, 1]);
+  const slotOfEach = inShape(slots, [tokens * choices, 1]);
+  // One token and its one choice, as generation has them at each step: its row is the token itself.
+  const single = rows === 1 && tokens * choices === 1 && slots.host?.[0] === 0;
+  const gather = (x: Tensor, to: Tensor, back: Tensor): Tensor => (single ? x : gatherRows(x, to, back));
   return {
     tables: [choiceOfRow, tokenOfRow, slotOfEach],
-    dispatch: (x) => gatherRows(x, tokenOfRow, slots).reshape([...lead, x.shape[1]]),
+    dispatch: (x) => gather(x, tokenOfRow, slots).reshape([...lead, x.shape[1]]),
     combine(y) {
-      const gateOfRow = gatherRows(gate.reshape([tokens * choices, 1]), choiceOfRow, slotOfEach).cast(y.dtype); // [N, 1]
-      return gatherRows(y.reshape([rows, y.shape[lead.length]]).mul(gateOfRow), slots, tokenOfRow);
+      const gateOfRow = gather(inShape(gate, [tokens * choices, 1]), choiceOfRow, slotOfEach).cast(y.dtype); // [N, 1]
+      return gather(inShape(y, [rows, y.shape[lead.length]]).mul(gateOfRow), slots, tokenOfRow);
     },
   };
 }

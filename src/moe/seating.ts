@@ -74,21 +74,21 @@ export function seat(choices: Choices, losses: Routing["losses"], { mask, capaci
   const experts = choices.probs.shape[2];
   const expert = withoutPadding(choices.expertOfChoice, mask); // [G, S, K]
   if (capacity === null) {
-    const gate = normalised(choices, expert.greaterEqual(0));
+    const gate = normalised(choices, () => expert.greaterEqual(0));
     return sortedRouting({ books: bookOf({ ...choices, expertOfChoice: expert, gate }, mask), losses }, experts);
   }
   const [groups, size, K] = expert.shape;
   const queued = choices.position ? { expert, position: withoutPadding(choices.position, mask) } : queue(expert, order, queueBy);
   const slots = slotOfChoice(queued, experts, capacity); // [T, K]
-  const seated = slots.reshape([groups, size, K]).greaterEqual(0);
-  const gate = normalised(choices, seated);
+  const gate = normalised(choices, () => slots.reshape([groups, size, K]).greaterEqual(0));
   const books = { ...bookOf({ ...choices, expertOfChoice: expert, gate }, mask), slotOfChoice: slots };
   return slotRouting({ books, losses }, experts, groups * capacity, groups);
 }
 
 /** The gates, of which those of seated choices add up to `seatedSum` where it is given. [G, S, K] */
-function normalised({ gate, seatedSum }: Choices, seated: Tensor): Tensor {
+function normalised({ gate, seatedSum }: Choices, areSeated: () => Tensor): Tensor {
   if (seatedSum === undefined) return gate;
+  const seated = areSeated();
   const sum = where(seated, gate, 0).sum(-1, { keepDims: true });
   return where(seated, gate.div(where(sum.equal(0), 1, sum)).mul(seatedSum), gate);
 }

@@ -2,7 +2,7 @@
  * The tables of rows that are sorted by expert: where each expert's rows begin, the row of each choice, and back.
  * T tokens, E experts, K choices of a token, N = T K rows.
  */
-import { tensor } from "../autograd/create.ts";
+import { integersBeside } from "../autograd/constants.ts";
 import { where } from "../autograd/operations.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 
@@ -43,14 +43,14 @@ function countedByHost(expertOfChoice: Tensor, experts: number): SortedTables {
     slots[choice] = row;
     choices[row] = choice;
   }
-  const { backend } = expertOfChoice;
-  const choiceOfRow = tensor(choices, { shape: [N, 1], backend });
-  const tokens = choices.map((choice) => Math.floor(choice / K)); // -1 stays -1
+  const here = (integers: Int32Array, shape: readonly number[]): Tensor => integersBeside(expertOfChoice, integers, shape);
+  const choiceOfRow = here(choices, [N, 1]);
+  const tokenOf = (choice: number): number => Math.floor(choice / K); // -1 stays -1
   return {
-    offsets: tensor(offsets, { backend }),
-    slotOfChoice: tensor(slots, { shape: expertOfChoice.shape, backend }),
+    offsets: here(offsets, [experts + 1]),
+    slotOfChoice: here(slots, expertOfChoice.shape),
     choiceOfRow,
-    tokenOfRow: K === 1 ? choiceOfRow : tensor(tokens, { shape: [N, 1], backend }),
+    tokenOfRow: K === 1 ? choiceOfRow : here(choices.map(tokenOf), [N, 1]),
   };
 }
 

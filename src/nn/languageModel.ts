@@ -83,10 +83,10 @@ export class DecoderLanguageModel extends Stack {
   }
 }
 
-/** The last tokens of x [B, T, D], [B, 1, D]. */
+/** The last tokens of x [B, T, D], [B, 1, D]; x itself where there are no others. */
 export function lastOf(x: Tensor): Tensor {
   const T = x.shape[1];
-  return x.narrow(1, T - 1, T);
+  return T === 1 ? x : x.narrow(1, T - 1, T);
 }
 
 function stackOf(options: LanguageModelOptions): StackOptions {

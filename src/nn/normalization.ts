@@ -8,6 +8,7 @@ import type { Fused } from "../autograd/fused.ts";
 import { widened } from "../autograd/apply.ts";
 import { requireFloat, requireSameDtype } from "../autograd/arguments.ts";
 import { applyFused } from "../autograd/fused.ts";
+import { inShape } from "../autograd/shaping.ts";
 import { centred } from "../autograd/statistics.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Init } from "./module.ts";
@@ -55,7 +56,7 @@ export function layerNorm(x: Tensor, weight?: Tensor, bias?: Tensor, eps = 1e-5)
     });
   }
   return widened("layerNorm", [x, weight, bias], (y, w, b) =>
-    applyFused(layerNormFused, { eps }, flat(y, w), w.reshape([-1]), b.reshape([-1])).reshape(y.shape),
+    inShape(applyFused(layerNormFused, { eps }, flat(y, w), inShape(w, [w.size]), inShape(b, [b.size])), y.shape),
   );
 }
 

@@ -11,6 +11,7 @@ import type { Tensor } from "../autograd/tensor.ts";
 import type { Seen } from "./block.ts";
 import type { LanguageModel } from "./evaluate.ts";
 import { scoring } from "./evaluate.ts";
+import { lastOf } from "./languageModel.ts";
 import type { Pass } from "./module.ts";
 
 /** Of one row, [V]. What a token becomes is decided on the host. */
@@ -118,8 +119,7 @@ export class Reading {
       scope(() => {
         const ids = integers(fresh, [B, all - from], this.#model);
         const output = this.#model.forward(ids, { past: this.#past, logits: "last", ...this.#padding(from, all) }, scoring);
-        const { shape } = output.logits;
-        return { logits: output.logits.narrow(1, shape[1] - 1, shape[1]), seen: this.#cache ? output.seen : [] };
+        return { logits: lastOf(output.logits), seen: this.#cache ? output.seen : [] };
       }),
     );
     if (this.#cache) this.#keep(seen);

@@ -224,6 +224,24 @@ describe("layer", () => {
     ]);
   });
 
+  it("computes for a token alone what it computes for it among others, with the same gradients; for padding alone, 0", () => {
+    const layer = new moe.MoE({ router: router(), experts: experts() });
+    const x = tokensOf(5);
+    const weights = [x, ...layer.parameters()];
+    const of = (each: readonly Tensor[]): { output: Tensor; slopes: number[][] } => {
+      const output = concat(each.map((tokens) => layer.forward(tokens, {}, evaluation).output), 1); // prettier-ignore
+      return { output, slopes: gradients(output.square().sum(), weights).map(list) };
+    };
+    const [together, alone] = [[x], Array.from({ length: 5 }, (_, t) => x.narrow(1, t, t + 1))].map(of);
+    expect(list(alone.output)).to.eql(list(together.output));
+    alone.slopes.forEach((slope, i) => closeTo(slope, together.slopes[i]));
+    const [tokens, mask] = [x.narrow(1, 0, 1), tensor([[0]])];
+    const { dispatch, combine } = router().route({ tokens, mask, capacityFactor: "dropless", pass: evaluation });
+    const row = tokens.reshape([1, D]);
+    for (const empty of [layer.forward(tokens, { mask }, evaluation).output, dispatch(row), combine(row)])
+      expect(list(empty)).to.eql([0, 0, 0, 0]);
+  });
+
   it("survives the scope it was computed in", () => {
     const layer = new moe.MoE({ router: router(), experts: experts() });
     const x = tokensOf(6);

@@ -99,6 +99,14 @@ export const moe: readonly Sabotage[] = [
     test: "test/moe/sortedTables.test.ts",
   },
   {
+    what: "padding that stands alone goes to an expert",
+    file: "src/moe/routing.ts",
+    from: "tokens * choices === 1 && slots.host?.[0] === 0",
+    to: "tokens * choices === 1",
+    test: "test/moe/layer.test.ts",
+    title: "for a token alone",
+  },
+  {
     what: "the host counts sorted rows for the expert before",
     file: "src/moe/sortedTables.ts",
     from: "offsets[expert + 1]++",

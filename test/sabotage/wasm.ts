@@ -13,11 +13,19 @@ export const wasm: readonly Sabotage[] = [
   // Linear maps
   {
     what: "the bias of a linear map is added to one row",
-    file: "src/backend/wasm/linear.ts",
-    from: '"add_vv_rows", n / columns, n,',
-    to: '"add_vv_rows", 1, n,',
+    file: "src/backend/wasm/kernels/matmul.ts",
+    from: "{ c, cRow: p.cRow, rows, bytes:",
+    to: "{ c, cRow: p.cRow, rows: 1, bytes:",
     test: laws,
     title: "linear",
+  },
+  {
+    what: "a single row meets the first of four panels four times",
+    file: "src/backend/wasm/kernels/matmul.ts",
+    from: "f.let(i32.add(b, i32.mul(bPanel, p)))",
+    to: "f.let(i32.add(b, i32.mul(bPanel, 0 * p)))",
+    test: laws,
+    title: "companions: products",
   },
   {
     what: "the cotangent of a linear map meets its weight as it lies",

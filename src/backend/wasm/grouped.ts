@@ -34,15 +34,13 @@ export function groupedMatmul(launcher: Launcher, out: ArrayType, x: NDArray, we
     launcher.zero(to + 4 * bounds[experts] * columns, (rows - bounds[experts]) * columns);
     const weights = { at: launcher.address(weight), batch, row, column };
     packed(launcher, weights, experts, inner, columns, Math.ceil(rows / experts), (b, bBatch) => {
-      const each = Array.from({ length: experts }, (_, e): Product => ({
-        batch: 1,
-        m: bounds[e + 1] - bounds[e],
-        n: columns,
-        k: inner,
-        a: rowsFrom(launcher, x, bounds[e]),
-        b: { ...b, at: b.at + e * bBatch },
-        c: { at: to + 4 * bounds[e] * columns, batch: 0, row: 4 * columns },
-      }));
+      const each: Product[] = [];
+      for (let e = 0; e < experts; e++) {
+        const m = bounds[e + 1] - bounds[e];
+        if (m === 0) continue;
+        const c = { at: to + 4 * bounds[e] * columns, batch: 0, row: 4 * columns };
+        each.push({ batch: 1, m, n: columns, k: inner, a: rowsFrom(launcher, x, bounds[e]), b: { ...b, at: b.at + e * bBatch }, c });
+      }
       multiplyEach(launcher, each);
     });
   });

@@ -8,13 +8,13 @@ import type { Launcher } from "./launcher.ts";
 
 export function linear(launcher: Launcher): FusedKernel<null> {
   return {
-    forward: (out, [x, weight, bias]) => ({
-      out: launcher.make(out, (to) => {
-        withRows(launcher, x, (rows) => productTo(launcher, to, rows, matrix(launcher, weight), sizesOf(x, weight)));
-        if (bias) addToRows(launcher, to, out, bias);
-      }),
-      saved: [],
-    }),
+    forward(out, [x, weight, bias]) {
+      if (weight.shape[0] === 0) return undefined;
+      const product = (to: number, at?: number): void =>
+        withRows(launcher, x, (rows) => productTo(launcher, to, rows, matrix(launcher, weight), sizesOf(x, weight), at));
+      const whole = (to: number): void => (bias ? launcher.contiguous([bias], (at) => product(to, at)) : product(to));
+      return { out: launcher.make(out, whole), saved: [] };
+    },
     backward: (g, _out, _saved, [x, weight, bias], needed) => {
       const [R, D, F] = sizesOf(x, weight);
       const given = matrix(launcher, weight);
@@ -50,13 +50,7 @@ function withRows<T>(launcher: Launcher, x: NDArray, use: (rows: Matrix) => T): 
   return launcher.contiguous([x], (at) => use({ at, batch: 0, row: 4 * width, column: 4 }));
 }
 
-/** a [m, k] b [k, n] to where `to` says. */
-function productTo(launcher: Launcher, to: number, a: Matrix, b: Matrix, [m, k, n]: readonly [number, number, number]): void {
-  multiply(launcher, { batch: 1, m, n, k, a, b, c: { at: to, batch: 0, row: 4 * n } });
-}
-
-/** Adds the bias [F] to each row of what lies at `to`. */
-function addToRows(launcher: Launcher, to: number, out: ArrayType, bias: NDArray): void {
-  const [columns, n] = [sizeOf(bias.shape), sizeOf(out.shape)];
-  launcher.contiguous([bias], (row) => launcher.start("add_vv_rows", n / columns, n, to, to, row, columns, 4 * columns, 0));
+/** a [m, k] b [k, n] to where `to` says, and to each of its rows the one at `bias`. */
+function productTo(launcher: Launcher, to: number, a: Matrix, b: Matrix, [m, k, n]: readonly [number, number, number], bias = 0): void {
+  multiply(launcher, { batch: 1, m, n, k, a, b, c: { at: to, batch: 0, row: 4 * n }, bias });
 }

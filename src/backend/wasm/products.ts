@@ -23,6 +23,8 @@ export interface Product {
   readonly a: Matrix;
   readonly b: Matrix;
   readonly c: { readonly at: number; readonly batch: number; readonly row: number };
+  /** Where a row lies that is added to each row of C, where K is not 0. */
+  readonly bias?: number;
 }
 
 /**
@@ -104,7 +106,7 @@ export function packed(
 
 /** Runs one product. */
 export function multiply(launcher: Launcher, product: Product): void {
-  const { batch, m, n, k, a, b, c } = product;
+  const { batch, m, n, k, a, b, c, bias = 0 } = product;
   if (m === 0 || n === 0) return;
   if (k === 0) return launcher.zero(c.at, batch * m * n);
   if (b.panel === undefined) return packed(launcher, b, batch, k, n, m, (panels) => multiply(launcher, { ...product, b: panels }));
@@ -132,6 +134,7 @@ export function multiply(launcher: Launcher, product: Product): void {
       k,
       rows,
       columns,
+      bias,
       scratch,
     );
   });
@@ -155,6 +158,7 @@ function blocks(batch: number, m: number, n: number, threads: number): { rows: n
 export function multiplyEach(launcher: Launcher, products: readonly Product[]): void {
   const work = products.reduce((sum, { m, n, k }) => sum + m * n * k, 0);
   if (work === 0) return;
+  if (products.length === 1) return multiply(launcher, products[0]);
   const share = launcher.threads === 1 ? Infinity : work / (12 * launcher.threads);
   const pieces = products.flatMap((product) => cut(product, share));
   const [{ a, b, c }] = products;

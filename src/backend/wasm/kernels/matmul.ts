@@ -14,7 +14,7 @@ import { f32, f32x4, i32, v128 } from "../instructions.ts";
 import type { I32, V128 } from "../instructions.ts";
 import type { Body, Func, Local, Module } from "../assembler.ts";
 import type { Arithmetic } from "./arithmetic.ts";
-import { ZERO } from "./loops.ts";
+import { ZERO, forVectors, store } from "./loops.ts";
 import { NR, atMost, packKernels, packRows, rowPointers } from "./packing.ts";
 import type { PackAll } from "./packing.ts";
 
@@ -177,6 +177,44 @@ function copyTile(m: Module): Func<typeof COPY_TILE, "void"> {
   });
 }
 
+/** Panels of B that a single row of A meets at once: eight sums, so that none waits for its last addition. */
+const ROW_PANELS = 4;
+
+// prettier-ignore
+const ROW = { c: "i32", a: "i32", b: "i32", bRow: "i32", bPanel: "i32", n: "i32", k: "i32", add: "i32", tile: "i32" } as const;
+
+/**
+ * A single row of A, as a token that is written alone has it: nothing of B is used twice, so a tile of MR rows would be MR times the work. A sum
+ * takes its products in the order of the tiles, and so has their bits.
+ */
+function rowTimes(m: Module, { madd }: Arithmetic, copy: Func<typeof COPY_TILE, "void">): Func<typeof ROW, "void"> {
+  return m.func("rowTimes", ROW, (f, { c, a, b, bRow, bPanel, n, k, add, tile }) => {
+    const end = f.let(i32.add(a, i32.shl(k, 2)));
+    const strip = (panels: number, to: I32, addTo: I32): void => {
+      const columns = Array.from({ length: panels }, () => new Tile(f, madd, 1));
+      for (const column of columns) column.clear();
+      const places = columns.map((_, p) => f.let(i32.add(b, i32.mul(bPanel, p))));
+      const from = f.let(a);
+      f.walk(from, end, 4, () => {
+        const broadcast = f.let(v128.load32Splat(from));
+        for (const [p, column] of columns.entries()) {
+          column.accumulate(places[p], () => broadcast);
+          f.set(places[p], i32.add(places[p], bRow));
+        }
+      });
+      for (const [p, column] of columns.entries()) column.store(f.let(i32.add(to, 4 * NR * p)), i32.const(0), addTo);
+      f.set(b, i32.add(b, i32.mul(bPanel, panels)));
+    };
+    const whole = f.let(i32.and(n, -(NR * ROW_PANELS)));
+    f.for(0, whole, NR * ROW_PANELS, (j) => strip(ROW_PANELS, i32.add(c, i32.shl(j, 2)), add));
+    f.for(whole, n, NR, (j) => {
+      const columns = f.let(atMost(i32.sub(n, j), NR));
+      strip(1, tile, i32.const(0));
+      f.call(copy, { c: i32.add(c, i32.shl(j, 2)), cRow: 0, tile, rows: 1, columns, add });
+    });
+  });
+}
+
 /** C = A B by tiles, one thread; C += A B where `add` is not 0. */
 function gemm(m: Module, arithmetic: Arithmetic): Gemm {
   const MR = arithmetic.tileRows;
@@ -184,11 +222,16 @@ function gemm(m: Module, arithmetic: Arithmetic): Gemm {
   const byPanel = microByPanel(m, arithmetic);
   const pack = packRows(m, arithmetic);
   const copy = copyTile(m);
+  const row = rowTimes(m, arithmetic, copy);
 
   /** One block of rows times one block of K: all tiles of C that they reach. */
   // prettier-ignore
   const BLOCK = { c: "i32", cRow: "i32", a: "i32", aRow: "i32", packed: "i32", b: "i32", bRow: "i32", bPanel: "i32", m: "i32", n: "i32", k: "i32", add: "i32", tile: "i32" } as const;
   const block = m.func("gemmBlock", BLOCK, (f, { c, cRow, a, aRow, packed, b, bRow, bPanel, m: M, n: N, k, add, tile }) => {
+    f.if(i32.and(i32.eq(M, 1), i32.eqz(packed)), () => {
+      f.call(row, { c, a, b, bRow, bPanel, n: N, k, add, tile });
+      f.return();
+    });
     const step = f.let(i32.mul(MR, i32.select(packed, i32.shl(k, 2), aRow)));
     f.for(0, N, NR, (j) => {
       const columns = f.let(atMost(i32.sub(N, j), NR));
@@ -215,7 +258,7 @@ function gemm(m: Module, arithmetic: Arithmetic): Gemm {
 
   return m.func("gemm", GEMM, (f, { c, cRow, a, aRow, aColumn, b, bRow, bPanel, m: M, n: N, k: K, scratch, add }) => {
     const worthPacking = arithmetic.unroll === 1 ? i32.geU(N, PACK_FROM) : i32.const(0);
-    const packed = f.let(i32.or(i32.ne(aColumn, 4), worthPacking));
+    const packed = f.let(i32.or(i32.ne(aColumn, 4), i32.and(worthPacking, i32.ne(M, 1))));
     f.for(0, M, M_BLOCK, (i) => {
       const rows = f.let(atMost(i32.sub(M, i), M_BLOCK));
       f.for(0, K, K_BLOCK, (k0) => {
@@ -236,6 +279,21 @@ function gemm(m: Module, arithmetic: Arithmetic): Gemm {
   });
 }
 
+const ADD_TO_ROWS = { c: "i32", cRow: "i32", rows: "i32", bytes: "i32", row: "i32" } as const;
+
+/** A row of numbers to each row of C, while the block is near. */
+function addToRows(m: Module): Func<typeof ADD_TO_ROWS, "void"> {
+  return m.func("addToRows", ADD_TO_ROWS, (f, { c, cRow, rows, bytes, row }) => {
+    f.for(0, rows, 1, () => {
+      forVectors(f, bytes, (at, tail) => {
+        const to = f.let(i32.add(c, at));
+        store(f, to, f32x4.add(v128.load(to), v128.load(i32.add(row, at))), tail);
+      });
+      f.set(c, i32.add(c, cRow));
+    });
+  });
+}
+
 export interface Products {
   readonly gemm: Gemm;
   /** All panels of a matrix B. */
@@ -246,8 +304,12 @@ export interface Products {
 export function matmulKernels(m: Module, arithmetic: Arithmetic): Products {
   const packAll = packKernels(m);
   const product = gemm(m, arithmetic);
+  const add = addToRows(m);
 
-  /** Item: a block of C, `blockRows` x `blockColumns`, of one of the batch's matrices. `scratch` holds GEMM_SCRATCH bytes a thread. */
+  /**
+   * Item: a block of C, `blockRows` x `blockColumns`, of one of the batch's matrices; where `bias` is not 0, the row at that address is added to
+   * each of its rows. `scratch` holds GEMM_SCRATCH bytes a thread.
+   */
   m.export(
     "matmul",
     {
@@ -267,6 +329,7 @@ export function matmulKernels(m: Module, arithmetic: Arithmetic): Products {
       k: "i32",
       blockRows: "i32",
       blockColumns: "i32",
+      bias: "i32",
       scratch: "i32",
       begin: "i32",
       end: "i32",
@@ -279,13 +342,17 @@ export function matmulKernels(m: Module, arithmetic: Arithmetic): Products {
         const batch = f.let(i32.divU(item, i32.mul(down, across)));
         const i = f.let(i32.mul(i32.remU(i32.divU(item, across), down), p.blockRows));
         const j = f.let(i32.mul(i32.remU(item, across), p.blockColumns));
+        const c = f.let(i32.add(i32.add(p.c, i32.mul(batch, p.cBatch)), i32.add(i32.mul(i, p.cRow), i32.shl(j, 2))));
+        const rows = f.let(atMost(i32.sub(p.m, i), p.blockRows));
+        const columns = f.let(atMost(i32.sub(p.n, j), p.blockColumns));
         // prettier-ignore
         f.call(product, {
-        c: i32.add(i32.add(p.c, i32.mul(batch, p.cBatch)), i32.add(i32.mul(i, p.cRow), i32.shl(j, 2))), cRow: p.cRow,
+        c, cRow: p.cRow,
         a: i32.add(i32.add(p.a, i32.mul(batch, p.aBatch)), i32.mul(i, p.aRow)), aRow: p.aRow, aColumn: p.aColumn,
         b: i32.add(i32.add(p.b, i32.mul(batch, p.bBatch)), i32.mul(i32.divU(j, NR), p.bPanel)), bRow: p.bRow, bPanel: p.bPanel,
-        m: atMost(i32.sub(p.m, i), p.blockRows), n: atMost(i32.sub(p.n, j), p.blockColumns), k: p.k, scratch, add: 0,
+        m: rows, n: columns, k: p.k, scratch, add: 0,
       });
+        f.if(p.bias, () => f.call(add, { c, cRow: p.cRow, rows, bytes: i32.shl(columns, 2), row: i32.add(p.bias, i32.shl(j, 2)) }));
       });
     },
   );

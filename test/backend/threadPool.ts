@@ -48,7 +48,10 @@ export async function pool(patience?: number): Promise<{ threads: Threads; words
   const memory = new engine.Memory(limits);
   const compiled = new engine.Module(module.bytes());
   const exports = new engine.Instance(compiled, { env: { memory } }).exports as Exported;
-  return { threads: await Threads.start(compiled, exports, memory, 2, patience), words: new Int32Array(memory.buffer) };
+  return {
+    threads: await Threads.start(Promise.resolve(compiled), Promise.resolve(exports), memory, 2, patience),
+    words: new Int32Array(memory.buffer),
+  };
 }
 
 async function program(what: string): Promise<void> {

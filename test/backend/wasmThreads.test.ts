@@ -247,7 +247,7 @@ describe("wasm thread pool", () => {
 
   it("a worker that dies is reported", async () => {
     const source = `const { parentPort } = require("node:worker_threads"); parentPort.postMessage(0); setTimeout(() => process.exit(3), 5);`;
-    const reason = await new Promise<string>((resolve) => void startThread(source, {}, resolve, 60_000));
+    const reason = await new Promise<string>((resolve) => void startThread(source, Promise.resolve({}), resolve, 60_000));
     expect(reason).to.include("exit code 3");
   });
 
@@ -258,7 +258,9 @@ describe("wasm thread pool", () => {
       'throw new Error("no luck")': "no luck",
     };
     for (const [source, why] of Object.entries(failures)) {
-      const error: unknown = await startThread(source, {}, () => {}, source.startsWith("for") ? 100 : 60_000).catch((e: unknown) => e);
+      const error: unknown = await startThread(source, Promise.resolve({}), () => {}, source.startsWith("for") ? 100 : 60_000).catch(
+        (e: unknown) => e,
+      );
       expect(error, source).to.be.instanceOf(Error).with.property("message").that.includes(why);
     }
   });

@@ -70,8 +70,9 @@ async function open(
   const maximum = Math.floor((options.maximumBytes ?? MAXIMUM_PAGES * PAGE) / PAGE);
   const limits = { initial: INITIAL_PAGES, maximum, shared: threads > 1 };
   const memory = newMemory(wasmEngine, limits);
-  const module = compiled(wasmEngine, { memory: limits, modern, relaxed });
-  const kernels = new wasmEngine.Instance(module, { env: { memory } }).exports as Exported;
+  // Not now, but when the workers have been asked to start.
+  const module = Promise.resolve().then(() => compiled(wasmEngine, { memory: limits, modern, relaxed }));
+  const kernels = module.then((made) => new wasmEngine.Instance(made, { env: { memory } }).exports as Exported);
   const pool = await Threads.start(module, kernels, memory, threads);
   const heap = new (options.guarded ? GuardedHeap : Heap)(memory, CONTROL_BYTES, maximum);
   return new WasmBackend(heap, pool, describe(threads, relaxed, obstacle));

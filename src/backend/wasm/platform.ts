@@ -69,10 +69,15 @@ export interface Thread {
 }
 
 /**
- * A thread that runs `source`; `onDeath` hears why it ended, unless it was stopped. Resolves when the worker has sent its first message,
- * which says that it is ready; rejects if that takes `patience` milliseconds.
+ * A thread that runs `source` and is sent `data` when that is there; `onDeath` hears why it ended, unless it was stopped. Resolves when the
+ * worker has sent its first message, which says that it is ready; rejects if that takes `patience` milliseconds, or if there will be no data.
  */
-export async function startThread(source: string, data: object, onDeath: (reason: string) => void, patience: number): Promise<Thread> {
+export async function startThread(
+  source: string,
+  data: Promise<object>,
+  onDeath: (reason: string) => void,
+  patience: number,
+): Promise<Thread> {
   return host.process?.versions?.node ? nodeThread(source, data, onDeath, patience) : browserThread(source, data, onDeath, patience);
 }
 
@@ -92,12 +97,13 @@ async function inTime(ready: Promise<void>, patience: number, stop: () => void):
   }
 }
 
-async function nodeThread(source: string, workerData: object, onDeath: (reason: string) => void, patience: number): Promise<Thread> {
+async function nodeThread(source: string, data: Promise<object>, onDeath: (reason: string) => void, patience: number): Promise<Thread> {
   const { Worker } = process.getBuiltinModule("node:worker_threads");
   // No flags of the parent: a loader given to it is not for this script.
-  const worker = new Worker(source, { eval: true, workerData, execArgv: [] });
+  const worker = new Worker(source, { eval: true, execArgv: [] });
   const stop = (): void => void worker.removeAllListeners().terminate();
   const ready = new Promise<void>((resolve, reject) => {
+    data.then((given) => worker.postMessage(given)).catch(reject);
     worker.once("message", () => resolve());
     worker.once("error", reject);
     worker.once("exit", (code) => reject(new Error(`it ended with exit code ${code}`)));
@@ -110,19 +116,19 @@ async function nodeThread(source: string, workerData: object, onDeath: (reason: 
   return { stop };
 }
 
-async function browserThread(source: string, data: object, onDeath: (reason: string) => void, patience: number): Promise<Thread> {
+async function browserThread(source: string, data: Promise<object>, onDeath: (reason: string) => void, patience: number): Promise<Thread> {
   const { Worker, Blob, URL } = host;
   if (!Worker || !Blob || !URL) throw new Error("there are no workers here");
   const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
   const stop = (): void => worker.terminate();
   const ready = new Promise<void>((resolve, reject) => {
+    data.then((given) => worker.postMessage(given)).catch(reject);
     worker.onmessage = () => resolve();
     worker.onerror = ({ message = "unknown" }) => {
       onDeath(message);
       reject(new Error(message));
     };
   });
-  worker.postMessage(data);
   await inTime(ready, patience, stop);
   return { stop };
 }

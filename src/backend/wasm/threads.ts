@@ -72,8 +72,8 @@ const begin = ({ module, memory, thread }, ready) => {
   }
 };
 if (typeof require === "function") {
-  const { workerData, parentPort } = require("node:worker_threads");
-  begin(workerData, () => parentPort.postMessage("ready"));
+  const { parentPort } = require("node:worker_threads");
+  parentPort.once("message", (data) => begin(data, () => parentPort.postMessage("ready")));
 } else onmessage = ({ data }) => begin(data, () => postMessage("ready"));
 `;
 
@@ -107,23 +107,25 @@ export class Threads {
     this.#arguments = new Float64Array(memory.buffer, ARGUMENT_BYTES, (CONTROL_BYTES - ARGUMENT_BYTES) / 8);
   }
 
-  /** `count` threads, the caller's among them, each with its own instance of `module`. `patience`: milliseconds for a job. */
+  /**
+   * `count` threads, the caller's among them, each with its own instance of `module`, that of the caller with the exports `kernels`. Workers take as
+   * long to start as the module to be made, so they start at once. `patience`: milliseconds for a job.
+   */
   static async start(
-    module: CompiledModule,
-    kernels: Exported,
+    module: Promise<CompiledModule>,
+    kernels: Promise<Exported>,
     memory: LinearMemory,
     count: number,
     patience = PATIENCE,
   ): Promise<Threads> {
-    const threads = new Threads(kernels, memory, count, patience);
-    const died =
-      (thread: number) =>
-      (reason: string): void =>
-        void (threads.#death ??= `worker ${thread} died (${reason})`);
-    const others = Array.from({ length: count - 1 }, (_, i) =>
-      startThread(workerSource, { module, memory, thread: i + 1 }, died(i + 1), PATIENCE),
-    );
-    for (const [i, start] of (await Promise.allSettled(others)).entries()) {
+    const others = Array.from({ length: count - 1 }, (_, i) => {
+      const data = module.then((compiled) => ({ module: compiled, memory, thread: i + 1 }));
+      const died = (reason: string): void => void (threads.#death ??= `worker ${i + 1} died (${reason})`);
+      return startThread(workerSource, data, died, PATIENCE);
+    });
+    const started = Promise.allSettled(others);
+    const threads = new Threads(await kernels, memory, count, patience);
+    for (const [i, start] of (await started).entries()) {
       if (start.status === "fulfilled") threads.#threads.push(start.value);
       else threads.#death ??= `worker ${i + 1} of ${count - 1} did not start: ${String(start.reason)}`;
     }

@@ -80,13 +80,14 @@ function columnMarks(x: number, width: number, { expert, capacity, seated, overf
     class: "strong",
     "font-size": 11,
   });
+  const across = { x: x + 1, width: width - 2 }; // the outline of the first column stays inside of the picture
   const slots = Array.from({ length: capacity ?? seated.length }, (_, slot) => {
     const choice = seated.find((one) => one.slot === slot);
-    const at = { x, y: 22 + slot * CELL_HEIGHT, width, height: CELL_HEIGHT - 3 };
+    const at = { ...across, y: 22 + slot * CELL_HEIGHT, height: CELL_HEIGHT - 3 };
     return choice === undefined ? emptySlot(at) : tokenMark(at, tokens[choice.token], hint(choice, tokens), {});
   });
   const dropped = overflow.map((choice, i) => {
-    const at = { x, y: brim + 9 + i * CELL_HEIGHT, width, height: CELL_HEIGHT - 3 };
+    const at = { ...across, y: brim + 9 + i * CELL_HEIGHT, height: CELL_HEIGHT - 3 };
     return tokenMark(at, tokens[choice.token], hint(choice, tokens), { fill: hatch, "stroke-dasharray": "3 2" });
   });
   return [head, ...slots, ...dropped];

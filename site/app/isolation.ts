@@ -1,5 +1,5 @@
 /** Threads share memory only in an isolated page. Where the host does not send the headers for that, a service worker adds them. */
-const TRIED = "switchyard-isolation";
+export const TRIED = "switchyard-isolation";
 const PATIENCE = 4000;
 
 /**

@@ -3,11 +3,15 @@
 /** Light or dark before anything is drawn, as the reader chose on any page of the site, else as the system has it. */
 export const chosenColours = `<script>document.documentElement.classList.toggle("dark",(localStorage.getItem("vitepress-theme-appearance")||"auto")==="auto"?matchMedia("(prefers-color-scheme: dark)").matches:localStorage.getItem("vitepress-theme-appearance")==="dark")</script>`;
 
+/** The style sheets of these pages, loaded. */
+export const linkedStyles = (base: string): string =>
+  `<link rel="stylesheet" href="${base}colours.css">\n<link rel="stylesheet" href="${base}app/playground.css">`;
+
 /** Everything before the body. `scripts` stand last; text comes escaped. The colours are those that the reader chose in the documents. */
 export function pageHead(
   { language, title, lead }: { readonly language: string; readonly title: string; readonly lead: string },
   base: string,
-  scripts: string,
+  { scripts, styles }: { readonly scripts: string; readonly styles: string },
 ): string {
   return `<!doctype html>
 <html lang="${language}">
@@ -18,8 +22,7 @@ export function pageHead(
 <meta name="description" content="${lead}">
 <title>${title} · Switchyard</title>
 <link rel="icon" href="${base}logo.svg">
-<link rel="stylesheet" href="${base}colours.css">
-<link rel="stylesheet" href="${base}app/playground.css">
+${styles}
 ${chosenColours}
 ${scripts}
 </head>`;

@@ -1,6 +1,5 @@
 /** The page of the playground: settings, controls, and what two models in training show. */
 import { curve } from "../../examples/train/svg/curve.ts";
-import { programOf } from "./code.ts";
 import { download, find, h } from "./dom.ts";
 import { SettingsForm } from "./form.ts";
 import { ownTextOf, textOfFile } from "./ownText.ts";
@@ -21,6 +20,11 @@ import { offerPictures } from "./pictures.ts";
 const strings: Strings = JSON.parse(find("#strings").textContent ?? "");
 const base = find<HTMLMetaElement>('meta[name="base"]').content;
 
+/** A turn in which the browser may draw and hear the reader: no task of the page is to last 50 ms. */
+function breath(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
 type State = "ready" | "preparing" | "training" | "paused" | "finished" | "failed";
 
 /** All that belongs to one run; a new one begins with nothing of the old. */
@@ -35,6 +39,13 @@ interface Shown {
   latest?: Report & { kind: "steps" };
 }
 
+/** Set by the page before this script: see playgroundPage.ts. */
+declare global {
+  interface Window {
+    early?: Worker | 0;
+  }
+}
+
 let worker: Worker | undefined;
 let state: State = "ready";
 let shown: Shown | undefined;
@@ -45,6 +56,7 @@ let declaration: Record<string, readonly { name: string; code: string; training:
 
 const form = new SettingsForm(strings, settingsChanged);
 find("#settings").append(form.element);
+await breath();
 const status = find<HTMLElement>("#status");
 const passage = find<HTMLTextAreaElement>("#passage-text");
 const ownText = find<HTMLTextAreaElement>("#own-text");
@@ -131,7 +143,8 @@ async function start({ paused = false } = {}): Promise<void> {
   setState("preparing");
   if (paused) status.textContent = greeting;
   worker?.terminate();
-  worker = new Worker(`${base}app/worker.js`, { type: "module" });
+  worker = window.early || new Worker(`${base}app/worker.js`, { type: "module", name: settings.shared.backend });
+  window.early = 0;
   worker.onmessage = ({ data }: MessageEvent<Report>) => receive(data);
   worker.onerror = (event) => {
     silence.stop();
@@ -178,10 +191,12 @@ function receive(report: Report): void {
   if (report.kind === "steps" && (state === "preparing" || state === "failed")) setState("training"); // "failed": it was only slow
   switch (report.kind) {
     case "started":
-      if (shown) Object.assign(shown, { started: report, baselines: report.baselines });
+      if (shown) shown.started = report;
       for (const side of sides) find(`#caution-${side}`).textContent = report.caution[side] ?? "";
       find("#engine").textContent = `${report.description}${crossOriginIsolated ? "" : `. ${strings.oneThread}`}`;
-      observeSoon(0);
+      return observeSoon(0);
+    case "counted":
+      if (shown) shown.baselines = report.baselines;
       return drawSoon();
     case "steps":
       return receiveSteps(report);
@@ -230,20 +245,21 @@ function adviceOn(message: string): string {
 
 function receiveSteps(report: Report & { kind: "steps" }): void {
   if (!shown) return;
+  const first = !shown.latest;
   shown.latest = report;
   for (const side of sides) {
     shown.numbers[side].push(report.numbers[side]);
     report.numbers[side].layers.forEach((load, layer) => (shown!.loads[side][layer] ??= new LoadHistory()).add(load));
   }
-  drawSoon();
+  drawSoon(first ? 0 : 160);
   observeSoon(1500);
 }
 
 // Drawing, at most a few times a second
 
 let drawing = 0;
-function drawSoon(): void {
-  drawing ||= window.setTimeout(draw, 160);
+function drawSoon(after = 160): void {
+  drawing ||= window.setTimeout(draw, after);
 }
 
 let observing = 0;
@@ -407,7 +423,10 @@ find<HTMLButtonElement>("#csv").onclick = () => {
   download("switchyard.csv", ["step,a_bits_per_byte,a_dropped,b_bits_per_byte,b_dropped", ...rows, ""].join("\n"), "text/csv");
 };
 offerPictures(document.querySelectorAll<HTMLElement>("[data-picture]"), (message) => tell(`${strings.noPicture} ${message}`));
-find<HTMLButtonElement>("#code").onclick = () => download("mine.ts", programOf(form.value), "text/typescript");
+find<HTMLButtonElement>("#code").onclick = async () => {
+  const { programOf } = await import("./code.ts"); // not loaded by those who do not ask for it
+  download("mine.ts", programOf(form.value), "text/typescript");
+};
 
 // A file may be dropped anywhere on the page.
 document.addEventListener("dragover", (event) => event.preventDefault());
@@ -445,6 +464,8 @@ const greeting = opened.faults.length > 0 ? `${strings.linkFaults} ${opened.faul
 status.textContent = greeting;
 if (innerWidth < 1100) find<HTMLDetailsElement>(".settings").open = false;
 runButton.disabled = true;
+await breath();
 await isolated(base);
 runButton.disabled = false;
+find<HTMLElement>("main").inert = false;
 if (state === "ready") void start({ paused: location.hash.length <= 1 || opened.faults.length > 0 });

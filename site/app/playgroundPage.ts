@@ -1,8 +1,28 @@
 /** The playground's page as HTML: one for each language, whole before any script runs. */
+import { TRIED } from "./isolation.ts";
 import { pageHead } from "./pageHead.ts";
 import type { Strings } from "./strings.ts";
 
-export function playgroundPage(strings: Strings, base: string): string {
+/**
+ * What happens before the page's own script: the worker starts to load and to make its device ready, unless the page is about to be loaded
+ * again; and the script runs when the page was drawn once as it stands here.
+ */
+function earlyScripts(base: string, modules: readonly string[]): string {
+  const preloads = modules.map((name) => `<link rel="modulepreload" href="${base}app/${name}">`);
+  const device = String.raw`(/\bbackend=(\w+)/.exec(location.hash)||[])[1]||"wasm"`;
+  return `${preloads.join("")}<link rel="preload" as="fetch" crossorigin href="${base}app/text.json">
+<script>if(crossOriginIsolated||sessionStorage.getItem("${TRIED}"))(early=new Worker("${base}app/worker.js",{type:"module",name:${device}})).onerror=()=>early=0</script>
+<script type="module">requestAnimationFrame(()=>setTimeout(()=>import("${base}app/${modules[0]}")))</script>`;
+}
+
+interface Parts {
+  /** The page's script and what it imports, as paths in `app`. */
+  readonly modules: readonly string[];
+  /** CSS, in the page: nothing has to be asked for before it is drawn. */
+  readonly styles: string;
+}
+
+export function playgroundPage(strings: Strings, base: string, { modules, styles }: Parts): string {
   const other = strings.language === "ko" ? `${base}playground/index.html` : `${base}ko/playground/index.html`;
   const home = strings.language === "ko" ? `${base}ko/` : base;
   const button = (id: string, text: string): string => `<button type="button" id="${id}">${text}</button>`;
@@ -19,11 +39,11 @@ ${card(`bytes-${name}`, strings.byByte, { hint: strings.byByteHint })}
 ${card(`flow-${name}`, strings.flow, { picture: true })}
 ${card(`wrote-${name}`, strings.writing)}</div>`;
   const scripts = `<script type="application/json" id="strings">${JSON.stringify(strings).replaceAll("<", "\\u003c")}</script>
-<script type="module" src="${base}app/playground.js"></script>`;
-  return `${pageHead(strings, base, scripts)}
-<body data-state="ready">
+${earlyScripts(base, modules)}`;
+  return `${pageHead(strings, base, { scripts, styles: `<style>${styles}</style>` })}
+<body data-state="loading">
 <header class="top"><a class="home" href="${home}"><img src="${base}logo.svg" alt="" width="24" height="24"> Switchyard</a><nav><a href="${home}guide/1-what-moe-is.html">${strings.guide}</a> <a href="${home}museum/index.html">${strings.museum}</a> <a href="${other}" lang="${strings.language === "ko" ? "en" : "ko"}">${strings.otherLanguage}</a> ${button("theme", strings.theme)}</nav></header>
-<main class="playground">
+<main class="playground" inert>
 <div class="intro"><h1>${strings.title}</h1>
 <p>${strings.lead}</p></div>
 <div class="bar"><div class="controls" role="group" aria-label="${strings.title}">

@@ -66,8 +66,9 @@ export type Report =
       readonly description: string;
       readonly parameters: Readonly<Record<Side, number>>;
       readonly caution: Readonly<Record<Side, string | null>>;
-      readonly baselines: readonly { readonly name: string; readonly bits: number }[];
     }
+  /** What tables of the text need. */
+  | { readonly kind: "counted"; readonly baselines: readonly { readonly name: string; readonly bits: number }[] }
   | {
       readonly kind: "steps";
       readonly numbers: Readonly<Record<Side, StepNumbers>>;

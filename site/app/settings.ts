@@ -55,8 +55,11 @@ export interface Shared {
   readonly steps: number;
   readonly lr: number;
   readonly seed: number;
-  readonly backend: "wasm" | "cpu" | "gpu";
+  readonly backend: (typeof devices)[number];
 }
+
+const devices = ["wasm", "cpu", "gpu"] as const;
+export const isDevice = (name: string): name is Shared["backend"] => devices.some((device) => device === name);
 
 export interface Settings {
   readonly shared: Shared;
@@ -118,7 +121,7 @@ export const sharedFields: Readonly<Record<keyof Shared, Field>> = {
   steps: whole(1, 100_000),
   lr: real(0, 1),
   seed: whole(0, 2 ** 31 - 1),
-  backend: choice("wasm", "cpu", "gpu"),
+  backend: choice(...devices),
 };
 
 /** What is wrong with a value of a field; null: nothing. */

@@ -56,7 +56,7 @@ export function languageTable(
   const head = h(
     "tr",
     {},
-    h("th", { scope: "col" }, ""),
+    h("td"),
     ...Array.from({ length: experts }, (_, e) => h("th", { scope: "col", class: expertClass(e) }, String(e))),
   );
   const rows = table.map((counts, l) => {

@@ -15,9 +15,12 @@ import { exportModel } from "./exportModel.ts";
 import type { Report, Request, Side, StepNumbers, TextPart } from "./protocol.ts";
 import { sides } from "./protocol.ts";
 import type { Settings } from "./settings.ts";
+import { isDevice } from "./settings.ts";
 
 /** What a worker sees of the page. */
 interface WorkerScope {
+  /** The device that the page will ask for. */
+  readonly name: string;
   postMessage(message: Report, transfer?: ArrayBufferLike[]): void;
   onmessage: ((event: { readonly data: Request }) => void) | null;
 }
@@ -89,6 +92,9 @@ function corpusOf(text: readonly TextPart[]): Corpus {
 
 let run: Run | undefined;
 
+// The device is made ready while the page is still read and drawn; where it cannot be had, "start" says why.
+const early = isDevice(page.name) ? useBackend(page.name).catch(() => {}) : undefined;
+
 page.onmessage = ({ data }) => {
   answer(data).catch((error: unknown) =>
     page.postMessage({ kind: "failed", message: error instanceof Error ? error.message : String(error) }),
@@ -126,6 +132,7 @@ async function answer(request: Request): Promise<void> {
 
 async function start({ settings, text, paused }: Request & { kind: "start" }): Promise<void> {
   run = undefined;
+  await early; // or it would become the device of a run that asks for another one
   const backend = await useBackend(settings.shared.backend);
   const made = new Run(settings, text, backend);
   made.paused = paused;
@@ -137,8 +144,10 @@ async function start({ settings, text, paused }: Request & { kind: "start" }): P
     description: backend.description,
     parameters,
     caution: { a: caution(a.model), b: caution(b.model) },
-    baselines: countingOf(made.corpus),
   });
+  // Counting takes longer than a step, which the reader waits for.
+  if (!paused) page.postMessage(await made.step());
+  page.postMessage({ kind: "counted", baselines: countingOf(made.corpus) });
   await loop(made);
 }
 

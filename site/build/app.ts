@@ -1,7 +1,8 @@
 /** The interactive pages: bundled from `app`, which uses the library as its users do. */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { build, transform } from "esbuild";
+import type { Metafile } from "esbuild";
 import { loadDeclaration } from "../../examples/train/text.ts";
 import { museumPage } from "../app/museumPage.ts";
 import { museumEnglish, museumKorean } from "../app/museumStrings.ts";
@@ -25,28 +26,38 @@ export async function writeApp(root: string, out: string): Promise<void> {
       target: "es2022",
       chunkNames: "chunks/[name]-[hash]",
       logLevel: "warning",
+      metafile: true,
       external: ["node:*", "webgpu", "koffi"],
       absWorkingDir: root,
     });
   // Apart, so that the playground does not load what only the museum's laws use.
-  await bundle(app, "playground", "worker");
+  const { metafile } = await bundle(app, "playground", "worker");
   await bundle(app, "museum", "museumWorker");
   await bundle(app, "widgets");
   // At the top: a service worker serves nothing above its own place.
   await bundle(out, "isolate");
   const styles = await transform(readFileSync(join(root, "site/app/playground.css"), "utf8"), { loader: "css", minify: true });
   writeFileSync(join(app, "playground.css"), styles.code);
+  const colours = await transform(readFileSync(join(out, "colours.css"), "utf8"), { loader: "css", minify: true });
   writeFileSync(join(app, "text.json"), JSON.stringify({ scripts: textOf("scripts"), latin: textOf("latin") }));
   const write = (path: string, html: string): void => {
     mkdirSync(join(out, path), { recursive: true });
     writeFileSync(join(out, path, "index.html"), html);
   };
-  write("playground", playgroundPage(english, "../"));
-  write("ko/playground", playgroundPage(korean, "../../"));
+  const modules = modulesOf(metafile.outputs, relative(root, join(app, "playground.js"))).map((path) => relative(app, join(root, path)));
+  const parts = { modules, styles: `${colours.code}${styles.code}` };
+  write("playground", playgroundPage(english, "../", parts));
+  write("ko/playground", playgroundPage(korean, "../../", parts));
   const [rooms, ownRouter, words] = [roomsOf(root), ownRouterOf(root), koreanMuseum(join(root, "site"))];
   write("museum", museumPage(museumEnglish, "../", { rooms, ownRouter, layouts: layoutRoomsOf(root, museumEnglish, null), words: null }));
   const layouts = layoutRoomsOf(root, museumKorean, words);
   write("ko/museum", museumPage(museumKorean, "../../", { rooms: translated(rooms, words), ownRouter, layouts, words }));
+}
+
+/** A bundle and all that it imports at once, as the metafile names them. */
+function modulesOf(outputs: Metafile["outputs"], path: string): string[] {
+  const imported = outputs[path]?.imports.filter(({ kind }) => kind === "import-statement") ?? [];
+  return [...new Set([path, ...imported.flatMap((one) => modulesOf(outputs, one.path))])];
 }
 
 function textOf(languages: string): { name: string; code: string; training: string }[] {

@@ -15,6 +15,9 @@ const types: Readonly<Record<string, string>> = {
   ".png": "image/png",
 };
 
+/** Files whose names change with what is in them: a browser need not ask for them again. */
+const hashed = /^\/(assets|app\/chunks)\/[^?]*[-.][\w-]{8,}\.\w+$/;
+
 /** Serves `folder` at a free port, or at `port`. `isolated: false` leaves the headers out, as plain hosts do. */
 export async function serveFolder(
   folder: string,
@@ -27,7 +30,8 @@ export async function serveFolder(
       response.writeHead(404, { ...headers, "content-type": "text/plain; charset=utf-8" }).end("There is no such page.");
       return;
     }
-    response.writeHead(200, { ...headers, "content-type": types[extname(file)] ?? "application/octet-stream" });
+    const kept: Record<string, string> = hashed.test(request.url ?? "") ? { "cache-control": "max-age=31536000, immutable" } : {};
+    response.writeHead(200, { ...headers, ...kept, "content-type": types[extname(file)] ?? "application/octet-stream" });
     createReadStream(file).pipe(response);
   });
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));

@@ -12,11 +12,16 @@ import { readSafetensors } from "switchyard-moe/nn";
 import type { Surroundings } from "./surroundings.ts";
 import { PATIENCE, newPage, open } from "./surroundings.ts";
 
-const SMALL = "width=16&hidden=32&length=16&batch=8&steps=60";
+const SMALL = "width=16&hidden=32&length=16&batch=8&steps=24";
 
 /** Waits for a step; the machine may be slow, and a page that is loaded again has no body for a moment. */
 async function reach(page: Page, step: number): Promise<void> {
   await page.waitForFunction((wanted) => Number(document.body?.dataset["step"] ?? 0) >= wanted, step, { timeout: PATIENCE });
+}
+/** Opens the page and waits until its script hears what a reader does. */
+async function visit(page: Page, address: string): Promise<void> {
+  await page.goto(address);
+  await page.waitForFunction(() => document.body?.dataset["state"] !== "loading" && document.querySelector("main")?.inert === false);
 }
 async function state(page: Page, wanted: string): Promise<void> {
   await page.waitForFunction((name) => document.body?.dataset["state"] === name, wanted, { timeout: PATIENCE });
@@ -35,7 +40,7 @@ describe("the playground", function () {
 
   it("trains, pauses, takes one step, and goes on", async () => {
     const { page, faults } = await newPage(around);
-    await page.goto(at());
+    await visit(page, at());
     await page.click("#run");
     await reach(page, 5);
     await page.click("#run");
@@ -59,7 +64,7 @@ describe("the playground", function () {
   it("gives the same fingerprint when its link is opened in a new page, and another one for another seed", async () => {
     const run = async (hash: string): Promise<string | undefined> => {
       const { page } = await newPage(around);
-      await page.goto(at(hash));
+      await visit(page, at(hash));
       await state(page, "finished");
       const mark = await page.evaluate(() => document.body.dataset["fingerprint"]);
       await page.close();
@@ -73,7 +78,7 @@ describe("the playground", function () {
 
   it("exports models that the main job opens, curves, pictures, and a program that does the same run", async () => {
     const { page } = await newPage(around);
-    await page.goto(at(`${SMALL}&steps=20&a.capacityFactor=0&b.router=top-k&b.k=3`));
+    await visit(page, at(`${SMALL}&steps=20&a.capacityFactor=0&b.router=top-k&b.k=3`));
     await state(page, "finished");
     const kept = async (button: string): Promise<string> => {
       const [file] = await Promise.all([page.waitForEvent("download"), page.click(button)]);
@@ -113,7 +118,7 @@ describe("the playground", function () {
 
   it("draws, for each layer, loads, a passage, languages, bytes and the flow, and what each model writes", async () => {
     const { page, faults } = await newPage(around);
-    await page.goto(at(SMALL));
+    await visit(page, at(SMALL));
     await state(page, "finished");
     for (const place of [
       "#load-a svg",
@@ -138,7 +143,7 @@ describe("the playground", function () {
 
   it("has presets with a sentence each, all of which train", async () => {
     const { page, faults } = await newPage(around);
-    await page.goto(at());
+    await visit(page, at());
     const names = await page.locator("#preset option").evaluateAll((all) => all.map((one) => one.getAttribute("value") ?? ""));
     const real = names.filter((name) => name !== "");
     expect(real).to.include.members(["switch-dense", "collapse", "small-capacity", "expert-choice", "renormalised-top-1", "loss-free"]);
@@ -154,7 +159,7 @@ describe("the playground", function () {
 
   it("shows the gate that teaches nothing: a renormalised top-1 is always 1", async () => {
     const { page } = await newPage(around);
-    await page.goto(at(`${SMALL}&a.router=mixtral&a.k=1&b.router=dropless`));
+    await visit(page, at(`${SMALL}&a.router=mixtral&a.k=1&b.router=dropless`));
     await state(page, "finished");
     const gate = (side: string): Promise<number> => page.locator(`#numbers-${side} dd`).nth(4).textContent().then(Number); // prettier-ignore
     await page.waitForFunction(() => document.querySelector("#numbers-b dd:nth-of-type(5)")?.textContent !== "–");
@@ -166,7 +171,7 @@ describe("the playground", function () {
   it("says so when its worker was ended, and begins again", async () => {
     const { page } = await newPage(around);
     await page.clock.install();
-    await page.goto(at(SMALL.replace("steps=60", "steps=5000")));
+    await visit(page, at(SMALL.replace("steps=24", "steps=5000")));
     await reach(page, 2);
     await Promise.all(page.workers().map((worker) => worker.evaluate(() => self.close()).catch(() => {})));
     await page.clock.fastForward(31_000);
@@ -179,7 +184,7 @@ describe("the playground", function () {
 
   it("pauses while the page is hidden, and goes on", async () => {
     const { page } = await newPage(around);
-    await page.goto(at(SMALL.replace("steps=60", "steps=5000")));
+    await visit(page, at(SMALL.replace("steps=24", "steps=5000")));
     await reach(page, 2);
     const hide = (hidden: boolean): Promise<void> =>
       page.evaluate((value) => {
@@ -196,7 +201,7 @@ describe("the playground", function () {
   it("trains on the plain device and on the GPU from the same loss", async () => {
     const first = async (device: string): Promise<number> => {
       const { page } = await newPage(around);
-      await page.goto(at(`${SMALL}&steps=3&backend=${device}`));
+      await visit(page, at(`${SMALL}&steps=3&backend=${device}`));
       await state(page, "finished");
       const [rows] = await Promise.all([page.waitForEvent("download"), page.click("#csv")]);
       const [, line = ""] = readFileSync(await rows.path(), "utf8").split("\n");
@@ -212,7 +217,7 @@ describe("the playground", function () {
 
   it("takes one's own text, Korean and emoji too, and refuses what is short or no text", async () => {
     const { page } = await newPage(around);
-    await page.goto(at());
+    await visit(page, at());
     await page.selectOption("#shared-text", "own");
     await page.fill("#own-text", "짧다");
     await page.click("#run");
@@ -235,7 +240,7 @@ describe("the playground", function () {
 
   it("says what of a link it cannot use, and what settings do not fit", async () => {
     const { page } = await newPage(around);
-    await page.goto(at("widht=3&heads=x"));
+    await visit(page, at("widht=3&heads=x"));
     expect(await page.textContent("#status")).to.contain("widht");
     await page.fill("#shared-heads", "3");
     await page.click("#run");
@@ -245,7 +250,7 @@ describe("the playground", function () {
 
   it("works by keyboard alone", async () => {
     const { page } = await newPage(around);
-    await page.goto(at(SMALL.replace("steps=60", "steps=2000")));
+    await visit(page, at(SMALL.replace("steps=24", "steps=2000")));
     await reach(page, 3);
     await page.focus("#run");
     await page.keyboard.press("Enter");
@@ -259,7 +264,7 @@ describe("the playground", function () {
   it("uses threads where the host sends no isolation headers, by a service worker", async () => {
     const plain = await open({ isolated: false });
     const { page, faults } = await newPage(plain);
-    await page.goto(`${plain.address}playground/index.html#${SMALL}`);
+    await visit(page, `${plain.address}playground/index.html#${SMALL}`);
     await reach(page, 3);
     // A page that was too slow to be given the worker at once has it from the next time on.
     await page.evaluate(() => navigator.serviceWorker.ready.then(() => {}));
@@ -273,7 +278,7 @@ describe("the playground", function () {
   it("uses one thread where it cannot be isolated, and says so", async () => {
     const plain = await open({ isolated: false });
     const { page, faults } = await newPage(plain, { serviceWorkers: "block" });
-    await page.goto(`${plain.address}playground/index.html#${SMALL}`);
+    await visit(page, `${plain.address}playground/index.html#${SMALL}`);
     await reach(page, 3);
     expect(await page.textContent("#engine")).to.match(/one thread is used/);
     expect(faults).to.deep.equal([]);
@@ -288,7 +293,7 @@ describe("the playground", function () {
       if (/\.(js|css)$|\/$|index\.html$/.test(path)) bytes.set(path, gzipSync(await response.body().catch(() => "")).length);
     });
     const start = performance.now();
-    await page.goto(at(SMALL.replace("steps=60", "steps=100")));
+    await page.goto(at(SMALL.replace("steps=24", "steps=40")));
     await reach(page, 1);
     const firstStep = performance.now() - start;
     const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? NaN);
@@ -307,7 +312,7 @@ describe("the playground", function () {
       Object.assign(window, { longTasks: tasks });
       new PerformanceObserver((list) => tasks.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: "longtask" });
     });
-    await page.goto(at(SMALL));
+    await visit(page, at(SMALL));
     await state(page, "finished");
     const tasks = await page.evaluate(() => (window as unknown as { longTasks: number[] }).longTasks);
     console.log(`      ${tasks.length} tasks of the page above 50 ms, the longest ${Math.round(Math.max(0, ...tasks))} ms`);

@@ -10,8 +10,8 @@ const NEAR = 2;
 
 interface Import {
   readonly from: string;
-  /** Undefined where a module is imported without names. */
-  readonly entry: StaticImportEntry | undefined;
+  /** Undefined where a module is imported without names, "all" where whatever it exports may be used. */
+  readonly entry: StaticImportEntry | "all" | undefined;
 }
 
 interface Source {
@@ -57,15 +57,23 @@ export class ImportGraph {
     return found;
   }
 
-  #targets(file: string, from: string, entry: StaticImportEntry | undefined): string[] {
+  #targets(file: string, from: string, entry: Import["entry"]): string[] {
     const target = this.#resolve(file, from);
-    if (target === undefined || entry?.isType) return [];
+    if (target === undefined) return [];
+    if (entry === "all") return [target, ...this.#definers(target)];
+    if (entry?.isType) return [];
     const { kind, name } = entry?.importName ?? { kind: "NamespaceObject", name: null };
     if (kind === "Name" && name) return [this.#definer(target, name) ?? target];
     // import * as moe: the members that the file names.
     const { text } = this.#files.get(file) ?? { text: "" };
     const members = entry ? [...text.matchAll(new RegExp(`\\b${entry.localName.value}\\.(\\w+)`, "g"))].map(([, member]) => member) : [];
     return [target, ...new Set(members.flatMap((member) => this.#definer(target, member) ?? []))];
+  }
+
+  /** The files that define all that a file exports by name. */
+  #definers(file: string): Set<string> {
+    const names = (this.#files.get(file)?.exports ?? []).flatMap(({ exportName: { name }, isType }) => (name && !isType ? [name] : []));
+    return new Set(names.flatMap((name) => this.#definer(file, name) ?? []));
   }
 
   /** The file that defines what `file` exports under a name. */
@@ -78,6 +86,7 @@ export class ImportGraph {
       if (!all && exportName.name !== name) continue;
       const target = moduleRequest ? this.#resolve(file, moduleRequest.value) : undefined;
       if (moduleRequest === null) return file;
+      if (importName.kind === "All") return target; // export * as name
       const found = target === undefined ? undefined : this.#definer(target, all ? name : (importName.name ?? name), seen);
       if (found !== undefined) return found;
     }
@@ -124,8 +133,12 @@ function read(file: string): Source {
     names.length > 0 ? names.map((entry) => ({ from: moduleRequest.value, entry })) : [{ from: moduleRequest.value, entry: undefined }],
   );
   const late = dynamicImports.flatMap(({ moduleRequest: { start, end } }): Import[] => {
-    const from = /^["'](.*)["']$/.exec(text.slice(start, end))?.[1];
-    return from === undefined ? [] : [{ from, entry: undefined }];
+    const asked = text.slice(start, end);
+    const from = /^["'](.*)["']$/.exec(asked)?.[1];
+    if (from !== undefined) return [{ from, entry: undefined }];
+    return asked === "specifier" ? entries.map(({ specifier }) => ({ from: specifier, entry: "all" })) : []; // an entry of the package
   });
+  const started = [...text.matchAll(/new URL\("(\.{1,2}\/[^"]+\.ts)", import\.meta\.url\)/g)]; // processes and threads
+  late.push(...started.map(([, from]): Import => ({ from, entry: undefined })));
   return { text, imports: [...fixed, ...late], exports: staticExports.flatMap(({ entries: names }) => names) };
 }

@@ -8,6 +8,7 @@ import type { Tensor } from "./tensor.ts";
 
 /** A buffer with room behind the rows that are in use: rows from `used` on are free. */
 interface Room {
+  readonly storage: Storage;
   readonly shape: readonly number[];
   readonly axis: number;
   used: number;
@@ -25,36 +26,35 @@ export function appended(x: Tensor, more: Tensor, axis: number): Tensor {
   const tracked = recording && (x.requiresGrad || more.requiresGrad);
   if (tracked || recomputation || debug || !x.backend.place || !alike(x, more, axis)) return concat([x, more], axis);
   const [before, after] = [x.shape[axis], x.shape[axis] + more.shape[axis]];
-  const storage = roomAfter(x, axis, after) ?? copiedWithRoom(x, axis, after);
-  const room = rooms.get(storage);
-  if (!room) return concat([x, more], axis);
+  const room = roomAfter(x, axis, after) ?? copiedWithRoom(x, axis, after);
+  const { storage, shape } = room;
   room.used = after;
-  const strides = stridesOf(room.shape);
+  const strides = stridesOf(shape);
   x.backend.place(part(storage, more, strides, before * strides[axis]), more);
   return x.wrap({ shape: x.shape.with(axis, after), dtype: x.dtype }, storage, strides, 0);
 }
 
-/** Whether concat would take them, and there is something to append to. */
+/** Whether concat would take them. */
 function alike(x: Tensor, more: Tensor, axis: number): boolean {
   const fits = x.dtype === more.dtype && x.backend === more.backend && x.shape.length === more.shape.length;
-  return fits && x.size > 0 && x.shape.every((n, i) => i === axis || n === more.shape[i]);
+  return fits && x.shape.every((n, i) => i === axis || n === more.shape[i]);
 }
 
-/** The storage of x, if x is all that it holds and there is room for `after` rows. */
-function roomAfter(x: Tensor, axis: number, after: number): Storage | undefined {
+/** The room in which x stands, if x is all that it holds and `after` rows fit. */
+function roomAfter(x: Tensor, axis: number, after: number): Room | undefined {
   const room = rooms.get(x.storage);
   const whole = room && room.axis === axis && room.used === x.shape[axis] && after <= room.shape[axis] && x.offset === 0;
-  const inPlace = whole && stridesOf(room.shape).every((step, i) => step === x.strides[i] || x.shape[i] === 1);
-  return inPlace ? x.storage : undefined;
+  return whole && stridesOf(room.shape).every((step, i) => step === x.strides[i]) ? room : undefined;
 }
 
-function copiedWithRoom(x: Tensor, axis: number, after: number): Storage {
+function copiedWithRoom(x: Tensor, axis: number, after: number): Room {
   const shape = x.shape.with(axis, 2 * after);
   const { backend, dtype } = x;
   const none = shape.map(() => 0);
   const storage = new Storage(backend, backend.pad({ shape, dtype }, x, none, 0));
-  rooms.set(storage, { shape, axis, used: x.shape[axis] });
-  return storage;
+  const room = { storage, shape, axis, used: x.shape[axis] };
+  rooms.set(storage, room);
+  return room;
 }
 
 const part = ({ buffer }: Storage, { shape, dtype }: Tensor, strides: readonly number[], offset: number): NDArray =>

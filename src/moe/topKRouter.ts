@@ -83,7 +83,7 @@ export class TopKRouter extends Router {
   }
 
   protected choose(x: Tensor, { pass }: GroupedTokens): Choices {
-    const { scores: kind = "softmax", normalise = "before", gateScale = 1, balanceCounts } = this.options;
+    const { scores: kind, normalise, gateScale = 1, balanceCounts } = this.options;
     const logits = this.projection.forward(x); // [G, S, E]
     const scores = kind === "sigmoid" ? logits.sigmoid() : logits.softmax(-1);
     const probs = kind === "sigmoid" ? shares(scores) : scores;
@@ -101,7 +101,7 @@ export class TopKRouter extends Router {
 
   /** The K experts of each token, the best first: by scores and bias, within the best groups; later ones drawn where that is asked for. */
   #choices(scores: Tensor, logits: Tensor, pass: Pass): Tensor {
-    const { choices, expertGroups, gumbelBeyondFirst = false } = this.options;
+    const { choices, expertGroups, gumbelBeyondFirst } = this.options;
     return noGrad(() => {
       const biased = this.bias ? scores.add(this.bias) : scores;
       const selection = expertGroups ? withinGroups(biased, expertGroups) : biased;
@@ -113,9 +113,9 @@ export class TopKRouter extends Router {
   }
 
   #gates(best: Tensor, logits: Tensor, scores: Tensor, probs: Tensor): Tensor {
-    const { normalise = "before", gateScale = 1, scores: kind = "softmax" } = this.options;
+    const { normalise = "before", gateScale = 1, scores: kind } = this.options;
     const chosen = (x: Tensor): Tensor => x.takeAlong(best, 2);
-    const after = (): Tensor => (kind === "softmax" ? chosen(logits).softmax(-1) : shares(chosen(scores)));
+    const after = (): Tensor => (kind === "sigmoid" ? shares(chosen(scores)) : chosen(logits).softmax(-1));
     const gate = normalise === "after" ? after() : chosen(normalise === "before" ? probs : scores);
     return gateScale === 1 ? gate : gate.mul(gateScale);
   }

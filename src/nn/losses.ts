@@ -100,7 +100,7 @@ export function klDivergence(x: Tensor, target: Tensor, options: KlOptions = {})
   const { reduction = "batchMean", logTarget = false } = options;
   // A log-probability of -Infinity has probability 0; its difference to another -Infinity is no number.
   const losses = logTarget ? t.exp().mul(where(t.equal(-Infinity), 0, t.sub(y))) : xLogX(t).sub(weigh(t, y));
-  return reduction === "batchMean" ? losses.sum().mul(1 / Math.max(1, x.shape[0] ?? 1)) : reduce(losses, reduction);
+  return reduction === "batchMean" ? losses.sum().mul(1 / (x.shape[0] || 1)) : reduce(losses, reduction);
 }
 
 const klKinds: Kinds<KlOptions> = {

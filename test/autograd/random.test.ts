@@ -88,6 +88,30 @@ describe("random tensors", () => {
     expect(moments(x).deviation / 3).to.be.closeTo(0.8796, 0.015);
   });
 
+  it("truncated normal: of the density's deviation at any bound, also where most draws would be refused", async () => {
+    for (const bound of [0.2, 0.49, 0.5, 1, 4]) {
+      const x = await valuesOf(random.truncatedNormal([N], key(4), { bound, dtype: "float64" }));
+      expect(Math.max(...x.map(Math.abs)) / bound).to.be.within(bound > 3 ? 0.7 : 0.999, 1);
+      const grid = Array.from({ length: 2001 }, (_, i) => (i / 1000 - 1) * bound);
+      const [mass, square] = [0, 2].map((power) => grid.reduce((sum, z) => sum + z ** power * Math.exp(-z * z / 2), 0)); // prettier-ignore
+      expect(moments(x).deviation / Math.sqrt(square / mass), `bound ${bound}`).to.be.closeTo(1, 0.01);
+    }
+  });
+
+  it("of a key stay the same: what was trained with a seed can be trained again", async () => {
+    const { uniform, normal, truncatedNormal } = random;
+    const drawn: readonly (readonly [typeof uniform, object, readonly number[]])[] = [
+      [uniform, {}, [0.912197982892, 0.866466824431, 0.0788014838472, 0.928259378765, 0.53278619214, 0.528896794654]],
+      [normal, {}, [0.28646597888, 2.02908824045, -1.10372636793, -1.45186358233, -0.278339211987, -0.716564794484]],
+      [truncatedNormal, { bound: 0.3 }, [0.247318789735, -0.252719109692, 0.0196717152838, -0.147868896229, 0.243290406559, 0.15188603634]],
+      [truncatedNormal, { bound: 1 }, [0.28646597888, -0.656007621236, 0.00198168670691, 0.765744110789, -0.278339211987, -0.716564794484]],
+    ];
+    for (const [draw, options, numbers] of drawn) {
+      const x = await valuesOf(draw([6], key(11), { ...options, dtype: "float64" }));
+      x.forEach((value, i) => expect(value, `${draw.name} ${i}`).to.be.closeTo(numbers[i], 1e-11));
+    }
+  });
+
   it("streams of neighbours do not follow each other", async () => {
     const [a, b, c] = await Promise.all([key(5).at(0), key(5).at(1), key(6).at(0)].map((at) => valuesOf(random.normal([N], at))));
     expect(Math.abs(correlation(a, b))).to.be.below(0.025);

@@ -208,6 +208,11 @@ describe("summary", () => {
 });
 
 describe("layer", () => {
+  it("says null for the parts that it has not", () => {
+    const layer = new moe.MoE({ router: router(), experts: experts() });
+    expect([layer.shared, layer.sharedGate, layer.expertCapacity]).to.deep.equal([null, null, null]);
+  });
+
   it("adds shared experts to every token, dropped or not", () => {
     const shared = new DenseFeedForward(D, F, { random: key(4), dtype: "float64", initializer: wide });
     const alone = new moe.MoE({ router: router(), experts: experts(), evaluationCapacityFactor: 0.01 });

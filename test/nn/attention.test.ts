@@ -103,9 +103,11 @@ describe("attention", () => {
 
   it("says what does not fit", () => {
     const x = drawn([1, 2, 3, 4], 1);
-    expect(() => attention(x, drawn([1, 2, 3, 5], 1), x)).to.throw(
-      "attention: queries [1, 2, 3, 4] and keys [1, 2, 3, 5]: want [B, H, T, K] and [B, G, S, K], G a divisor of H",
-    );
+    const unfit = "[1, 2, 3, 5], [2, 2, 3, 4], [1, 3, 3, 4], [2, 3, 4], [1, 2, 3, 4, 1]";
+    for (const [q, k] of [...(JSON.parse(`[${unfit}]`) as number[][]).map((k) => [x.shape, k]), [[1, 2, 3, 4, 1], x.shape]])
+      expect(() => attention(drawn(q, 1), drawn(k, 1), x)).to.throw(
+        `attention: queries [${q.join(", ")}] and keys [${k.join(", ")}]: want [B, H, T, K] and [B, G, S, K], G a divisor of H`,
+      );
     for (const shape of [
       [1, 2, 4, 4],
       [1, 1, 3, 4],

@@ -135,7 +135,10 @@ describe("evaluate", () => {
     const row = (i: number) => ({ ids: ids.narrow(0, i, i + 1), targets: targets.narrow(0, i, i + 1) });
     const wanted = crossEntropy(model.forward(ids, {}, evaluating).logits, targets).itemSync();
     for (const data of [[{ ids, targets }], [row(0), row(1)]]) {
+      await evaluate(model, data); // tables of positions are made once
+      const { liveBuffers } = ids.backend.stats();
       const { loss, bits, tokens } = await evaluate(model, data);
+      expect(ids.backend.stats().liveBuffers, "nothing is kept").to.equal(liveBuffers);
       expect(loss).to.be.closeTo(wanted, 1e-6);
       expect(bits).to.be.closeTo(wanted / Math.LN2, 1e-6);
       expect(tokens).to.equal(3);

@@ -167,6 +167,8 @@ describe("losses between equal shapes", () => {
     expect(klDivergence(b.logSoftmax(-1), p).itemSync()).to.be.above(0.01);
     expectClose(klDivergence(b.logSoftmax(-1), a.logSoftmax(-1), { logTarget: true }), klDivergence(b.logSoftmax(-1), p));
     expect(klDivergence(tensor([[0.5, 0.5]]).log(), tensor([[1, 0]])).itemSync()).to.be.closeTo(Math.LN2, 1e-6);
+    expect(klDivergence(tensor(0.25).log(), tensor(0.5)).itemSync(), "a scalar").to.be.closeTo(0.5 * Math.LN2, 1e-6);
+    expect(klDivergence(zeros([0, 2]), zeros([0, 2])).itemSync(), "no rows").to.equal(0);
   });
 
   it("a weight of positives does not stretch the losses", () => {

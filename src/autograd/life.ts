@@ -52,8 +52,7 @@ export abstract class Holder {
     if (scope) scope.add(this);
     else if (!this.#collected && this.#holdings) {
       this.#collected = true;
-      const { backend, buffer } = this.#holdings[0];
-      if (backend.ballast) ballast.set(this, new ArrayBuffer(Math.ceil(backend.ballast * buffer.bytes)));
+      this.#holdings[0].takeBallast();
       collector.register(this, this.#holdings, this);
     }
   }
@@ -69,7 +68,6 @@ export abstract class Holder {
     if (this.#collected) collector.unregister(this);
     releaseAll(this.#holdings);
     this.#holdings = null;
-    ballast.delete(this);
     this.owner = null;
   }
 
@@ -77,10 +75,8 @@ export abstract class Holder {
   protected exchange(storage: Storage): void {
     const old = this.storage;
     storage.retain();
+    if (this.#collected) storage.takeBallast();
     this.#holdings?.splice(0, 1, storage);
     old.release();
   }
 }
-
-/** Weight that the garbage collector can feel, for device memory that it cannot see. */
-const ballast = new WeakMap<Holder, ArrayBuffer>();

@@ -167,10 +167,12 @@ export function cast(x: Tensor, dtype: DType): Tensor {
   return apply(movement.cast(dtype), x);
 }
 
+const wide = oneOf("float32", "float64");
+
 const precision: Record<DType, number> = { int32: 0, bfloat16: 1, float32: 2, float64: 3 };
 
 export function atLeast(x: Tensor, dtype: "float32" | "float64"): Tensor {
-  check("atLeast", "dtype", dtype, oneOf("float32", "float64"));
+  check("atLeast", "dtype", dtype, wide);
   requireFloat("atLeast", x);
   return precision[x.dtype] < precision[dtype] ? x.cast(dtype) : x;
 }

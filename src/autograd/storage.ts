@@ -8,6 +8,8 @@ export class Storage {
   readonly host: Int32Array | null;
   owners = 0;
   #freed = false;
+  /** Weight that the garbage collector can feel, for device memory that it cannot see. */
+  ballast: ArrayBuffer | null = null;
 
   constructor(backend: Backend, buffer: Buffer, host: Int32Array | null = null) {
     this.backend = backend;
@@ -25,9 +27,16 @@ export class Storage {
     return this;
   }
 
+  /** For a tensor that the garbage collector will free; once for all that read this storage. */
+  takeBallast(): void {
+    const { ballast = 0 } = this.backend;
+    if (ballast > 0) this.ballast ??= new ArrayBuffer(Math.ceil(ballast * this.buffer.bytes));
+  }
+
   release(): void {
     if (--this.owners > 0) return;
     this.#freed = true;
+    this.ballast = null;
     this.backend.free(this.buffer);
   }
 }

@@ -263,6 +263,9 @@ describe("wasm thread pool", () => {
       );
       expect(error, source).to.be.instanceOf(Error).with.property("message").that.includes(why);
     }
+    const none = Promise.reject(new Error("no module"));
+    const error: unknown = await startThread("", none, () => {}, 60_000).catch((e: unknown) => e);
+    expect(error).to.be.instanceOf(Error).with.property("message", "no module");
   });
 
   // Given so long only so that a program that does not end is a failure.

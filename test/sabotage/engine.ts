@@ -264,9 +264,9 @@ export const engine: readonly Sabotage[] = [
   },
   {
     what: "device memory has no weight",
-    file: at("life"),
-    from: "if (backend.ballast)",
-    to: "if (!backend.ballast)",
+    file: at("storage"),
+    from: "if (ballast > 0)",
+    to: "if (ballast < 0)",
     test: "test/memory/memory.test.ts",
     title: "device memory is felt",
   },

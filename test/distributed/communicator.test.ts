@@ -12,9 +12,9 @@ import {
   saveShards,
   threads,
 } from "../../src/distributed/index.ts";
-import type { Transport } from "../../src/distributed/index.ts";
-import { key } from "../../src/index.ts";
-import { Linear } from "../../src/nn/index.ts";
+import type { ReplicasOptions, Transport } from "../../src/distributed/index.ts";
+import { key, tensor, zeros } from "../../src/index.ts";
+import { Linear, Module } from "../../src/nn/index.ts";
 import type { CollectiveCase } from "./programs.ts";
 import { crossingNames } from "./programs.ts";
 import { specification } from "./specification.ts";
@@ -31,6 +31,36 @@ const cases: fc.Arbitrary<CollectiveCase> = fc.integer({ min: 1, max: 4 }).chain
     type: fc.constantFrom("Float32Array" as const, "Float64Array" as const, "Int32Array" as const),
   }),
 );
+
+describe("replicas", () => {
+  class Three extends Module {
+    readonly parts = [1, 2, 3].map(() => zeros([2 ** 19], { requiresGrad: true })); // 2 MiB each
+  }
+
+  it("sum gradients in buckets of 4 MiB, unless told otherwise", () => {
+    const sums = (options: ReplicasOptions, ordered: boolean): number => {
+      const layout = layoutOf(alone({ ordered }));
+      let calls = 0;
+      const world = new Proxy(layout.world, {
+        get(inner, name) {
+          if (name === "allReduce" || name === "allGather") calls++;
+          const member: unknown = Reflect.get(inner, name, inner);
+          return typeof member === "function" ? (member.bind(inner) as unknown) : member;
+        },
+      });
+      const model = new Three();
+      const replicas = new Replicas(model, { ...layout, world }, options);
+      replicas.backward(model.parts.reduce((sum, part) => sum.add(part.sum()), tensor(0)));
+      replicas.reduce();
+      return calls;
+    };
+    for (const ordered of [false, true]) {
+      const one = sums({ bucketBytes: 2 ** 23 }, ordered);
+      expect(sums({}, ordered)).to.equal(2 * one);
+      expect(sums({ bucketBytes: 1 }, ordered)).to.equal(3 * one);
+    }
+  });
+});
 
 describe("collectives of thread ranks", function () {
   this.timeout(120_000);

@@ -170,6 +170,7 @@ const bad: Record<string, [() => unknown, RegExp]> = {
   "mean of integers": [() => int([1]).mean(), /mean: int32 \[1\]: needs a float dtype/],
   "div of integers": [() => int([1]).div(2), /div: int32 \[1\]: needs a float dtype/],
   "a fraction beside integers": [() => int([1]).add(0.5), /0.5 beside an int32 tensor is not a 32-bit integer/],
+  "where of two dtypes": [() => where(int([1]), f32([1]), int([1])), /where: dtypes float32 and int32 differ/],
   "concat of two dtypes": [() => concat([f32([1]), f64([1])]), /concat: dtypes float32 and float64 differ/],
   "a float index": [() => x23().takeRows(f32([0])), /takeRows: index is float32 \[1\], indices are int32; use cast\("int32"\)/],
   "a float class": [() => f32([0]).oneHot(2), /oneHot: index is float32 \[1\], indices are int32/],

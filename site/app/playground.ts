@@ -279,7 +279,7 @@ function draw(): void {
   document.body.dataset["step"] = String(latest.numbers.b.step);
   document.body.dataset["fingerprint"] = latest.fingerprint;
   find("#speed-shown").textContent =
-    `${Math.round(latest.tokensPerSecond).toLocaleString()} ${strings.speedUnit}, ${(latest.tensorBytes / 1e6).toFixed(1)} MB ${strings.tensors}`;
+    `${filled(strings.speedUnit, { bytes: Math.round(latest.tokensPerSecond).toLocaleString() })}, ${filled(strings.tensors, { megabytes: (latest.tensorBytes / 1e6).toFixed(1) })}`; // prettier-ignore
   for (const side of sides) {
     drawLoad(side);
     drawNumbers(side);

@@ -28,7 +28,8 @@ export function seatsSvg(
     return mark(seat, { of: same.length, at: seats.slice(0, i).filter((other) => same.includes(other)).length });
   });
   const line = capacity === undefined ? "" : `<path class="limit" d="M8 ${TOP - 2 + capacity * CELL}H${experts.length * COLUMN + 8}"/>`;
-  return `<svg class="drawn" viewBox="0 0 ${experts.length * COLUMN + 16} ${TOP + 14 + deepest * CELL}" role="img" aria-label="${label}">${tracks.join("")}${marks.join("")}${heads.join("")}${line}</svg>`;
+  const width = experts.length * COLUMN + 16;
+  return `<svg class="drawn" width="${width}" viewBox="0 0 ${width} ${TOP + 14 + deepest * CELL}" role="img" aria-label="${label}">${tracks.join("")}${marks.join("")}${heads.join("")}${line}</svg>`;
 }
 
 function box(look: string, expert: number, place: number, { of, at } = { of: 1, at: 0 }): string {

@@ -3,9 +3,9 @@
 /** Light or dark before anything is drawn, as the reader chose on any page of the site, else as the system has it. */
 export const chosenColours = `<script>document.documentElement.classList.toggle("dark",(localStorage.getItem("vitepress-theme-appearance")||"auto")==="auto"?matchMedia("(prefers-color-scheme: dark)").matches:localStorage.getItem("vitepress-theme-appearance")==="dark")</script>`;
 
-/** The style sheets of these pages, loaded. */
-export const linkedStyles = (base: string): string =>
-  `<link rel="stylesheet" href="${base}colours.css">\n<link rel="stylesheet" href="${base}app/playground.css">`;
+/** Style sheets by their paths. */
+export const linkedStyles = (base: string, ...paths: readonly string[]): string =>
+  paths.map((path) => `<link rel="stylesheet" href="${base}${path}">`).join("\n");
 
 /** Everything before the body. `scripts` stand last; text comes escaped. The colours are those that the reader chose in the documents. */
 export function pageHead(

@@ -36,16 +36,17 @@ export async function writeApp(root: string, out: string): Promise<void> {
   await bundle(app, "widgets");
   // At the top: a service worker serves nothing above its own place.
   await bundle(out, "isolate");
-  const styles = await transform(readFileSync(join(root, "site/app/playground.css"), "utf8"), { loader: "css", minify: true });
-  writeFileSync(join(app, "playground.css"), styles.code);
-  const colours = await transform(readFileSync(join(out, "colours.css"), "utf8"), { loader: "css", minify: true });
+  const minified = async (file: string): Promise<string> => (await transform(readFileSync(file, "utf8"), { loader: "css", minify: true })).code; // prettier-ignore
+  const [colours, styles, ofMuseum] = await Promise.all([join(out, "colours.css"), join(root, "site/app/playground.css"), join(root, "site/app/museum.css")].map(minified)); // prettier-ignore
+  writeFileSync(join(app, "playground.css"), styles);
+  writeFileSync(join(app, "museum.css"), ofMuseum);
   writeFileSync(join(app, "text.json"), JSON.stringify({ scripts: textOf("scripts"), latin: textOf("latin") }));
   const write = (path: string, html: string): void => {
     mkdirSync(join(out, path), { recursive: true });
     writeFileSync(join(out, path, "index.html"), html);
   };
   const modules = modulesOf(metafile.outputs, relative(root, join(app, "playground.js"))).map((path) => relative(app, join(root, path)));
-  const parts = { modules, styles: `${colours.code}${styles.code}` };
+  const parts = { modules, styles: `${colours}${styles}` };
   write("playground", playgroundPage(english, "../", parts));
   write("ko/playground", playgroundPage(korean, "../../", parts));
   const [rooms, ownRouter, words] = [roomsOf(root), ownRouterOf(root), koreanMuseum(join(root, "site"))];

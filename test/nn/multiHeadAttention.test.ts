@@ -1,12 +1,12 @@
 /** B batch, H heads of queries, G heads of keys and values, T queries, S keys, D width, K width of a head. */
 import { expect } from "chai";
 import fc from "fast-check";
-import { concat, key, random, tensor, withBackend } from "switchyard-moe";
+import { concat, full, key, random, tensor, withBackend } from "switchyard-moe";
 import type { Backend, Tensor } from "switchyard-moe";
 import { gpu } from "switchyard-moe/backend/gpu";
 import { wasm } from "switchyard-moe/backend/wasm";
 import { MultiHeadAttention, Rotary, attention, attentionWeights } from "switchyard-moe/nn";
-import type { AttentionInput, MultiHeadAttentionOptions } from "switchyard-moe/nn";
+import type { AttentionInput, Initializer, MultiHeadAttentionOptions } from "switchyard-moe/nn";
 import { checkGradients } from "switchyard-moe/testing";
 import { CpuBackend } from "../../src/backend/cpu/cpuBackend.ts";
 import { distance, drawn, evaluating, expectClose } from "./plain.ts";
@@ -232,6 +232,16 @@ describe("MultiHeadAttention's options", () => {
       "MultiHeadAttention: [1, 2, 5] does not end in the width 6",
     );
     expect(() => new Rotary({ pairs: "both" as never })).to.throw('Rotary: pairs "both": want "halves" or "neighbours"');
+  });
+});
+
+describe("the initializer of attention", () => {
+  it("makes all projections, those of keys and values of other widths too", () => {
+    const initializer: Initializer = (shape, _, options) => full(shape, 0.5, options);
+    const layer = new MultiHeadAttention(4, { heads: 2, keyWidth: 3, valueWidth: 5, scale: Math.SQRT1_2, random: key(1), initializer });
+    const weights = layer.namedParameters().filter(([name]) => name.endsWith("weight"));
+    expect(weights).to.have.length(4);
+    for (const [name, weight] of weights) expect(new Set(weight.dataSync()), name).to.deep.equal(new Set([0.5]));
   });
 });
 

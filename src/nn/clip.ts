@@ -58,7 +58,7 @@ function partOf(g: Tensor, type: NormType): Tensor {
 
 /**
  * min(1, maxNorm / (norm + 1e-6)), a scalar: given to `step({ gradScale })`, it clips the gradients by their norm without writing
- * them. Pascanu et al. 2012, arXiv:1211.5063, algorithm 1. Throws unless `maxNorm` is above 0.
+ * them. Pascanu et al. 2013, arXiv:1211.5063, algorithm 1. Throws unless `maxNorm` is above 0.
  */
 export function clipScale(norm: Tensor, maxNorm: number): Tensor {
   check("clipScale", "norm", norm, aTensor);

@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { WireReport } from "../examples/train/wireAccount.ts";
+import { check, oneOf } from "../src/backend/arguments.ts";
 import { NAMES, SIZES, callsOf, compiled, parsedTiming, timingKey } from "./collectives.ts";
 import type { Timing } from "./collectives.ts";
 import { transfer, waiting } from "./costModel.ts";
@@ -29,6 +30,7 @@ const { values: options } = parseArgs({
 });
 const ranks = Number(options.ranks);
 const parts = new Set(options.only.split(","));
+for (const part of parts) check("bench/distributed", "--only", part, oneOf("collectives", "train"));
 const rank = fileURLToPath(new URL("distributedRank.ts", import.meta.url));
 const mpirun = process.env["SWITCHYARD_MPIRUN"] ?? "mpirun";
 const mpicc = process.env["SWITCHYARD_MPICC"] ?? "mpicc";

@@ -13,6 +13,7 @@ import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { buildSync } from "esbuild";
+import { check, oneOf } from "../src/backend/arguments.ts";
 
 interface Result {
   readonly peer: string;
@@ -63,6 +64,7 @@ if (options.help) {
 const rounds = Number(options.rounds);
 const runs = Number(options.runs);
 const parts = new Set(options.only.split(","));
+for (const part of parts) check("bench", "--only", part, oneOf(...PARTS.split(",")));
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 // The library as it is published, from dist/: a loader of TypeScript gives names to functions as they are made, which costs a tenth of a token.
 const node20: readonly string[] = [process.execPath, "--import=tsx"];

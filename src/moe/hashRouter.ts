@@ -81,7 +81,7 @@ export function balancedHash(counts: readonly number[], experts: number): number
   check("balancedHash", "experts", experts, whole(1, 2 ** 24));
   const load = new Array<number>(experts).fill(0);
   const table = new Array<number>(counts.length).fill(0);
-  const order = counts.map((_, id) => id).sort((a, b) => counts[b] - counts[a] || a - b);
+  const order = counts.map((_, id) => id).sort((a, b) => counts[b] - counts[a]);
   for (const id of order) {
     const expert = leastOf(load);
     table[id] = expert;

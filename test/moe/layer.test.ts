@@ -510,6 +510,11 @@ describe("metrics", () => {
     expect(together.confidence).to.be.closeTo(total((i) => each[i].confidence * kept(i)) / total(kept), 1e-12);
   });
 
+  it("name no padding where no mask was given", () => {
+    const routing = router().route({ tokens: tokensOf(3, 1), capacityFactor: 1, pass: evaluation });
+    expect(routing.books.real).to.equal(null);
+  });
+
   it("drops by position and by class add up to all drops", async () => {
     const { host } = await route(9, 0.5, 3, 1);
     const position = Array.from({ length: 9 }, (_, t) => t);
@@ -524,11 +529,23 @@ describe("metrics", () => {
       2,
     );
     expect([0, 1, 2].map((e) => table[0][e] + table[1][e])).to.deep.equal(m.load);
+    const twice = await route(9, 0.5, 3, 1, 2);
+    const each = moe.expertsByClass(twice.host, position, 9);
+    const chosen = Array.from(twice.host.expertOfChoice);
+    each.forEach((row, t) =>
+      expect(row, `token ${t}`).to.deep.equal([0, 1, 2].map((e) => chosen.slice(2 * t, 2 * t + 2).filter((c) => c === e).length)),
+    );
     expect(() => moe.droppedBy(host, [1], 2)).to.throw(RangeError, "droppedBy: classOfToken of 1: want one for each of 9 tokens");
   });
 });
 
 describe("trace", () => {
+  it("refuses a model that answers other routings than a list", async () => {
+    const model = { forward: () => ({ routings: 3 }) } as unknown as moe.TraceableModel;
+    const error: unknown = await moe.trace(model, tensor(Int32Array.of(1), { shape: [1, 1] })).catch((reason: unknown) => reason);
+    expect(String(error)).to.equal("RangeError: trace: model.forward(...).routings 3: want an array of routings");
+  });
+
   it("says for every layer and token which expert, how sure, and whether there was room", async () => {
     const model = new DecoderLanguageModel({
       vocabulary: 7, width: 8, layers: 2, heads: 2, hidden: 8, random: key(1),

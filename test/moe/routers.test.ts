@@ -482,6 +482,9 @@ describe("hash", () => {
         expect(Math.max(...load) - Math.min(...load)).to.be.at.most(Math.max(...counts));
       }),
     ));
+
+  it("a balanced table takes ids of one count in their order", () =>
+    expect(moe.balancedHash([2, 5, 5, 2, 5, 2], 3)).to.deep.equal([0, 0, 1, 1, 2, 2]));
 });
 
 describe("balanced assignment", () => {

@@ -48,6 +48,12 @@ describe("Switch attention", () => {
     expect(list((plain.keysAndValues.experts as moe.LinearExperts).weight)).to.deep.equal(list((usual.keysAndValues.experts as moe.LinearExperts).weight)); // prettier-ignore
   });
 
+  it("costs both routers, one expert of each kind, the output, and the mixing of a sequence", () => {
+    const matrices = 2 * D * 3 + D * D + D * 2 * D + D * D;
+    const length = 5;
+    expect(attention(3).cost(length)).to.deep.equal({ active: matrices, flops: 2 * matrices + 4 * length * D });
+  });
+
   it("adds the losses of both its routers, and its gradient reaches both and all experts in use", () => {
     const layer = attention(3, { zLoss: 0.1, jitter: 0 });
     const x = tokensOf(6);

@@ -145,6 +145,7 @@ const bad: Record<string, [() => unknown, RegExp]> = {
   "half an axis": [() => x23().softmax(0.5), /softmax: axis 0.5: want a whole number/],
   "an axis of a scalar": [() => tensor(1).cumsum(0), /cumsum: axis 0 of shape \[\]; a scalar has no axes/],
   "an axis named twice": [() => x23().sum([0, -2]), /sum: axis 0 is named twice in \[0, -2\]/],
+  "two axes named twice": [() => x23().sum([1, 0, 1, 0]), /sum: axis 0 is named twice in \[1, 0, 1, 0\]/],
   "permute that forgets one": [() => x23().permute([0]), /permute: axes \[0\] do not name each axis of \[2, 3\] once/],
   "mean of nothing": [() => zeros([0, 2]).mean(0), /mean: axis 0 of \[0, 2\] has no elements: want at least one/],
   "max of nothing": [() => zeros([0]).max(), /max: axis 0 of \[0\] has no elements/],

@@ -7,8 +7,9 @@ import { cpSync, existsSync, readFileSync, readdirSync, writeFileSync } from "no
 import { join, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build, transformSync } from "esbuild";
-import type { BuildResult, Metafile } from "esbuild";
+import type { BuildResult } from "esbuild";
 import { entries, manifest } from "./entries.ts";
+import { loadedWith } from "./loadedWith.ts";
 
 /** KB of 1,000 bytes, minified and gzipped. They move only with a line in the changelog. */
 const BUDGETS: Readonly<Record<string, number>> = { ".": 34, "./moe": 20, "./pretrained": 42 };
@@ -124,14 +125,6 @@ const bundle = (specifiers: string[]): Promise<Bundle> =>
     write: false,
     logLevel: "warning",
   });
-
-/** The files that load at once with an entry: itself and its static imports. */
-function loadedWith(outputs: Metafile["outputs"], file: string, found = new Set<string>()): Set<string> {
-  if (found.has(file) || outputs[file] === undefined) return found;
-  found.add(file);
-  for (const { path, kind } of outputs[file].imports) if (kind === "import-statement") loadedWith(outputs, path, found);
-  return found;
-}
 
 function gzipped({ outputFiles }: Bundle, files: ReadonlySet<string>): number {
   const chosen = outputFiles.filter(({ path }) => [...files].some((file) => path === join(consumer, file)));

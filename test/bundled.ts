@@ -1,20 +1,8 @@
 /** Programs that a test starts as processes, each as one file: its modules are read and transpiled once, not by every process. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { buildSync } from "esbuild";
-
-interface Manifest {
-  readonly name: string;
-  readonly exports: Readonly<Record<string, { readonly source: string } | string>>;
-}
-
-/** The entries of this package and their sources, which programs import by name. */
-function entries(): Record<string, string> {
-  const { name, exports } = JSON.parse(readFileSync("package.json", "utf8")) as Manifest;
-  return Object.fromEntries(
-    Object.entries(exports).flatMap(([path, to]) => (typeof to === "string" ? [] : [[name + path.slice(1), to.source]])),
-  );
-}
+import { entries } from "../scripts/entries.ts";
 
 const built = new Map<string, string>();
 
@@ -34,7 +22,7 @@ export function bundled(program: string): string {
     platform: "node",
     format: "esm",
     packages: "external",
-    alias: entries(),
+    alias: Object.fromEntries(entries.map(({ specifier, source }) => [specifier, source])),
     logLevel: "warning",
   });
   built.set(program, outfile);

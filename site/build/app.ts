@@ -2,8 +2,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { build, transform } from "esbuild";
-import type { Metafile } from "esbuild";
 import { loadDeclaration } from "../../examples/train/text.ts";
+import { loadedWith } from "../../scripts/loadedWith.ts";
 import { museumPage } from "../app/museumPage.ts";
 import { museumEnglish, museumKorean } from "../app/museumStrings.ts";
 import { playgroundPage } from "../app/playgroundPage.ts";
@@ -45,7 +45,9 @@ export async function writeApp(root: string, out: string): Promise<void> {
     mkdirSync(join(out, path), { recursive: true });
     writeFileSync(join(out, path, "index.html"), html);
   };
-  const modules = modulesOf(metafile.outputs, relative(root, join(app, "playground.js"))).map((path) => relative(app, join(root, path)));
+  const modules = [...loadedWith(metafile.outputs, relative(root, join(app, "playground.js")))].map((path) =>
+    relative(app, join(root, path)),
+  );
   const parts = { modules, styles: `${colours}${styles}` };
   write("playground", playgroundPage(english, "../", parts));
   write("ko/playground", playgroundPage(korean, "../../", parts));
@@ -53,12 +55,6 @@ export async function writeApp(root: string, out: string): Promise<void> {
   write("museum", museumPage(museumEnglish, "../", { rooms, ownRouter, layouts: layoutRoomsOf(root, museumEnglish, null), words: null }));
   const layouts = layoutRoomsOf(root, museumKorean, words);
   write("ko/museum", museumPage(museumKorean, "../../", { rooms: translated(rooms, words), ownRouter, layouts, words }));
-}
-
-/** A bundle and all that it imports at once, as the metafile names them. */
-function modulesOf(outputs: Metafile["outputs"], path: string): string[] {
-  const imported = outputs[path]?.imports.filter(({ kind }) => kind === "import-statement") ?? [];
-  return [...new Set([path, ...imported.flatMap((one) => modulesOf(outputs, one.path))])];
 }
 
 function textOf(languages: string): { name: string; code: string; training: string }[] {

@@ -60,27 +60,29 @@ export interface Part {
 export function partsOf(x: Tensor, ranges: readonly (SliceRange | null)[]): Part[] {
   if (ranges.length > x.shape.length)
     throw new RangeError(`slice: ${ranges.length} ranges for the ${x.shape.length} axes of ${formatShape(x.shape)}`);
-  return x.shape.map((n, axis) => {
+  return x.shape.map((_, axis) => {
     const range = ranges[axis] ?? [];
     requireList("slice", range, `range ${axis}`);
     for (const end of range) check("slice", `range ${axis}`, end, anEnd);
     if (range.length > 3) throw new RangeError(`slice: range ${axis} ${describe(range)}: want [start, stop, step]`);
-    return partOf(range, n, () => `slice: ${describe(range)} of axis ${axis} of ${formatShape(x.shape)}`);
+    return partOf(range, axis, x.shape);
   });
 }
 
 /** The same where the other axes are taken whole. */
 export function partsAlong({ shape }: Tensor, axis: number, range: SliceRange): Part[] {
-  const where = (): string => `slice: ${describe(range)} of axis ${axis} of ${formatShape(shape)}`;
-  return shape.map((n, i) => (i === axis ? partOf(range, n, where) : { start: 0, step: 1, count: n }));
+  return shape.map((n, i) => (i === axis ? partOf(range, axis, shape) : { start: 0, step: 1, count: n }));
 }
 
 const anEnd = optional(either(anInteger, nothing));
 
 /** Ends are inclusive of 0 and n for steps forward, of n - 1 and -1 (written null) for steps back. */
-function partOf([from, to, by]: SliceRange, n: number, where: () => string): Part {
+function partOf(range: SliceRange, axis: number, shape: readonly number[]): Part {
+  const [from, to, by] = range;
+  const n = shape[axis];
   const step = by ?? 1;
-  if (step === 0) throw new RangeError(`${where()}: step 0 goes nowhere`);
+  const wrong = (why: string): RangeError => new RangeError(`slice: ${describe(range)} of axis ${axis} of ${formatShape(shape)}: ${why}`);
+  if (step === 0) throw wrong("step 0 goes nowhere");
   const [first, end] = step > 0 ? [0, n] : [n - 1, -1];
   const place = (given: number | null | undefined, otherwise: number): number =>
     given == null ? otherwise : given < 0 ? given + n : given;
@@ -88,10 +90,8 @@ function partOf([from, to, by]: SliceRange, n: number, where: () => string): Par
   const inside = (at: number): boolean => at >= Math.min(first, end) && at <= Math.max(first, end);
   const misplaced = from != null && from < -n ? true : to != null && to < -n; // counted from the end, and beyond the beginning
   if (misplaced || !inside(start) || !inside(stop) || (stop - start) * step < 0)
-    throw new RangeError(
-      step > 0
-        ? `${where()}: want 0 <= start <= stop <= ${n}`
-        : `${where()}: want ${n} > start >= stop >= 0 for a negative step, or null to reach the first`,
+    throw wrong(
+      step > 0 ? `want 0 <= start <= stop <= ${n}` : `want ${n} > start >= stop >= 0 for a negative step, or null to reach the first`,
     );
   return { start, step, count: Math.max(0, Math.ceil((stop - start) / step)) };
 }

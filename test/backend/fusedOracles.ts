@@ -90,7 +90,8 @@ export function slotProduct(x: Plain, weight: Plain, filled: Plain, bias: Plain 
   const [experts, rows, inner] = x.shape;
   return build([experts, rows, weight.shape[2]], x.dtype, ([e, n, f]) => {
     if (!holds(x, filled, e, n)) return 0;
-    const product = Array.from({ length: inner }, (_, d) => at(x, [e, n, d]) * at(weight, [e, d, f])).reduce(add, 0);
+    let product = 0;
+    for (let d = 0; d < inner; d++) product += at(x, [e, n, d]) * at(weight, [e, d, f]);
     return activation ? activate[activation](product + (bias ? at(bias, [e, 0, f]) : 0)) : product;
   });
 }

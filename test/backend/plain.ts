@@ -14,9 +14,17 @@ export interface Plain {
 
 export type Index = readonly number[];
 
-/** Every index of `shape`, the last axis fastest. */
-export function indices(shape: Shape): Index[] {
-  return shape.reduce<number[][]>((found, n) => found.flatMap((index) => Array.from({ length: n }, (_, i) => [...index, i])), [[]]);
+const known = new Map<string, readonly Index[]>();
+
+/** Every index of `shape`, the last axis fastest. Those of some shapes are kept: finite differences build the same arrays a thousand times. */
+export function indices(shape: Shape): readonly Index[] {
+  const name = shape.join();
+  const kept = known.get(name);
+  if (kept) return kept;
+  const all = shape.reduce<number[][]>((found, n) => found.flatMap((index) => Array.from({ length: n }, (_, i) => [...index, i])), [[]]);
+  if (known.size > 100) known.clear();
+  known.set(name, all);
+  return all;
 }
 
 /** The array whose element at `index` is `f(index)`. */

@@ -132,7 +132,7 @@ export class Workbench {
     this.keep(buffer);
     const data = await this.backend.download(buffer, type);
     expect(data.length, "elements downloaded").to.equal(sizeOf(type.shape));
-    return { ...type, data: Array.from(data) };
+    return { ...type, data: listOf(data) };
   }
 
   /** The kernel's result, read back and compared with what the oracle says. `scale`: the size of the terms that were summed. */
@@ -166,6 +166,13 @@ function placeOf(k: number, shape: Shape, strides: readonly number[]): number {
 
 function agree(got: number, want: number, allowed: number): boolean {
   return Number.isFinite(want) ? Math.abs(got - want) <= allowed : Object.is(got, want);
+}
+
+/** As `Array.from`, which takes three times as long for typed arrays. */
+function listOf(data: TypedArray): number[] {
+  const list = new Array<number>(data.length);
+  for (let i = 0; i < data.length; i++) list[i] = data[i];
+  return list;
 }
 
 /** The contiguous array in `buffer`. */

@@ -185,8 +185,8 @@ export const wasm: readonly Sabotage[] = [
   {
     what: "the guard looks before blocks only",
     file: "src/backend/wasm/guardedHeap.ts",
-    from: "this.#expectPoison(end, block + bytes + ZONE - end,",
-    to: "this.#expectPoison(end, 0,",
+    from: "this.#expectPoison(memory, end, block + bytes + ZONE - end,",
+    to: "this.#expectPoison(memory, end, 0,",
     test: guarded,
     title: "a block of",
   },

@@ -24,7 +24,7 @@ export class GuardedHeap extends Heap {
     const outer = super.allocate(bytes + 2 * ZONE);
     const block = outer + ZONE;
     const before = this.#freed.get(block);
-    if (before !== undefined) this.#expectPoison(block, before, "a block was written after it was freed, before");
+    if (before !== undefined) this.#expectPoison(this.#all(), block, before, () => "a block was written after it was freed, before");
     for (const [address, size] of this.#freed) if (address < block + bytes + ZONE && address + size > outer) this.#freed.delete(address);
     this.#words(outer, bytes + 2 * ZONE).fill(POISON);
     this.#live.set(block, bytes);
@@ -32,7 +32,7 @@ export class GuardedHeap extends Heap {
   }
 
   override release(block: number, bytes: number): void {
-    this.#expectWhole(block, bytes, "a free");
+    this.#expectWhole(this.#all(), block, bytes, "a free");
     this.#live.delete(block);
     this.#words(block, bytes).fill(POISON);
     this.#freed.set(block, bytes);
@@ -40,18 +40,27 @@ export class GuardedHeap extends Heap {
   }
 
   override check(kernel: string): void {
-    for (const [block, bytes] of this.#live) this.#expectWhole(block, bytes, `kernel ${kernel}`);
+    const memory = this.#all();
+    for (const [block, bytes] of this.#live) this.#expectWhole(memory, block, bytes, `kernel ${kernel}`);
   }
 
-  #expectWhole(block: number, bytes: number, who: string): void {
+  #expectWhole(memory: Int32Array, block: number, bytes: number, who: string): void {
     const end = block + Math.ceil(bytes / VECTOR) * VECTOR;
-    this.#expectPoison(block - ZONE, ZONE, `${who} found or left damage before a block of ${bytes} bytes:`);
-    this.#expectPoison(end, block + bytes + ZONE - end, `${who} found or left damage behind a block of ${bytes} bytes:`);
+    const damage = (side: string) => (): string => `${who} found or left damage ${side} a block of ${bytes} bytes:`;
+    this.#expectPoison(memory, block - ZONE, ZONE, damage("before"));
+    this.#expectPoison(memory, end, block + bytes + ZONE - end, damage("behind"));
   }
 
-  #expectPoison(address: number, bytes: number, what: string): void {
-    const at = this.#words(address, bytes).findIndex((word) => word !== POISON);
-    if (at >= 0) throw new BackendError(`wasm: ${what} byte ${4 * at} of ${bytes} from address ${address}`);
+  /** `what` is asked for only where there is damage: this looks at every live block after every launch. */
+  #expectPoison(memory: Int32Array, address: number, bytes: number, what: () => string): void {
+    const [from, words] = [address / 4, Math.floor(bytes / 4)];
+    for (let at = 0; at < words; at++)
+      if (memory[from + at] !== POISON) throw new BackendError(`wasm: ${what()} byte ${4 * at} of ${bytes} from address ${address}`);
+  }
+
+  /** Anew each time: memory that has grown has another buffer. */
+  #all(): Int32Array {
+    return new Int32Array(this.memory.buffer);
   }
 
   #words(address: number, bytes: number): Int32Array {

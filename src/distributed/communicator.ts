@@ -9,7 +9,8 @@ import type { Call } from "./calls.ts";
 import type { Flat, Reduction } from "./flat.ts";
 import { aFlat, accumulate, newLike, total } from "./flat.ts";
 import { reduceByRank } from "./ordered.ts";
-import { Traffic } from "./traffic.ts";
+import { Traffic, noteCall } from "./traffic.ts";
+import type { Books } from "./traffic.ts";
 import type { Transport } from "./transport.ts";
 
 /** How a communicator sums, and what it checks. */
@@ -42,11 +43,17 @@ export const communicatorKinds: Kinds<CommunicatorOptions> = {
 const aReduction = oneOf("sum", "max", "min");
 const aReceiver = optional(aFlat);
 
-/** Where in the program a rank stands, for errors; shared by all communicators that were split from one. */
+/**
+ * Where in the program a rank stands; shared by all communicators that were split from one. Errors put it into words: a call of 64 KB
+ * takes no longer than a sentence.
+ */
 interface Place {
   step: number | null;
-  /** Said when it is asked for: a call of 64 KB takes no longer than saying it. */
-  call: () => string;
+  /** The last collective that was entered; null: none yet. */
+  call: Call | null;
+  /** The place of the call in the sequence of its group, and the size of the group. */
+  number: number;
+  ranks: number;
 }
 
 /**
@@ -65,6 +72,7 @@ export class Communicator {
   /** Bytes sent and seconds spent, by collective; those of groups split from this one included. */
   readonly traffic: Traffic;
   readonly #transport: Transport;
+  readonly #books: Books;
   readonly #place: Place;
   readonly #checked: number;
   readonly #aRoot: Kind;
@@ -86,14 +94,15 @@ export class Communicator {
     this.#countsOfAll = listOf(whole(0), this.size);
     this.ordered = options.ordered ?? false;
     this.#checked = options.checkedCalls ?? 1000;
-    this.traffic = parent ? parent.traffic : new Traffic();
-    this.#place = parent ? parent.#place : { step: null, call: () => "no collective yet" };
+    this.#books = parent ? parent.#books : new Map();
+    this.traffic = parent ? parent.traffic : new Traffic(this.#books);
+    this.#place = parent ? parent.#place : { step: null, call: null, number: 0, ranks: this.size };
   }
 
   /** What this rank is doing, for errors: the step of the training, and the last collective it entered. */
   get place(): string {
-    const { step, call } = this.#place;
-    return step === null ? call() : `step ${step}, ${call()}`;
+    const { step } = this.#place;
+    return step === null ? nameOf(this.#place) : `step ${step}, ${nameOf(this.#place)}`;
   }
 
   /** Names the step that errors tell of. */
@@ -138,9 +147,9 @@ export class Communicator {
   ): F {
     const into = room(name, send, total(receiveCounts), receive);
     const own = sendCounts[this.rank] * send.BYTES_PER_ELEMENT;
-    this.#enter({ name, data: send, sendCounts, receiveCounts }, send.byteLength - own, () =>
-      this.#transport.allToAllV(send, sendCounts, into, receiveCounts),
-    );
+    const start = this.#enter({ name, data: send, sendCounts, receiveCounts });
+    this.#transport.allToAllV(send, sendCounts, into, receiveCounts);
+    this.#leave(name, send.byteLength - own, start);
     return into;
   }
 
@@ -148,7 +157,9 @@ export class Communicator {
   allGather<F extends Flat>(send: F, receive?: F): F {
     check("allGather", "send", send, aFlat);
     const into = room("allGather", send, send.length * this.size, receive);
-    this.#enter({ name: "allGather", data: send }, send.byteLength * (this.size - 1), () => this.#transport.allGather(send, into));
+    const start = this.#enter({ name: "allGather", data: send });
+    this.#transport.allGather(send, into);
+    this.#leave("allGather", send.byteLength * (this.size - 1), start);
     return into;
   }
 
@@ -160,12 +171,12 @@ export class Communicator {
     const length = send.length / size;
     const into = room("reduceScatter", send, length, receive);
     const counts = this.#evenCounts(length);
-    this.#enter({ name: "reduceScatter", data: send }, send.byteLength - length * send.BYTES_PER_ELEMENT, () => {
-      const parts = room("reduceScatter", send, send.length);
-      this.#transport.allToAllV(send, counts, parts, counts);
-      into.set(parts.subarray(0, length));
-      for (let r = 1; r < size; r++) accumulate(into, parts, r * length, "sum");
-    });
+    const start = this.#enter({ name: "reduceScatter", data: send });
+    const parts = newLike(send, send.length);
+    this.#transport.allToAllV(send, counts, parts, counts);
+    into.set(parts.subarray(0, length));
+    for (let r = 1; r < size; r++) accumulate(into, parts, r * length, "sum");
+    this.#leave("reduceScatter", send.byteLength - length * send.BYTES_PER_ELEMENT, start);
     return into;
   }
 
@@ -175,11 +186,10 @@ export class Communicator {
     check("allReduce", "how", how, aReduction);
     const reduces = data instanceof Float32Array || data instanceof Float64Array || data instanceof Int32Array;
     if (!reduces) throw new TypeError(`allReduce: data is a ${data.constructor.name}: want a Float32Array, Float64Array or Int32Array`);
-    const bytes = 2 * data.byteLength * (1 - 1 / this.size);
-    this.#enter({ name: "allReduce", data, how }, bytes, () => {
-      if (this.#transport.allReduce && !this.ordered) this.#transport.allReduce(data, how);
-      else reduceByRank(this.#transport, data, how);
-    });
+    const start = this.#enter({ name: "allReduce", data, how });
+    if (this.#transport.allReduce && !this.ordered) this.#transport.allReduce(data, how);
+    else reduceByRank(this.#transport, data, how);
+    this.#leave("allReduce", 2 * data.byteLength * (1 - 1 / this.size), start);
     return data;
   }
 
@@ -187,21 +197,26 @@ export class Communicator {
   broadcast<F extends Flat>(data: F, root = 0): F {
     check("broadcast", "data", data, aFlat);
     check("broadcast", "root", root, this.#aRoot);
-    const bytes = this.rank === root ? data.byteLength * (this.size - 1) : 0;
-    this.#enter({ name: "broadcast", data, root }, bytes, () => this.#transport.broadcast(data, root));
+    const start = this.#enter({ name: "broadcast", data, root });
+    this.#transport.broadcast(data, root);
+    this.#leave("broadcast", this.rank === root ? data.byteLength * (this.size - 1) : 0, start);
     return data;
   }
 
   /** Returns when all ranks have called it. */
   barrier(): void {
-    this.#enter({ name: "barrier" }, 0, () => this.#transport.barrier());
+    const start = this.#enter({ name: "barrier" });
+    this.#transport.barrier();
+    this.#leave("barrier", 0, start);
   }
 
   /** The group of the ranks that give the same color, ordered by key (default: by rank). */
   split(color: number, key = this.rank): Communicator {
     check("split", "color", color, whole(0, 2 ** 31 - 1));
     check("split", "key", key, whole(0, 2 ** 31 - 1));
-    const inner = this.#enter({ name: "split" }, 0, () => this.#transport.split(color, key));
+    const start = this.#enter({ name: "split" });
+    const inner = this.#transport.split(color, key);
+    this.#leave("split", 0, start);
     return new Communicator(inner, { ordered: this.ordered, checkedCalls: this.#checked }, this);
   }
 
@@ -212,8 +227,8 @@ export class Communicator {
 
   /** Says that this rank calls nothing more, which is compared too: a rank that still waits for it throws. `threads` and `mpi` call it. */
   finish(): void {
-    this.#place.call = () => "its end";
-    if (this.#calls < this.#checked && this.size > 1) this.#compare({ name: "end" });
+    this.#place.call = { name: "end" };
+    if (this.#calls < this.#checked && this.size > 1) this.#compare(this.#place.call);
   }
 
   /** Ends the program on all ranks; the message names this rank, its step and its last collective. */
@@ -222,19 +237,19 @@ export class Communicator {
     this.#transport.abort(`rank ${this.rank} of ${this.size}, ${this.place}: ${reason}`);
   }
 
-  /** Compares the call between ranks while calls are checked, runs it, and keeps the books. */
-  #enter<T>(call: Call, bytes: number, run: () => T): T {
-    const number = ++this.#calls;
-    this.#place.call = () => `${describeCall(call)} (call ${number} of a group of ${this.size})`;
+  /** Notes the call, and compares it between ranks while calls are checked. Answers with the time. */
+  #enter(call: Call): number {
+    const place = this.#place;
+    place.call = call;
+    place.number = ++this.#calls;
+    place.ranks = this.size;
     if (this.#calls <= this.#checked && this.size > 1) this.#compare(call);
-    const start = performance.now();
-    const result = run();
-    this.#finish(call.name, bytes, start);
-    return result;
+    return performance.now();
   }
 
-  #finish(name: string, bytes: number, start: number): void {
-    this.traffic.note(name, this.size > 1 ? bytes : 0, (performance.now() - start) / 1000);
+  /** Puts the call that `#enter` noted into the books. */
+  #leave(name: string, bytes: number, start: number): void {
+    noteCall(this.#books, name, this.size > 1 ? bytes : 0, (performance.now() - start) / 1000);
   }
 
   #compare(call: Call): void {
@@ -247,6 +262,12 @@ export class Communicator {
 }
 
 export const aCommunicator: Kind = instance(Communicator, "a Communicator, such as alone() or await mpi()");
+
+/** What a rank is in, for errors: "allReduce sum of a Float32Array of 12 (call 3 of a group of 2)". */
+function nameOf({ call, number, ranks }: Place): string {
+  if (call === null) return "no collective yet";
+  return call.name === "end" ? "its end" : `${describeCall(call)} (call ${number} of a group of ${ranks})`;
+}
 
 /** `receive`, if it is of the right type and length; else a new array. */
 function room<F extends Flat>(name: string, like: F, length: number, receive?: F): F {

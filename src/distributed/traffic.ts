@@ -1,5 +1,5 @@
 /** What collectives moved and how long they took, by name of the collective. */
-import { check, finite, text } from "../autograd/arguments.ts";
+import { check, instance } from "../autograd/arguments.ts";
 
 /** The books of one collective: numbers since the beginning, or since `clear`. */
 export interface CollectiveTraffic {
@@ -11,41 +11,50 @@ export interface CollectiveTraffic {
   readonly seconds: number;
 }
 
-const anAmount = finite(0);
+/** The books of one rank, in which a communicator and those split from it write each call. */
+export type Books = Map<string, { calls: number; bytes: number; seconds: number }>;
 
-/** The books of one rank. A communicator and those split from it write into the same ones. */
+/** Counts one call of a collective. It trusts its caller, for it runs in every call: a call of 64 KB takes 7 microseconds. */
+export function noteCall(books: Books, name: string, bytes: number, seconds: number): void {
+  const row = books.get(name);
+  if (row === undefined) {
+    books.set(name, { calls: 1, bytes, seconds });
+    return;
+  }
+  row.calls++;
+  row.bytes += bytes;
+  row.seconds += seconds;
+}
+
+const someBooks = instance(Map, "a Map of the books of each collective");
+
+/** What the books of one rank say. */
 export class Traffic {
-  readonly #rows = new Map<string, { calls: number; bytes: number; seconds: number }>();
+  readonly #books: Books;
 
-  /** Counts one call of a collective. Throws for amounts below 0. */
-  note(name: string, bytes: number, seconds: number): void {
-    check("Traffic.note", "name", name, text);
-    check("Traffic.note", "bytes", bytes, anAmount);
-    check("Traffic.note", "seconds", seconds, anAmount);
-    const row = this.#rows.get(name) ?? { calls: 0, bytes: 0, seconds: 0 };
-    if (row.calls === 0) this.#rows.set(name, row);
-    row.calls++;
-    row.bytes += bytes;
-    row.seconds += seconds;
+  /** Throws for books that are no Map. */
+  constructor(books: Books = new Map()) {
+    check("Traffic", "books", books, someBooks);
+    this.#books = books;
   }
 
   /** By name, in order of first use, as it is now. */
   get byCollective(): ReadonlyMap<string, CollectiveTraffic> {
-    return new Map([...this.#rows].map(([name, row]) => [name, { ...row }]));
+    return new Map([...this.#books].map(([name, row]) => [name, { ...row }]));
   }
 
   /** Bytes that this rank sent to others, in all calls. */
   get bytes(): number {
-    return [...this.#rows.values()].reduce((sum, row) => sum + row.bytes, 0);
+    return [...this.#books.values()].reduce((sum, row) => sum + row.bytes, 0);
   }
 
   /** Seconds inside the calls of all collectives. */
   get seconds(): number {
-    return [...this.#rows.values()].reduce((sum, row) => sum + row.seconds, 0);
+    return [...this.#books.values()].reduce((sum, row) => sum + row.seconds, 0);
   }
 
   /** Forgets all calls. */
   clear(): void {
-    this.#rows.clear();
+    this.#books.clear();
   }
 }

@@ -90,12 +90,11 @@ function byClass(logits: Tensor, target: Tensor, { ignoreIndex = -100, labelSmoo
     return { losses: applyFused(crossEntropyFused, { ignoreIndex }, logits, target), count: () => counted(target, ignoreIndex) };
   const logProbs = logits.logSoftmax(-1);
   const weighted = weight ? weigh(weight, logProbs) : logProbs; // [R, V]
-  const sharp = (): Tensor => pickTarget(weighted, target, ignoreIndex).mul(labelSmoothing - 1);
   const ignored = target.equal(ignoreIndex);
+  const sharp = weigh(labelSmoothing - 1, pickTarget(weighted, target, ignoreIndex)); // of weight 0 too: picking checks the targets
   const even = (): Tensor => where(ignored, 0, weighted.mean(-1)).mul(-labelSmoothing);
-  const losses = labelSmoothing === 0 ? sharp() : labelSmoothing === 1 ? even() : sharp().add(even());
   return {
-    losses,
+    losses: labelSmoothing === 0 ? sharp : sharp.add(even()),
     count: () => (weight ? where(ignored, 0, weight.takeRows(where(ignored, 0, target))).sum() : counted(target, ignoreIndex)),
   };
 }
@@ -109,7 +108,8 @@ function byProbability(logits: Tensor, target: Tensor, { labelSmoothing = 0, wei
 }
 
 /** weight * cost, where 0 times the limit (a logarithm of 0) is 0: what has no weight costs nothing. Derivatives there are 0 too. */
-export function weigh(weight: Tensor, cost: Tensor, limit = -Infinity): Tensor {
+export function weigh(weight: Tensor | number, cost: Tensor, limit = -Infinity): Tensor {
+  if (typeof weight === "number") return (weight === 0 ? where(cost.equal(limit), 0, cost) : cost).mul(weight);
   return weight.mul(where(weight.equal(0), where(cost.equal(limit), 0, cost), cost));
 }
 

@@ -141,15 +141,8 @@ export function distillationLoss(student: Tensor, teacher: Tensor, target: Tenso
   if (!sameShape(target.shape, x.shape.slice(0, -1)))
     throw new RangeError(`distillationLoss: target ${formatShape(target.shape)} beside logits ${formatShape(x.shape)}`);
   const counts = target.reshape([-1]).notEqual(ignoreIndex); // [T]
-  const fromTeacher = (): Tensor => {
-    const losses = crossEntropy(x, t.detach().softmax(-1), { reduction: "none" }).reshape([-1]);
-    return where(counts, losses, 0).sum().div(counts.cast(x.dtype).sum().maximum(1));
-  };
-  const fromLabels = (): Tensor => crossEntropy(x.reshape([-1, V]), target.reshape([-1]), { ignoreIndex });
-  if (share === 0) return fromLabels();
-  return share === 1
-    ? fromTeacher()
-    : fromTeacher()
-        .mul(share)
-        .add(fromLabels().mul(1 - share));
+  const perRow = crossEntropy(x, t.detach().softmax(-1), { reduction: "none" }).reshape([-1]);
+  const fromTeacher = where(counts, perRow, 0).sum().div(counts.cast(x.dtype).sum().maximum(1));
+  const fromLabels = crossEntropy(x.reshape([-1, V]), target.reshape([-1]), { ignoreIndex });
+  return weigh(share, fromTeacher, Infinity).add(weigh(1 - share, fromLabels, Infinity));
 }

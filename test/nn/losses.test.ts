@@ -19,7 +19,7 @@ const options = fc.record({
   R: fc.integer({ min: 1, max: 5 }),
   V: fc.integer({ min: 1, max: 4 }),
   seed: fc.nat(999),
-  smoothing: fc.constantFrom(0, 0.1, 0.5),
+  smoothing: fc.constantFrom(0, 0.1, 0.5, 1),
   weighted: fc.boolean(),
   reduction: fc.constantFrom("mean", "sum", "none"),
 });
@@ -114,6 +114,23 @@ describe("cross-entropy of class targets", () => {
       'crossEntropy: reduction "avg": want "mean", "sum" or "none"',
     );
   });
+});
+
+describe("a target that is no class is an error, however little it would count", () => {
+  const x = drawn([2, 3], 1);
+  const bad = { host: tensor(Int32Array.of(0, 3)), computed: tensor(Int32Array.of(0, 2)).add(tensor(Int32Array.of(0, 1))) };
+  const weight = tensor([1, 1, 0], { dtype: "float64" });
+  for (const [from, target] of Object.entries(bad)) {
+    for (const labelSmoothing of [0, 0.1, 1])
+      for (const more of [{}, { weight }, { reduction: "sum" }, { reduction: "none" }] as const)
+        it(`${from}, smoothed by ${labelSmoothing}, ${Object.keys(more).join() || "plain"}`, () => {
+          expect(() => crossEntropy(x, target, { labelSmoothing, ...more })).to.throw(RangeError, "3 at 1 is outside 0 to 2");
+        });
+    for (const share of [0, 0.25, 1])
+      it(`${from}, beside a teacher's share of ${share}`, () => {
+        expect(() => distillationLoss(x, x, target, { share })).to.throw(RangeError, "3 at 1 is outside 0 to 2");
+      });
+  }
 });
 
 describe("cross-entropy of probabilities", () => {
@@ -268,6 +285,10 @@ describe("0 times an infinite cost is 0", () => {
 
   it("the values that were found wrong: logits [-Infinity, 1, 0], targets [0, 0.75, 0.25]", () => {
     expect(crossEntropy(tensor([[-Infinity, 1, 0]]), tensor([[0, 0.75, 0.25]])).itemSync()).to.be.closeTo(0.563262, 1e-6);
+  });
+
+  it("a target that smoothing leaves no weight adds nothing: the even share alone is infinite", () => {
+    expect(crossEntropy(masked, tensor(Int32Array.of(0)), { labelSmoothing: 1 }).itemSync()).to.equal(Infinity);
   });
 
   it("binary: a sure answer that is right costs nothing, one that is wrong infinitely much", () => {

@@ -11,11 +11,13 @@ import { formatShape } from "../autograd/contract.ts";
 import { tensor } from "../autograd/create.ts";
 import { Key } from "../autograd/random.ts";
 import { concat, gatherRows } from "../autograd/operations.ts";
-import { Tensor } from "../autograd/tensor.ts";
+import type { Tensor } from "../autograd/tensor.ts";
 import { Experts, checkForward } from "../moe/experts.ts";
 import { evenLayout, sortedLayout } from "../moe/routing.ts";
 import type { RowLayout } from "../moe/routing.ts";
 import type { Initializer } from "../nn/initializers.ts";
+import type { Held } from "../nn/fields.ts";
+import { ownTensors } from "../nn/module.ts";
 import type { Cost, Module, Pass } from "../nn/module.ts";
 import { allToAllRows, requireHost } from "./collectives.ts";
 import type { RowCounts } from "./collectives.ts";
@@ -184,14 +186,14 @@ export class ShardedExperts extends Experts {
   /** Runs with leaves of one rank's own in place of the parameters, so that their gradients stay apart. */
   #withLeaves(rank: number, run: () => Tensor): Tensor {
     if (!context().recording) return run();
-    const fields = parameterFields(this.#local);
-    const leaves = fields.map(({ parameter }) => leafOf(parameter));
+    const places = parameterPlaces(this.#local);
+    const leaves = places.map(({ value }) => leafOf(value));
     (this.#leaves[rank] ??= []).push(...leaves);
     try {
-      fields.forEach(({ module, name }, i) => Reflect.set(module, name, leaves[i]));
+      places.forEach((place, i) => place.replace(leaves[i]));
       return run();
     } finally {
-      for (const { module, name, parameter } of fields) Reflect.set(module, name, parameter);
+      for (const { value, replace } of places) replace(value);
     }
   }
 }
@@ -216,21 +218,9 @@ function requireLocal(local: unknown, { count }: ExpertShare): asserts local is 
       );
 }
 
-interface Field {
-  readonly module: Module;
-  readonly name: string;
-  readonly parameter: Tensor;
-}
-
-/** The fields that hold parameters, in order of `namedParameters`. */
-function parameterFields(root: Module): Field[] {
-  return root
-    .namedModules()
-    .flatMap(([, module]) =>
-      Object.entries(module).flatMap(([name, parameter]: [string, unknown]): Field[] =>
-        parameter instanceof Tensor && parameter.requiresGrad && !parameter.line ? [{ module, name, parameter }] : [],
-      ),
-    );
+/** The places that hold parameters, in order of `namedParameters`. */
+function parameterPlaces(root: Module): Held<Tensor>[] {
+  return root.namedModules().flatMap(([, module]) => ownTensors(module).filter(({ value }) => value.requiresGrad));
 }
 
 /** Another leaf that reads the same numbers. */

@@ -9,6 +9,8 @@ import { apply } from "../autograd/apply.ts";
 import { scope } from "../autograd/scope.ts";
 import type { Key } from "../autograd/random.ts";
 import { Tensor } from "../autograd/tensor.ts";
+import { heldBy } from "./fields.ts";
+import type { Held } from "./fields.ts";
 
 /** What surrounds one forward pass; the last argument of every `forward` that draws or differs between training and use. */
 export interface Pass {
@@ -70,17 +72,13 @@ export interface Cost {
 
 /**
  * What every layer and model is. Parameters are the fields that are tensors and require a gradient; buffers are those that do not (a router's bias, a running
- * count): state that is saved but not trained. Fields that are modules, or arrays of modules, are parts. Names are paths in
- * field order: "blocks.3.feedForward.hidden.weight". Private (#) fields are not looked at.
+ * count): state that is saved but not trained. Fields that are modules are parts. What is in arrays, plain objects and Maps of a field counts as well.
+ * Names are paths in field order: "blocks.3.feedForward.hidden.weight". Private (#) fields are not looked at.
  */
 export abstract class Module {
-  /** The modules among its fields, by field name: its parts. */
+  /** The modules among its fields, by field name: its parts. Throws for a field that gives them no names, such as a Set. */
   children(): [string, Module][] {
-    return Object.entries(this).flatMap(([name, value]): [string, Module][] => {
-      if (value instanceof Module) return [[name, value]];
-      if (!Array.isArray(value)) return [];
-      return value.flatMap((item: unknown, i): [string, Module][] => (item instanceof Module ? [[`${name}.${i}`, item]] : []));
-    });
+    return heldBy(this, (value) => value instanceof Module).map(({ name, value }) => [name, value]);
   }
 
   /** This module, whose path is "" or the prefix given, and all below it, by path. Throws for a prefix that is no text. */
@@ -92,16 +90,18 @@ export abstract class Module {
 
   /**
    * Its parameters and buffers and those below it, by path. A tensor that is used in two places has the path of the first. They have any
-   * shape.
+   * shape. Throws where two have the same path, as keys with a dot in them can make it.
    */
   state(): Map<string, Tensor> {
     const seen = new Set<Tensor>();
     const found = new Map<string, Tensor>();
     for (const [path, module] of this.namedModules())
-      for (const [name, value] of Object.entries(module)) {
-        if (!(value instanceof Tensor) || value.line || seen.has(value)) continue;
+      for (const { name, value } of ownTensors(module)) {
+        if (seen.has(value)) continue;
+        const full = path ? `${path}.${name}` : name;
+        if (found.has(full)) throw new RangeError(`${this.constructor.name}.state: two tensors have the path "${full}"`);
         seen.add(value);
-        found.set(path ? `${path}.${name}` : name, value);
+        found.set(full, value);
       }
     return found;
   }
@@ -158,10 +158,15 @@ export abstract class Module {
 
   /** What one token costs when it attends to `length` tokens: the layer's own parameters, and each part as often as a token passes through it. */
   cost(length: number): Cost {
-    const own = Object.values(this).filter((value): value is Tensor => value instanceof Tensor && value.requiresGrad);
+    const own = ownTensors(this).filter(({ value }) => value.requiresGrad);
     const parts = this.children().map(([, child]) => timesCost(this.runs(child, length), child.cost(length)));
-    return addCosts([{ active: own.reduce((sum, tensor) => sum + tensor.size, 0), flops: 0 }, ...parts]);
+    return addCosts([{ active: own.reduce((sum, { value }) => sum + value.size, 0), flops: 0 }, ...parts]);
   }
+}
+
+/** The parameters and buffers among a module's own fields; what was computed is neither. */
+export function ownTensors(module: Module): Held<Tensor>[] {
+  return heldBy(module, (value) => value instanceof Tensor).filter(({ value }) => !value.line);
 }
 
 /** A cost that is paid so many times. */

@@ -1,9 +1,8 @@
 /** What a model consists of and what one token of it costs, as a table. */
 import { check, checkOptions, instance, optional, positive } from "../autograd/arguments.ts";
 import { formatShape } from "../autograd/contract.ts";
-import type { Tensor } from "../autograd/tensor.ts";
 import type { Cost } from "./module.ts";
-import { Module, timesCost } from "./module.ts";
+import { Module, ownTensors, timesCost } from "./module.ts";
 
 /** One module of a `summary`. */
 export interface SummaryRow extends Cost {
@@ -39,9 +38,9 @@ export function summary(model: Module, options: { readonly length?: number } = {
   const { length = 1 } = options;
   const runs = runsOf(model, length);
   const rows = model.namedModules().map(([path, module]): SummaryRow => {
-    const own = Object.entries(module).filter((entry): entry is [string, Tensor] => isParameter(entry[1]));
+    const own = ownTensors(module).filter(({ value }) => value.requiresGrad);
     const parameters = module.parameters().reduce((sum, parameter) => sum + parameter.size, 0);
-    const shapes = own.map(([name, parameter]) => `${name} ${formatShape(parameter.shape)}`).join(", ");
+    const shapes = own.map(({ name, value }) => `${name} ${formatShape(value.shape)}`).join(", ");
     return { path, kind: module.constructor.name, shapes, parameters, ...timesCost(runs.get(path) ?? 1, module.cost(length)) };
   });
   const [{ parameters, active, flops }] = rows;
@@ -54,10 +53,6 @@ function runsOf(module: Module, length: number, path = "", times = 1): Map<strin
     .children()
     .flatMap(([name, part]) => [...runsOf(part, length, path ? `${path}.${name}` : name, times * module.runs(part, length))]);
   return new Map([[path, times], ...below]);
-}
-
-function isParameter(value: unknown): value is Tensor {
-  return typeof value === "object" && value !== null && "requiresGrad" in value && value.requiresGrad === true;
 }
 
 function table(rows: readonly SummaryRow[], length: number): string {

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { full, key, ones, scope, tensor, zeros } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
-import { Linear, Module, under } from "switchyard-moe/nn";
+import { Linear, Module, Sgd, summary, under } from "switchyard-moe/nn";
 
 class Pair extends Module {
   readonly scale: Tensor = ones([2], { requiresGrad: true });
@@ -82,5 +82,87 @@ describe("Module", () => {
     expect(new Set(streams).size).to.equal(3);
     const quiet = { training: false, random: key(1) };
     expect(under(quiet, "a")).to.equal(quiet);
+  });
+});
+
+/** Holds the same things in another way each time. */
+class Holder extends Module {
+  readonly held: unknown;
+  readonly last: Tensor = ones([1], { requiresGrad: true });
+  constructor(held: unknown) {
+    super();
+    this.held = held;
+  }
+}
+
+describe("what a field holds counts, however it holds it", () => {
+  const trained = (size: number): Tensor => ones([size], { requiresGrad: true });
+  const ways: Record<string, [held: unknown, names: string[]]> = {
+    "an array": [
+      [trained(2), trained(3)],
+      ["held.0", "held.1"],
+    ],
+    "an array with gaps": [
+      [null, trained(2), "text", trained(3), 5, undefined],
+      ["held.1", "held.3"],
+    ],
+    "arrays of arrays": [
+      [[trained(2)], [], [trained(3)]],
+      ["held.0.0", "held.2.0"],
+    ],
+    "a plain object": [{ scale: trained(2), shift: trained(3) }, ["held.scale", "held.shift"]],
+    "an object without prototype": [Object.assign(Object.create(null) as object, { a: trained(2), b: trained(3) }), ["held.a", "held.b"]],
+    "a Map": [new Map<unknown, Tensor>([["scale", trained(2)], [7, trained(3)]]), ["held.scale", "held.7"]], // prettier-ignore
+    "a Map of arrays in an object": [{ of: new Map([["x", [trained(2), trained(3)]]]) }, ["held.of.x.0", "held.of.x.1"]],
+  };
+  for (const [what, [held, names]] of Object.entries(ways)) {
+    it(`${what} of parameters is named, costs, is summed up, loaded and trained`, () => {
+      const model = new Holder(held);
+      expect(model.namedParameters().map(([name, { size }]) => [name, size])).to.deep.equal([[names[0], 2], [names[1], 3], ["last", 1]]); // prettier-ignore
+      expect(model.cost(1).active).to.equal(6);
+      expect(summary(model).rows[0].shapes).to.equal(`${names[0]} [2], ${names[1]} [3], last [1]`);
+      model.load(new Map([...model.state()].map(([name, { size }]) => [name, full([size], 3)])));
+      const loss = model.parameters().reduce((sum, parameter) => sum.add(parameter.sum()), zeros([]));
+      loss.backward();
+      new Sgd(model, { lr: 1 }).step();
+      for (const parameter of model.parameters()) expect([...parameter.dataSync()]).to.deep.equal(Array(parameter.size).fill(2));
+    });
+  }
+
+  it("modules in any of them are parts", () => {
+    const model = new Holder({ list: [linear(1)], table: new Map([["x", [linear(2)]]]) });
+    expect(model.children().map(([name]) => name)).to.deep.equal(["held.list.0", "held.table.x.0"]);
+    expect(model.namedParameters().map(([name]) => name)).to.deep.equal([
+      "last",
+      "held.list.0.weight",
+      "held.list.0.bias",
+      "held.table.x.0.weight",
+      "held.table.x.0.bias",
+    ]);
+  });
+
+  it("buffers in them are saved, what was computed is not, and neither is trained", () => {
+    const weight = trained(2);
+    const model = new Holder([zeros([4]), weight.mul(2), weight]);
+    expect([...model.state().keys()]).to.deep.equal(["held.0", "held.2", "last"]);
+    expect(model.namedParameters().map(([name]) => name)).to.deep.equal(["held.2", "last"]);
+    expect(model.cost(1).active).to.equal(3);
+  });
+
+  it("objects of other classes are not looked into, and circles end", () => {
+    const circle: unknown[] = [trained(2)];
+    circle.push(circle, { back: circle });
+    expect([...new Holder(circle).state().keys()]).to.deep.equal(["held.0", "last"]);
+    expect([...new Holder(new (class { readonly inside = trained(2); })()).state().keys()]).to.deep.equal(["last"]); // prettier-ignore
+  });
+
+  it("refuses what gives them no name, and two of one name", () => {
+    const wanted = "Holder: held gives what it holds no name: want an array, a plain object, or a Map by text or number";
+    for (const held of [new Set([trained(2)]), new Map([[linear(1), trained(2)]]), new Map([[{}, [linear(1)]]])])
+      expect(() => new Holder(held).parameters(), String(held)).to.throw(TypeError, wanted);
+    expect(() => new Holder([{ deep: new Set([trained(2)]) }]).state()).to.throw("Holder: held.0.deep gives what it holds no name");
+    expect([...new Holder(new Set([1, "text"])).state().keys()]).to.deep.equal(["last"]);
+    const twice = new Holder({ "a.b": trained(2), a: { b: trained(3) } });
+    expect(() => twice.state()).to.throw(RangeError, 'Holder.state: two tensors have the path "held.a.b"');
   });
 });

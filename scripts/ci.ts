@@ -3,7 +3,7 @@
  * stage that failed counts as one failure. Exits with 1 when anything failed.
  */
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { runTwice } from "./stages.ts";
 import type { Outcome, Stage } from "./stages.ts";
@@ -18,62 +18,71 @@ const examples = ["examples", "examples/train"].flatMap((folder) =>
     .map((name) => `${folder}/${name}`),
 );
 
+const onNode24 = { env: { PATH: node24 + delimiter + process.env.PATH }, after: ["fetch Node 24"] };
+/** What answers alike on every engine that keeps to the language, or is no part of what users run. */
+const engineDoesNotMatter = [
+  // Of the repository, of published laws, of the claims and of the main job, which is run itself.
+  "test/{repository,testing,paper,bench,train}/**",
+  // Arithmetic of the library on the reference backend, whose kernels and derivatives are tried there too.
+  "test/moe/laws.test.ts",
+  // The reference backend once more, answering later.
+  "test/backend/asyncBackend.test.ts",
+  // The addresses that kernels write to.
+  "test/backend/wasmGuarded.test.ts",
+];
+
+// Those that take longest first, so that the lanes end together.
 const stages: Stage[] = [
-  { name: "check", command: "npm run check" },
   { name: "build", command: "npm run build" },
-  { name: `tests on Node ${process.versions.node}`, command: "npm test" },
   {
     name: "fetch Node 24",
     command: `npm i --no-save --ignore-scripts --no-audit --no-fund --prefix ${join(temp, "node24")} node-${process.platform}-${process.arch}@24`,
   },
-  {
-    // What computes. What the tests of the repository, of published laws, of the claims and of the main job check depends less on the engine; the
-    // job itself is run. The guarded heap sees the same addresses on every engine.
-    name: "tests of the library on Node 24",
-    command:
-      'node --version && npm test -- --ignore "test/{repository,testing,paper,bench,train}/**" --ignore test/backend/wasmGuarded.test.ts',
-    env: { PATH: node24 + delimiter + process.env.PATH },
-    after: ["fetch Node 24"],
-  },
-  {
-    name: "main job on Node 24",
-    command: `node --import=./scripts/typescript.mjs --conditions=source examples/train/main.ts --out ${join(temp, "run24")}`,
-    env: { PATH: node24 + delimiter + process.env.PATH, SWITCHYARD_SHORT: "1" },
-    after: ["fetch Node 24"],
-  },
-  // Spends its time in a browser, beside the tests on Node 24.
-  { name: "browser", command: "npm run test:browser" },
+  { name: "check", command: "npm run check" },
+  { name: `tests on Node ${process.versions.node}`, command: "npm test" },
   // Installs the site's own packages, which are no part of `npm ci` above.
   { name: "site", command: "npm run site" },
-  { name: "types of the site", command: "npm run check:site", after: ["site"] },
+  { name: "browser", command: "npm run test:browser" },
+  { name: "sabotage", command: "node --import=tsx scripts/sabotage.ts" },
   { name: "tests of the site", command: "npm run test:site", after: ["site"] },
-  ...examples.map((file) => ({
-    name: file,
-    command: `node --import=./scripts/typescript.mjs --conditions=source ${file}`,
-    env: { SWITCHYARD_SHORT: "1" },
-  })),
+  {
+    name: "tests of the library on Node 24",
+    command: `node --version && npm test -- ${engineDoesNotMatter.map((files) => `--ignore "${files}"`).join(" ")}`,
+    ...onNode24,
+  },
+  { name: "pack", command: `npm pack --silent --ignore-scripts --pack-destination ${temp}`, after: ["build"] },
+  { name: "tarball", command: `node --import=tsx scripts/tarball.ts ${temp}`, after: ["pack"] },
   {
     name: "claims of the papers, two steps each",
     command: "npm run paper -- --all --steps 2 --seeds 2 --cache runs/short",
   },
   ...[
-    ["openmpi", "--oversubscribe -n 2"],
     ["openmpi", "--oversubscribe -n 4"],
+    ["openmpi", "--oversubscribe -n 2"],
     ["mpich", "-n 2"],
   ].map(([engine, ranks]) => ({
     name: `laws of layouts, mpirun.${engine} ${ranks}`,
     command: `mpirun.${engine} ${ranks} node --import=./scripts/typescript.mjs --conditions=source test/distributed/mpiLaws.ts`,
     env: { OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" },
   })),
-  { name: "pack", command: `npm pack --silent --ignore-scripts --pack-destination ${temp}`, after: ["build"] },
-  { name: "tarball", command: `node --import=tsx scripts/tarball.ts ${temp}`, after: ["pack"] },
+  {
+    name: "main job on Node 24",
+    command: `node --import=./scripts/typescript.mjs --conditions=source examples/train/main.ts --out ${join(temp, "run24")}`,
+    ...onNode24,
+    env: { ...onNode24.env, SWITCHYARD_SHORT: "1" },
+  },
+  ...examples.toReversed().map((file) => ({
+    name: file,
+    command: `node --import=./scripts/typescript.mjs --conditions=source ${file}`,
+    env: { SWITCHYARD_SHORT: "1" },
+  })),
+  { name: "types of the site", command: "npm run check:site", after: ["site"] },
   { name: "publint", command: `npm exec --yes -- publint@0.3.25 --strict ${temp}/*.tgz`, after: ["pack"] },
   {
     name: "are the types wrong",
     command: `npm exec --yes -- @arethetypeswrong/cli@0.18.5 --profile esm-only --quiet ${temp}/*.tgz`,
     after: ["pack"],
   },
-  { name: "sabotage", command: "node --import=tsx scripts/sabotage.ts" },
 ];
 
 /** What mocha says of itself in its last lines; a stage without them counts itself. */
@@ -92,20 +101,23 @@ function failure(name: string, verdict: string, output: string): string {
 }
 
 function summary(outcomes: readonly Outcome[], wall: number): void {
-  console.log("\nseconds per stage");
-  for (const { name, ok, seconds, before } of outcomes) {
+  console.log("\nseconds per stage, and of processor time");
+  for (const { name, ok, seconds, processor, before } of outcomes) {
     const verdict = ok ? (before === undefined ? "" : "  at the second try") : "  FAILED";
-    console.log(`${seconds.toFixed(1).padStart(7)}  ${name}${verdict}`);
+    console.log(`${seconds.toFixed(1).padStart(7)} ${processor.toFixed(1).padStart(7)}  ${name}${verdict}`);
   }
-  console.log(`${wall.toFixed(1).padStart(7)}  from start to end, two stages at a time`);
+  const all = outcomes.reduce((sum, { processor }) => sum + processor, 0);
+  console.log(`${wall.toFixed(1).padStart(7)} ${all.toFixed(1).padStart(7)}  from start to end, ${lanes} stages at a time`);
 }
 
 endWithSignals();
 // .ci/run has installed already and tells how long it took: "install=12".
 const installed = Number(process.argv[2]?.split("=")[1] ?? 0);
-const outcomes = await runTwice(stages);
+/** One more than processors: stages wait for browsers, disks and registries. */
+const lanes = availableParallelism() + 1;
+const outcomes = await runTwice(stages, { lanes });
 rmSync(temp, { recursive: true, force: true });
-summary([{ name: "install", ok: true, seconds: installed, output: "" }, ...outcomes], installed + performance.now() / 1000);
+summary([{ name: "install", ok: true, seconds: installed, processor: 0, output: "" }, ...outcomes], installed + performance.now() / 1000);
 for (const { name, ok, output, before } of outcomes)
   if (!ok) console.log(failure(name, "FAILED", output));
   else if (before !== undefined) console.log(failure(name, "passed at the second try, alone; at the first", before));

@@ -1,5 +1,6 @@
-/** Runs the stages of a check, two at a time, each as soon as what it needs has passed; prints each one's output when it ends. */
+/** Runs the stages of a check, some at a time, each as soon as what it needs has passed; prints each one's output when it ends. */
 import { spawn } from "node:child_process";
+import { Readable } from "node:stream";
 import { endGroup } from "./trees.ts";
 
 export interface Stage {
@@ -14,13 +15,15 @@ export interface Outcome {
   readonly name: string;
   readonly ok: boolean;
   readonly seconds: number;
+  /** Seconds of processor time that its processes took, as far as their parents waited for them. */
+  readonly processor: number;
   readonly output: string;
   /** What its first try printed, where this is the second. */
   readonly before?: string;
 }
 
 interface Running {
-  /** How many stages run at a time. */
+  /** How many stages run at a time; default 2. */
   readonly lanes?: number;
   /** Hears of each stage as it ends; prints it where left out. */
   readonly tell?: (outcome: Outcome) => void;
@@ -28,23 +31,36 @@ interface Running {
 /** Milliseconds after which a stage is ended: one that waits for ever must not take all others with it. */
 const PATIENCE = 40 * 60_000;
 
+/** The shell's account of its children, which it writes to file 3: "0m1.5s 0m0.2s", user and system, in its last line. */
+function processorSeconds(account: string): number {
+  const times = [...(account.trim().split("\n").at(-1) ?? "").matchAll(/(\d+)m([\d.]+)s/g)];
+  return times.reduce((sum, [, minutes, seconds]) => sum + 60 * Number(minutes) + Number(seconds), 0);
+}
+
+function listen(stream: unknown, hear: (text: string) => void): void {
+  if (stream instanceof Readable) stream.setEncoding("utf8").on("data", hear);
+}
+
 function run(stage: Stage): Promise<Outcome> {
   const started = performance.now();
   return new Promise((resolve) => {
     const env = { ...process.env, ...stage.env };
-    const child = spawn(stage.command, { shell: true, env, stdio: ["ignore", "pipe", "pipe"], detached: true });
-    let output = "";
+    const command = `(${stage.command}) 3>&-; code=$?; times >&3; exit $code`;
+    const child = spawn(command, { shell: true, env, stdio: ["ignore", "pipe", "pipe", "pipe"], detached: true });
+    let [output, account] = ["", ""];
     const kill = (): void => endGroup(child.pid);
     process.once("exit", kill);
     const timer = setTimeout(() => {
       output += `\nended after ${PATIENCE / 60_000} minutes`;
       kill();
     }, PATIENCE);
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => (output += text));
+    for (const stream of [child.stdout, child.stderr]) listen(stream, (text) => (output += text));
+    listen(child.stdio[3], (text) => (account += text));
     const end = (ok: boolean): void => {
       clearTimeout(timer);
       process.off("exit", kill);
-      resolve({ name: stage.name, ok, seconds: (performance.now() - started) / 1000, output });
+      const seconds = (performance.now() - started) / 1000;
+      resolve({ name: stage.name, ok, seconds, processor: processorSeconds(account), output });
     };
     child.on("error", (error) => {
       output += String(error);
@@ -75,7 +91,7 @@ export async function runStages(stages: readonly Stage[], { lanes = 2, tell = re
     for (let stage = running.size < lanes ? next() : undefined; stage; stage = running.size < lanes ? next() : undefined) {
       const broken = stage.after?.find((name) => !done.get(name)?.ok);
       if (broken !== undefined) {
-        settle({ name: stage.name, ok: false, seconds: 0, output: `not run: ${broken} failed` });
+        settle({ name: stage.name, ok: false, seconds: 0, processor: 0, output: `not run: ${broken} failed` });
         continue;
       }
       const lane: Promise<void> = run(stage).then((outcome) => {
@@ -95,8 +111,8 @@ export async function runStages(stages: readonly Stage[], { lanes = 2, tell = re
  * Runs the stages; then what failed, and what waited for that, once more and one at a time. A test of threads or of a browser can fail
  * because other stages take the processors; what a change broke fails twice, and only that has failed.
  */
-export async function runTwice(stages: readonly Stage[], tell: (outcome: Outcome) => void = report): Promise<Outcome[]> {
-  const first = new Map((await runStages(stages, { tell })).map((outcome) => [outcome.name, outcome]));
+export async function runTwice(stages: readonly Stage[], { lanes = 2, tell = report }: Running = {}): Promise<Outcome[]> {
+  const first = new Map((await runStages(stages, { lanes, tell })).map((outcome) => [outcome.name, outcome]));
   const failed = stages.filter(({ name }) => !first.get(name)?.ok);
   const among = (names: readonly string[] = []): string[] => names.filter((name) => failed.some((stage) => stage.name === name));
   const second = await runStages(

@@ -36,7 +36,7 @@ describe("stages", () => {
         { name: "needs the unsteady", command: "echo at last", after: ["works", "unsteady"] },
       ];
       const told: string[] = [];
-      const outcomes = await runTwice(stages, ({ name }) => told.push(name));
+      const outcomes = await runTwice(stages, { tell: ({ name }) => told.push(name) });
       expect(told.filter((name) => name === "works")).to.have.length(1);
       const seen = Object.fromEntries(outcomes.map(({ name, ok, output, before }) => [name, `${ok} ${output.trim()}, ${before?.trim()}`]));
       expect(seen).to.deep.equal({
@@ -49,6 +49,20 @@ describe("stages", () => {
     } finally {
       rmSync(folder, { recursive: true });
     }
+  });
+
+  it("tell how long processors worked for them, and not how long they waited", async () => {
+    const work = "const end = process.cpuUsage().user + 3e5; while (process.cpuUsage().user < end);";
+    const stages = [
+      { name: "works", command: `node -e '${work}'` },
+      { name: "waits", command: "sleep 1; exit 4" },
+    ];
+    const [works, waits] = await runStages(stages, { tell: () => {} });
+    expect(Object.fromEntries([works, waits].map(({ name, ok }) => [name, ok]))).to.deep.equal({ works: true, waits: false });
+    const [worked, waited] = works.name === "works" ? [works, waits] : [waits, works];
+    expect(worked.processor).to.be.at.least(0.3);
+    expect(waited.seconds).to.be.at.least(0.9);
+    expect(waited.processor).to.be.below(0.3);
   });
 
   it("that wait for each other are an error", async () => {

@@ -19,7 +19,7 @@ import { products } from "./laws/products.ts";
 import { reductions } from "./laws/reductions.ts";
 import { rows } from "./laws/rows.ts";
 import { Workbench } from "./workbench.ts";
-import type { Layouts, Tolerances } from "./workbench.ts";
+import type { Cases, Layouts, Tolerances } from "./workbench.ts";
 
 /** Throws where the backend breaks the law; "not served" where a fused kernel declined every case. */
 export type Law = (bench: Workbench) => Promise<void | "not served">;
@@ -50,6 +50,8 @@ export interface ConformanceOptions {
   readonly tolerances?: Tolerances;
   /** Default every. */
   readonly layouts?: Layouts;
+  /** Default every. */
+  readonly cases?: Cases;
   /** Whether the host sees computed indices without waiting; default true. Elsewhere one outside its array is not an error. */
   readonly seesIndices?: boolean;
   readonly close?: (backend: Backend) => void | Promise<void>;
@@ -81,8 +83,12 @@ export function conformance(name: string, makeBackend: () => Backend | Promise<B
   });
 }
 
-async function obey(backend: Backend, law: Law, { tolerances, layouts, seesIndices }: ConformanceOptions): Promise<void | "not served"> {
-  const bench = new Workbench(backend, tolerances, layouts, seesIndices);
+async function obey(
+  backend: Backend,
+  law: Law,
+  { tolerances, layouts, seesIndices, cases }: ConformanceOptions,
+): Promise<void | "not served"> {
+  const bench = new Workbench(backend, tolerances, layouts, seesIndices, cases);
   try {
     return await law(bench);
   } finally {

@@ -46,9 +46,8 @@ const signatures = {
 } as const;
 type FunctionName = keyof typeof signatures;
 
-/** Names under which the libraries are installed, the likelier ones first. */
-function candidates(): string[] {
-  const { env, platform } = process;
+/** Names under which the libraries are installed on a platform, the likelier ones first. */
+export function libraryNames(env: Readonly<Record<string, string | undefined>>, platform: NodeJS.Platform): string[] {
   if (env["SWITCHYARD_MPI"]) return [env["SWITCHYARD_MPI"]];
   const openMpi = platform === "darwin" ? ["libmpi.dylib", "libmpi.40.dylib"] : ["libmpi.so.40", "libmpi.so.20", "libmpi.so"];
   const mpich = platform === "darwin" ? ["libmpich.dylib", "libmpi.12.dylib", "libmpi.dylib"] : ["libmpich.so.12", "libmpi.so.12"];
@@ -61,9 +60,9 @@ function candidates(): string[] {
 export async function openMpi(): Promise<MpiLibrary> {
   const koffi = await loadKoffi();
   const faults: string[] = [];
-  for (const name of candidates()) {
+  for (const name of libraryNames(process.env, process.platform)) {
     try {
-      return bind(koffi, koffi.load(name, { global: true }), name);
+      return bind(koffi, name);
     } catch (error) {
       faults.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
     }
@@ -83,8 +82,9 @@ async function loadKoffi(): Promise<Koffi> {
   }
 }
 
-function bind(koffi: Koffi, library: Library, name: string): MpiLibrary {
+function bind(koffi: Koffi, name: string): MpiLibrary {
   pin(koffi, name);
+  const library = koffi.load(name);
   const version = versionOf(library);
   const open = version.startsWith("Open MPI");
   const handles = handlesOf(library, open);
@@ -113,7 +113,10 @@ function bind(koffi: Koffi, library: Library, name: string): MpiLibrary {
   };
 }
 
-/** Keeps the library in memory to the end: koffi closes it at exit, while its threads still run. RTLD_NOW, GLOBAL and NODELETE. */
+/**
+ * Opens the library for its own plug-ins too, which look for its functions, and keeps it in memory to the end: koffi closes it at exit, while
+ * its threads still run. RTLD_NOW, GLOBAL and NODELETE. A library that is missing is named by koffi, which opens it next.
+ */
 function pin(koffi: Koffi, name: string): void {
   const flags = process.platform === "darwin" ? 0x8a : 0x1102;
   koffi.load(null).func("void *dlopen(const char *, int)")(name, flags);

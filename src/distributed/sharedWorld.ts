@@ -11,7 +11,7 @@ import type { Transport } from "./transport.ts";
 
 /** What all ranks of one run share. */
 export interface SharedWorld {
-  /** ABORTED, the length of the message, the next group, then a counter and a generation for each group, then a line for each rank. */
+  /** How many ranks ended the run, the length of the message, the next group, then a counter and a generation for each group, then a line for each rank. */
   readonly control: SharedArrayBuffer;
   /** Why the run was ended, UTF-8. */
   readonly message: SharedArrayBuffer;
@@ -21,7 +21,7 @@ export interface SharedWorld {
   readonly limit: number;
 }
 
-const [ABORTED, MESSAGE_LENGTH, NEXT_GROUP, GROUPS] = [0, 1, 2, 4];
+const [ENDINGS, MESSAGE_LENGTH, NEXT_GROUP, GROUPS] = [0, 1, 2, 4];
 const MOST_GROUPS = 4096;
 const RANKS = GROUPS + 2 * MOST_GROUPS;
 /** Slices of waiting, in milliseconds: an abort is noticed after so long at most. */
@@ -43,21 +43,21 @@ export class AbortedError extends Error {
   override readonly name = "AbortedError";
 }
 
-/** Ends the run: the first message stays. Whoever waits throws an AbortedError with it. */
+/** Ends the run with a message that is not empty: the first one stays. Whoever waits throws an AbortedError with it. */
 export function abortWorld({ control, message }: SharedWorld, text: string): void {
   const state = new Int32Array(control);
-  if (Atomics.compareExchange(state, ABORTED, 0, 1) !== 0) return;
-  const { written } = new TextEncoder().encodeInto(text, new Uint8Array(new ArrayBuffer(message.byteLength)));
-  new Uint8Array(message).set(new TextEncoder().encode(text).subarray(0, written));
+  if (Atomics.add(state, ENDINGS, 1) > 0) return;
+  const bytes = new Uint8Array(message.byteLength); // encoders refuse shared memory
+  const { written } = new TextEncoder().encodeInto(text, bytes); // whole characters only
+  new Uint8Array(message).set(bytes);
   Atomics.store(state, MESSAGE_LENGTH, written);
-  Atomics.store(state, ABORTED, 2);
 }
 
 /** Why the run was ended; undefined: it was not. */
 export function abortMessage({ control, message }: SharedWorld): string | undefined {
   const state = new Int32Array(control);
-  if (Atomics.load(state, ABORTED) !== 2) return undefined;
-  return new TextDecoder().decode(new Uint8Array(message).slice(0, Atomics.load(state, MESSAGE_LENGTH)));
+  const length = Atomics.load(state, MESSAGE_LENGTH); // stored when the message is whole
+  return length > 0 ? new TextDecoder().decode(new Uint8Array(message).slice(0, length)) : undefined;
 }
 
 /** A group of thread ranks. `members` are ranks of the world. */
@@ -161,7 +161,7 @@ export class SharedGroup implements Transport {
   #meet(): void {
     const [count, generation] = [GROUPS + 2 * this.#group, GROUPS + 2 * this.#group + 1];
     this.#meetings++;
-    Atomics.store(this.#state, RANKS + this.#members[this.rank], this.#meetings + (this.#group << 20));
+    Atomics.store(this.#state, RANKS + this.#members[this.rank], this.#meeting);
     this.#checkAborted();
     const before = Atomics.load(this.#state, generation);
     if (Atomics.add(this.#state, count, 1) === this.size - 1) {
@@ -183,10 +183,14 @@ export class SharedGroup implements Transport {
     if (message !== undefined) throw new AbortedError(message);
   }
 
+  /** Tells this meeting from others of the same ranks: group, then number. */
+  get #meeting(): number {
+    return this.#meetings + (this.#group << 20);
+  }
+
   /** Who is not in this meeting. */
   #late(): Error {
-    const here = this.#meetings + (this.#group << 20);
-    const missing = this.#members.flatMap((member, r) => (Atomics.load(this.#state, RANKS + member) === here ? [] : [r]));
+    const missing = this.#members.flatMap((member, r) => (Atomics.load(this.#state, RANKS + member) === this.#meeting ? [] : [r]));
     return new Error(`waited ${this.#world.limit} s for rank ${missing.join(", ")} of a group of ${this.size}`);
   }
 }

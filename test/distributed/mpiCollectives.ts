@@ -20,4 +20,9 @@ for (const type of ["Float32Array", "Float64Array", "Int32Array"] as const)
     const c: CollectiveCase = { ranks: size, counts, length, root: size - 1, how, type };
     deepStrictEqual(collectives(world, c), specification(c, rank));
   }
+// Types that only travel: bfloat16 as Uint16Array, and bytes.
+for (const Type of [Uint16Array, Uint8Array]) {
+  deepStrictEqual(world.allGather(Type.of(rank, 200 + rank)), Type.from(counts.flatMap((_, r) => [r, 200 + r])));
+  deepStrictEqual(world.broadcast(Type.of(rank, 7, rank)), Type.of(0, 7, 0));
+}
 if (rank === 0) console.log(world.description);

@@ -144,3 +144,12 @@ export function comesLate(world: Communicator): void {
   if (world.rank === 1) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3000);
   world.barrier();
 }
+
+export function throwsText(): never {
+  // eslint-disable-next-line @typescript-eslint/only-throw-error
+  throw "only words";
+}
+
+export const returnsFunction = (): unknown => () => 0;
+
+export const answersLater = (_: Communicator, data: unknown): Promise<unknown> => Promise.resolve(data);

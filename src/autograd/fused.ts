@@ -44,7 +44,7 @@ export function applyFused<N extends FusedName>(fused: Fused<N>, attributes: Fus
 }
 
 function pullFused<N extends FusedName>(fused: Fused<N>, kernel: FusedKernel<FusedAttributes<N>>, attributes: FusedAttributes<N>): Pull {
-  return (g, line, needed) => {
+  return (g, line, needed, spare) => {
     if (context().recording) return localGradients(fused.compose(attributes, ...line.inputs), line.inputs, g);
     const buffers = kernel.backward(
       g,
@@ -53,6 +53,7 @@ function pullFused<N extends FusedName>(fused: Fused<N>, kernel: FusedKernel<Fus
       line.inputs,
       needed,
       attributes,
+      spare,
     );
     const { backend } = g.storage;
     return line.inputs.map((input, i) => (buffers[i] ? input.wrap(input, new Storage(backend, buffers[i])) : null));

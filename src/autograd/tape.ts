@@ -15,8 +15,11 @@ import { Scope, scope } from "./scope.ts";
 import type { Storage } from "./storage.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** How a line sends a cotangent back: one for each input, null where `needed` is false or there is no gradient. */
-export type Pull = (g: Tensor, line: Line, needed: readonly boolean[]) => readonly (Tensor | null)[];
+/**
+ * How a line sends a cotangent back: one for each input, null where `needed` is false or there is no gradient. `spare`: nobody reads g afterwards,
+ * so that its memory may be written to.
+ */
+export type Pull = (g: Tensor, line: Line, needed: readonly boolean[], spare: boolean) => readonly (Tensor | null)[];
 
 /** One recorded operation of the tape: its name, its inputs and its output, which have any shape. */
 export class Line {
@@ -200,8 +203,9 @@ function pullback(
     for (let i = tape.lines.length - 1; i >= 0; i--) {
       const line = tape.lines[i];
       const g = cotangents.get(line.output);
-      if (g) pullLine(line, g, wanted, cotangents, createGraph);
-      if (g && !createGraph && !targets.has(line.output)) g.dispose();
+      const passing = !createGraph && !targets.has(line.output);
+      if (g) pullLine(line, g, wanted, cotangents, createGraph, passing && g.storage.owners === 1);
+      if (g && passing) g.dispose();
       if (release && line.output !== tape.root) line.output.dispose();
     }
   };
@@ -221,15 +225,22 @@ function reaching(tape: Tape, targets: ReadonlySet<Tensor>): Set<Tensor> {
 }
 
 /** Sends `g` through one line. Without recording, the temporaries of the rules are freed before the next line. */
-function pullLine(line: Line, g: Tensor, wanted: ReadonlySet<Tensor>, cotangents: Map<Tensor, Tensor>, createGraph: boolean): void {
+function pullLine(
+  line: Line,
+  g: Tensor,
+  wanted: ReadonlySet<Tensor>,
+  cotangents: Map<Tensor, Tensor>,
+  createGraph: boolean,
+  spare: boolean,
+): void {
   line.checkVersions();
   const needed = line.inputs.map((input) => wanted.has(input));
   if (!needed.includes(true)) return;
-  if (createGraph) return distribute(line, g, needed, cotangents, null, new Set());
+  if (createGraph) return distribute(line, g, needed, cotangents, null, new Set(), false);
   const inner = new Scope(context().scope);
   const kept = new Set<Tensor>();
   try {
-    within({ scope: inner }, () => distribute(line, g, needed, cotangents, inner, kept));
+    within({ scope: inner }, () => distribute(line, g, needed, cotangents, inner, kept, spare));
   } finally {
     inner.close(kept);
   }
@@ -243,9 +254,11 @@ function distribute(
   cotangents: Map<Tensor, Tensor>,
   inner: Scope | null,
   kept: Set<Tensor>,
+  spare: boolean,
 ): void {
   const place = { operation: line.name, phase: "backward" } as const;
-  const pulled = locating(place, () => line.pull(g, line, needed));
+  // What checks a cotangent for numbers that are not finite reads g again.
+  const pulled = locating(place, () => line.pull(g, line, needed, spare && !context().debug));
   line.inputs.forEach((input, i) => {
     const cotangent = pulled[i];
     if (!needed[i] || !cotangent) return;

@@ -183,7 +183,10 @@ export interface Backend {
 export interface FusedKernel<Attributes> {
   /** `undefined`: not served for these inputs, use the composition. */
   forward(out: ArrayType, inputs: readonly NDArray[], attributes: Attributes): { out: Buffer; saved: readonly Buffer[] } | undefined;
-  /** Cotangents of the inputs, each of its input's shape, contiguous; null where `needed` is false. */
+  /**
+   * Cotangents of the inputs, each of its input's shape, contiguous; null where `needed` is false. `spare`: nobody reads g afterwards, so that the
+   * kernel may write into its memory.
+   */
   backward(
     g: NDArray,
     out: NDArray,
@@ -191,6 +194,7 @@ export interface FusedKernel<Attributes> {
     inputs: readonly NDArray[],
     needed: readonly boolean[],
     attributes: Attributes,
+    spare?: boolean,
   ): (Buffer | null)[];
 }
 
@@ -222,8 +226,9 @@ export interface FusedKernels {
    */
   readonly slotProduct?: FusedKernel<{ activation: Activation | null }>;
   /**
-   * q [B, H, T, D], k and v [B, H, S, D], then, where given, a bias that broadcasts to [B, H, T, S] (additive, may be -Infinity)
-   * -> softmax(q k^T scale + bias) v, [B, H, T, D]. causal: query t sees keys up to t + S - T.
+   * q [B, H, T, D], k and v [B, G, S, D] (G divides H), then, where given, a bias that broadcasts to [B, H, T, S] (additive, may be -Infinity)
+   * -> softmax(q k^T scale + bias) v, [B, T, H, D]: a token's heads lie side by side, as the next product wants them. causal: query t sees
+   * keys up to t + S - T.
    */
   readonly attention?: FusedKernel<{ scale: number; causal: boolean }>;
   /** A float32 scalar: the sum of the squares of all elements of all `xs`, which are float32. Clipping asks for it. */

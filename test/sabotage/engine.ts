@@ -6,6 +6,22 @@ const lives = "test/autograd/lives.test.ts";
 const at = (name: string): string => `src/autograd/${name}.ts`;
 
 export const engine: readonly Sabotage[] = [
+  {
+    what: "a cotangent that is asked for is overwritten",
+    file: at("tape"),
+    from: "const passing = !createGraph && !targets.has(line.output);",
+    to: "const passing = !createGraph;",
+    test: "test/autograd/spareCotangents.test.ts",
+    title: "nothing that is read afterwards",
+  },
+  {
+    what: "a cotangent that another input has too is overwritten",
+    file: at("tape"),
+    from: "passing && g.storage.owners === 1",
+    to: "passing",
+    test: "test/autograd/spareCotangents.test.ts",
+    title: "nothing that is read afterwards",
+  },
   // Derivative rules
   {
     what: "sub adds its second cotangent",

@@ -46,20 +46,20 @@ export function activation(launcher: Launcher): FusedKernel<{ activation: Activa
     forward: (_out, [x, bias], { activation: name }) => ({ out: activated(launcher, name, x, { bias }), saved: [] }),
     backward: (g, _out, _saved, [x, bias], needed, { activation: name }) => {
       const dx = activated(launcher, name, x, { bias, g });
-      const db = bias && needed[1] ? sumToBias(launcher, dx, x, bias) : null;
+      const db = bias && needed[1] ? sumToBias(launcher, launcher.addressOf(dx), x, bias) : null;
       return [launcher.keep(dx, needed[0]), ...(bias ? [db] : [])];
     },
   };
 }
 
-/** Sums the rows that share a bias. */
-export function sumToBias(launcher: Launcher, dx: Buffer, x: NDArray, bias: NDArray): Buffer {
+/** Sums the rows that share a bias, of the cotangent at `dx`. */
+export function sumToBias(launcher: Launcher, dx: number, x: NDArray, bias: NDArray): Buffer {
   const columns = widthOf(x);
   const groups = sizeOf(bias.shape) / columns;
   const rows = sizeOf(x.shape) / columns / groups;
   return launcher.make(bias, (to) => {
     for (let e = 0; e < groups; e++) {
-      const from = launcher.addressOf(dx) + 4 * e * rows * columns;
+      const from = dx + 4 * e * rows * columns;
       launcher.start("sumColumns", Math.ceil(columns / 16), (rows * columns) / 2, to + 4 * e * columns, from, rows, columns);
     }
   });

@@ -29,8 +29,8 @@ function either<A>(fast: FusedKernel<A>, reference: FusedKernel<A> | undefined):
   const choose = (x: NDArray): FusedKernel<A> | undefined => (x.dtype === "float32" && sizeOf(x.shape) > 0 ? fast : reference);
   return {
     forward: (out, inputs, attributes) => choose(inputs[0])?.forward(out, inputs, attributes),
-    backward: (g, out, saved, inputs, needed, attributes) =>
-      choose(inputs[0])?.backward(g, out, saved, inputs, needed, attributes) ?? inputs.map(() => null),
+    backward: (g, out, saved, inputs, needed, attributes, spare) =>
+      choose(inputs[0])?.backward(g, out, saved, inputs, needed, attributes, spare) ?? inputs.map(() => null),
   };
 }
 

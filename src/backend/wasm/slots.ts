@@ -9,7 +9,7 @@ import type { FilledRows } from "../slots.ts";
 import { activateInto, activated, sumToBias } from "./activation.ts";
 import { multiplyEach, packed } from "./products.ts";
 import type { Matrix, Product } from "./products.ts";
-import { permuted } from "./views.ts";
+import { permuted } from "../views.ts";
 import type { Launcher } from "./launcher.ts";
 
 /** ReLU works in place, because its slope can be read from its result; the others keep what they were given. */
@@ -27,17 +27,24 @@ export function slotProduct(launcher: Launcher): FusedKernel<{ activation: Activ
         return { out: product, saved: [] };
       });
     },
-    backward: (g, out, saved, [x, weight, counts, bias], needed, { activation: name }) => {
+    backward: (g, out, saved, [x, weight, counts, bias], needed, { activation: name }, spare) => {
       const rows = rowsOf(x, counts);
-      const z = name === "relu" ? out : wholeOf(saved[0], out);
-      const beside = name === "relu" ? { g } : { g, bias };
-      const slope = name && withCounts(launcher, counts, (filled) => activated(launcher, name, z, { ...beside, filled }));
+      const inPlace = spare === true && isContiguous(g.shape, g.strides);
+      const slope =
+        name &&
+        withCounts(launcher, counts, (filled) => {
+          const z = name === "relu" ? out : wholeOf(saved[0], out);
+          const beside = { g, filled, ...(name === "relu" ? {} : { bias }) };
+          if (!inPlace) return activated(launcher, name, z, beside);
+          activateInto(launcher, launcher.address(g), name, z, beside);
+          return null;
+        });
       const dz = slope ? wholeOf(slope, out) : g;
       const cotangents = [
         needed[0] ? project(launcher, x, dz, turned(weight), rows) : null,
         needed[1] ? outer(launcher, weight, x, dz, rows) : null,
         null,
-        bias && slope && needed[3] ? sumToBias(launcher, slope, out, bias) : null,
+        bias && needed[3] ? sumToBias(launcher, launcher.address(dz), out, bias) : null,
       ];
       if (slope) launcher.free(slope);
       return cotangents.slice(0, bias ? 4 : 3);

@@ -70,10 +70,16 @@ async function answers<A>(bench: Workbench, kernel: FusedKernel<A>, question: Qu
   const out = whole(forward.out, want);
   const [together, ...alone] = neededPatterns(inputs);
   for (const needed of [together, ...(alone.length > 0 ? bench.among(alone) : [])]) {
-    const backward = kernel.backward(bench.put(g, layout), out, forward.saved, views, needed, attributes);
+    const slope = bench.put(g, layout);
+    const backward = kernel.backward(slope, out, forward.saved, views, needed, attributes);
     const given = backward.map((buffer) => buffer !== null);
     expect(given, `cotangents ${what}`).to.deep.equal(needed);
     await compareAll(bench, `backward ${what}, needed [${needed}]`, backward, slopes);
+    if (layout !== "contiguous") continue;
+    expect((await bench.read(slope.buffer, g)).data, `the cotangent, which others may read, ${what}`).to.deep.equal(g.data);
+    // Now nobody reads it.
+    const last = kernel.backward(slope, out, forward.saved, views, needed, attributes, true);
+    await compareAll(bench, `backward ${what}, needed [${needed}], with a cotangent to spare`, last, slopes);
   }
   return true;
 }

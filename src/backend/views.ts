@@ -6,3 +6,11 @@ import type { Shape } from "./shape.ts";
 export function reread({ dtype, buffer, offset }: NDArray, shape: Shape, strides: readonly number[]): NDArray {
   return { shape, dtype, buffer, strides, offset };
 }
+
+export function permuted(x: NDArray, axes: readonly number[]): NDArray {
+  return reread(
+    x,
+    axes.map((axis) => x.shape[axis]),
+    axes.map((axis) => x.strides[axis]),
+  );
+}

@@ -59,10 +59,11 @@ function probabilities(q: Tensor, k: Tensor, bias: Tensor | undefined, scale: nu
 
 type AttentionAttributes = FusedAttributes<"attention">;
 
+/** -> [B, T, H, V] */
 export const attentionFused: Fused<"attention"> = {
   name: "attention",
-  type: (_, q, _k, v) => ({ shape: [...q.shape.slice(0, -1), v.shape[v.shape.length - 1]], dtype: q.dtype }),
-  compose: ({ scale, causal }, q, k, v, bias) => mixed(probabilities(q, k, bias, scale, causal), v),
+  type: (_, { shape: [B, H, T], dtype }, _k, { shape: [, , , V] }) => ({ shape: [B, T, H, V], dtype }),
+  compose: ({ scale, causal }, q, k, v, bias) => mixed(probabilities(q, k, bias, scale, causal), v).transpose(1, 2),
 };
 
 /** What the probabilities [B, H, T, S] make of the values [B, G, S, V]: [B, H, T, V]. */
@@ -74,7 +75,7 @@ function mixed(weights: Tensor, v: Tensor): Tensor {
 function packedAttentionFused(heads: number): Fused<"attention"> {
   return {
     name: "attention",
-    type: (_, { shape: [B, T, , K], dtype }) => ({ shape: [B, heads, T, K], dtype }),
+    type: (_, { shape: [B, T, , K], dtype }) => ({ shape: [B, T, heads, K], dtype }),
     compose(attributes, packed, bias) {
       const [q, k, v] = unpack(packed, heads);
       return attentionFused.compose(attributes, q, k, v, ...(bias ? [bias] : []));
@@ -124,6 +125,11 @@ function packedKernel(backend: Backend, kernel: FusedKernel<AttentionAttributes>
  * arXiv:1706.03762, eq. 1; groups: Ainslie et al. 2023, arXiv:2305.13245.
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
+  return attentionByToken(q, k, v, options).transpose(1, 2);
+}
+
+/** `attention`, with the heads of a token side by side: [B, T, H, V]. */
+export function attentionByToken(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
   const { causal = false, bias, scale } = checked("attention", q, k, options);
   requireValues("attention", k, v);
   const [x, y, z] = [q, k, v].map((t) => t.atLeast("float32"));
@@ -131,7 +137,9 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   return out.cast(q.dtype);
 }
 
-/** `attention` among the tokens of one sequence; H queries, then G keys, then G values in one array [B, T, H + 2 G, K] -> [B, H, T, K]. */
+/**
+ * `attentionByToken` among the tokens of one sequence; H queries, then G keys, then G values in one array [B, T, H + 2 G, K] -> [B, T, H, K].
+ */
 export function selfAttention(
   packed: Tensor,
   heads: number,
@@ -150,11 +158,11 @@ export function attentionWeights(q: Tensor, k: Tensor, options: AttentionOptions
   return probabilities(q.atLeast("float32"), k.atLeast("float32"), bias?.atLeast("float32"), scale, causal);
 }
 
-/** `attention` with dropout on its probabilities: always the composition. */
+/** `attentionByToken` with dropout on the probabilities: always the composition. */
 export function attentionWithDropout(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions, rate: number, pass: Pass): Tensor {
   requireValues("attention", k, v);
   const weights = dropout(attentionWeights(q, k, options), rate, pass);
-  return mixed(weights, v.atLeast("float32")).cast(q.dtype);
+  return mixed(weights, v.atLeast("float32")).cast(q.dtype).transpose(1, 2);
 }
 
 function checked(operation: string, q: Tensor, k: Tensor, options: AttentionOptions): AttentionOptions & { readonly scale: number } {

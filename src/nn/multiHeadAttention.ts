@@ -9,7 +9,7 @@ import { formatShape, sameShape } from "../autograd/contract.ts";
 import { tensor } from "../autograd/create.ts";
 import { appended } from "../autograd/growing.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { attention, attentionWeights, attentionWithDropout, selfAttention, unpack } from "./attention.ts";
+import { attentionByToken, attentionWeights, attentionWithDropout, selfAttention, unpack } from "./attention.ts";
 import type { AttentionOptions } from "./attention.ts";
 import type { Initializer } from "./initializers.ts";
 import { scaledTruncatedNormal } from "./initializers.ts";
@@ -191,8 +191,8 @@ export class MultiHeadAttention extends Module {
       ? attentionWithDropout(q, k, v, options, this.dropout, under(pass, "probabilities"))
       : packed
         ? selfAttention(packed, this.heads, options)
-        : attention(q, k, v, options); // [B, H, T, K]
-    const side = mixed.transpose(1, 2).reshape([...x.shape.slice(0, 2), this.heads * this.headWidth]);
+        : attentionByToken(q, k, v, options); // [B, T, H, K]
+    const side = mixed.reshape([...x.shape.slice(0, 2), this.heads * this.headWidth]);
     return { output: this.output.forward(side), seen: { keys: k, values: v } };
   }
 

@@ -107,7 +107,7 @@ export function attention(q: Plain, k: Plain, v: Plain, bias: Plain | undefined,
     return sum * scale + (bias ? at(bias, [b, h, i, j]) : 0);
   });
   const weights = softmax(scores);
-  return build(q.shape, q.dtype, ([b, h, i, c]) => {
+  return build([batch, t, heads, d], q.dtype, ([b, i, h, c]) => {
     let sum = 0;
     for (let j = 0; j < s; j++) sum += at(weights, [b, h, i, j]) * at(v, [b, shared(h), j, c]);
     return sum;

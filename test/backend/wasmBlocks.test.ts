@@ -227,14 +227,15 @@ describe("wasm blocks", () => {
         return attention(of(0), of(1), of(2), whole, attributes.scale, causal).data;
       };
       const kernel = backend.fused.attention;
-      const forward = kernel?.forward(inputs[0], inputs, attributes);
+      const forward = kernel?.forward(float(2, t, 2, 4), inputs, attributes);
       if (!kernel || !forward) return expect.fail("not served");
       const want = meaning(plain);
-      backend.downloadSync(forward.out, inputs[0]).forEach((x, i) => expect(x, `element ${i}`).to.be.closeTo(want[i], 2e-6));
+      const type = float(2, t, 2, 4);
+      backend.downloadSync(forward.out, type).forEach((x, i) => expect(x, `element ${i}`).to.be.closeTo(want[i], 2e-6));
 
       // A step of all inputs along one direction changes sum(out g) by the dot product of cotangents and direction.
-      const g = put(backend, inputs[0], 9);
-      const out = { ...inputs[0], buffer: forward.out };
+      const g = put(backend, type, 9);
+      const out = { ...g, buffer: forward.out };
       const slopes = kernel.backward(g, out, forward.saved, inputs, inputs.map(() => true), attributes); // prettier-ignore
       const weights = backend.downloadSync(g.buffer, g);
       const directions = plain.map((data, i) => data.map((_, j) => Math.sin(j * 3.3 + i)));

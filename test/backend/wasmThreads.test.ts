@@ -52,13 +52,20 @@ function results(backend: WasmBackend): Record<string, number[]> {
   );
   const offsets = whole({ shape: [4], dtype: "int32" }, backend.upload({ shape: [4], dtype: "int32" }, Int32Array.of(0, 70, 71, 190)));
   const { attention, layerNorm, softmax } = backend.fused;
-  const attended = attention?.forward(q, [q, k, v, bias], { scale: 0.2, causal: true });
+  const attended = attention?.forward(float(3, 50, 4, 20), [q, k, v, bias], { scale: 0.2, causal: true });
   const normed = layerNorm?.forward(tall, [tall, row, row], { eps: 1e-5 });
   if (!attention || !attended || !layerNorm || !normed || !softmax) throw new Error("not served");
-  const back = attention.backward(q, whole(q, attended.out), attended.saved, [q, k, v, bias], [true, true, true, true], {
-    scale: 0.2,
-    causal: true,
-  });
+  const back = attention.backward(
+    whole(float(3, 50, 4, 20), q.buffer),
+    whole(float(3, 50, 4, 20), attended.out),
+    attended.saved,
+    [q, k, v, bias],
+    [true, true, true, true],
+    {
+      scale: 0.2,
+      causal: true,
+    },
+  );
   const normBack = layerNorm.backward(tall, whole(tall, normed.out), normed.saved, [tall, row, row], [true, true, true], { eps: 1e-5 });
   const weight = put(backend, float(3, 300, 64), 9);
   const int = (...shape: number[]): ArrayType => ({ shape, dtype: "int32" });

@@ -53,8 +53,8 @@ export const nn: readonly Sabotage[] = [
   {
     what: "heads are laid side by side in the wrong order",
     file: "src/nn/multiHeadAttention.ts",
-    from: "mixed.transpose(1, 2).reshape(",
-    to: "mixed.reshape(",
+    from: "mixed.reshape([",
+    to: "mixed.transpose(1, 2).reshape([",
     test: attention,
     title: "MultiHeadAttention",
   },

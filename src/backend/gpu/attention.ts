@@ -7,14 +7,14 @@
  * FlashAttention, Dao et al. 2022, arXiv:2205.14135, appendix B.2. Keys and values that several heads share are read with stride 0; their
  * cotangents are one product over the queries of all R heads.
  */
-import { broadcastStrides, sizeOf } from "../shape.ts";
-import { reread } from "../views.ts";
+import { broadcastStrides, isContiguous, sizeOf } from "../shape.ts";
+import { permuted, reread } from "../views.ts";
 import { sumTo } from "./reductions.ts";
 import { softmaxRows } from "./rowwise.ts";
 import { literal } from "./source/functions.ts";
 import { indexOf } from "./source/grid.ts";
 import * as products from "./source/products.ts";
-import { consume, whole, withFlat } from "./views.ts";
+import { consume, copied, whole, withFlat } from "./views.ts";
 import type { ArrayType, Buffer, FusedKernel, NDArray } from "../backend.ts";
 import type { Launcher } from "./launcher.ts";
 import type { Finish } from "./source/products.ts";
@@ -23,6 +23,9 @@ interface Attributes {
   readonly scale: number;
   readonly causal: boolean;
 }
+
+/** Exchanges [B, H, T, D] and [B, T, H, D]. */
+const HEADS_AND_ROWS = [0, 2, 1, 3];
 
 export function attention(launcher: Launcher): FusedKernel<Attributes> {
   return {
@@ -36,9 +39,12 @@ export function attention(launcher: Launcher): FusedKernel<Attributes> {
       );
       const mixed = apart(whole(probabilities, type), k.shape[1]);
       const shape = [...mixed.shape.slice(0, -1), v.shape[3]];
-      return { out: product(launcher, "attention", { shape, dtype: out.dtype }, mixed, shared(v, q.shape[1])), saved: [probabilities] };
+      const byHead = product(launcher, "attention", { shape, dtype: out.dtype }, mixed, shared(v, q.shape[1]));
+      const heads = { shape: [...q.shape.slice(0, -1), v.shape[3]], dtype: out.dtype }; // [B, H, T, D]
+      return { out: byToken(launcher, byHead, heads), saved: [probabilities] };
     },
-    backward: (g, out, [saved], inputs, needed, { scale }) => {
+    backward: (gByToken, outByToken, [saved], inputs, needed, { scale }) => {
+      const [g, out] = [gByToken, outByToken].map((x) => permuted(x, HEADS_AND_ROWS)); // [B, H, T, D]
       const [q, k, v, bias] = inputs;
       const [heads, groups] = [q.shape[1], k.shape[1]];
       const type = scoresOf(q, k);
@@ -65,6 +71,12 @@ export function attention(launcher: Launcher): FusedKernel<Attributes> {
       });
     },
   };
+}
+
+/** The elements of [B, H, T, D] in `buffer` as [B, T, H, D]; a copy in its place, unless the order is the same. */
+function byToken(launcher: Launcher, buffer: Buffer, type: ArrayType): Buffer {
+  const x = permuted(whole(buffer, type), HEADS_AND_ROWS);
+  return isContiguous(x.shape, x.strides) ? buffer : consume(launcher, buffer, () => copied(launcher, x));
 }
 
 // Heads that share keys and values. Where every head has its own, arrays stay as they are.

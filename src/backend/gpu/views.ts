@@ -21,8 +21,17 @@ export function consume<T>(launcher: Launcher, buffer: Buffer, next: (buffer: Bu
 export function withFlat<T>(launcher: Launcher, x: NDArray, shape: Shape, next: (flat: NDArray) => T): T {
   const type = { shape, dtype: x.dtype };
   if (isContiguous(x.shape, x.strides) && x.offset === 0) return next(whole(x.buffer, type));
-  const program = () => elementwise(x.shape, [x], "return x;", launcher.device.limits);
-  return consume(launcher, launcher.launch({ name: "copy", out: x, inputs: [x], program }), (buffer) => next(whole(buffer, type)));
+  return consume(launcher, copied(launcher, x), (buffer) => next(whole(buffer, type)));
+}
+
+/** The elements of `x` in row-major order. */
+export function copied(launcher: Launcher, x: NDArray): Buffer {
+  return launcher.launch({
+    name: "copy",
+    out: x,
+    inputs: [x],
+    program: () => elementwise(x.shape, [x], "return x;", launcher.device.limits),
+  });
 }
 
 /** Groups of at most `most`, in order: a kernel takes only so many arrays. */

@@ -1,6 +1,7 @@
 /** Launching fused attention. B batch, H heads of queries, G heads of keys and values, T queries, S keys, D width of a head. */
 import { sizeOf } from "../shape.ts";
 import type { Buffer, FusedKernel, NDArray } from "../backend.ts";
+import { permuted } from "../views.ts";
 import { attentionScratch } from "./kernels/attention.ts";
 import { sumOver } from "./reductions.ts";
 import { stretched } from "./views.ts";
@@ -9,6 +10,9 @@ import type { Launcher } from "./launcher.ts";
 /** Queries to a block; where they cannot see the keys behind them, smaller blocks leave out more of those. */
 const BLOCK = 96;
 const CAUSAL_BLOCK = 48;
+
+/** Exchanges [B, H, T, D] and [B, T, H, D]. */
+const HEADS_AND_ROWS = [0, 2, 1, 3];
 
 interface Attributes {
   readonly scale: number;
@@ -33,11 +37,19 @@ export function attention(launcher: Launcher): FusedKernel<Attributes> {
     forward: (out, inputs, attributes) => {
       const sizes = sizesOf(inputs[0], inputs[1]);
       if (!served(inputs, sizes)) return undefined;
-      const { B, H, T } = sizes;
+      const { B, H, T, D } = sizes;
       const saved = launcher.make({ shape: [B, H, T, 2], dtype: "float32" }, () => {});
       const result = operands(launcher, inputs, sizes, (given) =>
         launcher.make(out, (to) => {
-          launch(launcher, "attention", sizes, attributes, B * H, (shape) => [to, ...given, launcher.addressOf(saved), ...shape]);
+          // The result is [B, T, H, D].
+          const strides = [4 * T * H * D, 4 * D, 4 * H * D];
+          launch(launcher, "attention", sizes, attributes, B * H, (shape) => [
+            to,
+            ...strides,
+            ...given,
+            launcher.addressOf(saved),
+            ...shape,
+          ]);
         }),
       );
       return { out: result, saved: [saved] };
@@ -49,14 +61,14 @@ export function attention(launcher: Launcher): FusedKernel<Attributes> {
       const plan = biasPlan(bias, needed[3] ?? false, sizes);
       const dBias = plan.wanted ? launcher.make({ shape: plan.shape, dtype: "float32" }, () => {}) : null;
       operands(launcher, inputs, sizes, (given) =>
-        withRows(launcher, g, (gAt) =>
-          launcher.contiguous([out], (outAt) => {
+        withRows(launcher, permuted(g, HEADS_AND_ROWS), (gAt) =>
+          withRows(launcher, permuted(out, HEADS_AND_ROWS), (outAt) => {
             const to = [dq, dk, dv].map((buffer) => launcher.addressOf(buffer));
             launch(launcher, "attentionCotangent", sizes, attributes, plan.items, (shape) => [
               ...to,
               dBias ? launcher.addressOf(dBias) : 0,
               ...gAt,
-              outAt,
+              ...outAt,
               ...given,
               launcher.addressOf(saved),
               ...shape,

@@ -2,7 +2,7 @@
 import { isContiguous, sizeOf } from "../shape.ts";
 import type { ArgReduceOp, ArrayType, Buffer, NDArray, ReduceOp } from "../backend.ts";
 import { isWord, kernelName } from "./kernels/names.ts";
-import { permuted } from "./views.ts";
+import { permuted } from "../views.ts";
 import type { Launcher } from "./launcher.ts";
 
 export function reduce(launcher: Launcher, op: ReduceOp, out: ArrayType, x: NDArray, axes: readonly number[]): Buffer | undefined {

@@ -11,11 +11,3 @@ export const vectors = (n: number): number => Math.ceil(n / 4);
 export function stretched(x: NDArray, shape: Shape): NDArray {
   return sameShape(x.shape, shape) ? x : reread(x, shape, broadcastStrides(x.shape, x.strides, shape));
 }
-
-export function permuted(x: NDArray, axes: readonly number[]): NDArray {
-  return reread(
-    x,
-    axes.map((axis) => x.shape[axis]),
-    axes.map((axis) => x.strides[axis]),
-  );
-}

@@ -134,7 +134,7 @@ export const companions: Record<string, Law> = {
     const served = await expectAlone(bench, "attention", random([R, D], "float32", 340), (_, x) => {
       const [rows] = x.shape;
       const q: NDArray = { ...x, shape: [1, 1, rows, D], strides: [rows * D, rows * D, D, 1] };
-      const result = attention?.forward({ shape: q.shape, dtype: "float32" }, [q, k, v], { scale: 0.35, causal: false });
+      const result = attention?.forward({ shape: [1, rows, 1, D], dtype: "float32" }, [q, k, v], { scale: 0.35, causal: false });
       result?.saved.forEach((buffer) => bench.keep(buffer));
       return result && { buffer: result.out, type: { shape: [rows, D], dtype: "float32" } };
     });

@@ -19,6 +19,8 @@ export const OPERANDS = {
   q: "i32", qBatch: "i32", qHead: "i32", qRow: "i32", k: "i32", kBatch: "i32", kHead: "i32", kRow: "i32",
   v: "i32", vBatch: "i32", vHead: "i32", vRow: "i32", bias: "i32", biasBatch: "i32", biasHead: "i32", biasRow: "i32", kept: "i32",
 } as const;
+/** The rows of the output, [B, T, H, D]. */
+export const OUTPUT = { out: "i32", outBatch: "i32", outHead: "i32", outRow: "i32" } as const;
 
 /** The parameters of a kernel, inside of it. */
 export type Locals<P extends Readonly<Record<string, "i32" | "f32">>> = { readonly [Name in keyof P]: Local<P[Name]> };

@@ -5,6 +5,7 @@ import type { Body, Local, Module } from "../assembler.ts";
 import type { Arithmetic } from "./arithmetic.ts";
 import {
   OPERANDS,
+  OUTPUT,
   SHAPE,
   at,
   clear,
@@ -25,7 +26,7 @@ import type { Products } from "./matmul.ts";
 
 // prettier-ignore
 const BACKWARD = {
-  dq: "i32", dk: "i32", dv: "i32", dBias: "i32", g: "i32", gBatch: "i32", gHead: "i32", gRow: "i32", out: "i32", ...OPERANDS, ...SHAPE,
+  dq: "i32", dk: "i32", dv: "i32", dBias: "i32", g: "i32", gBatch: "i32", gHead: "i32", gRow: "i32", ...OUTPUT, ...OPERANDS, ...SHAPE,
   itemStep: "i32", batches: "i32", itemHeads: "i32", biasMatrixBatch: "i32", biasMatrixHead: "i32", begin: "i32", end: "i32",
 } as const;
 type Backward = Locals<typeof BACKWARD>;
@@ -54,6 +55,7 @@ interface Head {
   readonly q: I32;
   readonly g: I32;
   readonly bias: I32;
+  readonly out: I32;
   readonly dk: I32;
   readonly dv: I32;
   readonly firstRow: I32;
@@ -119,6 +121,7 @@ function headOf(f: Body, p: Backward, pair: Pair, scratch: Scratch, dBias: I32, 
   const q = at(f, p.q, p.qBatch, p.qHead, batch, head);
   const g = at(f, p.g, p.gBatch, p.gHead, batch, head);
   const bias = at(f, p.bias, p.biasBatch, p.biasHead, batch, head);
+  const out = at(f, p.out, p.outBatch, p.outHead, batch, head);
   const keysAt = f.let(i32.mul(i32.add(i32.mul(batch, i32.divU(p.heads, p.share)), group), scratch.keyBytes));
   const [dk, dv] = [p.dk, p.dv].map((base) => f.let(i32.add(base, keysAt)));
   f.if(i32.eqz(i32.remU(head, p.share)), () => {
@@ -126,7 +129,7 @@ function headOf(f: Body, p: Backward, pair: Pair, scratch: Scratch, dBias: I32, 
     for (const sum of [dk, dv]) clear(f, sum, i32.const(0), scratch.keyBytes);
     packKeysAndValues(f, p, k, v, scratch, products);
   });
-  return { dBias, q, g, bias, dk, dv, firstRow: f.let(i32.mul(pairIndex, p.queries)) };
+  return { dBias, q, g, bias, out, dk, dv, firstRow: f.let(i32.mul(pairIndex, p.queries)) };
 }
 
 /** Panels of keys and values across, and of the keys down. */
@@ -161,7 +164,7 @@ function cotangentOfRow(s: Scribe, p: Backward, head: Head, block: Block, scratc
   const kept = f.let(i32.add(p.kept, i32.shl(row, 3)));
   const shift = f.let(v128.load32Splat(kept));
   const share = f.let(v128.load32Splat(kept, 4));
-  const along = rowDot(f, i32.add(head.g, i32.mul(t, p.gRow)), i32.add(p.out, i32.mul(row, scratch.width4)), scratch.width4);
+  const along = rowDot(f, i32.add(head.g, i32.mul(t, p.gRow)), i32.add(head.out, i32.mul(t, p.outRow)), scratch.width4);
   const toBias = f.let(i32.add(head.dBias, i32.mul(t, scratch.keys4)));
   forVectors(f, bytes, (j, tail) => {
     const value = f.let(f32x4.mul(expOfNegative(s, f32x4.sub(v128.load(i32.add(prob, j)), shift)), share));

@@ -5,6 +5,7 @@ import type { Body, Module } from "../assembler.ts";
 import type { Arithmetic } from "./arithmetic.ts";
 import {
   OPERANDS,
+  OUTPUT,
   SHAPE,
   at,
   clear,
@@ -23,7 +24,7 @@ import { NR } from "./matmul.ts";
 import type { Products } from "./matmul.ts";
 import { exponentials, scaleRow, shareOf } from "./rowwise.ts";
 
-const FORWARD = { out: "i32", ...OPERANDS, ...SHAPE, begin: "i32", end: "i32" } as const;
+const FORWARD = { ...OUTPUT, ...OPERANDS, ...SHAPE, begin: "i32", end: "i32" } as const;
 type Forward = Locals<typeof FORWARD>;
 
 /** A thread's scratch. */
@@ -32,14 +33,13 @@ interface Scratch extends Panels {
   readonly scores: I32;
   /** Bytes of a panel of keys. */
   readonly panel: I32;
-  /** Bytes of a row of the output. */
-  readonly outRow: I32;
 }
 
-/** One pair of batch and head: its queries, its bias, and its first row of the output. */
+/** One pair of batch and head: its queries, its bias, its output, and the number of its first row. */
 interface Head {
   readonly q: I32;
   readonly bias: I32;
+  readonly out: I32;
   readonly firstRow: I32;
 }
 
@@ -52,9 +52,10 @@ export function attentionForward(m: Module, { madd, thread }: Arithmetic, produc
       const pair = pairOf(f, p, item);
       const q = at(f, p.q, p.qBatch, p.qHead, pair.batch, pair.head);
       const bias = at(f, p.bias, p.biasBatch, p.biasHead, pair.batch, pair.head);
+      const out = at(f, p.out, p.outBatch, p.outHead, pair.batch, pair.head);
       const first = i32.or(i32.eq(item, p.begin), i32.eqz(i32.remU(pair.head, p.share)));
       f.if(first, () => packKeysAndValues(f, p, pair, scratch, products));
-      const head = { q, bias, firstRow: f.let(i32.mul(item, p.queries)) };
+      const head = { q, bias, out, firstRow: f.let(i32.mul(item, p.queries)) };
       forBlocks(f, p, (block) => {
         scoresOfBlock(f, p, head, block, scratch, products);
         f.for(0, block.rows, 1, (r) => probabilitiesOfRow({ f, madd }, p, head, block, scratch, scale, r));
@@ -67,8 +68,7 @@ export function attentionForward(m: Module, { madd, thread }: Arithmetic, produc
 function scratchOf(f: Body, p: Forward, thread: I32): Scratch {
   const panels = panelsOf(f, p, thread);
   const scores = f.let(i32.add(panels.valuePanels, i32.shl(i32.mul(p.keys, padded(p.width)), 2)));
-  const panel = f.let(i32.mul(p.width, 4 * NR));
-  return { ...panels, scores, panel, outRow: f.let(i32.shl(p.width, 2)) };
+  return { ...panels, scores, panel: f.let(i32.mul(p.width, 4 * NR)) };
 }
 
 /** Panels of the keys across, and of the values down. */
@@ -105,10 +105,10 @@ function probabilitiesOfRow(s: Scribe, p: Forward, head: Head, block: Block, { s
 
 /** P v of a block. */
 function outputOfBlock(f: Body, p: Forward, head: Head, { first, rows, limit }: Block, scratch: Scratch, { gemm }: Products): void {
-  const { outRow, scores, scoreRow, valuePanels, gemmScratch } = scratch;
+  const { scores, scoreRow, valuePanels, gemmScratch } = scratch;
   // prettier-ignore
   f.call(gemm, {
-    c: i32.add(p.out, i32.mul(i32.add(head.firstRow, first), outRow)), cRow: outRow, a: scores, aRow: scoreRow, aColumn: 4,
+    c: i32.add(head.out, i32.mul(first, p.outRow)), cRow: p.outRow, a: scores, aRow: scoreRow, aColumn: 4,
     b: valuePanels, bRow: 4 * NR, bPanel: i32.mul(p.keys, 4 * NR), m: rows, n: p.width, k: limit, scratch: gemmScratch, add: 0,
   });
 }

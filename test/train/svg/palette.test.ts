@@ -44,5 +44,8 @@ describe("the style sheet", () => {
   it("knows the contrast of black and white", () => {
     expect(contrast("#000000", "#ffffff")).to.be.closeTo(21, 1e-9);
     expect(contrast("#777777", "#777777")).to.equal(1);
+    // By the formula of WCAG 2.2, of one channel each; the last one is on its straight part.
+    const ratios = { "#767676": 4.542225, "#ff0000": 3.998477, "#00ff00": 1.37219, "#0000ff": 8.592471, "#0a0a0a": 19.798146 };
+    for (const [colour, ratio] of Object.entries(ratios)) expect(contrast(colour, "#ffffff"), colour).to.be.closeTo(ratio, 1e-6);
   });
 });

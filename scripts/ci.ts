@@ -5,6 +5,7 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { bundled } from "../test/bundled.ts";
 import { runTwice } from "./stages.ts";
 import type { Outcome, Stage } from "./stages.ts";
 import { endWithSignals } from "./trees.ts";
@@ -62,7 +63,7 @@ const stages: Stage[] = [
     ["mpich", "-n 2"],
   ].map(([engine, ranks]) => ({
     name: `laws of layouts, mpirun.${engine} ${ranks}`,
-    command: `mpirun.${engine} ${ranks} node --import=./scripts/typescript.mjs --conditions=source test/distributed/mpiLaws.ts`,
+    command: `mpirun.${engine} ${ranks} node ${bundled("test/distributed/mpiLaws.ts")}`,
     env: { OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" },
   })),
   {

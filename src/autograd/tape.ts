@@ -204,7 +204,7 @@ function pullback(
       const line = tape.lines[i];
       const g = cotangents.get(line.output);
       const passing = !createGraph && !targets.has(line.output);
-      if (g) pullLine(line, g, wanted, cotangents, createGraph, passing && g.storage.owners === 1);
+      if (g) pullLine(line, g, wanted, cotangents, createGraph, passing && g.isSoleOwner);
       if (g && passing) g.dispose();
       if (release && line.output !== tape.root) line.output.dispose();
     }

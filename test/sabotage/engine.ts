@@ -17,7 +17,7 @@ export const engine: readonly Sabotage[] = [
   {
     what: "a cotangent that another input has too is overwritten",
     file: at("tape"),
-    from: "passing && g.storage.owners === 1",
+    from: "passing && g.isSoleOwner",
     to: "passing",
     test: "test/autograd/spareCotangents.test.ts",
     title: "nothing that is read afterwards",

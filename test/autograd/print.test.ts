@@ -40,6 +40,32 @@ describe("printing", () => {
     expect(String(f64([1000.5, 0.25]))).to.contain("1000.5000,    0.2500");
   });
 
+  it("changes exactly there: from 1e8, below 1e-4, and where 1e5 stands beside less than a thousandth of it", () => {
+    const plain = [[99_999_999.5], [0.0001], [-0.0001], [1e5, 100, 100.5], [99_999.5, 0.5], [99_999_999, 1], [0, 0.5]];
+    const wide = [[1e8], [-1e8], [0.00009999], [1e5, 99.99], [1e5 + 0.5, 0.5], [-1e5, 0.25], [1e8, 1]];
+    for (const values of plain) expect(String(f64(values)), String(values)).not.to.match(/e[+-]/);
+    for (const values of wide) expect(String(f64(values)), String(values)).to.match(/e[+-]/);
+  });
+
+  it("decides by all that is shown and by nothing else", () => {
+    for (const at of [0, 7, 23]) {
+      const values = Array.from({ length: 24 }, (_, i) => (i === at ? 0.5 : i));
+      const [, ...rows] = String(f64(values).reshape([2, 3, 4])).split("\n");
+      const numbers = rows.join().match(/[\d.]+/g) ?? [];
+      expect(numbers.filter((number) => /^\d+\.\d{4}$/.test(number)), `${at}`).to.have.length(24); // prettier-ignore
+    }
+    const hidden = Array.from({ length: 2000 }, (_, i) => (i === 500 ? 0.5 : i));
+    expect(String(f64(hidden))).not.to.contain(".0");
+  });
+
+  it("summarises beyond a thousand elements, and of these axes of more than six", () => {
+    const shown = (n: number, rows: number): string => String(zeros([rows, n]));
+    expect(shown(100, 10)).not.to.contain("...");
+    expect(shown(7, 143)).to.contain("[0, 0, 0, ..., 0, 0, 0]");
+    expect(shown(6, 167)).to.contain("[0, 0, 0, 0, 0, 0]").and.to.contain(" ...,\n");
+    expect(shown(167, 6).split("\n")).to.have.length(7);
+  });
+
   it("separates matrices by an empty line", () => {
     expect(String(zeros([2, 1, 1]))).to.equal(lines("Tensor float32 [2, 1, 1] cpu", "[[[0]],", "", " [[0]]]"));
   });

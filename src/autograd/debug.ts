@@ -95,7 +95,7 @@ function newlyMade(out: Tensor, inputs: readonly Tensor[]): Finding {
 function worst(x: Tensor): Finding {
   if (x.dtype === "int32") return "finite";
   let finding: Finding = "finite";
-  for (const value of within({ debug: false, recording: false }, () => x.dataSync())) {
+  for (const value of within({ debug: false }, () => x.dataSync())) {
     if (Number.isNaN(value)) return "NaN";
     if (!Number.isFinite(value)) finding = "Infinity";
   }

@@ -96,6 +96,7 @@ function blank(shape: Shape, { requiresGrad = false, ...options }: CreateOptions
   const zero = zeros([], options);
   const stretched = noGrad(() => zero.broadcastTo(shape));
   if (shape.length > 0) zero.dispose();
+  stretched.name = options.name;
   return requiresGrad ? stretched.requireGrad() : stretched;
 }
 

@@ -109,3 +109,28 @@ describe("debug", () => {
     expect(() => debug(() => y.backward())).to.throw(ReferenceError, /^backward/);
   });
 });
+
+describe("what counts as made", () => {
+  /** x holds what went in, a number more that makes the operation yield what came out. */
+  const made = (given: number, fn: (x: ReturnType<typeof f64>) => unknown): string => {
+    try {
+      debug(() => fn(f64([[1, 2], [given, 4]]).transpose())); // prettier-ignore
+      return "nothing";
+    } catch (error) {
+      return /made (NaN|Infinity) /.exec(String(error))?.[1] ?? String(error);
+    }
+  };
+  const rows: [name: string, given: number, fn: (x: ReturnType<typeof f64>) => unknown, wanted: string][] = [
+    ["nothing of finite numbers", 3, (x) => x.add(1), "nothing"],
+    ["an infinity of finite numbers", 0, (x) => x.log(), "Infinity"],
+    ["NaN of finite numbers", -3, (x) => x.sqrt(), "NaN"],
+    ["NaN of an infinity", Infinity, (x) => x.sub(x), "NaN"],
+    ["infinities of infinities", -Infinity, (x) => x.mul(2), "nothing"],
+    ["an infinity of NaN", NaN, (x) => x.mul(0).add(1).pow(-1), "nothing"],
+    ["NaN of NaN", NaN, (x) => x.add(1), "nothing"],
+    ["an infinity in a view of a larger tensor", 0, (x) => x.narrow(0, 0, 1).log(), "Infinity"],
+    ["nothing in the part that is not read", 0, (x) => x.narrow(0, 1, 2).log(), "nothing"],
+    ["integers, which have neither", 3, (x) => x.cast("int32").add(1), "nothing"],
+  ];
+  for (const [name, given, fn, wanted] of rows) it(name, () => expect(made(given, fn)).to.equal(wanted));
+});

@@ -2,6 +2,8 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { Key, key, ones, random } from "switchyard-moe";
+import type { Tensor } from "switchyard-moe";
+import { cpu } from "switchyard-moe/backend";
 import { same, valuesOf } from "./helpers.ts";
 
 const N = 20_000;
@@ -55,6 +57,13 @@ describe("keys", () => {
   it("numbers beyond the first 2^32 are new ones", () => {
     const at = key(4);
     expect(at.bits(2 ** 32)).not.to.equal(at.bits(0));
+  });
+
+  it("and their bits stay the same: of paths, of far indices", () => {
+    expect(String(new Key(0xfedcba98, 0x7654321))).to.equal("key fedcba9807654321");
+    expect(String(key("seed").at("é", 1.5, -0))).to.equal("key eb1650af517877a2");
+    const far = [0, 1, 2 ** 32 - 1, 2 ** 32, 5 * 2 ** 40 + 3].map((index) => key(4).bits(index));
+    expect(far).to.deep.equal([733976786, 3555421135, 2501277840, 174779154, 2951587036]);
   });
 });
 
@@ -110,6 +119,46 @@ describe("random tensors", () => {
       const x = await valuesOf(draw([6], key(11), { ...options, dtype: "float64" }));
       x.forEach((value, i) => expect(value, `${draw.name} ${i}`).to.be.closeTo(numbers[i], 1e-11));
     }
+  });
+
+  it("of a key stay the same far on, where some were drawn again", () => {
+    const { uniform, normal, truncatedNormal } = random;
+    const drawn: readonly (readonly [typeof uniform, object, number])[] = [
+      [uniform, {}, 4.960841986068],
+      [normal, {}, 17.105635724772],
+      [truncatedNormal, { bound: 0.3 }, -2.875401185461],
+      [truncatedNormal, { bound: 0.5 }, -2.810196457369],
+      [truncatedNormal, { bound: 1 }, 19.758670965114],
+    ];
+    for (const [draw, options, wanted] of drawn) {
+      const x = [...draw([500], key(11), { ...options, dtype: "float64" }).dataSync()];
+      const sum = x.reduce((total, value, i) => total + value * Math.cos(i), 0);
+      expect(sum, `${draw.name} ${JSON.stringify(options)}`).to.be.closeTo(wanted, 1e-9);
+    }
+  });
+
+  it("are what their options say, drawn or not", () => {
+    const backend = cpu();
+    const { uniform, normal, truncatedNormal, withoutDrawing } = random;
+    for (const draw of [uniform, normal, truncatedNormal])
+      for (const shape of [[], [2, 3], [0]])
+        for (const made of [(fn: () => Tensor) => fn(), withoutDrawing<Tensor>]) {
+          const x = made(() => draw(shape, key(1), { backend, dtype: "float64", name: "w", requiresGrad: true }));
+          const facts = { shape: x.shape, dtype: x.dtype, name: x.name, requiresGrad: x.requiresGrad, line: x.line };
+          expect(facts, draw.name).to.deep.equal({ shape, dtype: "float64", name: "w", requiresGrad: true, line: null });
+          expect(x.backend).to.equal(backend);
+          const plain = made(() => draw(shape, key(1)));
+          expect([plain.dtype, plain.name, plain.requiresGrad, plain.disposed]).to.deep.equal(["float32", undefined, false, false]);
+        }
+  });
+
+  it("take the room of one number where nothing is drawn", () => {
+    const backend = cpu();
+    const x = random.withoutDrawing(() => random.normal([1000], key(1), { backend }));
+    expect(new Set(x.dataSync())).to.deep.equal(new Set([0]));
+    expect(backend.stats()).to.include({ liveBuffers: 1, liveBytes: 4 });
+    x.dispose();
+    expect(backend.stats().liveBuffers).to.equal(0);
   });
 
   it("streams of neighbours do not follow each other", async () => {

@@ -125,11 +125,31 @@ describe("recompute", () => {
     const backend = new CpuBackend();
     withBackend(backend, () => {
       const x = tensor([1, 2, 3]);
-      const results = [recompute(() => x.mul(x)), ...recompute(() => [x.add(x), x.sub(x)])];
-      expect(backend.stats().liveBuffers).to.equal(4);
+      const results = [
+        recompute(() => x.mul(x)),
+        ...recompute(() => [x.add(x), x.sub(x)]),
+        recompute(() => x.mul(x.argsort().cast("float32"))), // a decision
+      ];
+      expect(backend.stats().liveBuffers).to.equal(5);
       for (const result of [x, ...results]) result.dispose();
       expect(backend.stats().liveBuffers).to.equal(0);
     });
+  });
+
+  it("answers with what else there is in its structure as it is", () => {
+    class Other {
+      readonly inside = 1;
+    }
+    const x = tensor([1, 2], { requiresGrad: true });
+    const other = new Other();
+    const rest = { n: 3, none: null, nothing: undefined, text: "a", list: [null, 1], other };
+    const { y, ...found } = recompute(() => ({ y: x.mul(2), ...rest }));
+    expect(found).to.deep.equal(rest);
+    expect(found.other).to.equal(other);
+    y.sum().backward();
+    expect(list(x.grad ?? x)).to.deep.equal([2, 2]);
+    expect(recompute<unknown>(() => null)).to.equal(null);
+    expect(recompute<unknown>(() => 5)).to.equal(5);
   });
 
   it("says so where its decisions were freed before the walk, and frees nothing twice", () => {

@@ -1,4 +1,4 @@
-/** What a rank says of a collective before it enters: so that ranks that disagree all hear of it. n ranks. */
+/** What a rank tells the others of a collective before it enters it, so that all of them throw where they differ. n ranks. */
 import type { Flat, Reduction } from "./flat.ts";
 
 export const callNames = [

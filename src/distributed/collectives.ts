@@ -22,8 +22,8 @@ export interface RowCounts {
 }
 
 /**
- * x [N, ...D], the first send[0] rows for rank 0 and so on -> [sum of receive, ...D], in order of ranks. Its adjoint is itself, turned
- * round. Throws for counts that are not one whole number for each rank.
+ * x [N, ...D], the first send[0] rows for rank 0 and so on -> [sum of receive, ...D], in order of ranks. Its adjoint is the same
+ * exchange with the counts swapped. Throws for counts that are not one whole number for each rank.
  */
 export function allToAllRows(x: Tensor, communicator: Communicator, counts: RowCounts): Tensor {
   requireBoth("allToAllRows", x, communicator);

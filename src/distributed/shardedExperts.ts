@@ -3,7 +3,7 @@
  * n ranks of the group, E experts, L = E / n of them here, N rows of each expert in G groups, M rows, D and F widths before and after.
  *
  * Slots travel as blocks whose size follows from shapes; sorted rows travel as they are, after their counts. Either way two exchanges:
- * there and back; and two more backward, which are the same turned round. Fedus et al. 2021, arXiv:2101.03961, section 5.
+ * there and back; and two more backward, the same with the counts swapped. Fedus et al. 2021, arXiv:2101.03961, section 5.
  */
 import { checkOptions, callable, whole } from "../autograd/arguments.ts";
 import { context } from "../autograd/context.ts";

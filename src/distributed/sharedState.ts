@@ -1,6 +1,6 @@
 /**
- * Optimiser state shared out among the ranks that hold the same parameters: each rank keeps the state of some of them, moves those, and
- * gives them to the others. Stage 1 of Rajbhandari et al. 2020, arXiv:1910.02054, with whole parameters: an optimiser that looks at
+ * Optimiser state shared out among the ranks that hold the same parameters: each rank keeps the state of some of them, updates those, and
+ * sends them to the others. Stage 1 of Rajbhandari et al. 2020, arXiv:1910.02054, with whole parameters: an optimiser that looks at
  * a matrix as a whole (Adafactor) stays what it is.
  */
 import { check, checkOptions, instance } from "../autograd/arguments.ts";
@@ -17,7 +17,7 @@ import { Replicas } from "./replicas.ts";
 import type { Held } from "./replicas.ts";
 
 /**
- * Shares the state of an optimiser out: each replicated parameter has one rank that keeps its moments and moves it. The constructor throws
+ * Shares the state of an optimiser out: each replicated parameter has one rank that keeps its moments and updates it. The constructor throws
  * where `replicas` are none.
  */
 export class SharedState {
@@ -38,7 +38,7 @@ export class SharedState {
       .map(({ name, parameter }): [string, Tensor] => [name, parameter]);
   }
 
-  /** After the optimiser's step: every rank gets the parameters that others moved. Collective. */
+  /** After the optimiser's step: every rank gets the parameters that others updated. Collective. */
   share(): void {
     const { held, layout } = this.#replicas;
     for (const by of ["all", "experts"] as const) {

@@ -9,7 +9,7 @@ import type { Flat, Reduction } from "./flat.ts";
 export interface Transport {
   readonly rank: number;
   readonly size: number;
-  /** What really runs, for people: "Open MPI v4.1.4". */
+  /** The engine, as reports name it: "Open MPI v4.1.4, 2 processes". */
   readonly description: string;
   /** Rank r is sent sendCounts[r] numbers, in order of ranks, and what it sends arrives as receiveCounts[r] numbers in the same order. */
   allToAllV(send: Flat, sendCounts: readonly number[], receive: Flat, receiveCounts: readonly number[]): void;

@@ -74,7 +74,7 @@ export interface Seats {
   readonly gates: Tensor;
 }
 
-/** What a router should decide in evaluation, by another road than its own: from the tokens and its parameters. */
+/** What a router should decide in evaluation, computed in another way than the router does: from the tokens and its parameters. */
 export type SeatsByHand = (c: RouterCase, world: World) => Seats;
 
 const MOST = { batch: 3, length: 7, experts: 5 } as const;

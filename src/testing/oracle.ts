@@ -16,9 +16,9 @@ export interface SeatingByHand {
   readonly experts: number;
   /** Tokens of a group: consecutive. */
   readonly groupSize: number;
-  /** Slots of an expert in a group; Infinity seats everyone. */
+  /** Slots of an expert in a group; Infinity: no choice is dropped. */
   readonly capacity: number;
-  /** One number for each token: the larger is seated first; equal: the earlier token. Without it, by position. */
+  /** One number for each token: the larger gets its slot first; equal: the earlier token. Without it, by position. */
   readonly priority?: readonly number[];
   /** "choice" (default): all first choices before all second ones. "token": all choices of a token before those of the next. */
   readonly by?: "choice" | "token";

@@ -1,11 +1,13 @@
 /** The checker itself: what it must find, what it must let pass, and what it says. */
 import { expect } from "chai";
 import fc from "fast-check";
-import { ones, tensor } from "switchyard-moe";
-import type { Tensor } from "switchyard-moe";
+import { key, ones, tensor } from "switchyard-moe";
+import type { Key, Tensor } from "switchyard-moe";
 import { axesOf, broadcastable, checkGradients, distinctArrays, shapes } from "switchyard-moe/testing";
 import { broadcastShapes } from "../../src/backend/shape.ts";
 import { exp } from "../../src/autograd/elementwise.ts";
+import { uniform } from "../../src/autograd/random.ts";
+import { near } from "../../src/testing/check.ts";
 import { apply } from "../../src/autograd/apply.ts";
 import type { Primitive } from "../../src/autograd/primitive.ts";
 import { f32, f64, int, leaf } from "./helpers.ts";
@@ -23,6 +25,28 @@ describe("checkGradients", () => {
     const twice = broken([(g, out) => g.mul(out).mul(2)]);
     expect(await complaint((x) => apply(twice, x), f64([1, 2]))).to.match(
       /derivative of order 1 along a random direction: the tape says -?[\d.]+, finite differences say -?[\d.]+ \(apart .*, allowed .*\); step 0.001; alone,\n {2}input 0 \(float64 \[2\]\): .*<- here/,
+    );
+  });
+
+  it("says exactly what it found: the terms of the tape, the five-point rule, and the allowance for both", async () => {
+    const moves = [0.75, 2, -1, 5, 3.5]; // what is added in each of the five evaluations: at x, then at h, -h, 2h and -2h
+    let calls = 0;
+    const f = (x: Tensor): Tensor => x.mul(3).add(moves[calls++ % 5]);
+    const [at, step, tolerance] = [key(8), 0.25, 1e-3];
+    const drawn = (of: Key): number => uniform([], of, { low: -1, high: 1, dtype: "float64" }).itemSync();
+    const [cotangent, direction] = [drawn(at.at("cotangent").at(0)), drawn(at.at("order", 1, 0))];
+    const value = (i: number, moved: number): number => {
+      const y = 3 * (1 + moved * direction) + moves[i];
+      return (0.1 * y + cotangent) * y;
+    };
+    const [a, b, c, d] = [step, -step, 2 * step, -2 * step].map((moved, i) => value(i + 1, moved));
+    const tape = 3 * (0.2 * (3 + moves[0]) + cotangent) * direction;
+    const differences = (8 * (a - b) - (c - d)) / (12 * step);
+    const allowed = tolerance * (Math.abs(tape) + Math.max(...[a, b, c, d].map(Math.abs)) + 1e-3);
+    const told = await checkGradients(f, [tensor(1, { dtype: "float64" })], { key: at, step, tolerance }).then(() => "nothing", String);
+    const found = /the tape says (.*), finite differences say (.*) \(apart (.*), allowed (.*)\); step 0.25/.exec(told.split("\n")[0]);
+    [tape, differences, Math.abs(tape - differences), allowed].forEach((number, i) =>
+      near(Number(found?.[i + 1]), number, `number ${i}`, 1e-12),
     );
   });
 

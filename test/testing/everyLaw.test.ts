@@ -60,6 +60,15 @@ const combined = (change: (y: Tensor, rows: Tensor) => Tensor): Fault => ({
   },
 });
 
+/** Something else where a mask leaves out three tokens more than the law's own padding. */
+const padded = (wrong: (right: Routing) => Routing): Fault => ({
+  route(_, request, right) {
+    const routing = right(request);
+    const masked = request.mask ? Array.from(request.mask.dataSync()).filter((x) => x === 0).length : 0;
+    return masked >= 3 ? wrong(routing) : routing;
+  },
+});
+
 let calls = 0;
 const losing = (loss: (tokens: GroupedTokens, x: Tensor) => Tensor): Fault => ({
   choose: (right, tokens, x) => ({ ...right, losses: { mine: loss(tokens, x) } }),
@@ -110,6 +119,11 @@ const faults: Readonly<Record<string, Fault>> = {
   P13: { choose: (right) => again(right, right.logits.add(count(right.logits, 2).mul(2))) },
   P38: losing(({ capacity }) => tensor(capacity ?? 0)),
   "P39: padding": losing((_, x) => x.square().mean()),
+  "P39: padding, its output": padded((routing) => ({ ...routing, combine: (y) => routing.combine(y).add(1) })),
+  "P39: padding, its slots": padded(({ books, ...routing }) => {
+    const { slotOfChoice } = books; // the first slot is empty, the books say
+    return { ...routing, books: { ...books, slotOfChoice: slotOfChoice.sub(slotOfChoice.equal(0).cast(slotOfChoice.dtype)) } };
+  }),
   P40: losing((_, x) => x.sum()),
   "P74: later": {
     choose: (right, _, x) => again(right, right.logits.add(right.logits.sum(1, { keepDims: true })).add(x.sum().mul(0))),

@@ -49,17 +49,20 @@ function compareDerivatives(a: Tensor, b: Tensor, xs: readonly Tensor[], toleran
   });
 }
 
-/** A direction of finite differences that stays clear of ties: the smallest gap between logits of one token, or of one expert. */
+/** The smallest difference between two numbers of one row or of one column; Infinity where there are no two. */
+export function smallestGap(rows: readonly (readonly number[])[]): number {
+  const columns = (rows[0] ?? []).map((_, i) => rows.map((row) => row[i]));
+  const gaps = [...rows, ...columns].flatMap((line) => {
+    const sorted = line.toSorted((a, b) => a - b);
+    return sorted.slice(1).map((x, i) => x - sorted[i]);
+  });
+  return Math.min(...gaps);
+}
+
+/** Whether small steps change no choice: no two logits of one token, or of one expert, are near each other. */
 function clearOfTies(w: World, real: readonly number[]): boolean {
   if (w.router.traits.scores === "none") return true; // nothing is chosen by logits
-  const logits = booksOf(w.route()).logits.filter((_, t) => real[t]); // padding has none of its own
-  const gaps = (row: readonly number[]): number[] =>
-    [...row]
-      .sort((a, b) => a - b)
-      .slice(1)
-      .map((x, i, sorted) => x - (i ? sorted[i - 1] : Math.min(...row)));
-  const columns = (logits[0] ?? []).map((_, e) => logits.map((row) => row[e]));
-  return [...logits, ...columns].every((row) => gaps(row).every((gap) => gap > 2e-4));
+  return smallestGap(booksOf(w.route()).logits.filter((_, t) => real[t])) > 2e-4; // padding has none of its own
 }
 
 export const transport: readonly Law[] = [

@@ -99,7 +99,7 @@ export type RouterName = keyof typeof routers;
 export const routerNames = Object.keys(routers) as RouterName[];
 /** Those with a balance loss that may count over the global batch. */
 const balanced: readonly RouterName[] = ["switch", "top-k"];
-/** Those that seat by slots of their own, and know no sorted rows. */
+/** Those that assign slots themselves and have no sorted rows. */
 const slotsOnly: readonly RouterName[] = ["expert-choice", "soft"];
 
 export const BALANCE = 0.1;

@@ -84,7 +84,28 @@ export default defineConfig({
           .replaceAll(" ", "-"),
     },
   },
-  themeConfig: { logo: "/logo.svg", search: { provider: "local" } },
+  themeConfig: {
+    logo: "/logo.svg",
+    search: {
+      provider: "local",
+      options: {
+        locales: {
+          ko: {
+            translations: {
+              button: { buttonText: "검색", buttonAriaLabel: "검색" },
+              modal: {
+                displayDetails: "자세히 보기",
+                resetButtonTitle: "검색어 지우기",
+                backButtonTitle: "검색 닫기",
+                noResultsText: "찾은 것이 없습니다:",
+                footer: { selectText: "열기", navigateText: "이동", closeText: "닫기" },
+              },
+            },
+          },
+        },
+      },
+    },
+  },
   locales: {
     root: {
       label: "English",
@@ -144,6 +165,7 @@ export default defineConfig({
         sidebarMenuLabel: "목차",
         returnToTopLabel: "맨 위로",
         langMenuLabel: "언어",
+        skipToContentLabel: "본문으로 건너뛰기",
       },
     },
   },

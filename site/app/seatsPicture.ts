@@ -37,8 +37,16 @@ function box(look: string, expert: number, place: number, { of, at } = { of: 1, 
   return `<rect class="${look}" x="${(LEFT + expert * COLUMN + at * width).toFixed(1)}" y="${TOP + place * CELL}" width="${width.toFixed(1)}" height="${CELL - 4}" rx="3"/>`;
 }
 
+/** Slanted lines from one long side of a box to the other, left and right of its label. */
+function hatching(expert: number, place: number, { of, at }: { readonly of: number; readonly at: number }): string {
+  const [width, height] = [WIDTH / of, CELL - 4];
+  const [left, bottom] = [LEFT + expert * COLUMN + at * width, TOP + place * CELL + height];
+  const starts = [2, 8, width - height - 8, width - height - 2].filter((x, i, all) => x > 0 && (i === 0 || x > all[i - 1]));
+  return `<path class="hatch" d="${starts.map((x) => `M${(left + x).toFixed(1)} ${bottom}l${height} -${height}`).join("")}"/>`;
+}
+
 function mark({ label, expert, place, kept }: Seated, share: { readonly of: number; readonly at: number }): string {
   const look = kept ? `fill x${expert % 8}${share.of > 1 ? " clash" : ""}` : "dropped";
   const x = LEFT + expert * COLUMN + ((share.at + 0.5) * WIDTH) / share.of;
-  return `${box(look, expert, place, share)}<text class="${kept ? "on" : "label"}" x="${x.toFixed(1)}" y="${TOP + place * CELL + 13}" text-anchor="middle">${label}</text>`;
+  return `${box(look, expert, place, share)}${kept ? "" : hatching(expert, place, share)}<text class="${kept ? "on" : "label"}" x="${x.toFixed(1)}" y="${TOP + place * CELL + 13}" text-anchor="middle">${label}</text>`;
 }

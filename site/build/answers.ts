@@ -1,15 +1,15 @@
 /** What the programs of the learners' questions print, by letter. */
-import { execFile } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { format, promisify } from "node:util";
+import { format } from "node:util";
+import { printedBy } from "./programs.ts";
+
+const program = fileURLToPath(import.meta.url);
 
 /** Runs them all in one process of their own, which loads the library once. */
-export async function answersOf(root: string): Promise<Readonly<Record<string, string>>> {
-  const program = fileURLToPath(import.meta.url);
-  const { stdout } = await promisify(execFile)(process.execPath, ["--import=tsx", "--conditions=source", program], { cwd: root });
-  return JSON.parse(stdout) as Record<string, string>;
+export function answersOf(root: string): Promise<Readonly<Record<string, string>>> {
+  return printedBy<string>(root, program);
 }
 
 /** Run as a program in the project's folder: prints all answers as JSON. */
@@ -25,4 +25,4 @@ async function main(): Promise<void> {
   print(JSON.stringify(answers));
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await main();
+if (process.argv[1] === program) await main();

@@ -99,7 +99,7 @@ function shownInGuide(root: string): Map<string, Place[]> {
   for (const file of readdirSync(folder)) {
     const text = readFileSync(join(folder, file), "utf8");
     const title = /^# (.+)$/m.exec(text)?.[1] ?? file;
-    const names = new Set([...text.matchAll(/^::source \S+#(\w+)/gm)].map(([, name = ""]) => name));
+    const names = new Set([...text.matchAll(/^::source [^#\s]+#(\w+)/gm)].map(([, name = ""]) => name));
     for (const name of names) found.set(name, [...(found.get(name) ?? []), { page: file.slice(0, -3), title }]);
   }
   return found;

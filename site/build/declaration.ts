@@ -26,13 +26,19 @@ export function declarationsOf(root: string, file: string): Declaration[] {
   }));
 }
 
+/** `src/moe/topKRouter.ts#TopKRouter.#gates`: a file, what it declares, and a method of that. */
+export function partsOf(anchor: string): { readonly file: string; readonly name: string; readonly member: string | undefined } {
+  const [, file = "", name = "", member] = /^([^#]+)#(\w+)(?:\.(#?\w+))?$/.exec(anchor) ?? [];
+  if (name === "") throw new Error(`site: "${anchor}": want file#name or file#name.method`);
+  return { file, name, member };
+}
+
 /**
  * The text of `src/moe/capacity.ts#capacityOf`, or of one method: `src/moe/moeLayer.ts#MoE.forward`. Throws where the file or the
  * name does not exist, so that a renamed function stops the build.
  */
 export function declaration(root: string, anchor: string): { readonly text: string; readonly line: number } {
-  const [file = "", path = ""] = anchor.split("#");
-  const [name = "", member] = path.split(".");
+  const { file, name, member } = partsOf(anchor);
   const found = declarationsOf(root, file).find((candidate) => candidate.name === name);
   if (!found) throw new Error(`site: ${file} declares no ${name}`);
   return member === undefined ? found : memberOf(root, file, name, member);

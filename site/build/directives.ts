@@ -2,7 +2,7 @@
  * Lines of hand-written pages that the build replaces, so that a page names its evidence instead of copying it:
  *
  *     ::source src/moe/capacity.ts#capacityOf    the declaration, with a link to its file
- *     ::law P14                                  the row of docs/properties.md
+ *     ::law P14                                  what docs/properties.md says of it, the cases that it met, and its proof
  *     ::lesson 04                                a link to the lesson, with what it says to expect (in Korean: its summary)
  *     ::picture capacity Text for those who cannot see it
  *     ::file site/content/programs/x.ts          a whole file
@@ -10,7 +10,10 @@
  */
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { declaration } from "./declaration.ts";
+import { filled } from "../app/strings.ts";
+import { declaration, partsOf } from "./declaration.ts";
+import { proofsOf } from "./laws.ts";
+import type { Met } from "./laws.ts";
 import type { Words } from "./words.ts";
 
 export interface Place {
@@ -25,6 +28,12 @@ export interface Place {
   readonly api: ReadonlyMap<string, string>;
   /** What the programs of the questions print, by letter. */
   readonly answers: Readonly<Record<string, string>>;
+  /** The sentences of laws in a language other than theirs, by the English ones. */
+  readonly sentences: Readonly<Record<string, string>>;
+  /** Kinds of cases, by the names of `Coverage`. */
+  readonly kinds: Readonly<Record<string, string>>;
+  /** What laws met, by their English sentences. */
+  readonly met: Readonly<Record<string, Met>>;
 }
 
 type Directive = (place: Place, argument: string) => string;
@@ -32,22 +41,32 @@ type Directive = (place: Place, argument: string) => string;
 const directives: Readonly<Record<string, Directive>> = {
   source({ root, words, api }, anchor) {
     const { text, line } = declaration(root, anchor);
-    const [file = "", name = ""] = anchor.split("#");
-    const [owner = "", member] = name.split(".");
-    const page = api.get(owner);
-    const reference = page === undefined ? "" : ` · API: <a href="/api/${page}${member === undefined ? "" : `#${member.toLowerCase()}`}" target="_self">${name}</a>`; // prettier-ignore
+    const { file, name, member } = partsOf(anchor);
+    const page = api.get(name);
+    // What is private has no place there.
+    const place = member === undefined || member.startsWith("#") ? { hash: "", shown: name } : { hash: `#${member.toLowerCase()}`, shown: `${name}.${member}` }; // prettier-ignore
+    const reference = page === undefined ? "" : ` · API: <a href="/api/${page}${place.hash}" target="_self">${place.shown}</a>`;
     const source = `${words.source}: <a href="${sourceLink(file, line)}" target="_self">${file}, ${words.line} ${line}</a>`;
     return ["```ts", text.trimEnd(), "```", `<p class="cite">${source}${reference}</p>`].join("\n");
   },
-  law({ root, words }, number) {
-    const row = new RegExp(`^\\| ${number} \\| (.*?) \\| (.*) \\|$`, "m").exec(readFileSync(join(root, "docs/properties.md"), "utf8"));
-    if (!row) throw new Error(`site: docs/properties.md has no ${number}`);
-    return `::: tip ${words.law} ${number}\n${row[1]}\n\n<span class="cite">${words.provedBy} ${row[2]}</span>\n:::`;
+  law(place, number) {
+    const { root, words, sentences, met } = place;
+    const proofs = proofsOf(root, number);
+    const said = proofs.map(({ statement }) => {
+      const cases = met[statement];
+      return `- ${sentences[statement] ?? statement}${cases ? ` <span class="cite">${casesLine(place, cases)}</span>` : ""}`;
+    });
+    const files = [...new Set(proofs.map(({ file }) => file))].map((file) => `<a href="${sourceLink(file)}" target="_self"><code>${file}</code></a>`); // prettier-ignore
+    return `::: tip ${words.law} ${number}\n${said.join("\n")}\n\n<span class="cite">${words.provedBy} ${files.join(", ")}</span>\n:::`;
   },
   lesson({ root, words, prefix, summaries }, number) {
     const { name, title, expect: expected, number: key } = lessonOf(root, number);
     const expect = summaries[key] ?? expected;
-    return `**${words.lesson} ${Number(number)}: [${title}](${prefix}/lessons/${name})** (\`npm run example ${number}\`)${expect ? `. ${expect}` : ""}`;
+    const lesson = `${words.lesson} ${Number(number)}`;
+    // The title is English; a summary says it in the language of the page.
+    const link =
+      summaries[key] === undefined ? `${lesson}: [${title}](${prefix}/lessons/${name})` : `[${lesson}](${prefix}/lessons/${name})`;
+    return `**${link}** (\`npm run example ${number}\`)${expect ? `. ${expect}` : ""}`;
   },
   file({ root }, path) {
     return `\`\`\`ts\n${readFileSync(join(root, path), "utf8").trimEnd()}\n\`\`\``;
@@ -66,6 +85,12 @@ const directives: Readonly<Record<string, Directive>> = {
     return `<Picture src="/pictures/${name}.svg" alt="${hint.replaceAll('"', "&quot;")}" />`;
   },
 };
+
+/** "Held on 16 routers, in 400 cases: drops 23 %, ..." */
+function casesLine({ words, kinds: named }: Place, { routers, cases, kinds }: Met): string {
+  const told = (text: string): string => text.replace(/[a-z]+/gi, (word) => named[word] ?? word);
+  return filled(words.held, { routers, cases: `${told(cases)}: ${kinds.map(told).join(", ")}` });
+}
 
 /** The page with every directive replaced. An unknown one is an error. */
 export function withDirectives(place: Place, page: string): string {

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { build } from "vitepress";
 import { writeApi } from "./api.ts";
 import { answersOf } from "./answers.ts";
+import { casesMet } from "./laws.ts";
 import { writeApp } from "./app.ts";
 import { writePages } from "./pages.ts";
 import { serveFolder } from "./serve.ts";
@@ -15,8 +16,9 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const out = join(site, "dist");
 
 const api = join(site, ".cache/api");
-const answers = answersOf(root);
-writePages(root, site, { api: await writeApi(root, api), answers: await answers });
+// Both run beside TypeDoc.
+const [answers, met] = [answersOf(root), casesMet(root)];
+writePages(root, site, { api: await writeApi(root, api), answers: await answers, met: await met });
 await build(site);
 cpSync(api, join(out, "api"), { recursive: true });
 await writeApp(root, out);

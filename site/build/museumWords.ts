@@ -19,6 +19,8 @@ export interface MuseumWords {
   readonly rooms: Readonly<Record<string, Omit<RoomText, "seen"> & { readonly seen?: string }>>;
   /** Of the laws that judge a router of one's own, by their statement. */
   readonly laws: Readonly<Record<string, string>>;
+  /** Of the tests that prove what the guide says, by their titles without numbers. */
+  readonly tests: Readonly<Record<string, string>>;
   /** What a law's cases were like: the words of `Coverage`. */
   readonly coverage: Readonly<Record<string, string>>;
 }

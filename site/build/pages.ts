@@ -8,8 +8,10 @@ import { dark, light, variables } from "../../examples/train/svg/palette.ts";
 import { lessonsOf, sourceLink, withDirectives } from "./directives.ts";
 import type { Place } from "./directives.ts";
 import { lessonPagesOf, summariesOf } from "./lessonPages.ts";
+import { koreanMuseum } from "./museumWords.ts";
+import { sentencesOf } from "./laws.ts";
 import type { Words } from "./words.ts";
-import { english, korean } from "./words.ts";
+import { english, englishKinds, korean } from "./words.ts";
 
 interface Language {
   readonly code: "en" | "ko";
@@ -40,7 +42,7 @@ const documents: Readonly<Record<string, string>> = {
 };
 
 /** Writes all pages anew, with what the directives show of the project as it is now. */
-export function writePages(root: string, site: string, shown: Pick<Place, "api" | "answers">): void {
+export function writePages(root: string, site: string, shown: Pick<Place, "api" | "answers" | "met">): void {
   const out = join(site, ".pages");
   rmSync(out, { recursive: true, force: true });
   const write = (path: string, text: string): void => {
@@ -50,7 +52,7 @@ export function writePages(root: string, site: string, shown: Pick<Place, "api" 
   const lessons = lessonsOf(root);
   for (const language of languages) {
     const summaries = summariesOf(site, language.code);
-    const place = { root, words: language.words, prefix: language.prefix, summaries, ...shown };
+    const place = { root, prefix: language.prefix, summaries, words: language.words, ...lawWordsOf(site, language), ...shown };
     for (const [path, text] of ownPages(site, language)) write(inLanguage(language, path), withDirectives(place, text));
     for (const [path, file] of Object.entries(documents))
       if (existsSync(join(root, file))) write(inLanguage(language, `${path}.md`), inTongue(root, site, file, language));
@@ -60,6 +62,13 @@ export function writePages(root: string, site: string, shown: Pick<Place, "api" 
   const palette = `:root{${variables(light)}}:root.dark,.dark .switchyard{${variables(dark)}}`;
   write("public/colours.css", `${palette}\n${readFileSync(join(site, "public/colours.css"), "utf8")}`);
   for (const folder of ["pictures", "lessons"]) cpSync(join(root, "docs", folder), join(out, "public", folder), { recursive: true });
+}
+
+/** How a language says what laws state and what they met: Korean as the museum does. */
+function lawWordsOf(site: string, { code }: Language): Pick<Place, "sentences" | "kinds"> {
+  if (code === "en") return { sentences: {}, kinds: englishKinds };
+  const museum = koreanMuseum(site);
+  return { sentences: sentencesOf(museum), kinds: museum.coverage };
 }
 
 function inLanguage({ prefix }: Language, path: string): string {

@@ -4,6 +4,8 @@ export interface Words {
   readonly line: string;
   readonly law: string;
   readonly provedBy: string;
+  /** What a law met: {routers} and {cases}. */
+  readonly held: string;
   readonly lesson: string;
   readonly lessons: string;
   readonly expect: string;
@@ -19,6 +21,7 @@ export const english: Words = {
   line: "line",
   law: "Law",
   provedBy: "Proved by",
+  held: "Held by {routers} routers in {cases}.",
   lesson: "Lesson",
   lessons: "Lessons",
   expect: "Expect",
@@ -28,11 +31,24 @@ export const english: Words = {
   englishOnly: "",
 };
 
+/** Kinds of cases that laws met, by the names of `Coverage`. */
+export const englishKinds: Readonly<Record<string, string>> = {
+  drops: "dropped tokens",
+  emptyExperts: "empty experts",
+  padding: "padding",
+  tiedTokens: "equal tokens",
+  tiedExperts: "equal experts",
+  oneExpert: "one expert",
+  fewTokens: "few tokens",
+  dropless: "no capacity",
+};
+
 export const korean: Words = {
   source: "소스",
   line: "줄",
   law: "법칙",
   provedBy: "증명:",
+  held: "라우터 {routers}개가 {cases}에서 지켰습니다.",
   lesson: "레슨",
   lessons: "레슨",
   expect: "예상 결과",

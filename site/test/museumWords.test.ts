@@ -1,5 +1,5 @@
 /** The museum in Korean: every room, chapter and law has its words, and a room that has none yet is shown in English, marked. */
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
@@ -10,10 +10,12 @@ import { layoutPages } from "../../test/testing/layoutPages.ts";
 import { museumPage } from "../app/museumPage.ts";
 import type { Room } from "../app/museumPage.ts";
 import { museumKorean } from "../app/museumStrings.ts";
+import { numbersInGuide, proofsOf, sentencesOf } from "../build/laws.ts";
 import { koreanMuseum, roomText } from "../build/museumWords.ts";
 import { dist } from "./surroundings.ts";
 
-const words = koreanMuseum(fileURLToPath(new URL("..", import.meta.url)));
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const words = koreanMuseum(join(root, "site"));
 const rooms = [...chapters.flatMap(({ bugs }) => bugs), ...layoutPages];
 const hangul = /[\uac00-\ud7a3]/;
 const sorted = (names: Iterable<string>): string[] => [...names].sort();
@@ -40,6 +42,17 @@ describe("the museum in Korean", () => {
     expect(sorted(Object.keys(words.laws))).to.deep.equal(sorted([...laws, ...claims].map(({ name }) => name)));
     expect(sorted(Object.keys(words.coverage))).to.deep.equal(sorted(String(new Coverage()).match(/[a-z]+/gi) ?? []));
     for (const [law, korean] of Object.entries(words.laws)) expect(korean.split(":")[0], korean).to.equal(law.split(":")[0]);
+  });
+
+  it("has words for every law that the guide shows, which shows no other", () => {
+    const [shown, own] = [numbersInGuide(root).flatMap((number) => proofsOf(root, number)), sentencesOf(words)];
+    expect(shown).to.have.length.greaterThan(20);
+    for (const { statement } of shown) expect(own[statement], statement).to.match(hangul);
+    const statements = shown.map(({ statement }) => statement);
+    expect(Object.keys(words.tests).filter((title) => !statements.includes(title))).to.deep.equal([]);
+    const guide = readdirSync(join(dist, "ko/guide")).map((file) => readFileSync(join(dist, "ko/guide", file), "utf8")).join(); // prettier-ignore
+    for (const statement of statements) expect(guide).not.to.contain(`<li>${statement}`);
+    expect(guide.match(/라우터 \d+개가/g)).to.have.length.greaterThan(6);
   });
 
   it("marks a room that was not translated yet", () => {

@@ -2,7 +2,7 @@
 import { h } from "./dom.ts";
 import { choosesK, columnFields, faultsOf, sharedFields } from "./settings.ts";
 import type { Column, Field, Settings } from "./settings.ts";
-import type { Strings } from "./strings.ts";
+import type { ScriptStrings } from "./strings.ts";
 
 type Group = keyof Settings;
 type Input = HTMLInputElement | HTMLSelectElement;
@@ -12,7 +12,7 @@ export class SettingsForm {
   readonly element: HTMLElement;
   readonly #inputs = new Map<string, Input>();
 
-  constructor(strings: Strings, changed: () => void) {
+  constructor(strings: ScriptStrings, changed: () => void) {
     const name = (field: string): string => strings.fields[field] ?? field;
     const input = (group: Group, field: string, kind: Field, label?: string): Input => this.#input(group, field, kind, strings, changed, label); // prettier-ignore
     const pair = (field: string, kind: Field): HTMLElement =>
@@ -28,7 +28,7 @@ export class SettingsForm {
     );
   }
 
-  #input(group: Group, name: string, field: Field, strings: Strings, changed: () => void, label = ""): Input {
+  #input(group: Group, name: string, field: Field, strings: ScriptStrings, changed: () => void, label = ""): Input {
     const id = `${group}-${name}`;
     const named = label === "" ? {} : { "aria-label": label };
     const shown = (choice: string): string => (name === "text" ? (strings.texts[choice] ?? choice) : choice);

@@ -81,7 +81,8 @@ export const museumKorean: MuseumStrings = {
   shard: "샤드",
   padding: "패딩",
   noTokens: "토큰 없음",
-  seatsHint: "열은 전문가, 행은 대기열의 자리, 상자는 토큰입니다. 빗금을 친 점선 상자는 슬롯을 받지 못한 토큰이고, 선 아래에는 슬롯이 없습니다.",
+  seatsHint:
+    "열은 전문가, 행은 대기열의 자리, 상자는 토큰입니다. 빗금을 친 점선 상자는 슬롯을 받지 못한 토큰이고, 선 아래에는 슬롯이 없습니다.",
   numbersHint: "함수가 돌려준 값으로, 이 페이지를 만들 때 계산했습니다. 서로 다른 값에 표시했습니다.",
   token: "토큰",
   value: "값",

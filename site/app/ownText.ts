@@ -1,13 +1,13 @@
 /** One's own text for the playground: pasted, chosen or dropped. */
 import type { TextPart } from "./protocol.ts";
-import type { Strings } from "./strings.ts";
+import type { ScriptStrings } from "./strings.ts";
 import { filled } from "./strings.ts";
 
 const LEAST = 1000;
 const MOST = 2_000_000;
 
 /** The text as one class; throws a sentence for the reader where it does not serve. */
-export function ownTextOf(text: string, strings: Strings): TextPart[] {
+export function ownTextOf(text: string, strings: ScriptStrings): TextPart[] {
   const training = new TextEncoder().encode(text);
   if (training.length < LEAST) throw new RangeError(filled(strings.tooShort, { bytes: training.length }));
   if (training.length > MOST) throw new RangeError(filled(strings.tooLong, { bytes: training.length }));
@@ -15,7 +15,7 @@ export function ownTextOf(text: string, strings: Strings): TextPart[] {
 }
 
 /** The text of a file; throws a sentence where it is too large or not UTF-8. */
-export async function textOfFile(file: File, strings: Strings): Promise<string> {
+export async function textOfFile(file: File, strings: ScriptStrings): Promise<string> {
   if (file.size > MOST) throw new RangeError(filled(strings.tooLong, { bytes: file.size }));
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());

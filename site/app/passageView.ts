@@ -3,7 +3,7 @@ import type { Character } from "../../examples/train/utf8.ts";
 import { characters } from "../../examples/train/utf8.ts";
 import { h } from "./dom.ts";
 import type { LayerTrace, Observation } from "./protocol.ts";
-import type { Strings } from "./strings.ts";
+import type { ScriptStrings } from "./strings.ts";
 
 /** The look of an expert: eight colours, and beyond them the same with another pattern. */
 export function expertClass(expert: number): string {
@@ -20,13 +20,13 @@ export function servedBy({ expert, slot, choices }: LayerTrace, byte: number): n
 /** Keeps its letters while the text stays the same, so that a letter in focus stays there and little is drawn anew. */
 export class PassageView {
   readonly element: HTMLElement;
-  readonly #strings: Strings;
+  readonly #strings: ScriptStrings;
   readonly #tell: (text: string) => void;
   #letters: readonly Character[] = [];
   #trace: LayerTrace | undefined;
 
   /** `tell` is given what the letter under the pointer or in focus met. */
-  constructor(strings: Strings, tell: (text: string) => void) {
+  constructor(strings: ScriptStrings, tell: (text: string) => void) {
     this.#strings = strings;
     this.#tell = tell;
     this.element = h("p", { class: "passage", role: "listbox", "aria-label": strings.passage, tabindex: "-1" });
@@ -78,7 +78,7 @@ function moveFocus(list: HTMLElement, event: KeyboardEvent): void {
   next.focus();
 }
 
-function detail(text: string, trace: LayerTrace | undefined, byte: number, strings: Strings): string {
+function detail(text: string, trace: LayerTrace | undefined, byte: number, strings: ScriptStrings): string {
   const shown = text.trim() === "" ? "␣" : text;
   if (!trace) return `${shown}: ${strings.dense}`;
   const { choices, experts, expert, slot, gate, probs } = trace;

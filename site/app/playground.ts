@@ -8,7 +8,7 @@ import { sides } from "./protocol.ts";
 import type { Settings } from "./settings.ts";
 import { fromHash, presets, toHash } from "./settings.ts";
 import { filled } from "./strings.ts";
-import type { Strings } from "./strings.ts";
+import type { ScriptStrings } from "./strings.ts";
 import { Frames } from "./frames.ts";
 import { PassageView } from "./passageView.ts";
 import { LoadHistory, byteTable, flowSvg, languageTable, writtenView } from "./views.ts";
@@ -17,7 +17,7 @@ import { isolated } from "./isolation.ts";
 import { offerPictures } from "./pictures.ts";
 
 // In the page, so that nobody loads the words of the other language.
-const strings: Strings = JSON.parse(find("#strings").textContent ?? "");
+const strings: ScriptStrings = JSON.parse(find("#strings").textContent ?? "");
 const base = find<HTMLMetaElement>('meta[name="base"]').content;
 
 /** A turn in which the browser may draw and hear the reader: no task of the page is to last 50 ms. */
@@ -62,6 +62,7 @@ const passage = find<HTMLTextAreaElement>("#passage-text");
 const ownText = find<HTMLTextAreaElement>("#own-text");
 const layerMenu = find<HTMLSelectElement>("#layer");
 const frames = new Frames();
+frames.watch(document.querySelectorAll(".live"));
 const passageOf = (side: Side): PassageView => new PassageView(strings, (text) => (find(`#detail-${side}`).textContent = text));
 const passages: Readonly<Record<Side, PassageView>> = { a: passageOf("a"), b: passageOf("b") };
 
@@ -367,6 +368,7 @@ function drawObserved(side: Side): void {
 
 function setState(next: State): void {
   state = next;
+  frames.sparing = next === "training";
   document.body.dataset["state"] = next;
   runButton.textContent = { ready: strings.start, preparing: strings.start, training: strings.pause, paused: strings.resume, finished: strings.start, failed: strings.start }[next]; // prettier-ignore
   find<HTMLButtonElement>("#step").disabled = next !== "paused";

@@ -2,6 +2,7 @@
 import { TRIED } from "./isolation.ts";
 import { pageHead } from "./pageHead.ts";
 import type { Strings } from "./strings.ts";
+import { written } from "./strings.ts";
 
 /**
  * What happens before the page's own script: the worker starts to load and to make its device ready, unless the page is about to be loaded
@@ -38,7 +39,8 @@ ${card(`languages-${name}`, strings.byLanguage)}
 ${card(`bytes-${name}`, strings.byByte, { hint: strings.byByteHint })}
 ${card(`flow-${name}`, strings.flow, { picture: true })}
 ${card(`wrote-${name}`, strings.writing)}</div>`;
-  const scripts = `<script type="application/json" id="strings">${JSON.stringify(strings).replaceAll("<", "\\u003c")}</script>
+  const forScript = Object.fromEntries(Object.entries(strings).filter(([name]) => !(written as readonly string[]).includes(name)));
+  const scripts = `<script type="application/json" id="strings">${JSON.stringify(forScript).replaceAll("<", "\\u003c")}</script>
 ${earlyScripts(base, modules)}`;
   return `${pageHead(strings, base, { scripts, styles: `<style>${styles}</style>` })}
 <body data-state="loading">

@@ -138,6 +138,10 @@ export const english = {
 
 export type Strings = typeof english;
 
+/** Words that stand in the page as it is written; its script does not use them and is not given them. */
+export const written = ["language", "title", "lead", "guide", "museum", "otherLanguage", "theme", "preset", "step", "reset", "speed", "speeds", "settings", "layer", "ownText", "loadHint", "passageHint", "passageText", "byByteHint", "writing", "write", "prompt", "fingerprint", "fingerprintHint", "keep", "link", "model", "modelHint", "csv", "code"] as const; // prettier-ignore
+export type ScriptStrings = Omit<Strings, (typeof written)[number]>;
+
 export const korean: Strings = {
   language: "ko",
   title: "실험장",

@@ -3,7 +3,7 @@ import { characters } from "../../examples/train/utf8.ts";
 import { h } from "./dom.ts";
 import { expertClass, servedBy } from "./passageView.ts";
 import type { Observation } from "./protocol.ts";
-import type { Strings } from "./strings.ts";
+import type { ScriptStrings } from "./strings.ts";
 
 /** Steps of ink in the picture of loads: cells of one step are drawn together. */
 const INKS = 12;
@@ -48,7 +48,7 @@ export function languageTable(
   { byLanguage, information }: Observation,
   layer: number,
   names: readonly string[],
-  strings: Strings,
+  strings: ScriptStrings,
 ): HTMLElement {
   const table = byLanguage[layer];
   if (!table) return h("p", { class: "quiet" }, strings.dense);
@@ -77,7 +77,7 @@ export function languageTable(
 const BYTES_SHOWN = 6;
 
 /** The bytes that each expert received most often. */
-export function byteTable({ byByte }: Observation, layer: number, strings: Strings): HTMLElement {
+export function byteTable({ byByte }: Observation, layer: number, strings: ScriptStrings): HTMLElement {
   const table = byByte[layer];
   if (!table) return h("p", { class: "quiet" }, strings.dense);
   const rows = table.map((counts, e) => {
@@ -98,7 +98,7 @@ function byteName(byte: number): string {
 const FLOW_TOKENS = 22;
 
 /** The first letters of the passage, the slots of the experts they were given, and what comes out. */
-export function flowSvg({ bytes, layers }: Observation, layer: number, strings: Strings): string {
+export function flowSvg({ bytes, layers }: Observation, layer: number, strings: ScriptStrings): string {
   const trace = layers[layer];
   if (!trace) return "";
   const letters = characters(bytes).slice(0, FLOW_TOKENS);

@@ -305,6 +305,20 @@ describe("the playground", function () {
     await page.close();
   });
 
+  it("draws nothing again that is out of sight while it trains, and draws it once it is seen", async () => {
+    const { page } = await newPage(around);
+    await visit(page, at(SMALL.replace("steps=24", "steps=5000")));
+    const marked = (place: string): Promise<boolean> => page.evaluate((id) => document.querySelector(`${id} svg`)?.hasAttribute("data-seen") === true, place); // prettier-ignore
+    await page.waitForFunction(() => document.querySelector("#load-a svg") && document.querySelector("#flow-a svg"), null, { timeout: PATIENCE }); // prettier-ignore
+    await page.evaluate(() => document.querySelectorAll("#curve svg, #load-a svg").forEach((svg) => svg.setAttribute("data-seen", "")));
+    const step = Number(await page.evaluate(() => document.body.dataset["step"]));
+    await reach(page, step + 20);
+    expect([await marked("#curve"), await marked("#load-a")]).to.deep.equal([false, true]);
+    await page.locator("#load-a").scrollIntoViewIfNeeded();
+    await page.waitForFunction(() => !document.querySelector("#load-a svg")?.hasAttribute("data-seen"), null, { timeout: PATIENCE });
+    await page.close();
+  });
+
   it("leaves the page free while it trains, and moves nothing for those who want no motion", async () => {
     const { page } = await newPage(around, { reducedMotion: "reduce" });
     await page.addInitScript(() => {

@@ -36,7 +36,14 @@ function proofsIn(file: string): Proof[] {
   return names.map((title) => {
     const end = title.indexOf(":");
     const numbers = [...title.slice(0, end).matchAll(/P(\d+)/g)].map(([, number]) => Number(number));
-    return { file, numbers, statement: title.slice(end + 1).replace(/\$\{\w+\} /g, "").trim() };
+    return {
+      file,
+      numbers,
+      statement: title
+        .slice(end + 1)
+        .replace(/\$\{\w+\} /g, "")
+        .trim(),
+    };
   });
 }
 

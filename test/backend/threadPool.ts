@@ -57,8 +57,8 @@ export async function pool(patience?: number): Promise<{ threads: Threads; words
 async function program(what: string): Promise<void> {
   const { threads, words } = await pool(what === "hang" ? 100 : undefined);
   try {
-    if (what === "idle") threads.run("who", 6, [4096], true);
-    else threads.run(what, 6, what === "trap" ? [1] : [], true);
+    if (what === "idle") threads.run("who", 6, [4096], 1e5);
+    else threads.run(what, 6, what === "trap" ? [1] : [], 1e5);
     console.log(`${what}: ${words[1024] > 0 ? 1 : 0}`);
   } catch (error) {
     console.log(error instanceof Error ? error.message : error);

@@ -14,6 +14,9 @@ import { startThread } from "../../src/backend/wasm/platform.ts";
 import { TICKET } from "../../src/backend/wasm/threads.ts";
 import { pool } from "./threadPool.ts";
 
+/** Nanoseconds of work that all threads share. */
+const WORTH_IT = 1e5;
+
 const float = (...shape: number[]): ArrayType => ({ shape, dtype: "float32" });
 
 function whole(type: ArrayType, buffer: Buffer): NDArray {
@@ -201,7 +204,7 @@ describe("wasm thread pool", () => {
     const { threads, words } = await pool();
     for (const items of [1, 2, 5, 6, 7, 40]) {
       words.fill(0, 1024, 1100);
-      threads.run("who", items, [4096], true);
+      threads.run("who", items, [4096], WORTH_IT);
       const by = [...words.subarray(1024, 1024 + items + 1)];
       expect(by.pop(), "one item behind the last").to.equal(0);
       expect(
@@ -215,14 +218,14 @@ describe("wasm thread pool", () => {
 
   it("hands floats over whole", async () => {
     const { threads, words } = await pool();
-    threads.run("fraction", 2, [4096, 0.1], true);
+    threads.run("fraction", 2, [4096, 0.1], WORTH_IT);
     expect(new Float32Array(words.buffer)[1024]).to.equal(Math.fround(0.1));
     threads.stop();
   });
 
   it("a worker without work sleeps", async () => {
     const { threads, words } = await pool();
-    threads.run("who", 6, [4096], true);
+    threads.run("who", 6, [4096], WORTH_IT);
     // Whoever sleeps is counted by the call that wakes it. A worker that is busy elsewhere gets some seconds.
     let asleep = 0;
     for (let turn = 0; turn < 3000 && asleep === 0; turn++) {
@@ -230,26 +233,26 @@ describe("wasm thread pool", () => {
       asleep = Atomics.notify(words, TICKET);
     }
     expect(asleep).to.equal(1);
-    threads.run("who", 6, [4096], true);
+    threads.run("who", 6, [4096], WORTH_IT);
     threads.stop();
   });
 
   it("a worker that fails is named with its kernel, by every later call too", async () => {
     const { threads } = await pool();
-    expect(() => threads.run("trap", 6, [1], true)).to.throw(BackendError, "wasm: worker 1 failed in kernel trap");
-    expect(() => threads.run("who", 6, [4096], true)).to.throw(BackendError, "worker 1 failed in kernel trap; make a new backend");
+    expect(() => threads.run("trap", 6, [1], WORTH_IT)).to.throw(BackendError, "wasm: worker 1 failed in kernel trap");
+    expect(() => threads.run("who", 6, [4096], WORTH_IT)).to.throw(BackendError, "worker 1 failed in kernel trap; make a new backend");
   });
 
   it("so is a kernel that fails on the calling thread, while others are at work", async () => {
     const { threads } = await pool();
-    expect(() => threads.run("trap", 6, [0], true)).to.throw(BackendError, "wasm: kernel trap failed (RuntimeError: unreachable)");
-    expect(() => threads.run("who", 6, [4096], true)).to.throw(BackendError, "kernel trap failed");
+    expect(() => threads.run("trap", 6, [0], WORTH_IT)).to.throw(BackendError, "wasm: kernel trap failed (RuntimeError: unreachable)");
+    expect(() => threads.run("who", 6, [4096], WORTH_IT)).to.throw(BackendError, "kernel trap failed");
   });
 
   it("a worker that never comes back is named with its kernel", async () => {
     const { threads } = await pool(100);
-    expect(() => threads.run("hang", 6, [], true)).to.throw(BackendError, "worker 1 has not come back from kernel hang for 0.1 s");
-    expect(() => threads.run("who", 6, [4096], true)).to.throw(BackendError, "kernel hang for 0.1 s; make a new backend");
+    expect(() => threads.run("hang", 6, [], WORTH_IT)).to.throw(BackendError, "worker 1 has not come back from kernel hang for 0.1 s");
+    expect(() => threads.run("who", 6, [4096], WORTH_IT)).to.throw(BackendError, "kernel hang for 0.1 s; make a new backend");
   });
 
   it("a worker that dies is reported", async () => {

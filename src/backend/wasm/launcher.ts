@@ -29,9 +29,6 @@ function own(buffer: Buffer): WasmBuffer {
   return buffer;
 }
 
-/** Below this much work, in units of about a nanosecond, waking other threads costs more than they save. */
-const PARALLEL_FROM = 20_000;
-
 export class Launcher {
   readonly #heap: Heap;
   readonly #threads: Threads;
@@ -155,7 +152,7 @@ export class Launcher {
   /** Runs a kernel over `items` items, on all threads if the work (about nanoseconds) is worth it. */
   start(kernel: string, items: number, work: number, ...given: number[]): void {
     this.#account.launched();
-    if (items > 0) this.#threads.run(kernel, items, given, work >= PARALLEL_FROM);
+    if (items > 0) this.#threads.run(kernel, items, given, work);
     this.#heap.check(kernel);
   }
 

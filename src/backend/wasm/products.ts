@@ -143,7 +143,7 @@ export function multiply(launcher: Launcher, product: Product): void {
 /** Blocks of C for the threads to claim: whole rows if there are enough, else columns too. */
 function blocks(batch: number, m: number, n: number, threads: number): { rows: number; columns: number } {
   if (threads === 1) return { rows: m, columns: n };
-  const wanted = 4 * threads;
+  const wanted = 6 * threads;
   const rows = Math.min(m, BLOCK_ROWS);
   const items = batch * Math.ceil(m / rows);
   if (items >= wanted) return { rows, columns: n };

@@ -31,8 +31,13 @@ export const CONTROL_BYTES = 2048;
 export const MAXIMUM_THREADS = 64;
 const CHUNK_BITS = 12;
 const CHUNK_MASK = (1 << CHUNK_BITS) - 1;
-/** Chunks for each thread: enough that a late one does not hold up the rest. */
+/** Chunks for each thread: enough that a late one does not hold up the rest. More of them where a chunk is long, so that threads end together. */
 const CHUNKS_PER_THREAD = 3;
+const CHUNKS_OF_LONG_JOBS = 12;
+/** Nanoseconds, roughly, from which a job is long. */
+const LONG = 500_000;
+/** Nanoseconds of work below which waking other threads costs more than they save. */
+const PARALLEL_FROM = 20_000;
 /** Turns of waiting before sleep, some 100 microseconds: the next kernel of a step is there by then, and waking takes as long. */
 const SPINS = 50_000;
 /** Milliseconds until a worker that does not answer is given up. A chunk takes a few. */
@@ -135,11 +140,11 @@ export class Threads {
     throw new ThreadsError(reason);
   }
 
-  /** Runs items 0..items-1 of a kernel, on all threads if `parallel`, and returns when all are done. */
-  run(name: string, items: number, given: readonly number[], parallel: boolean): void {
+  /** Runs items 0..items-1 of a kernel, on all threads if its work (about nanoseconds) is worth it, and returns when all are done. */
+  run(name: string, items: number, given: readonly number[], work: number): void {
     if (this.#death) throw new BackendError(`wasm: ${this.#death}; make a new backend`);
-    const chunks = Math.min(items, this.count * CHUNKS_PER_THREAD);
-    if (!parallel || this.count === 1 || chunks < 2) return void this.#kernels[name](...given, 0, items);
+    const chunks = Math.min(items, this.count * (work < LONG ? CHUNKS_PER_THREAD : CHUNKS_OF_LONG_JOBS));
+    if (work < PARALLEL_FROM || this.count === 1 || chunks < 2) return void this.#kernels[name](...given, 0, items);
     this.#publish(name, items, chunks, given);
     try {
       this.#work(name, items, chunks, given);

@@ -7,7 +7,7 @@ describe("the museum", function () {
   this.timeout(1_800_000);
   let around: Surroundings;
   before(async () => {
-    around = await open();
+    around = await open({ gpu: false });
   });
   // A failed test must not leave a page behind that goes on training.
   afterEach(() => Promise.all(around.browser.contexts().map((context) => context.close())));

@@ -32,7 +32,7 @@ describe("the site's pages", function () {
   this.timeout(1_800_000);
   let around: Surroundings;
   before(async () => {
-    around = await open();
+    around = await open({ gpu: false });
   });
   after(() => around.close());
 

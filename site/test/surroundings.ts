@@ -1,4 +1,4 @@
-/** The built site, served on the loopback, and one browser for all tests, which refuses to ask anybody else. */
+/** The built site, served on the loopback, and one browser for all tests that need a GPU and one for the others. */
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import type { Server } from "node:http";
 import { join } from "node:path";
@@ -30,20 +30,21 @@ export interface Surroundings {
   close(): void;
 }
 
-let shared: Promise<Browser> | undefined;
+const browsers = new Map<boolean, Promise<Browser>>();
 const servers = new Set<Server>();
 // All of them, whatever a test that failed has left open: a server that listens keeps the process.
 after(async () => {
-  await (await shared)?.close();
+  for (const browser of browsers.values()) await (await browser).close();
   for (const server of servers) server.close().closeAllConnections();
 });
 
-export async function open({ isolated = true } = {}): Promise<Surroundings> {
+export async function open({ isolated = true, gpu = true } = {}): Promise<Surroundings> {
   if (!existsSync(join(dist, "index.html"))) throw new Error("the site is not built: run npm run site");
   const { address, server } = await serveFolder(dist, { isolated });
   servers.add(server);
-  shared ??= launch();
-  return { address, browser: await shared, close: () => void server.close() };
+  const browser = browsers.get(gpu) ?? launch({ gpu });
+  browsers.set(gpu, browser);
+  return { address, browser: await browser, close: () => void server.close() };
 }
 
 /** A page that collects what went wrong in it: errors, failed answers, and requests to anybody else. */

@@ -11,10 +11,11 @@ const places = [process.env["CHROMIUM"], "/usr/bin/chromium", "/usr/bin/chromium
 /** The browser's program, or undefined where none is installed. */
 export const program: string | undefined = places.find((place) => place !== undefined && existsSync(place));
 
-export function launch(): Promise<Browser> {
+/** Without `gpu` pages are drawn by the processor, which is quicker than a GPU that the processor plays. */
+export function launch({ gpu = true } = {}): Promise<Browser> {
   return chromium.launch({
     executablePath: program ?? "chromium",
-    args: ["--no-sandbox", "--enable-unsafe-webgpu", "--disable-background-networking"],
+    args: ["--no-sandbox", gpu ? "--enable-unsafe-webgpu" : "--disable-gpu", "--disable-background-networking"],
   });
 }
 

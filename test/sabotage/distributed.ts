@@ -36,8 +36,8 @@ export const distributed: readonly Sabotage[] = [
   {
     what: "distributed: bytes of an all-reduce are counted once",
     file: at("communicator"),
-    from: "const bytes = 2 * data.byteLength * (1 - 1 / this.size);",
-    to: "const bytes = data.byteLength * (1 - 1 / this.size);",
+    from: "2 * data.byteLength * (1 - 1 / this.size)",
+    to: "data.byteLength * (1 - 1 / this.size)",
     test: wire,
     title: "is what was measured",
   },

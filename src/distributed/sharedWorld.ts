@@ -127,7 +127,7 @@ export class SharedGroup implements Transport {
     this.allGather(wishes, all);
     const members = Array.from({ length: this.size }, (_, r) => r)
       .filter((r) => all[2 * r] === color)
-      .sort((r, s) => all[2 * r + 1] - all[2 * s + 1] || r - s);
+      .sort((r, s) => all[2 * r + 1] - all[2 * s + 1]); // equal ones stay in order
     const leads = members[0] === this.rank;
     const groups = newLike(wishes, this.size);
     this.allGather(Int32Array.of(leads ? this.#newGroup() : -1), groups);

@@ -72,7 +72,7 @@ export function capacityByHand(size: number, choices: number, experts: number, f
 export function largest(row: readonly number[], count: number): number[] {
   check("largest", "row", row, listOf(number));
   check("largest", "count", count, whole());
-  const order = row.map((_, i) => i).sort((a, b) => row[b] - row[a] || a - b);
+  const order = row.map((_, i) => i).sort((a, b) => row[b] - row[a]); // equal ones stay in order
   return order.slice(0, count);
 }
 

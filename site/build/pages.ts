@@ -100,18 +100,23 @@ function marked({ words }: Language, text: string): string {
 function inTongue(root: string, site: string, file: string, language: Language): string {
   const page = documentPage(root, file, language);
   const prose = join(site, "content", `${language.code}-prose`, posix.basename(file));
-  return existsSync(prose) ? withProse(page, readFileSync(prose, "utf8")) : marked(language, page);
+  return existsSync(prose) ? withProse(page, readFileSync(prose, "utf8"), language.words.facts) : marked(language, page);
 }
 
 /**
- * The page with the prose of each numbered section replaced; equations, code, properties, lessons and pictures stay those of the page. A
- * section that has no prose, or prose without a section, is an error: the two would have grown apart.
+ * The page with the prose of each numbered section replaced; equations, code, properties, lessons and pictures stay those of the page, under
+ * `names` of its language. A section that has no prose, or prose without a section, is an error: the two would have grown apart.
  */
-function withProse(page: string, prose: string): string {
+function withProse(page: string, prose: string, names: Words["facts"]): string {
   const [, ...sections] = page.split(/^(?=## )/m);
   const [intro = "", ...texts] = prose.split(/^(?=## )/m);
   if (sections.length !== texts.length) throw new Error(`site: ${sections.length} sections, but prose for ${texts.length}`);
-  return intro + sections.map((section, i) => proseOf(section, texts[i] ?? "")).join("");
+  return (
+    intro +
+    sections
+      .map((section, i) => proseOf(section, texts[i] ?? "").replace(/^- (\w+):/gm, (_, name: string) => `- ${names[name] ?? name}:`))
+      .join("")
+  );
 }
 
 function proseOf(section: string, text: string): string {

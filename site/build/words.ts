@@ -14,6 +14,8 @@ export interface Words {
   readonly recorded: string;
   readonly program: string;
   readonly englishOnly: string;
+  /** What a section of the concepts names, in a language other than English: code, property, example, picture. */
+  readonly facts: Readonly<Record<string, string>>;
 }
 
 export const english: Words = {
@@ -29,6 +31,7 @@ export const english: Words = {
   recorded: "Run in full with version {version} on {date}, Node {node}, in {seconds} s.",
   program: "The program",
   englishOnly: "",
+  facts: {},
 };
 
 /** Kinds of cases that laws met, by the names of `Coverage`. */
@@ -56,4 +59,5 @@ export const korean: Words = {
   recorded: "버전 {version}, {date}, Node {node}에서 끝까지 실행한 결과입니다({seconds}초).",
   program: "프로그램",
   englishOnly: "이 페이지는 아직 영어로만 있습니다.",
+  facts: { code: "코드", property: "속성", example: "레슨", picture: "그림" },
 };

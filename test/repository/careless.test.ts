@@ -3,6 +3,7 @@
  * Map, a freed tensor … Every call must answer, and an error must say who was given what.
  */
 import { fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { expect } from "chai";
 import { entries } from "../../scripts/entries.ts";
 import { Contracts } from "./careless/contracts.ts";
@@ -39,15 +40,25 @@ async function walked(specifier: string): Promise<Findings> {
   return found;
 }
 
+/** One process for all entries, because it loads the library for longer than it calls it; another after a call that hangs. */
+let walking: ChildProcess | undefined;
+
+function endWalk(): void {
+  walking?.removeAllListeners().kill("SIGKILL");
+  walking = undefined;
+}
+
 /** Walks until the end (-1), or until a call hangs: then the number of the one after it. */
 function walkFrom(order: Order, found: Findings, seen: Set<string>): Promise<number> {
-  const walker = fork(new URL("./careless/walk.ts", import.meta.url), { execArgv: ["--import=tsx", "--conditions=source"] });
+  walking ??= fork(new URL("./careless/walk.ts", import.meta.url), { execArgv: ["--import=tsx", "--conditions=source"] });
+  const walker = walking;
   walker.send(order);
   return new Promise((resolve, reject) => {
     let [call, index] = ["the first call", order.from];
     const stop = (answer: number): void => {
       clearInterval(watch);
-      walker.kill("SIGKILL");
+      walker.removeAllListeners();
+      if (answer >= 0) endWalk();
       resolve(answer);
     };
     let last: number | undefined; // until the first call it loads the library, however long that takes
@@ -56,8 +67,13 @@ function walkFrom(order: Order, found: Findings, seen: Set<string>): Promise<num
       found.hangs.push(call);
       stop(index + 1);
     }, 500);
-    walker.on("error", (error) => (clearInterval(watch), reject(error)));
-    walker.on("exit", (code) => code !== null && code !== 0 && (clearInterval(watch), reject(new Error(`${call} ended the process`))));
+    const fail = (error: Error): void => {
+      clearInterval(watch);
+      endWalk();
+      reject(error);
+    };
+    walker.on("error", fail);
+    walker.on("exit", (code) => fail(new Error(`${call} ended the process, with ${code}`)));
     walker.on("message", (report: Report) => {
       last = performance.now();
       if (report.kind === "calling") ({ call, index } = report);
@@ -82,6 +98,7 @@ function count({ verdict, call, message }: Extract<Report, { kind: "called" }>, 
 }
 
 describe("careless calls", () => {
+  after(endWalk);
   const least: Readonly<Record<string, number>> = { ".": 4000, "./nn": 8000, "./backend": 200, "./pretrained": 200, "./distributed": 500 };
   for (const { specifier, subpath } of entries.filter((entry) => entry.subpath in least))
     it(`of ${specifier} answer, with clear errors`, async function () {

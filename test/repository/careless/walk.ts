@@ -188,4 +188,4 @@ async function walk({ specifier, from }: Order): Promise<void> {
   tell({ kind: "end" });
 }
 
-process.once("message", (order) => void walk(order as Order));
+process.on("message", (order) => void walk(order as Order));

@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from "node:fs";
 import { expect } from "chai";
 import * as fc from "fast-check";
 import { sentence } from "../../examples/train/findings.ts";
@@ -53,6 +54,12 @@ const empty: RunReport = {
   summary: "",
   tables: [],
 };
+/** A page without its styles and what it was made by, an element a line. */
+function asText(html: string): string {
+  const still = html.replaceAll(/<style>.*?<\/style>/gs, "<style/>").replace(/<p class="made">.*?<\/p>/, "");
+  return still.replaceAll("><", ">\n<");
+}
+
 const withoutDoctype = (html: string) => html.replace(/^<!DOCTYPE html>\n/, "");
 
 describe("the report", () => {
@@ -68,6 +75,22 @@ describe("the report", () => {
       }),
       { numRuns: 15 },
     );
+  });
+
+  it("is as it was: REPORT=write writes it, after a change on purpose", () => {
+    const file = new URL("./report.txt", import.meta.url);
+    const passage = {
+      title: "a passage",
+      lang: "en",
+      dir: "ltr",
+      layer: "layer 1",
+      ids: [72, 101, 10, 33, 260],
+      kept: [1, 0, 1, 1, 1],
+    } as const;
+    const passages = [1, 3, 12].map((experts) => ({ ...passage, experts, expert: [0, 1, 2, 11, 5].map((e) => e % experts) }));
+    const text = `${[reportWith("label"), { ...empty, passages }].map((report) => asText(reportHtml(report))).join("\n\n")}\n`;
+    if (process.env["REPORT"] === "write") writeFileSync(file, text);
+    expect(text.split("\n")).to.deep.equal(readFileSync(file, "utf8").split("\n"));
   });
 
   it("asks the network for nothing, and forbids it", () => {

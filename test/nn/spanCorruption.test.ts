@@ -136,3 +136,29 @@ describe("span corruption that is called wrongly", () => {
   };
   for (const [name, [call, message]] of Object.entries(wrong)) it(`says what is wrong with ${name}`, () => expect(call).to.throw(message));
 });
+
+describe("sentinels are exactly those from the first on, up or down", () => {
+  const spans = [{ start: 0, end: 1 }, { start: 2, end: 3 }]; // prettier-ignore
+  for (const [what, sentinels, inside, outside] of [
+    ["up", { first: 10, count: 3, step: 1 }, [10, 11, 12], [9, 13]],
+    ["up where nothing is said", { first: 10, count: 3 }, [10, 11, 12], [9, 13]],
+    ["down, to 0", { first: 2, count: 3, step: -1 }, [2, 1, 0], [3]],
+    ["one alone", { first: 5, count: 1 }, [5], [4, 6]],
+  ] as const)
+    it(what, () => {
+      const index = (id: number): number => splitSpans([id, 99], sentinels).findIndex((tokens) => tokens?.[0] === 99);
+      expect(inside.map(index)).to.deep.equal(inside.map((_, i) => i));
+      expect(outside.map(index)).to.deep.equal(outside.map(() => -1));
+      for (const id of inside) expect(() => corruptSpans([id, 50, 51, 52], [], sentinels)).to.throw("a sentinel");
+      for (const id of outside) expect([...corruptSpans([id, 50], [], sentinels).input]).to.deep.equal([id, 50]);
+      if (inside.length > 1) {
+        const [one, two] = inside;
+        const { input, target } = corruptSpans([50, 51, 52], spans, sentinels);
+        expect([[...input], [...target]]).to.deep.equal([[one, 51, two], [one, 50, two, 52]]); // prettier-ignore
+      }
+    });
+
+  it("none below 0", () => {
+    expect(() => corruptSpans([50], [], { first: 1, count: 3, step: -1 })).to.throw(RangeError, "3 sentinels from 1 down end below 0");
+  });
+});

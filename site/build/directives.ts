@@ -86,7 +86,7 @@ const directives: Readonly<Record<string, Directive>> = {
   },
 };
 
-/** "Held on 16 routers, in 400 cases: drops 23 %, ..." */
+/** "Kept by 16 routers (400 cases: dropped tokens 23 %, ...)." */
 function casesLine({ words, kinds: named }: Place, { routers, cases, kinds }: Met): string {
   const told = (text: string): string => text.replace(/[a-z]+/gi, (word) => named[word] ?? word);
   return filled(words.held, { routers, cases: `${told(cases)}: ${kinds.map(told).join(", ")}` });

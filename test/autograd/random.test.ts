@@ -137,6 +137,15 @@ describe("random tensors", () => {
     }
   });
 
+  it("of a key drawn on a device stay the same too", () => {
+    const x = [...random.uniformLike(ones([500], { dtype: "float64" }), key(11)).dataSync()];
+    [0.994506895542, 0.674651026726, 0.869435191155].forEach((value, i) => expect(x[i]).to.be.closeTo(value, 1e-11));
+    expect(x.reduce((total, value, i) => total + value * Math.cos(i), 0)).to.be.closeTo(-9.05074450505, 1e-9);
+    const mask = ones([500]).dropout(0.3, key(11)).dataSync();
+    const low = random.uniformLike(ones([500]), key(11)).dataSync();
+    expect([...mask].map((value) => value === 0)).to.deep.equal([...low].map((value) => value < Math.fround(0.3)));
+  });
+
   it("are what their options say, drawn or not", () => {
     const backend = cpu();
     const { uniform, normal, truncatedNormal, withoutDrawing } = random;

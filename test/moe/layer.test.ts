@@ -536,6 +536,12 @@ describe("metrics", () => {
       expect(row, `token ${t}`).to.deep.equal([0, 1, 2].map((e) => chosen.slice(2 * t, 2 * t + 2).filter((c) => c === e).length)),
     );
     expect(() => moe.droppedBy(host, [1], 2)).to.throw(RangeError, "droppedBy: classOfToken of 1: want one for each of 9 tokens");
+    const first = position.findIndex((t) => !host.real || host.real[t]);
+    for (const of of [moe.droppedBy, moe.expertsByClass])
+      for (const value of [-1, 2, 0.5]) {
+        const classes = position.map((t) => (t === first ? value : 1));
+        expect(() => of(host, classes, 2)).to.throw(`${of.name}: classOfToken[${first}] ${value}: want a whole number from 0 to 1`);
+      }
   });
 });
 

@@ -37,12 +37,13 @@ function box(look: string, expert: number, place: number, { of, at } = { of: 1, 
   return `<rect class="${look}" x="${(LEFT + expert * COLUMN + at * width).toFixed(1)}" y="${TOP + place * CELL}" width="${width.toFixed(1)}" height="${CELL - 4}" rx="3"/>`;
 }
 
-/** Slanted lines from one long side of a box to the other, left and right of its label. */
+/** Slanted lines at both ends of a box, beside its label. */
 function hatching(expert: number, place: number, { of, at }: { readonly of: number; readonly at: number }): string {
   const [width, height] = [WIDTH / of, CELL - 4];
-  const [left, bottom] = [LEFT + expert * COLUMN + at * width, TOP + place * CELL + height];
-  const starts = [2, 8, width - height - 8, width - height - 2].filter((x, i, all) => x > 0 && (i === 0 || x > all[i - 1]));
-  return `<path class="hatch" d="${starts.map((x) => `M${(left + x).toFixed(1)} ${bottom}l${height} -${height}`).join("")}"/>`;
+  const [left, top] = [LEFT + expert * COLUMN + at * width, TOP + place * CELL];
+  const ends = [0, width - height];
+  const lines = ends.flatMap((x) => [`M${(left + x + 2).toFixed(1)} ${top + height}l${height - 4} -${height}`, `M${(left + x + 2).toFixed(1)} ${top + height / 2}l${height / 2 - 2} -${height / 2}`]); // prettier-ignore
+  return `<path class="hatch" d="${lines.join("")}"/>`;
 }
 
 function mark({ label, expert, place, kept }: Seated, share: { readonly of: number; readonly at: number }): string {

@@ -116,6 +116,7 @@ const faults: Readonly<Record<string, Fault>> = {
   P10: { choose: (right) => again(right, right.logits.add(count(right.logits, 2))) },
   P11: { choose: (right) => again(right, right.logits.add(count(right.logits, 1).mul(count(right.logits, 2)))) },
   P12: { choose: (right) => ({ ...right, gate: right.logits.takeAlong(right.expertOfChoice, 2).sigmoid() }) },
+  "P12, its z-loss": { choose: (right) => ({ ...right, losses: { z: tensor(1, { dtype: "float64" }) } }) },
   P13: { choose: (right) => again(right, right.logits.add(count(right.logits, 2).mul(2))) },
   P38: losing(({ capacity }) => tensor(capacity ?? 0)),
   "P39: padding": losing((_, x) => x.square().mean()),

@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { build, transform } from "esbuild";
+import type { Plugin } from "esbuild";
 import { loadDeclaration } from "../../examples/train/text.ts";
 import { loadedWith } from "../../scripts/loadedWith.ts";
 import { museumPage } from "../app/museumPage.ts";
@@ -10,6 +11,16 @@ import { playgroundPage } from "../app/playgroundPage.ts";
 import { english, korean } from "../app/strings.ts";
 import { layoutRoomsOf, ownRouterOf, roomsOf, translated } from "./museum.ts";
 import { koreanMuseum } from "./museumWords.ts";
+
+/** Pages never ask for scores of held-out text; what computes them would be a part of every download. */
+const withoutEvaluation: Plugin = {
+  name: "without evaluation",
+  setup({ onLoad }) {
+    onLoad({ filter: /examples\/train\/evaluation\.ts$/ }, () => ({
+      contents: 'export function evaluateModel() { throw new Error("a page has no held-out text to evaluate on"); }',
+    }));
+  },
+};
 
 /** Writes `app/`, `playground/` and `ko/playground/` into the built site. */
 export async function writeApp(root: string, out: string): Promise<void> {
@@ -28,6 +39,7 @@ export async function writeApp(root: string, out: string): Promise<void> {
       logLevel: "warning",
       metafile: true,
       external: ["node:*", "webgpu", "koffi"],
+      plugins: [withoutEvaluation],
       absWorkingDir: root,
     });
   // Apart, so that the playground does not load what only the museum's laws use.
@@ -48,7 +60,9 @@ export async function writeApp(root: string, out: string): Promise<void> {
   const modules = [...loadedWith(metafile.outputs, relative(root, join(app, "playground.js")))].map((path) =>
     relative(app, join(root, path)),
   );
-  const parts = { modules, styles: `${colours}${styles}` };
+  // The playground shows neither code nor drawn seats.
+  const needed = colours.replace(/(\.dark )?(pre\.code|\.drawn)[^{}]*\{[^}]*\}/g, "");
+  const parts = { modules, styles: `${needed}${styles}` };
   write("playground", playgroundPage(english, "../", parts));
   write("ko/playground", playgroundPage(korean, "../../", parts));
   const [rooms, ownRouter, words] = [roomsOf(root), ownRouterOf(root), koreanMuseum(join(root, "site"))];

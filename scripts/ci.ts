@@ -114,8 +114,8 @@ function summary(outcomes: readonly Outcome[], wall: number): void {
 endWithSignals();
 // .ci/run has installed already and tells how long it took: "install=12".
 const installed = Number(process.argv[2]?.split("=")[1] ?? 0);
-/** One more than processors: stages wait for browsers, disks and registries. */
-const lanes = availableParallelism() + 1;
+/** One more took as long: threads that wait for one another spin meanwhile. */
+const lanes = availableParallelism();
 const outcomes = await runTwice(stages, { lanes });
 rmSync(temp, { recursive: true, force: true });
 summary([{ name: "install", ok: true, seconds: installed, processor: 0, output: "" }, ...outcomes], installed + performance.now() / 1000);

@@ -47,7 +47,7 @@ const signatures = {
 type FunctionName = keyof typeof signatures;
 
 /** Names under which the libraries are installed on a platform, the likelier ones first. */
-export function libraryNames(env: Readonly<Record<string, string | undefined>>, platform: NodeJS.Platform): string[] {
+export function libraryNames(env: Readonly<Record<string, string | undefined>>, platform: string): string[] {
   if (env["SWITCHYARD_MPI"]) return [env["SWITCHYARD_MPI"]];
   const openMpi = platform === "darwin" ? ["libmpi.dylib", "libmpi.40.dylib"] : ["libmpi.so.40", "libmpi.so.20", "libmpi.so"];
   const mpich = platform === "darwin" ? ["libmpich.dylib", "libmpi.12.dylib", "libmpi.dylib"] : ["libmpich.so.12", "libmpi.so.12"];

@@ -59,6 +59,9 @@ export function libraryNames(env: Readonly<Record<string, string | undefined>>, 
 /** Opens the first library that is there. Throws where koffi or every library is missing, and says how to get them. */
 export async function openMpi(): Promise<MpiLibrary> {
   const koffi = await loadKoffi();
+  // UCX, which MPICH sends through, otherwise replaces libc's memory functions to watch memory that it registers; one run in fifty then ended with
+  // a segmentation fault in V8's collector. Messages within a host register none.
+  process.env["UCX_MEM_EVENTS"] ??= "n";
   const faults: string[] = [];
   for (const name of libraryNames(process.env, process.platform)) {
     try {

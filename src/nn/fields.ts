@@ -27,7 +27,7 @@ function* held<T extends object>(
   wanted: (value: unknown) => value is T,
 ): Generator<Held<T>> {
   for (const [key, value, put] of placesOf(holder)) {
-    if (typeof value !== "object" || value === null) continue;
+    if (!isObject(value)) continue;
     const at = [...path, key];
     if (wanted(value)) yield { name: nameOf(at, above), value, replace: put };
     else if (isContainer(value) && !above.includes(value)) yield* held(value, at, [...above, value], wanted); // a circle ends here
@@ -42,6 +42,8 @@ function nameOf(path: readonly unknown[], [owner]: readonly object[]): string {
   );
 }
 
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
+
 function isContainer(value: object): boolean {
   if (Array.isArray(value) || value instanceof Map || value instanceof Set) return true;
   const prototype: unknown = Object.getPrototypeOf(value);
@@ -51,7 +53,13 @@ function isContainer(value: object): boolean {
 function placesOf(holder: object): Iterable<Place> {
   if (holder instanceof Map) return [...holder].map(([key, value]): Place => [key, value, (other) => void holder.set(key, other)]);
   if (holder instanceof Set) return [...holder].map((value): Place => [undefined, value, () => {}]);
+  // A hash router's table has a number for each word of the vocabulary.
+  if (Array.isArray(holder)) return placesIn(holder);
   return Object.entries(holder).map(([key, value]): Place => [key, value, (other) => putInto(holder, key, other)]);
+}
+
+function* placesIn(list: unknown[]): Generator<Place> {
+  for (const [i, value] of list.entries()) if (isObject(value)) yield [i, value, (other) => putInto(list, `${i}`, other)];
 }
 
 function putInto(holder: object, key: string, value: unknown): void {

@@ -111,13 +111,13 @@ export async function runStages(stages: readonly Stage[], { lanes = 2, tell = re
  * Runs the stages; then what failed, and what waited for that, once more and one at a time. A test of threads or of a browser can fail
  * because other stages take the processors; what a change broke fails twice, and only that has failed.
  */
-export async function runTwice(stages: readonly Stage[], { lanes = 2, tell = report }: Running = {}): Promise<Outcome[]> {
-  const first = new Map((await runStages(stages, { lanes, tell })).map((outcome) => [outcome.name, outcome]));
+export async function runTwice(stages: readonly Stage[], running: Running = {}): Promise<Outcome[]> {
+  const first = new Map((await runStages(stages, running)).map((outcome) => [outcome.name, outcome]));
   const failed = stages.filter(({ name }) => !first.get(name)?.ok);
   const among = (names: readonly string[] = []): string[] => names.filter((name) => failed.some((stage) => stage.name === name));
   const second = await runStages(
     failed.map((stage) => ({ ...stage, after: among(stage.after) })),
-    { lanes: 1, tell },
+    { ...running, lanes: 1 },
   );
   for (const outcome of second) first.set(outcome.name, { ...outcome, before: first.get(outcome.name)?.output ?? "" });
   return [...first.values()];

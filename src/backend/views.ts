@@ -14,3 +14,6 @@ export function permuted(x: NDArray, axes: readonly number[]): NDArray {
     axes.map((axis) => x.strides[axis]),
   );
 }
+
+/** Heads and rows exchanged: [B, H, T, D] as [B, T, H, D], and back. */
+export const exchanged = (x: NDArray): NDArray => permuted(x, [0, 2, 1, 3]);

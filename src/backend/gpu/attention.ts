@@ -8,7 +8,7 @@
  * cotangents are one product over the queries of all R heads.
  */
 import { broadcastStrides, isContiguous, sizeOf } from "../shape.ts";
-import { permuted, reread } from "../views.ts";
+import { exchanged, reread } from "../views.ts";
 import { sumTo } from "./reductions.ts";
 import { softmaxRows } from "./rowwise.ts";
 import { literal } from "./source/functions.ts";
@@ -23,9 +23,6 @@ interface Attributes {
   readonly scale: number;
   readonly causal: boolean;
 }
-
-/** Exchanges [B, H, T, D] and [B, T, H, D]. */
-const HEADS_AND_ROWS = [0, 2, 1, 3];
 
 export function attention(launcher: Launcher): FusedKernel<Attributes> {
   return {
@@ -44,7 +41,7 @@ export function attention(launcher: Launcher): FusedKernel<Attributes> {
       return { out: byToken(launcher, byHead, heads), saved: [probabilities] };
     },
     backward: (gByToken, outByToken, [saved], inputs, needed, { scale }) => {
-      const [g, out] = [gByToken, outByToken].map((x) => permuted(x, HEADS_AND_ROWS)); // [B, H, T, D]
+      const [g, out] = [gByToken, outByToken].map(exchanged); // [B, H, T, D]
       const [q, k, v, bias] = inputs;
       const [heads, groups] = [q.shape[1], k.shape[1]];
       const type = scoresOf(q, k);
@@ -75,7 +72,7 @@ export function attention(launcher: Launcher): FusedKernel<Attributes> {
 
 /** The elements of [B, H, T, D] in `buffer` as [B, T, H, D]; a copy in its place, unless the order is the same. */
 function byToken(launcher: Launcher, buffer: Buffer, type: ArrayType): Buffer {
-  const x = permuted(whole(buffer, type), HEADS_AND_ROWS);
+  const x = exchanged(whole(buffer, type));
   return isContiguous(x.shape, x.strides) ? buffer : consume(launcher, buffer, () => copied(launcher, x));
 }
 

@@ -1,7 +1,7 @@
 /** Launching fused attention. B batch, H heads of queries, G heads of keys and values, T queries, S keys, D width of a head. */
 import { sizeOf } from "../shape.ts";
 import type { Buffer, FusedKernel, NDArray } from "../backend.ts";
-import { permuted } from "../views.ts";
+import { exchanged } from "../views.ts";
 import { attentionScratch } from "./kernels/attention.ts";
 import { sumOver } from "./reductions.ts";
 import { stretched } from "./views.ts";
@@ -10,9 +10,6 @@ import type { Launcher } from "./launcher.ts";
 /** Queries to a block; where they cannot see the keys behind them, smaller blocks leave out more of those. */
 const BLOCK = 96;
 const CAUSAL_BLOCK = 48;
-
-/** Exchanges [B, H, T, D] and [B, T, H, D]. */
-const HEADS_AND_ROWS = [0, 2, 1, 3];
 
 interface Attributes {
   readonly scale: number;
@@ -61,8 +58,8 @@ export function attention(launcher: Launcher): FusedKernel<Attributes> {
       const plan = biasPlan(bias, needed[3] ?? false, sizes);
       const dBias = plan.wanted ? launcher.make({ shape: plan.shape, dtype: "float32" }, () => {}) : null;
       operands(launcher, inputs, sizes, (given) =>
-        withRows(launcher, permuted(g, HEADS_AND_ROWS), (gAt) =>
-          withRows(launcher, permuted(out, HEADS_AND_ROWS), (outAt) => {
+        withRows(launcher, exchanged(g), (gAt) =>
+          withRows(launcher, exchanged(out), (outAt) => {
             const to = [dq, dk, dv].map((buffer) => launcher.addressOf(buffer));
             launch(launcher, "attentionCotangent", sizes, attributes, plan.items, (shape) => [
               ...to,

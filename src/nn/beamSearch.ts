@@ -128,7 +128,7 @@ class Search {
       return likeliest(logits[beam], count).map((id) => ({ beam, id, sum: sum + logits[beam][id] - total }));
     });
     if (all.length === 0) throw new RangeError("beamSearch: no logit is a number above -Infinity");
-    return all.sort((a, b) => b.sum - a.sum || a.beam - b.beam || a.id - b.id).slice(0, count);
+    return all.sort((a, b) => b.sum - a.sum).slice(0, count); // stable: among equals the first beam's likeliest
   }
 
   #finish({ ids, sum }: Open): void {

@@ -70,7 +70,7 @@ function candidatesOf(logits: ArrayLike<number>, { temperature = 1, topK = Infin
 export function likeliest(logits: ArrayLike<number>, count: number): number[] {
   if (count > 64) {
     const all = Array.from(logits, (_, id) => id).filter((id) => logits[id] > -Infinity);
-    return all.sort((a, b) => logits[b] - logits[a] || a - b).slice(0, count);
+    return all.sort((a, b) => logits[b] - logits[a]).slice(0, count); // stable: lowest id first
   }
   const best: number[] = []; // few of many: no sorting of a vocabulary
   for (let id = 0; id < logits.length; id++) {

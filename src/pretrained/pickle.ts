@@ -9,9 +9,12 @@ import { describe } from "../autograd/arguments.ts";
 export type Pickled = null | boolean | number | string | object;
 
 /** A name that the program may use, and what calling it gives. */
-export interface PickleGlobal {
-  readonly name: string;
-  call(args: readonly Pickled[]): Pickled;
+export class PickleGlobal {
+  readonly call: (args: readonly Pickled[]) => Pickled;
+
+  constructor(call: (args: readonly Pickled[]) => Pickled) {
+    this.call = call;
+  }
 }
 
 export interface PickleWorld {
@@ -155,7 +158,7 @@ class Machine {
   /** Calls what lies under the arguments. */
   call(): void {
     const [args, callee] = [this.pop(), this.pop()];
-    if (!Array.isArray(args) || !isGlobal(callee)) return damaged(`it calls ${describe(callee)} with ${describe(args)}`);
+    if (!Array.isArray(args) || !(callee instanceof PickleGlobal)) return damaged(`it calls ${describe(callee)} with ${describe(args)}`);
     this.push(callee.call(args));
   }
 
@@ -187,10 +190,6 @@ class Machine {
     this.pop();
     if (!(this.top() instanceof Map)) damaged(`it sets attributes of ${describe(this.top())}`);
   }
-}
-
-function isGlobal(value: Pickled): value is PickleGlobal {
-  return typeof value === "object" && value !== null && "call" in value && typeof value.call === "function";
 }
 
 function utf8(bytes: Uint8Array): string {

@@ -4,8 +4,8 @@
  */
 import { describe } from "../autograd/arguments.ts";
 import { formatShape, sizeOf } from "../autograd/contract.ts";
-import type { Pickled, PickleGlobal, PickleWorld } from "./pickle.ts";
-import { unpickle } from "./pickle.ts";
+import type { Pickled, PickleWorld } from "./pickle.ts";
+import { PickleGlobal, unpickle } from "./pickle.ts";
 import type { Source } from "./source.ts";
 import type { Piece, StoredDType, StoredTensor } from "./stored.ts";
 import { BYTES, wholeRows } from "./stored.ts";
@@ -92,17 +92,12 @@ function tensorsIn({ file }: Archive, root: Pickled): StoredTensor[] {
 // The closed set of names
 
 /** Stands in persistent ids, and is never called. */
-class StorageType implements PickleGlobal {
-  readonly name: string;
+class StorageType extends PickleGlobal {
   readonly dtype: StoredDType;
 
   constructor(name: string, dtype: StoredDType) {
-    this.name = name;
+    super(() => fail(`its pickle calls ${name}`));
     this.dtype = dtype;
-  }
-
-  call(): never {
-    return fail(`its pickle calls ${this.name}`);
   }
 }
 
@@ -127,7 +122,7 @@ function worldOf(archive: Archive): PickleWorld {
     "torch._utils _rebuild_parameter": ([tensor]) =>
       tensor instanceof TensorView ? tensor : fail(`its pickle makes a parameter of ${describe(tensor)}`),
   };
-  const globals = new Map<string, PickleGlobal>(Object.entries(calls).map(([name, call]) => [name, { name, call }]));
+  const globals = new Map<string, PickleGlobal>(Object.entries(calls).map(([name, call]) => [name, new PickleGlobal(call)]));
   for (const [name, dtype] of Object.entries(storageTypes)) globals.set(`torch ${name}`, new StorageType(name, dtype));
   return { find: (name) => globals.get(name), load: (id) => new StorageOf(storageOf(archive, id)) };
 }

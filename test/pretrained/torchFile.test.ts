@@ -211,6 +211,28 @@ describe("damage", () => {
     );
   });
 
+  it("calls nothing but the names it was given, and those with a tuple", async () => {
+    const storage = joined([ascii("(X"), bytesOf([4, 7]), ascii("storagectorch\nFloatStorage\nX"), bytesOf([4, 1]), ascii("0X"), bytesOf([4, 3]), ascii("cpu"), bytesOf([1, 0x4b], [1, 6]), ascii("tQ")]); // prettier-ignore
+    const callees: Record<string, [program: Uint8Array, shown: string]> = {
+      None: [ascii("N"), "null"],
+      True: [bytesOf([1, 0x88]), "true"],
+      "a number": [bytesOf([1, 0x4b], [1, 7]), "7"],
+      "a text": [bytesOf([1, 0x8c], [1, 1], [1, 0x61]), '"a"'],
+      "a tuple": [ascii(")"), "[]"],
+      "a dictionary": [ascii("}"), "(a Map)"],
+      "a storage": [storage, "(a StorageOf)"],
+    };
+    const told = (program: Uint8Array): Promise<string> => {
+      const pickle = joined([program, ascii(".")]);
+      return refusal(() => readAll(joined(zipped([["a/data.pkl", () => [pickle]], ["a/data/0", () => [new Uint8Array(24)]]])))); // prettier-ignore
+    };
+    for (const [what, [callee, shown]] of Object.entries(callees))
+      for (const call of [0x52, 0x81])
+        expect(await told(joined([callee, ascii(")"), bytesOf([1, call])])), what).to.equal(`${FILE}: its pickle is damaged: it calls ${shown} with []`); // prettier-ignore
+    expect(await told(ascii("ccollections\nOrderedDict\nNR"))).to.match(/its pickle is damaged: it calls \(a PickleGlobal\) with null$/);
+    expect(await told(ascii("ctorch\nHalfStorage\n)R"))).to.equal(`${FILE}: its pickle calls HalfStorage`);
+  });
+
   it("nested twins do not blow up in errors", async () => {
     const twins = Array.from({ length: 64 }, () => [ascii("2"), bytesOf([1, 0x86])]).flat();
     const pickle = joined([ascii(")"), ...twins, ascii("2"), bytesOf([1, 0x93]), ascii(".")]);

@@ -61,7 +61,7 @@ export function tensor(data: Nested | FlatNumbers, options: CreateOptions & { re
   checkOptions("tensor", options, tensorKinds);
   const known = ArrayBuffer.isView(data);
   if (known && !isNumeric(data)) throw new TypeError(`tensor: data ${describe(data)}: want nested arrays or a typed array of numbers`);
-  const shape = options.shape ?? shapeOf(data);
+  const shape = options.shape ? [...options.shape] : shapeOf(data);
   checkShape("tensor", shape);
   const flat = known ? data : flatten(data, options.shape ? shapeOf(data) : shape);
   if (flat.length !== sizeOf(shape))
@@ -140,7 +140,7 @@ function finish(made: Tensor, { requiresGrad, name }: CreateOptions): Tensor {
   return requiresGrad ? made.requireGrad() : made;
 }
 
-/** Makes a tensor filled with `value`. Throws for a shape that is none, and for a fraction in int32. */
+/** Makes a tensor filled with `value`. Throws for a shape that is none, such as [-1] or [0.5], and for a fraction in int32. */
 export function full(shape: Shape, value: number, options: CreateOptions = {}): Tensor {
   check("full", "value", value, number);
   return filled("full", shape, value, options);
@@ -149,7 +149,7 @@ export function full(shape: Shape, value: number, options: CreateOptions = {}): 
 function filled(operation: string, shape: Shape, value: number, options: CreateOptions): Tensor {
   checkOptions(operation, options, createKinds);
   checkShape(operation, shape);
-  const type: ArrayType = { shape, dtype: options.dtype ?? "float32" };
+  const type: ArrayType = { shape: [...shape], dtype: options.dtype ?? "float32" };
   requireRoom(operation, type);
   if (type.dtype === "int32" && (value | 0) !== value)
     throw new RangeError(`${operation}: value ${value}: want a 32-bit integer for int32`);
@@ -182,10 +182,7 @@ export function eye(n: number, m = n, options: CreateOptions = {}): Tensor {
   return tensor(flat, { dtype: "float32", ...options, shape: [n, m] });
 }
 
-/**
- * Counts start, start + step, … up to `stop`, which is left out: [length]. `arange(5)` counts 0 to 4. Throws for a step of 0 that never
- * arrives.
- */
+/** Counts start, start + step, … up to `stop`, which is left out: [length]. `arange(5)` counts 0 to 4. Throws for a step of 0. */
 export function arange(start: number, stop?: number, step = 1, options: CreateOptions = {}): Tensor {
   check("arange", stop === undefined ? "stop" : "start", start, finite());
   check("arange", "stop", stop, optional(finite()));

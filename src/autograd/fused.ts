@@ -1,6 +1,7 @@
 /** Fused operations: compositions that a backend may run in one kernel. */
 import type { ArrayType, Backend, FusedKernel, FusedKernels } from "../backend/backend.ts";
 import { backendOf } from "./apply.ts";
+import { requireRoom } from "./arguments.ts";
 import { context } from "./context.ts";
 import { checkFinite } from "./debug.ts";
 import { Storage } from "./storage.ts";
@@ -29,6 +30,7 @@ export interface Fused<N extends FusedName> {
 export function applyFused<N extends FusedName>(fused: Fused<N>, attributes: FusedAttributes<N>, ...inputs: Tensor[]): Tensor {
   const backend = backendOf(fused.name, inputs);
   const type = fused.type(attributes, ...inputs);
+  requireRoom(fused.name, type);
   const kernel = fused.kernel ? fused.kernel(backend) : (backend.fused[fused.name] as FusedKernel<FusedAttributes<N>> | undefined);
   const result = kernel?.forward(type, inputs, attributes);
   if (!kernel || !result) return fused.compose(attributes, ...inputs);

@@ -54,6 +54,7 @@ export const groupedOuter: Primitive = {
       y,
       offsets,
     ]);
+    if (offsets.shape[0] === 0) throw new RangeError("groupedOuter: offsets [0]: want one at least, [E + 1]");
     return { shape: [offsets.shape[0] - 1, x.shape[1], y.shape[1]], dtype: x.dtype };
   },
   run: (backend, out, x, y, offsets) => backend.groupedOuter(out, x, y, offsets),

@@ -1,4 +1,6 @@
 /** Random tensors, made on the host from a key: the same numbers on every device. */
+import type { DType } from "../backend/backend.ts";
+import { fromBfloat16Bits, toBfloat16Bits } from "../backend/bfloat16.ts";
 import type { Shape } from "../backend/shape.ts";
 import { sizeOf } from "../backend/shape.ts";
 import {
@@ -38,7 +40,7 @@ export interface UniformOptions extends DrawOptions {
   readonly high?: number;
 }
 
-/** The mean and the standard deviation of normal numbers. */
+/** The mean and the standard deviation of normal numbers, before they are rounded to the dtype. */
 export interface NormalOptions extends DrawOptions {
   /** Default 0. */
   readonly mean?: number;
@@ -63,7 +65,7 @@ function fill<O extends DrawOptions>(
   at: Key,
   options: O,
   known: Kinds<O>,
-  draw: (i: number) => number,
+  draw: (i: number, dtype: DType) => number,
 ): Tensor {
   const where = `random.${operation}`;
   checkShape(where, shape);
@@ -79,7 +81,7 @@ function fill<O extends DrawOptions>(
   if (!context().drawing) return blank(shape, own);
   requireRoom(where, { shape, dtype });
   const numbers = new Float64Array(sizeOf(shape));
-  for (let i = 0; i < numbers.length; i++) numbers[i] = draw(first + i);
+  for (let i = 0; i < numbers.length; i++) numbers[i] = draw(first + i, dtype);
   return tensor(numbers, { ...own, shape });
 }
 
@@ -101,20 +103,32 @@ function blank(shape: Shape, { requiresGrad = false, ...options }: CreateOptions
 }
 
 /**
- * Draws numbers uniformly from [low, high), the same for the same key. Throws where low is above high. `shape` is any, [] for one number.
- * Throws for a shape that is none.
+ * Draws numbers uniformly from [low, high), the same for the same key. `shape` is any, [] for one number. Throws where low is above high, and
+ * for a shape that is none.
  */
 export function uniform(shape: Shape, at: Key, options: UniformOptions = {}): Tensor {
   const { low = 0, high = 1 } = options ?? {};
   if (low > high) throw new RangeError(`random.uniform: low ${low} is above high ${high}`);
-  return fill(
-    "uniform",
-    shape,
-    at,
-    options,
-    { ...kinds, low: optional(finite()), high: optional(finite()) },
-    (i) => low + (high - low) * at.number(i),
-  );
+  const known = { ...kinds, low: optional(finite()), high: optional(finite()) };
+  return fill("uniform", shape, at, options, known, (i, dtype) => between(low, high, at.number(i), dtype));
+}
+
+/** The number at `share` of the way from low to high. Where `dtype` would round it to high, only so many leading bits of `share` count as do not. */
+function between(low: number, high: number, share: number, dtype: DType): number {
+  const value = low + (high - low) * share;
+  const end = rounded(high, dtype);
+  if (rounded(value, dtype) < end) return value;
+  for (let bits = 31; bits > 0; bits--) {
+    const lower = low + (high - low) * Math.floor(share * 2 ** bits) * 2 ** -bits;
+    if (rounded(lower, dtype) < end) return lower;
+  }
+  return low;
+}
+
+/** The number that a tensor of `dtype` holds for x. */
+function rounded(x: number, dtype: DType): number {
+  if (dtype === "float32") return Math.fround(x);
+  return dtype === "bfloat16" ? fromBfloat16Bits(toBfloat16Bits(x)) : x;
 }
 
 /** One standard normal number for each index of a key: Box & Muller 1958. Throws for an index that is no whole number from 0. */

@@ -57,6 +57,11 @@ export class Recomputation {
   get storages(): Storage[] {
     return this.#decisions.map(({ storage }) => storage);
   }
+
+  /** Releases the decisions: nothing will be replayed. */
+  forget(): void {
+    for (const { storage } of this.#decisions.splice(0)) storage.release();
+  }
 }
 
 /**
@@ -74,25 +79,35 @@ export function recompute<T>(fn: () => T): T {
 export function recomputeKeeping<T, C>(fn: () => { readonly value: T; readonly constants: C }): { value: T; constants: C } {
   if (!context().recording) return fn();
   const first = new Recomputation(context().recomputation);
-  const kept = scope(() =>
-    within({ recording: false, recomputation: first }, () => {
-      const { value, constants } = fn();
-      const results = resultsOf(value);
-      return { value, constants, results, bundle: results.length > 0 ? bundled(results).alias() : null };
-    }),
-  );
-  const { value, constants, results, bundle } = kept;
+  const kept = firstRun(first, () => {
+    const { value, constants } = fn();
+    const results = resultsOf(value);
+    first.read(results); // a result may be a tensor from outside, which no operation reads
+    const made = results.filter(({ owner }) => owner === context().scope);
+    return { value, constants, results, made, bundle: results.length > 0 ? bundled(results).alias() : null };
+  });
+  const { value, constants, results, made, bundle } = kept;
   const inputs = [...first.used];
   if (!bundle || inputs.length === 0) {
-    for (const storage of first.storages) storage.release();
+    first.forget();
     bundle?.dispose();
     return { value, constants };
   }
   bundle.line = new Line("recompute", inputs, bundle, (g, line) => pull(fn, first, line, g));
   bundle.holdAlso(first.storages);
   const parts = unbundled(bundle, results);
-  for (const result of results) if (result !== bundle) result.dispose();
+  for (const result of made) result.dispose();
   return { value: replaced(value, new Map(results.map((result, i) => [result, parts[i]]))), constants };
+}
+
+/** Runs `fn` unrecorded and in a scope of its own, watched by `first`. Where it throws, its decisions are released. */
+function firstRun<T>(first: Recomputation, fn: () => T): T {
+  try {
+    return scope(() => within({ recording: false, recomputation: first }, fn));
+  } catch (error) {
+    first.forget();
+    throw error;
+  }
 }
 
 /** The cotangents of the inputs, from a second run that is recorded and walked at once. */
@@ -103,7 +118,7 @@ function pull(fn: () => { readonly value: unknown }, first: Recomputation, line:
   return localGradients(root, line.inputs, g, { createGraph, release: !createGraph });
 }
 
-/** The real tensors of a result that were made inside, each once. */
+/** The tensors of a result that can have a gradient, each once. */
 function resultsOf(value: unknown): Tensor[] {
   const found = new Set<Tensor>();
   visit(value, (tensor) => {

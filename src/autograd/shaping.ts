@@ -32,7 +32,7 @@ export function inferSize(x: Tensor, shape: readonly number[]): readonly number[
   const unknown = shape.indexOf(-1);
   if (unknown < 0) {
     checkShape("reshape", shape);
-    return shape;
+    return [...shape];
   }
   const known = sizeOf(shape.filter((n) => n !== -1));
   const inferred = shape.map((n, i) => (i === unknown ? x.size / known : n));

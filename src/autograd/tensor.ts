@@ -575,7 +575,7 @@ export class Tensor extends Holder implements NDArray {
   /** Stretches axes of size 1, and adds leading ones, without copying. A view. */
   broadcastTo(shape: readonly number[]): Tensor {
     checkShape("broadcastTo", shape);
-    return sameShape(shape, this.shape) ? this : apply(movement.broadcastTo(shape), this);
+    return sameShape(shape, this.shape) ? this : apply(movement.broadcastTo([...shape]), this);
   }
   /**
    * Takes a part of each axis, without copying: `x.slice([1, 3], null, [null, null, -1])`. A range is [start, stop, step]: the elements

@@ -1,7 +1,7 @@
 /** Randomness is a value: a pure function of key and index. */
 import { expect } from "chai";
 import fc from "fast-check";
-import { Key, key, ones, random } from "switchyard-moe";
+import { Key, key, ones, random, tensor } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
 import { cpu } from "switchyard-moe/backend";
 import { same, valuesOf } from "./helpers.ts";
@@ -144,6 +144,39 @@ describe("random tensors", () => {
     const mask = ones([500]).dropout(0.3, key(11)).dataSync();
     const low = random.uniformLike(ones([500]), key(11)).dataSync();
     expect([...mask].map((value) => value === 0)).to.deep.equal([...low].map((value) => value < Math.fround(0.3)));
+  });
+
+  it("of a range stay below its end, also where the dtype would round them to it", () => {
+    const last = 3_769_332; // of this key: 1 - 1.4e-8, which the nearest float32 is 1
+    for (const dtype of ["float64", "float32", "bfloat16"] as const) {
+      const [x] = random.uniform([1], key(1), { first: last, dtype }).dataSync();
+      expect(x, dtype).to.be.within(0.99, 1 - 2 ** -53);
+    }
+    fc.assert(
+      fc.property(
+        fc.nat(),
+        fc.constantFrom("float32" as const, "bfloat16" as const),
+        fc.integer(),
+        fc.nat({ max: 99 }),
+        (seed, dtype, low, width) => {
+          const x = random.uniform([300], key(seed), { low, high: low + width, dtype });
+          const [start, end] = tensor([low, low + width], { dtype }).dataSync();
+          for (const value of x.dataSync()) expect(value >= start && (value < end || start === end)).to.equal(true);
+        },
+      ),
+      { numRuns: 50 },
+    );
+    expect(Math.max(...random.uniform([2000], key(2), { dtype: "bfloat16" }).dataSync())).to.equal(1 - 2 ** -8);
+  });
+
+  it("and masks are drawn in bfloat16 too", () => {
+    const like = ones([4000], { dtype: "bfloat16" });
+    const x = [...random.uniformLike(like, key(3)).dataSync()];
+    expect([Math.min(...x), Math.max(...x)]).to.deep.equal([0, 1 - 2 ** -8]);
+    expect(moments(x).mean).to.be.closeTo(0.5, 0.03);
+    const mask = random.uniformMask(like, 0.75, key(3));
+    expect([mask.dtype, ...new Set(mask.dataSync())]).to.have.members(["bfloat16", 0, 4]);
+    same([...mask.dataSync()], [...random.uniformMask(ones([4000]), 0.75, key(3)).dataSync()]);
   });
 
   it("are what their options say, drawn or not", () => {

@@ -152,6 +152,37 @@ describe("recompute", () => {
     expect(recompute<unknown>(() => 5)).to.equal(5);
   });
 
+  it("passes tensors from outside through: they stay alive, and gradients reach them", () => {
+    const leaf = (): Tensor => tensor([1, 2], { requiresGrad: true });
+    const [x, w, constant] = [leaf(), leaf(), tensor([5, 6])];
+    const [same, product, kept] = recompute(() => [x, x.mul(w), constant]);
+    same.mul(10).add(product).sum().backward();
+    expect([x, w, x.grad, w.grad, constant, kept].map(list)).to.deep.equal([[1, 2], [1, 2], [11, 12], [1, 2], [5, 6], [5, 6]]); // prettier-ignore
+    const [y, beside] = [leaf(), leaf()];
+    recompute(() => {
+      beside.mul(2);
+      return y;
+    })
+      .sum()
+      .backward();
+    expect([y, y.grad, beside.grad].map(list)).to.deep.equal([[1, 2], [1, 1], []]); // prettier-ignore
+  });
+
+  it("keeps nothing of a function that throws", () => {
+    const backend = new CpuBackend();
+    withBackend(backend, () => {
+      const x = tensor([1, 2, 3], { requiresGrad: true });
+      const before = backend.stats().liveBuffers;
+      const failing = (): Tensor => {
+        x.argsort(); // a decision
+        throw new Error("no");
+      };
+      expect(() => recompute(failing)).to.throw("no");
+      expect(() => recompute(() => recompute(failing))).to.throw("no");
+      expect(backend.stats().liveBuffers).to.equal(before);
+    });
+  });
+
   it("says so where its decisions were freed before the walk, and frees nothing twice", () => {
     const x = tensor([1, 2, 3], { requiresGrad: true });
     const y = recompute(() => x.mul(x.cast("int32").cast("float32")));

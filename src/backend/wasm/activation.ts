@@ -41,9 +41,18 @@ export function activateInto(launcher: Launcher, to: number, name: Activation, x
   });
 }
 
+/** Whether the bias has a row for neighbouring rows of x: it has the leading sizes of x up to an axis, 1 from there on, and the width of x. */
+function sharesRows(x: NDArray, bias: NDArray): boolean {
+  const last = x.shape.length - 1;
+  const sizes = [...new Array<number>(x.shape.length - bias.shape.length).fill(1), ...bias.shape];
+  const shared = sizes.findIndex((n, axis) => axis < last && n !== x.shape[axis]);
+  return sizes[last] === x.shape[last] && (shared < 0 || sizes.slice(shared, last).every((n) => n === 1));
+}
+
 export function activation(launcher: Launcher): FusedKernel<{ activation: Activation }> {
   return {
-    forward: (_out, [x, bias], { activation: name }) => ({ out: activated(launcher, name, x, { bias }), saved: [] }),
+    forward: (_out, [x, bias], { activation: name }) =>
+      bias && !sharesRows(x, bias) ? undefined : { out: activated(launcher, name, x, { bias }), saved: [] },
     backward: (g, _out, _saved, [x, bias], needed, { activation: name }) => {
       const dx = activated(launcher, name, x, { bias, g });
       const db = bias && needed[1] ? sumToBias(launcher, launcher.addressOf(dx), x, bias) : null;

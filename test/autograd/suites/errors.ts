@@ -332,6 +332,14 @@ const bad: Record<string, [() => unknown, RegExp]> = {
   "a table without end": [() => int([0]).oneHot(1e15), /^RangeError: oneHot: /],
   "bins without end": [() => int([0]).bincount(1e15), /^RangeError: bincount: a result/],
   "rows without end": [() => ones([1]).addRows(int([0]), 1e15), /^RangeError: addRows: a result/],
+  "grouped rows without an offset": [
+    () => groupedOuter(x23(), x23(), zeros([0], { dtype: "int32" })),
+    /groupedOuter: offsets \[0\]: want one at least, \[E \+ 1\]/,
+  ],
+  "a fused result that no device holds": [
+    () => activate(ones([1, 1]).broadcastTo([2 ** 15, 2 ** 15]), "relu"),
+    /biasActivation: a result float32 \[32768, 32768\] takes 4294967296 bytes; a tensor holds at most 2147483648/,
+  ],
   "parts without end": [() => zeros([0]).split(1e15), /split: axis 0 of \[0\] does not divide into 1000000000000000 equal parts/],
   "random numbers without end": [() => random.normal([1e15], key(1)), /random.normal: shape/],
   "an array that holds itself": [

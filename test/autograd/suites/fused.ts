@@ -87,6 +87,13 @@ const slots = fc
       filled: fc.array(fc.nat({ max: C }), { minLength: E * G, maxLength: E * G }).map((counts) => ({ counts, shape: [E, G] })),
     }),
   );
+/** x, and a bias of any shape that stretches to it. */
+const stretching = fc
+  .record({ shape: fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 4 }), kept: fc.nat(15), axes: fc.nat(4) })
+  .chain(({ shape, kept, axes }) => {
+    const whole = shape.map((n, axis) => ((kept >> axis) & 1 ? n : 1));
+    return fc.tuple(arrays(shape, grid), arrays(whole.slice(Math.min(axes, shape.length)), grid));
+  });
 const eps = 1e-3;
 
 const cases: Record<FusedName, readonly fc.Arbitrary<Case>[]> = {
@@ -99,6 +106,7 @@ const cases: Record<FusedName, readonly fc.Arbitrary<Case>[]> = {
   biasActivation: [
     fc.tuple(rows, activations).map(([[x], name]) => ({ inputs: [x], f: (t) => activate(t, name) })),
     fc.tuple(rows, activations).map(([[x, b], name]) => ({ inputs: [x, b], f: (t, bias) => activate(t, name, bias) })),
+    fc.tuple(stretching, activations).map(([inputs, name]) => ({ inputs, f: (t, bias) => activate(t, name, bias) })),
   ],
   linear: [
     maps.map(([x, w]) => ({ inputs: [x, w], f: (t, weight) => linear(t, weight, null) })),

@@ -4,6 +4,9 @@
  */
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
+import { laws } from "../src/testing/laws/index.ts";
+import type { Law } from "../src/testing/laws/law.ts";
+import { RUNS } from "../src/testing/laws/law.ts";
 
 const PAGE = "docs/properties.md";
 
@@ -21,6 +24,16 @@ sizes out of range; \`test/moe/careless.test.ts\` calls every function and class
 E experts, T tokens, k choices, C slots of an expert, f the share of choices of an expert, p probabilities, h logits.
 
 | | property, as its law or test is called | proved in |
+|---|---|---|
+`;
+
+const CASES = `
+## What the laws must meet
+
+How many cases a law tries on each router, and the least shares of them, over all routers, of each kind; one router alone is asked for a third of
+these shares. A law goes on with fresh cases until it has met enough.
+
+| law | cases | least shares |
 |---|---|---|
 `;
 
@@ -64,7 +77,13 @@ export function propertiesPage(): string {
     const places = own.map(({ file }) => `\`${file}\``).join("<br>");
     return `| P${i + 1} | ${statements} | ${places} |\n`;
   });
-  return HEAD + rows.join("");
+  return HEAD + rows.join("") + CASES + laws.map(caseRow).join("");
+}
+
+/** What the cases of a law must have been like. */
+function caseRow({ name, runs = RUNS, meets = {} }: Law): string {
+  const shares = Object.entries(meets).map(([kind, share]) => `${kind} ${Math.round(100 * share)} %`);
+  return `| ${name} | ${runs} | ${shares.join(", ")} |\n`;
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) writeFileSync(PAGE, propertiesPage());

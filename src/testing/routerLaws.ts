@@ -14,6 +14,7 @@ import type { Kind } from "./coverage.ts";
 import { Coverage, kinds } from "./coverage.ts";
 import { claims, laws } from "./laws/index.ts";
 import type { Claim, Law } from "./laws/law.ts";
+import { RUNS } from "./laws/law.ts";
 
 /** How many cases the laws try, from which seed, and what a router does not promise. */
 export interface LawOptions {
@@ -163,7 +164,7 @@ function lawOf(trial: Trial): RouterLaw {
 /** Rounds of fresh cases until enough of each kind were met. */
 function hold(trial: Trial, coverage: Coverage): void {
   const { subject, law, options } = trial;
-  const { seed = 7, runs = law.runs ?? 14 } = options;
+  const { seed = 7, runs = law.runs ?? RUNS } = options;
   const rounds = Math.max(8, Math.ceil(120 / runs));
   for (let round = 0; round < rounds; round++) {
     const checked = fc.check(property(trial, coverage), { seed: seed + 1000 * round, numRuns: runs });

@@ -12,6 +12,9 @@ interface Selection {
   readonly of?: (traits: RouterTraits, subject: Subject) => boolean;
 }
 
+/** Cases of a law that has no number of its own. */
+export const RUNS = 14;
+
 /** Holds in every case. */
 export interface Law extends Selection {
   readonly runs?: number;

@@ -102,8 +102,11 @@ describe("gpu launcher", () => {
   });
 
   it("throws at once where the device computes at once", () => {
-    const { one, run } = bench(new PromptDevice());
-    expect(() => run("fail", one(1))).to.throw("fail: [1] -> [1]: out of luck");
+    const { launcher, one, run } = bench(new PromptDevice());
+    const x = one(1);
+    const { liveBuffers } = launcher.stats();
+    expect(() => run("fail", x)).to.throw("fail: [1] -> [1]: out of luck");
+    expect(launcher.stats().liveBuffers).to.equal(liveBuffers);
   });
 
   it("compiles a kernel once for the same name, shapes and strides, and forgets the one unused for longest", async () => {

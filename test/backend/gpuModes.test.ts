@@ -56,6 +56,9 @@ describe("gpu.js modes", () => {
   it("keeps whole numbers exact up to 2^24 and refuses larger ones", () => {
     const upload = (value: number) => backend.upload({ shape: [2], dtype: "int32" }, Int32Array.of(3, value));
     expect(backend.downloadSync?.(upload(2 ** 24), { shape: [2], dtype: "int32" })).to.deep.equal(Int32Array.of(3, 2 ** 24));
+    expect(() => backend.full({ shape: [2], dtype: "int32" }, 2 ** 24 + 1)).to.throw(
+      "full: element 0 is 16777217, the gpu backend keeps int32 exact",
+    );
     expect(() => upload(2 ** 24 + 1)).to.throw("upload: element 1 is 16777217, the gpu backend keeps int32 exact up to 16777216");
   });
 

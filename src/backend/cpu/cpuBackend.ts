@@ -141,8 +141,14 @@ export class CpuBackend implements Backend {
       const copy = copies[i];
       return copy ? this.open(copy, x.dtype) : this.open(x.buffer, x.dtype).subarray(x.offset, x.offset + sizeOf(x.shape));
     });
-    this.run(name, () => fill(this.open(buffer, out.dtype), ...opened));
-    for (const copy of copies) if (copy) this.free(copy);
+    try {
+      this.run(name, () => fill(this.open(buffer, out.dtype), ...opened));
+    } catch (error) {
+      this.free(buffer);
+      throw error;
+    } finally {
+      for (const copy of copies) if (copy) this.free(copy);
+    }
     return buffer;
   }
 

@@ -71,11 +71,12 @@ export class GpuBackend implements Backend {
       throw new BackendError(`upload: ${data.length} elements for shape ${formatShape(type.shape)}, which has ${sizeOf(type.shape)}`);
     }
     const host = type.dtype === "int32" ? Int32Array.from(data) : undefined;
-    if (host) checkWhole(host);
+    if (host) checkWhole("upload", host);
     return this.#launcher.upload(type, type.dtype === "bfloat16" ? unpackBfloat16(data as Uint16Array) : Float32Array.from(data), host);
   }
 
   full(out: ArrayType, value: number): Buffer {
+    if (out.dtype === "int32") checkWhole("full", [value]);
     const n = sizeOf(out.shape);
     if (n <= smallest && this.mode !== "webgl2" && this.mode !== "headlessgl") {
       return this.#launcher.upload(out, new Float32Array(n).fill(stored(out.dtype, value)));
@@ -277,7 +278,8 @@ function fromFloats(data: Float32Array, dtype: DType): TypedArray {
   return dtype === "int32" ? Int32Array.from(data) : data;
 }
 
-function checkWhole(data: Int32Array): void {
-  const i = data.findIndex((x) => Math.abs(x) > maxElements);
-  if (i >= 0) throw new BackendError(`upload: element ${i} is ${data[i]}, the gpu backend keeps int32 exact up to ${maxElements}`);
+function checkWhole(operation: string, data: ArrayLike<number>): void {
+  for (let i = 0; i < data.length; i++)
+    if (Math.abs(data[i]) > maxElements)
+      throw new BackendError(`${operation}: element ${i} is ${data[i]}, the gpu backend keeps int32 exact up to ${maxElements}`);
 }

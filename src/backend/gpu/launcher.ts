@@ -55,11 +55,23 @@ export class Launcher {
     this.#account.launched();
     // Why before the queue: the inputs may be gone, or lie elsewhere, when their turn comes.
     const key = `${name} ${variant} [${out.shape}] ${inputs.map((x, k) => keyOf(x, buffers[k], places[k])).join(" ")}`;
-    const kernel = sizeOf(out.shape) === 0 ? undefined : this.#kernel(key, () => readingAt(program(), places));
-    this.#run(what, result.memory, () => {
-      const handles = memories.map(({ filled }) => filled);
-      return kernel ? kernel.run(handles, scalars) : this.device.upload(new Float32Array(1));
+    return this.#orFree(result, () => {
+      const kernel = sizeOf(out.shape) === 0 ? undefined : this.#kernel(key, () => readingAt(program(), places));
+      this.#run(what, result.memory, () => {
+        const handles = memories.map(({ filled }) => filled);
+        return kernel ? kernel.run(handles, scalars) : this.device.upload(new Float32Array(1));
+      });
     });
+  }
+
+  /** `result`, which `fill` fills; where that throws, it is freed. */
+  #orFree(result: GpuBuffer, fill: () => void): GpuBuffer {
+    try {
+      fill();
+    } catch (error) {
+      this.free(result);
+      throw error;
+    }
     return result;
   }
 
@@ -84,8 +96,7 @@ export class Launcher {
     const what = `upload: ${formatShape(type.shape)}`;
     const result = this.#newBuffer(type, what, host);
     const whole = data.length > 0 ? data : new Float32Array(1);
-    this.#run(what, result.memory, () => this.device.upload(whole));
-    return result;
+    return this.#orFree(result, () => this.#run(what, result.memory, () => this.device.upload(whole)));
   }
 
   /** Reads once everything launched before has run. */

@@ -12,9 +12,11 @@ export function whole(buffer: Buffer, { shape, dtype }: ArrayType): NDArray {
 
 /** `next` of a buffer that is freed afterwards. */
 export function consume<T>(launcher: Launcher, buffer: Buffer, next: (buffer: Buffer) => T): T {
-  const result = next(buffer);
-  launcher.free(buffer);
-  return result;
+  try {
+    return next(buffer);
+  } finally {
+    launcher.free(buffer);
+  }
 }
 
 /** `next` of `x` as a contiguous array of `shape`, copied for the time being if it is not one. */

@@ -11,26 +11,26 @@ import { slotProduct } from "./slots.ts";
 
 export function fusedKernels(launcher: Launcher, reference: FusedKernels): FusedKernels {
   return {
-    softmax: either(ofRow(launcher, "softmax"), reference.softmax),
-    logSoftmax: either(ofRow(launcher, "logSoftmax"), reference.logSoftmax),
-    linear: either(linear(launcher), reference.linear),
-    crossEntropy: either(crossEntropy(launcher), reference.crossEntropy),
-    layerNorm: either(norm(launcher, "layerNorm"), reference.layerNorm),
-    rmsNorm: either(norm(launcher, "rmsNorm"), reference.rmsNorm),
-    biasActivation: either(activation(launcher), reference.biasActivation),
-    slotProduct: either(slotProduct(launcher), reference.slotProduct),
-    attention: either(attention(launcher), reference.attention),
+    softmax: either(launcher, ofRow(launcher, "softmax"), reference.softmax),
+    logSoftmax: either(launcher, ofRow(launcher, "logSoftmax"), reference.logSoftmax),
+    linear: either(launcher, linear(launcher), reference.linear),
+    crossEntropy: either(launcher, crossEntropy(launcher), reference.crossEntropy),
+    layerNorm: either(launcher, norm(launcher, "layerNorm"), reference.layerNorm),
+    rmsNorm: either(launcher, norm(launcher, "rmsNorm"), reference.rmsNorm),
+    biasActivation: either(launcher, activation(launcher), reference.biasActivation),
+    slotProduct: either(launcher, slotProduct(launcher), reference.slotProduct),
+    attention: either(launcher, attention(launcher), reference.attention),
     adam: (step) => (step.parameters.every(({ dtype }) => dtype === "float32") ? adam(launcher, step) : reference.adam?.(step)),
   };
 }
 
-/** The assembled kernel for float32 with something in it, else the other, if there is one. */
-function either<A>(fast: FusedKernel<A>, reference: FusedKernel<A> | undefined): FusedKernel<A> {
+/** The assembled kernel for float32 arrays that are not empty; for others the reference's, if there is one. */
+function either<A>(launcher: Launcher, fast: FusedKernel<A>, reference: FusedKernel<A> | undefined): FusedKernel<A> {
   const choose = (x: NDArray): FusedKernel<A> | undefined => (x.dtype === "float32" && sizeOf(x.shape) > 0 ? fast : reference);
   return {
-    forward: (out, inputs, attributes) => choose(inputs[0])?.forward(out, inputs, attributes),
+    forward: (out, inputs, attributes) => launcher.undoing(() => choose(inputs[0])?.forward(out, inputs, attributes)),
     backward: (g, out, saved, inputs, needed, attributes, spare) =>
-      choose(inputs[0])?.backward(g, out, saved, inputs, needed, attributes, spare) ?? inputs.map(() => null),
+      launcher.undoing(() => choose(inputs[0])?.backward(g, out, saved, inputs, needed, attributes, spare)) ?? inputs.map(() => null),
   };
 }
 

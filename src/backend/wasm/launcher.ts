@@ -34,6 +34,8 @@ export class Launcher {
   readonly #threads: Threads;
   readonly #account: MemoryAccount;
   readonly #copy: (x: NDArray) => Buffer;
+  /** The buffers that the call under way has made; null: no call keeps a list. */
+  #made: WasmBuffer[] | null = null;
 
   /** `copy` makes a contiguous copy of a strided array. */
   constructor(heap: Heap, threads: Threads, account: MemoryAccount, copy: (x: NDArray) => Buffer) {
@@ -53,7 +55,23 @@ export class Launcher {
     const bytes = sizeOf(shape) * bytesPerElement[dtype];
     const buffer = new WasmBuffer(bytes, this.#heap.allocate(bytes));
     this.#account.allocated(bytes);
+    this.#made?.push(buffer);
     return buffer;
+  }
+
+  /** What `call` answers. Where it throws, every buffer that it made is freed: a call of several launches may fail at any of them. */
+  undoing<T>(call: () => T): T {
+    const before = this.#made;
+    const made: WasmBuffer[] = [];
+    this.#made = made;
+    try {
+      return call();
+    } catch (error) {
+      for (const buffer of made) if (!buffer.freed) this.free(buffer);
+      throw error;
+    } finally {
+      this.#made = before;
+    }
   }
 
   free(buffer: Buffer): void {
@@ -115,14 +133,14 @@ export class Launcher {
   /** `use` with the address of each array's elements in row-major order; those that lie otherwise are copied for that long. */
   contiguous<T>(arrays: readonly NDArray[], use: (...addresses: number[]) => T): T {
     const copies: Buffer[] = [];
-    const addresses = arrays.map((x) => {
+    const addressOf = (x: NDArray): number => {
       if (isContiguous(x.shape, x.strides)) return this.address(x);
       const copy = this.#copy(x);
       copies.push(copy);
       return this.addressOf(copy);
-    });
+    };
     try {
-      return use(...addresses);
+      return use(...arrays.map(addressOf));
     } finally {
       for (const copy of copies) this.free(copy);
     }

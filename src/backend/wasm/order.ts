@@ -48,9 +48,11 @@ function sorting<T>(launcher: Launcher, n: number, use: (scratch: number, bytes:
 export function rank(launcher: Launcher, out: ArrayType, x: NDArray, descending: boolean): Buffer | undefined {
   const sorted = first(launcher, out, x, descending);
   if (!sorted) return undefined;
-  const ranks = launcher.make(out, (to) => inverse(launcher, out, to, launcher.addressOf(sorted), lastOf(out)));
-  launcher.free(sorted);
-  return ranks;
+  try {
+    return launcher.make(out, (to) => inverse(launcher, out, to, launcher.addressOf(sorted), lastOf(out)));
+  } finally {
+    launcher.free(sorted);
+  }
 }
 
 export function invert(launcher: Launcher, out: ArrayType, index: NDArray): Buffer | undefined {

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import type { TypedArray } from "../../../src/backend/backend.ts";
 import type { Law } from "../conformance.ts";
 import { plain, random } from "../plain.ts";
 
@@ -37,6 +38,23 @@ export const memory: Record<string, Law> = {
     expect(after.launches).to.be.at.least(before.launches + 2000);
     const zeros = backend.addRows(type, bench.put(plain([0, 7], "float32", [])), bench.put(plain([0], "int32", [])));
     expect((await bench.read(zeros, type)).data).to.deep.equal(new Array(63).fill(0));
+  },
+
+  "the host fills a buffer from inputs in row-major order, and a filler that throws leaves nothing behind": async (bench) => {
+    const { backend } = bench;
+    if (!backend.onHost) return "not served";
+    const x = random([3, 4], "float32", 5);
+    const views = [bench.put(x), bench.put(x, "swapped"), bench.put(x, "sliced")];
+    const before = backend.stats();
+    const sum = (out: TypedArray, ...given: TypedArray[]): void => given.forEach((part, k) => part.forEach((v, i) => (out[i] = (k > 0 ? out[i] : 0) + v))); // prettier-ignore
+    const buffer = bench.keep(backend.onHost("sum", x, views, sum));
+    const want = x.data.map((v) => Math.fround(Math.fround(v + v) + v));
+    expect((await bench.read(buffer, x)).data).to.deep.equal(want);
+    const failing = (): never => {
+      throw new RangeError("no");
+    };
+    expect(() => backend.onHost?.("failing", x, views, failing)).to.throw("no");
+    expect(backend.stats().liveBuffers).to.equal(before.liveBuffers + 1);
   },
 
   "a buffer may be freed while kernels that read it are still to run": async (bench) => {

@@ -73,7 +73,7 @@ function broadcastsTo(operation: string, small: Tensor, x: Tensor): void {
     throw new RangeError(`${operation}: ${formatShape(small.shape)} does not stretch to ${formatShape(x.shape)}`);
 }
 
-/** Unlike `where`, it does not stretch x to its mask: the shape is that of x. */
+/** Unlike `where`, it never stretches x to the mask: the result has the shape of x. */
 export function maskedFill(x: Tensor, mask: Tensor, value: number): Tensor {
   requireTensor("maskedFill", mask, "mask");
   check("maskedFill", "value", value, number);

@@ -31,7 +31,7 @@ function storageOf(primitive: Primitive, backend: Backend, type: ArrayType, inpu
   return recomputation && isDecision(type, inputs) ? recomputation.decide(type, make) : make();
 }
 
-/** Whole numbers that were computed from real ones: what was chosen. */
+/** Whether a result is int32 and computed from floats, as an index or a choice is. */
 function isDecision({ dtype }: ArrayType, inputs: readonly Tensor[]): boolean {
   return dtype === "int32" && inputs.some((input) => input.dtype !== "int32");
 }

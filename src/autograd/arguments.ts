@@ -57,38 +57,41 @@ export const anOperand: Kind = { wanted: "a tensor or a number", accepts: (value
 
 // What operations demand of what they are given: the name of the operation opens every message.
 
-/** For JavaScript, where types do not say it. */
+/** Throws unless `x` is a tensor. */
 export function requireTensor(operation: string, x: unknown, name = "x"): void {
   if (!aTensor.accepts(x)) check(operation, name, x, aTensor);
 }
 
-/** For JavaScript: one of the names that the operation knows. */
+/** Throws unless `given` is one of the known names. */
 export function requireOneOf(operation: string, what: string, given: string, known: readonly string[]): void {
   if (!known.includes(given)) check(operation, what, given, oneOf(...known));
 }
 
+/** Throws for int32. */
 export function requireFloat(operation: string, x: ArrayType): void {
   if (x.dtype === "int32") throw new TypeError(`${operation}: int32 ${formatShape(x.shape)}: needs a float dtype; use cast("float32")`);
 }
 
+/** Throws unless x, called `what`, is int32. */
 export function requireInt(operation: string, what: string, x: ArrayType): void {
   if (x.dtype !== "int32")
     throw new TypeError(`${operation}: ${what} is ${x.dtype} ${formatShape(x.shape)}, indices are int32; use cast("int32")`);
 }
 
+/** Throws where the dtypes differ: there is no implicit promotion. */
 export function requireSameDtype(operation: string, x: ArrayType, y: ArrayType): void {
   if (x.dtype !== y.dtype)
     throw new TypeError(`${operation}: dtypes ${x.dtype} and ${y.dtype} differ; use cast("${x.dtype}") or cast("${y.dtype}")`);
 }
 
-/** For JavaScript: reshape(2, 3) where reshape([2, 3]) is meant. */
+/** Throws unless `given` is an array, as in reshape(2, 3) where reshape([2, 3]) is meant. */
 export function requireList(operation: string, given: unknown, name = "list"): void {
   if (Array.isArray(given)) return;
   const hint = typeof given === "number" ? `; write [${given}]` : "";
   throw new TypeError(`${operation}: ${name} ${describe(given)}: want an array${hint}`);
 }
 
-/** Sizes of 0 or more, and no more elements than can be counted in 32 bits. */
+/** Throws unless `shape` is an array of whole numbers from 0 with less than 2^31 elements. */
 export function checkShape(operation: string, shape: Shape): void {
   requireList(operation, shape, "shape");
   let elements = 1;
@@ -100,16 +103,22 @@ export function checkShape(operation: string, shape: Shape): void {
     throw new RangeError(`${operation}: shape ${formatShape(shape)} holds ${elements} elements; at most ${MOST - 1} fit`);
 }
 
-/** A result that no device could hold is refused before memory is asked for. */
+/** Throws for a result of more than 2^31 bytes, before memory is asked for. */
 export function requireRoom(operation: string, { shape, dtype }: ArrayType): void {
+  if (hasRoom({ shape, dtype })) return;
   const bytes = sizeOf(shape) * bytesOf[dtype];
-  if (bytes > MOST)
-    throw new RangeError(`${operation}: a result ${dtype} ${formatShape(shape)} takes ${bytes} bytes; a tensor holds at most ${MOST}`);
+  throw new RangeError(`${operation}: a result ${dtype} ${formatShape(shape)} takes ${bytes} bytes; a tensor holds at most ${MOST}`);
+}
+
+/** Whether a tensor can hold so many bytes. */
+export function hasRoom({ shape, dtype }: ArrayType): boolean {
+  return sizeOf(shape) * bytesOf[dtype] <= MOST;
 }
 
 const MOST = 2 ** 31;
 const bytesOf: Record<DType, number> = { bfloat16: 2, float32: 4, float64: 8, int32: 4 };
 
+/** Throws where the backend has no such dtype. */
 export function checkDtype(backend: Backend, type: ArrayType): void {
   if (!backend.dtypes.has(type.dtype))
     throw new BackendError(
@@ -117,27 +126,28 @@ export function checkDtype(backend: Backend, type: ArrayType): void {
     );
 }
 
+/** Throws where one of the axes has no elements. */
 export function requireSome(operation: string, x: ArrayType, axes: readonly number[]): void {
   const empty = axes.find((axis) => x.shape[axis] === 0);
   if (empty !== undefined)
     throw new RangeError(`${operation}: axis ${empty} of ${formatShape(x.shape)} has no elements: want at least one`);
 }
 
-/** An index reads or writes along one axis, and has the sizes of x along the others. */
+/** Throws unless the index is int32 and has the sizes of x along all axes but one. */
 export function requireAlong(operation: string, x: ArrayType, index: ArrayType, axis: number): void {
   requireInt(operation, "index", index);
   if (x.shape.length !== index.shape.length || x.shape.some((n, i) => i !== axis && n !== index.shape[i]))
     throw new RangeError(`${operation}: index ${formatShape(index.shape)} does not fit ${formatShape(x.shape)} outside axis ${axis}`);
 }
 
-/** Indices that were made on the host are checked where they are used; those that a device computed, by the device. */
+/** Throws unless the index is an int32 tensor; of one made on the host also where a number is not in `from` to `to` - 1. The device checks others. */
 export function checkHostIndex(operation: string, index: Tensor, from: number, to: number, name = "index"): void {
   requireTensor(operation, index, name);
   requireInt(operation, name, index);
   if (index.host) checkIndices(operation, index.host, from, to);
 }
 
-/** The same of the offsets of sorted rows. */
+/** Throws where offsets made on the host do not fit `rows` sorted rows. */
 export function checkHostOffsets(operation: string, { host }: Tensor, rows: number): void {
   if (host) checkOffsets(operation, host, rows);
 }

@@ -1,11 +1,11 @@
-/** Constants beside a tensor, of its dtype and on its device: numbers, filled shapes, counted integers. */
+/** Constants of the dtype and on the device of a given tensor: numbers, filled shapes, counted integers. */
 import type { ArrayType, Backend } from "../backend/backend.ts";
 import { check, number, requireTensor } from "./arguments.ts";
 import { within } from "./context.ts";
 import { Storage } from "./storage.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** A JavaScript number as a scalar beside a tensor: its dtype, its device. Often the same few, so they are kept. */
+/** A JavaScript number as a scalar tensor of the dtype and on the device of `beside`. They are kept for reuse, because programs use few. */
 export function constant(value: number, beside: Tensor, operation = "constant"): Tensor {
   const { backend, dtype } = beside;
   if (dtype === "int32" && (value | 0) !== value)
@@ -25,6 +25,7 @@ export function constant(value: number, beside: Tensor, operation = "constant"):
 }
 
 const constants = new WeakMap<Backend, Map<string, Tensor>>();
+/** The most that are kept for one device. */
 const KEPT = 256;
 
 /**
@@ -53,7 +54,7 @@ export function countTo(count: number, beside: Tensor): Tensor {
   );
 }
 
-/** Integers of the host, which fill `shape`, on the device of `beside`. The array is kept: the caller writes into it no more. */
+/** An int32 tensor of `shape` on the device of `beside`. `data` is kept as the host's copy: the caller must not write into it afterwards. */
 export function integersBeside(beside: Tensor, data: Int32Array, shape: readonly number[]): Tensor {
   const type: ArrayType = { shape, dtype: "int32" };
   return beside.wrap(type, new Storage(beside.backend, beside.backend.upload(type, data), data));

@@ -1,6 +1,6 @@
 /**
- * The ambient context: what surrounds an operation rather than being given to it. It says where new data goes, whether lines
- * are recorded and which scope owns new tensors; an operation itself runs where its inputs live.
+ * The ambient context: settings that hold for all operations of the code that runs now. It says where new data goes, whether lines
+ * are recorded and which scope owns new tensors; an operation itself runs on the device of its inputs.
  */
 import type { Backend } from "../backend/backend.ts";
 import { callable, check } from "./arguments.ts";
@@ -24,6 +24,7 @@ export interface Context {
 
 let current: Context = { backend: null, recording: true, scope: null, debug: false, drawing: true, recomputation: null };
 
+/** The context of the code that runs now. */
 export function context(): Context {
   return current;
 }
@@ -33,7 +34,7 @@ export function setContext(change: Partial<Context>): void {
   current = { ...current, ...change };
 }
 
-/** Runs `fn` in a changed context. Asynchronous functions are refused: the change would leak into whatever runs meanwhile. */
+/** Runs `fn` in a changed context. Throws for an asynchronous function: the change would also hold for other code that runs before it ends. */
 export function within<T>(change: Partial<Context>, fn: () => T, name = "within"): T {
   const before = current;
   current = { ...current, ...change };
@@ -50,6 +51,7 @@ export function noGrad<T>(fn: () => T): T {
   return within({ recording: false }, fn, "noGrad");
 }
 
+/** Returns `result`. Throws a TypeError that names the function `name` where it is a promise. */
 export function synchronous<T>(result: T, name: string): T {
   if (result instanceof Promise) {
     result.catch(() => undefined);

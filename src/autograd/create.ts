@@ -49,7 +49,7 @@ const tensorKinds: Kinds<CreateOptions & { readonly shape?: Shape }> = { ...crea
 
 /** A number, or rows of rows of numbers, all of one length at each depth. */
 export type Nested = number | readonly Nested[];
-/** Flat numbers that a tensor may be made from, beside nested arrays. (It reads back as `Numbers`.) */
+/** Flat numbers that a tensor may be made from, beside nested arrays. A tensor is read back as `Numbers`. */
 export type FlatNumbers = Float32Array | Float64Array | Int32Array | Uint8Array | Uint16Array | Int16Array | readonly number[];
 
 /**
@@ -115,8 +115,8 @@ function fromNumbers(type: ArrayType, flat: ArrayLike<number>, options: CreateOp
 }
 
 /**
- * A tensor from numbers that lie as a backend takes them: typed arrays of the dtype, bfloat16 as the upper 16 bits of a float32. What
- * was read from a file goes to the device as it is.
+ * Makes a tensor from an array as the backend takes it, without converting it: a typed array of the dtype, bfloat16 as the upper 16 bits of a
+ * float32. For what was read from a file.
  */
 export function fromRaw(type: ArrayType, data: TypedArray, options: CreateOptions = {}): Tensor {
   const backend = options.backend ?? defaultBackend();

@@ -16,7 +16,7 @@ export interface NonFiniteDetails {
   readonly parameter?: string | undefined;
 }
 
-/** Thrown in debug mode where NaN or an infinity was made of finite numbers. Its message begins with the operation. */
+/** Thrown in debug mode by the first operation whose result holds NaN or an infinity that its inputs did not hold. The message begins with its name. */
 export class NonFiniteError extends RangeError implements NonFiniteDetails {
   override readonly name = "NonFiniteError";
   /** The operation whose result, or whose derivative, is not finite. */

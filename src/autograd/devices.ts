@@ -7,7 +7,7 @@ import { context, setContext, within } from "./context.ts";
 
 let cpu: Backend | undefined;
 
-/** The reference backend in plain TypeScript, of which there is one: every dtype, and the arithmetic that the others are held to. */
+/** The reference backend in plain TypeScript, the same at each call. It has every dtype, and the other backends are tested against it. */
 export function cpuBackend(): Backend {
   return (cpu ??= new CpuBackend());
 }
@@ -17,7 +17,7 @@ export function defaultBackend(): Backend {
   return context().backend ?? cpuBackend();
 }
 
-/** A device by name. "auto" is the fastest that works here without being asked for permissions: "wasm", and "cpu" where there is none, said once. */
+/** A device by name. "auto" is "wasm", or "cpu" with a warning on the console where "wasm" cannot be had. */
 export type BackendName = "auto" | "cpu" | "wasm" | "gpu";
 
 const loaders: Record<BackendName, () => Promise<Backend>> = {
@@ -37,9 +37,9 @@ const aChoice = either({ ...oneOf(...names), wanted: names.join(", ") }, aBacken
 const loaded = new Map<BackendName, Promise<Backend>>();
 
 /**
- * Makes a backend the place of new data from now on: `await useBackend("wasm")`, or one that you made yourself. Devices are loaded when
- * asked for and kept. It answers with the backend, whose `description` says what really runs. A device that cannot be had is an
- * error: there is no silent fallback.
+ * Makes a backend the place of new data from now on: `await useBackend("wasm")`, or one that you made yourself. A named device is loaded
+ * at its first use and kept. Resolves to the backend, whose `description` says what really runs. Throws a BackendError where the device
+ * cannot be had; only "auto" takes another one instead.
  */
 export async function useBackend(choice: BackendName | Backend): Promise<Backend> {
   if (typeof choice !== "string") check("useBackend", "choice", choice, aChoice);

@@ -49,7 +49,7 @@ export const abs = unary("abs", same, (g, _, x) => g.mul(x.sign()));
 export const square = unary("square", same, (g, _, x) => g.mul(x).mul(2));
 export const reciprocal = unary("reciprocal", sameFloat, (g, out) => g.mul(out.square()).neg());
 
-/** pow(0, 0) = 1. Where the formula would be 0 times infinity, and only there, the rules read another base: no order of derivative meets NaN. */
+/** pow(0, 0) = 1. Where a formula would be 0 times infinity, the rules put 1 in the place of the base: no derivative of any order is NaN there. */
 export const pow = binary("pow", broadcastFloat, [
   (g, _, x, y) => {
     const flat = x.equal(0).mul(y.equal(0));
@@ -76,7 +76,7 @@ export const cos = unary("cos", sameFloat, (g, _, x) => g.mul(x.sin()).neg());
 export const tanh = unary("tanh", sameFloat, (g, out) => g.mul(out.square().neg().add(1)));
 export const sigmoid = unary("sigmoid", sameFloat, (g, out) => g.mul(out).mul(out.neg().add(1)));
 export const softplus = unary("softplus", sameFloat, (g, _, x) => g.mul(x.sigmoid()));
-/** Its own primitive because maximum(x, 0) would halve the gradient at 0, where the field says 0. */
+/** A primitive of its own, because maximum(x, 0) would halve the gradient at 0, where the convention is 0. */
 export const relu = unary("relu", same, (g, _, x) => g.mul(x.greater(0)));
 
 // The normal distribution

@@ -6,8 +6,9 @@ import { context } from "./context.ts";
 import { checkFinite } from "./debug.ts";
 import { Storage } from "./storage.ts";
 import type { Pull } from "./tape.ts";
-import { Line, localGradients } from "./tape.ts";
+import { Line } from "./tape.ts";
 import type { Tensor } from "./tensor.ts";
+import { localGradients } from "./walk.ts";
 
 type AttributesOf<K> = K extends FusedKernel<infer A> ? A : never;
 export type FusedName = {
@@ -16,17 +17,18 @@ export type FusedName = {
 export type FusedAttributes<N extends FusedName> = AttributesOf<NonNullable<FusedKernels[N]>>;
 
 /**
- * A composition with a faster road. `compose` is its meaning, its shapes and every derivative; a backend may serve the forward
- * run and the walk that does not record. A walk that records goes through the composition.
+ * A composition that a backend may run as one kernel. `compose` defines its values and its derivatives of every order. A backend may compute
+ * the forward run and a backward walk that is not recorded; a walk that is recorded goes through the composition.
  */
 export interface Fused<N extends FusedName> {
   readonly name: N;
   type(attributes: FusedAttributes<N>, ...inputs: ArrayType[]): ArrayType;
   compose(attributes: FusedAttributes<N>, ...inputs: Tensor[]): Tensor;
-  /** The kernel, where the inputs are not those of the backend's kernel of that name; an adapter of it then. */
+  /** Makes the kernel from the backend's, where its inputs differ from those of the backend's kernel of that name. */
   kernel?(backend: Backend): FusedKernel<FusedAttributes<N>> | undefined;
 }
 
+/** Runs a fused operation: by the backend's kernel where it serves these inputs, else as its composition. */
 export function applyFused<N extends FusedName>(fused: Fused<N>, attributes: FusedAttributes<N>, ...inputs: Tensor[]): Tensor {
   const backend = backendOf(fused.name, inputs);
   const type = fused.type(attributes, ...inputs);

@@ -1,6 +1,7 @@
-/** Arrays that grow by a few rows again and again: the keys and values of generation. */
+/** Tensors that grow by a few rows again and again: the keys and values of generation. */
 import { stridesOf } from "../backend/shape.ts";
 import type { NDArray } from "../backend/backend.ts";
+import { hasRoom } from "./arguments.ts";
 import { context } from "./context.ts";
 import { concat } from "./operations.ts";
 import { Storage } from "./storage.ts";
@@ -17,9 +18,10 @@ interface Room {
 const rooms = new WeakMap<Storage, Room>();
 
 /**
- * `more` behind `x` along `axis`, as concat([x, more], axis) gives it, and where it can it leaves room behind the result: then the next call
- * that goes on from there copies only what is new. Room doubles, so that n rows cost n copies and not n^2. Two calls that go on from the same x
- * both get their own rows: the second finds the room taken and copies. Recorded or checked operations are plain `concat`.
+ * Joins `more` to the end of `x` along `axis`, as concat([x, more], axis) does, and leaves free room behind the result where the device allows
+ * it: the next call that appends to this result copies only the new rows. The room doubles, so n rows cost about n copies and not n^2. Two
+ * calls that append to the same x both get their own rows: the second finds the room in use and copies. Where the operation is recorded, or
+ * checked in debug mode, and where twice the room would be too large for a tensor, it is plain `concat`.
  */
 export function appended(x: Tensor, more: Tensor, axis: number): Tensor {
   const { recording, recomputation, debug } = context();
@@ -27,6 +29,7 @@ export function appended(x: Tensor, more: Tensor, axis: number): Tensor {
   if (tracked || recomputation || debug || !x.backend.place || !alike(x, more, axis)) return concat([x, more], axis);
   const [before, after] = [x.shape[axis], x.shape[axis] + more.shape[axis]];
   const room = roomAfter(x, axis, after) ?? copiedWithRoom(x, axis, after);
+  if (!room) return concat([x, more], axis);
   const { storage, shape } = room;
   room.used = after;
   const strides = stridesOf(shape);
@@ -47,9 +50,11 @@ function roomAfter(x: Tensor, axis: number, after: number): Room | undefined {
   return whole && stridesOf(room.shape).every((step, i) => step === x.strides[i]) ? room : undefined;
 }
 
-function copiedWithRoom(x: Tensor, axis: number, after: number): Room {
+/** A copy of x with room for as many rows again; undefined where that would be too large. */
+function copiedWithRoom(x: Tensor, axis: number, after: number): Room | undefined {
   const shape = x.shape.with(axis, 2 * after);
   const { backend, dtype } = x;
+  if (!hasRoom({ shape, dtype })) return undefined;
   const none = shape.map(() => 0);
   const storage = new Storage(backend, backend.pad({ shape, dtype }, x, none, 0));
   const room = { storage, shape, axis, used: x.shape[axis] };

@@ -1,4 +1,7 @@
-/** Integers that the host made stay known to it while they are only moved, so that operations that use them as indices can check them. */
+/**
+ * An int32 tensor that the host made keeps its numbers there too, and so does what only moves them. An operation that takes them as indices can
+ * check them without reading the device.
+ */
 import type { NDArray } from "../backend/backend.ts";
 import { isContiguous, sizeOf } from "../backend/shape.ts";
 
@@ -18,7 +21,7 @@ export function inOrder(host: Int32Array, view: Pick<NDArray, "shape" | "strides
   return places.map((place) => host[place]);
 }
 
-/** Parts side by side along an axis; null where one of them is not the host's. */
+/** The numbers of parts joined along an axis; null where the host does not know those of one part. */
 export function sideBySide(
   parts: readonly { readonly shape: readonly number[]; readonly host: Int32Array | null }[],
   axis: number,

@@ -36,7 +36,7 @@ export function scatterAdd(x: Tensor, index: Tensor, source: Tensor, axis: numbe
   return widened("scatterAdd", [x, source], (y, s) => y.add(s.addAlong(index, at, x.shape[at])));
 }
 
-/** Duplicates: the last of the line stands, found as the one that no later element equals. */
+/** Of elements with the same index the last one is written: it is the one without an equal index behind it. */
 export function scatter(x: Tensor, index: Tensor, source: Operand, axis: number): Tensor {
   const at = axisOf("scatter", axis, x);
   check("scatter", "source", source, anOperand);

@@ -62,7 +62,7 @@ export class Key {
   }
 }
 
-/** Names and numbers never collide: each is led by its kind. */
+/** The words that are mixed for a part of a path. The first says whether it is a name or a number, so "1" and 1 give different keys. */
 function wordsOf(part: string | number): number[] {
   if (typeof part === "string") return [0x5354, part.length, ...Array.from(part, (char) => char.codePointAt(0) ?? 0)];
   if (!Number.isFinite(part)) check("Key.at", "path", part, pathPart);

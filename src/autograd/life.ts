@@ -8,12 +8,13 @@ import { collector, releaseAll } from "./storage.ts";
 
 const aScope: Kind = { wanted: "a scope, or null", accepts: () => false };
 
-/** Holds device storage until its scope closes, `dispose` is called, or, outside of scopes, the garbage collector finds it dead. */
+/** Holds device storage until its scope closes, `dispose` is called, or, outside of scopes, the garbage collector finds it unreachable. */
 export abstract class Holder {
-  /** The scope that will free it; null: the garbage collector will, or it is freed already. */
+  /** The scope that will free it; null where the garbage collector will, or where it was freed. */
   owner: Scope | null = null;
-  /** What it gives back when it dies, its storage first; null once it has. */
+  /** The storages that it releases when it is freed, its own first; null once it was freed. */
   #holdings: Storage[] | null;
+  /** Whether the garbage collector was asked to release the storages. */
   #collected = false;
 
   constructor(storage: Storage) {
@@ -33,7 +34,7 @@ export abstract class Holder {
     return this.#holdings[0];
   }
 
-  /** Whether its storage was given back: it can no longer be read. */
+  /** Whether it was freed: it cannot be read. */
   get disposed(): boolean {
     return this.#holdings === null;
   }

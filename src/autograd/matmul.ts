@@ -5,7 +5,7 @@ import { requireTensor } from "./arguments.ts";
 import * as products from "./products.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** As torch.matmul: vectors gain an axis and lose it again, leading axes broadcast, a matrix on the right meets all rows at once. */
+/** As torch.matmul: a vector is treated as a row or a column, leading axes broadcast, and a single matrix on the right multiplies all rows in one product. */
 export function matmul(x: Tensor, y: Tensor): Tensor {
   requireTensor("matmul", y, "y");
   if (x.shape.length === 0 || y.shape.length === 0)

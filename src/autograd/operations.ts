@@ -1,4 +1,4 @@
-/** Operations on several tensors, as functions: where, concat, stack, gatherRows, grouped products. Operations on one are methods of Tensor. */
+/** Operations on several tensors, as functions: where, concat, stack, gatherRows, grouped products. Operations on one tensor are its methods. */
 import { formatShape, sameShape } from "../backend/shape.ts";
 import { apply, widened } from "./apply.ts";
 import { anOperand, check, checkHostIndex, checkHostOffsets, requireList, requireTensor } from "./arguments.ts";
@@ -23,7 +23,7 @@ export function where(condition: Tensor, x: Operand, y: Operand): Tensor {
   return widened("where", [condition, a, b], (...all) => apply(select, ...all));
 }
 
-/** So many tensors are joined by one kernel; longer lists are joined part by part, because arguments of a call are limited. */
+/** The most tensors that one kernel joins. A longer list is joined in parts, because a call takes only so many arguments. */
 const JOINED = 512;
 
 /** Joins tensors side by side along an axis. Throws where other sizes or the dtypes differ, and for an empty list. */
@@ -63,8 +63,8 @@ export function stack(parts: readonly Tensor[], axis = 0): Tensor {
 
 /**
  * Gathers rows by two tables that are each other's inverse, so that its gradient is a gather too.
- * x [N, ...D], index [M, J], inverse [N, I] -> [M, ...D]: out[m] = sum over j of x[index[m, j]], -1 reads as zero. The two tables
- * say the same thing from both ends: n stands in index[m] exactly if m stands in inverse[n].
+ * x [N, ...D], index [M, J] and inverse [N, I] int32 -> [M, ...D]: out[m] = sum over j of x[index[m, j]], where -1 adds nothing.
+ * n stands in index[m] exactly if m stands in inverse[n]: the caller sees to that. Throws for an index outside of -1 to N - 1.
  */
 export function gatherRows(x: Tensor, index: Tensor, inverse: Tensor): Tensor {
   requireTensor("gatherRows", x);
@@ -75,7 +75,8 @@ export function gatherRows(x: Tensor, index: Tensor, inverse: Tensor): Tensor {
 
 /**
  * Multiplies the rows of each expert with that expert's matrix: x [M, D] sorted by expert, weight [E, D, F], offsets [E + 1] int32
- * -> [M, F]. Rows offsets[e] to offsets[e + 1] meet weight[e]; rows from offsets[E] on give zeros. Gale et al. 2022, arXiv:2211.15841.
+ * -> [M, F]. Rows from offsets[e] up to offsets[e + 1] are multiplied by weight[e]; rows from offsets[E] on give zeros. Throws for offsets that
+ * do not begin at 0, fall, or pass M. Gale et al. 2022, arXiv:2211.15841.
  */
 export function groupedMatmul(x: Tensor, weight: Tensor, offsets: Tensor): Tensor {
   requireTensor("groupedMatmul", x);

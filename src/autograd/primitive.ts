@@ -28,12 +28,12 @@ interface Named {
   readonly name: string;
 }
 
-/** Elementwise, any number type. */
+/** The result has the shape and dtype of x, which is any. */
 export function same(this: Named, x: ArrayType): ArrayType {
   return { shape: x.shape, dtype: x.dtype };
 }
 
-/** Elementwise, float only. */
+/** The result has the shape and dtype of x, which is a float. */
 export function sameFloat(this: Named, x: ArrayType): ArrayType {
   requireFloat(this.name, x);
   return { shape: x.shape, dtype: x.dtype };

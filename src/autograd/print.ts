@@ -7,6 +7,7 @@ import type { Tensor } from "./tensor.ts";
 const SUMMARISE_ABOVE = 1000;
 const EDGE = 3;
 
+/** Writes a tensor as text. The values are left out where the device cannot be read at once. */
 export function print(x: Tensor): string {
   const facts = [x.dtype, formatShape(x.shape), x.disposed ? "freed" : x.backend.name];
   if (x.requiresGrad) facts.push(x.line ? `requiresGrad (${x.line.name})` : "requiresGrad");
@@ -34,7 +35,8 @@ function values(flat: ArrayLike<number>, shape: Shape): string {
 /** The indices shown of an axis; -1 stands for the ones left out. */
 function indices(n: number, summarised: boolean): number[] {
   if (!summarised || n <= 2 * EDGE) return Array.from({ length: n }, (_, i) => i);
-  return [0, 1, 2, -1, n - 3, n - 2, n - 1];
+  const edge = Array.from({ length: EDGE }, (_, i) => i);
+  return [...edge, -1, ...edge.map((i) => n - EDGE + i)];
 }
 
 function visit(shape: Shape, summarised: boolean, see: (index: number) => void, axis = 0, start = 0): void {

@@ -21,7 +21,7 @@ export const matmul: Primitive = {
   vjp: [(g, _, _x, y) => g.matmul(y.transpose()), (g, _, x) => x.transpose().matmul(g)],
 };
 
-/** x [M, D], weight [E, D, F], offsets [E + 1]: rows offsets[e] to offsets[e + 1] meet weight[e]. Gale et al. 2022, arXiv:2211.15841. */
+/** x [M, D], weight [E, D, F], offsets [E + 1] -> [M, F]: rows from offsets[e] up to offsets[e + 1] times weight[e]. Gale et al. 2022, arXiv:2211.15841. */
 export const groupedMatmul: Primitive = {
   name: "groupedMatmul",
   type(x, weight, offsets) {

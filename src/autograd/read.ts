@@ -27,7 +27,7 @@ export async function raw(x: Tensor): Promise<TypedArray> {
   const [storage, type] = hold(x);
   try {
     const numbers = await storage.backend.download(storage.buffer, type);
-    await breathe(numbers.byteLength);
+    await yieldThread(numbers.byteLength);
     return numbers;
   } finally {
     storage.release();
@@ -62,7 +62,7 @@ function decode(raw: TypedArray): Numbers {
   return isUnshared(raw) ? raw : raw.slice();
 }
 
-/** A device may hand out memory that threads share; `Blob` and `fetch` take none of it. */
+/** A device may give memory that threads share, which `Blob` and `fetch` refuse. */
 function isUnshared(raw: TypedArray): raw is Numbers {
   return raw.buffer instanceof ArrayBuffer;
 }
@@ -82,10 +82,10 @@ function requireOne(x: Tensor): void {
 }
 
 /**
- * Promises that are already resolved never let go of the thread: finalizers, signal handlers and pages would starve. So reading
- * crosses a macrotask every few milliseconds, or when much was read.
+ * Lets other tasks of the thread run. A loop that awaits only promises that are resolved already never does: finalizers, signal handlers and
+ * the page would wait until it ends. So reading waits for a macrotask every 4 ms, or when 64 MB were read.
  */
-async function breathe(bytes: number): Promise<void> {
+async function yieldThread(bytes: number): Promise<void> {
   read += bytes;
   const now = performance.now();
   if (now - last < 4 && read < 64 * 2 ** 20) return;

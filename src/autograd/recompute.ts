@@ -1,10 +1,9 @@
 /**
- * Recomputation: memory against time. What a function computes inside is forgotten after the forward pass and computed again when the
+ * Recomputation: less memory for more time. What a function computes inside is freed after the forward pass, and computed again when the
  * backward walk needs it. Griewank 1992; Chen et al. 2016, arXiv:1604.06174 ("gradient checkpointing").
  *
  * Decisions are kept, not made again: an int32 result that was computed from real numbers (argmax, topK, argsort, a cast) is stored in the
- * first run and replayed in the second. So a near-tie in a router cannot be decided otherwise, and a walk sends gradients to the experts
- * that were used.
+ * first run and replayed in the second. So a router decides a near-tie alike in both runs, and gradients go to the experts that were used.
  */
 import type { ArrayType } from "../backend/backend.ts";
 import { formatShape, sameShape } from "../backend/shape.ts";
@@ -13,12 +12,13 @@ import { context, synchronous, within } from "./context.ts";
 import { concat } from "./operations.ts";
 import { scope } from "./scope.ts";
 import type { Storage } from "./storage.ts";
-import { Line, localGradients } from "./tape.ts";
+import { Line } from "./tape.ts";
 import { Tensor } from "./tensor.ts";
+import { localGradients } from "./walk.ts";
 
-/** What one run of a recomputed function is watched for; operations report to it. */
+/** Collects what one run of a recomputed function reads and decides; operations report to it. */
 export class Recomputation {
-  /** Tracked tensors from outside that the function reads: what gradients can flow to. */
+  /** Tracked tensors from outside that the function reads: gradients can flow to them. */
   readonly used = new Set<Tensor>();
   readonly #decisions: { readonly type: ArrayType; readonly storage: Storage }[];
   readonly #outer: Recomputation | null;
@@ -31,7 +31,7 @@ export class Recomputation {
     this.#next = stored ? 0 : null;
   }
 
-  /** Tells of the inputs of an operation. */
+  /** Takes note of the inputs of an operation. */
   read(inputs: readonly Tensor[]): void {
     if (this.#next !== null) return;
     for (const input of inputs) if (input.requiresGrad) this.used.add(input);
@@ -65,10 +65,10 @@ export class Recomputation {
 }
 
 /**
- * Runs `fn` and keeps nothing of its inside but its decisions; a backward walk runs it again. Answers what `fn` answers: a tensor, or arrays and
- * plain objects of tensors. Values and gradients are the same bits as without it, at about one forward pass more and the memory of the
- * results alone. It may be walked with `createGraph`, and nested. `fn` must do the same when it runs again: randomness comes from keys.
- * Throws for a function that is asynchronous, or that runs otherwise the second time.
+ * Runs `fn` and keeps its results and its decisions alone; a backward walk runs it again. Returns what `fn` returns: a tensor, or arrays and
+ * plain objects of tensors. Values and gradients are the same bits as without it, for the time of about one more forward pass. It may be walked
+ * with `createGraph`, and nested. `fn` must do the same when it runs again: randomness comes from keys. Throws for an asynchronous function, and
+ * for one that makes other decisions in its second run.
  */
 export function recompute<T>(fn: () => T): T {
   check("recompute", "fn", fn, callable);

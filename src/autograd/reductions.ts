@@ -1,4 +1,4 @@
-/** Primitives that gather an axis: sums, extremes and running sums. */
+/** Primitives that work along axes: sums, extremes and running sums. */
 import type { ArgReduceOp } from "../backend/backend.ts";
 import { requireSome } from "./arguments.ts";
 import { keeping, without } from "./axes.ts";
@@ -12,7 +12,7 @@ export const sum = (axes: readonly number[]): Primitive => ({
   vjp: [(g, _, x) => g.reshape(keeping(x.shape, axes)).broadcastTo(x.shape)],
 });
 
-/** The largest or smallest over several axes at once: ties share the gradient. (Along one axis the first takes it all: see Tensor.max.) */
+/** The largest or smallest over several axes at once: ties share the gradient. (Along one axis the first takes all of it: see Tensor.max.) */
 export const extremum = (op: "max" | "min", axes: readonly number[]): Primitive => ({
   name: op,
   type(x) {

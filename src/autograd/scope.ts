@@ -21,7 +21,7 @@ export class Scope {
   /** Frees everything but `kept`, which move to the parent. */
   close(kept: ReadonlySet<Holder>): void {
     for (const tensor of this.#tensors) {
-      if (tensor.owner !== this) continue; // persistent by now
+      if (tensor.owner !== this) continue; // it was made persistent
       if (kept.has(tensor)) tensor.adoptBy(this.parent);
       else tensor.dispose();
     }
@@ -31,7 +31,7 @@ export class Scope {
 
 /**
  * Runs `fn` and frees every tensor made inside, except those it returns (through arrays and plain objects) and those that hang
- * on a leaf: parameters, their `.grad`, optimiser state. When `fn` throws, everything is freed. A promise is refused.
+ * on a leaf: parameters, their `.grad`, optimiser state. When `fn` throws, everything is freed. Throws where `fn` returns a promise.
  */
 export function scope<T>(fn: () => T): T {
   check("scope", "fn", fn, callable);

@@ -1,4 +1,4 @@
-/** Shapes and dtypes: what the methods that move elements are composed of. */
+/** Functions of shapes and dtypes, of which the methods of Tensor that move elements are composed. */
 import type { DType } from "../backend/backend.ts";
 import { formatShape, sameShape, sizeOf } from "../backend/shape.ts";
 import { apply } from "./apply.ts";
@@ -41,7 +41,7 @@ export function inferSize(x: Tensor, shape: readonly number[]): readonly number[
   return inferred;
 }
 
-/** x in a shape of as many elements: x itself where it has that shape, and so only for a result that nobody frees apart from x. */
+/** x in a shape of as many elements; x itself where it has that shape. The caller must not dispose of the result alone. */
 export function inShape(x: Tensor, shape: readonly number[]): Tensor {
   return sameShape(x.shape, shape) ? x : x.reshape(shape);
 }
@@ -76,7 +76,7 @@ export function partsAlong({ shape }: Tensor, axis: number, range: SliceRange): 
 
 const anEnd = optional(either(anInteger, nothing));
 
-/** Ends are inclusive of 0 and n for steps forward, of n - 1 and -1 (written null) for steps back. */
+/** Start and stop are 0 to n for a step forward, and n - 1 to -1, which is written null, for a step back. */
 function partOf(range: SliceRange, axis: number, shape: readonly number[]): Part {
   const [from, to, by] = range;
   const n = shape[axis];

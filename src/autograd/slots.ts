@@ -40,7 +40,7 @@ const slotProductFused: Fused<"slotProduct"> = {
     if (bias) requireBias(weight, bias);
     return { shape: [experts, rows, weight.shape[2]], dtype: x.dtype };
   },
-  // Masked on both sides: a gradient meets what the empty rows hold, too.
+  // Masked before and after the product: what empty rows hold reaches neither the result nor a gradient.
   compose({ activation }, x, weight, filled, bias) {
     const holds = maskOf(filled, x);
     const product = where(holds, x, 0).matmul(weight);

@@ -8,7 +8,7 @@ export class Storage {
   readonly host: Int32Array | null;
   owners = 0;
   #freed = false;
-  /** Weight that the garbage collector can feel, for device memory that it cannot see. */
+  /** Memory that makes the garbage collector run in time, because it does not count the device's. */
   ballast: ArrayBuffer | null = null;
 
   constructor(backend: Backend, buffer: Buffer, host: Int32Array | null = null) {
@@ -17,7 +17,7 @@ export class Storage {
     this.host = host;
   }
 
-  /** Throws where the last owner has given it back: what a walk kept dies with the result that it was kept for. */
+  /** Counts one more owner. Throws where the last owner has released it. */
   retain(): this {
     if (this.#freed)
       throw new ReferenceError(
@@ -27,12 +27,13 @@ export class Storage {
     return this;
   }
 
-  /** For a tensor that the garbage collector will free; once for all that read this storage. */
+  /** Allocates the ballast, for a tensor that the garbage collector will free. Tensors on one storage share it. */
   takeBallast(): void {
     const { ballast = 0 } = this.backend;
     if (ballast > 0) this.ballast ??= new ArrayBuffer(Math.ceil(ballast * this.buffer.bytes));
   }
 
+  /** Counts one owner less; the last one frees the buffer. */
   release(): void {
     if (--this.owners > 0) return;
     this.#freed = true;
@@ -44,9 +45,10 @@ export class Storage {
 /** What a tensor gives back: its storage, and what a fused operation kept for the walk. */
 type Holdings = readonly Storage[];
 
+/** Releases each of the storages. */
 export function releaseAll(holdings: Holdings): void {
   for (const storage of holdings) storage.release();
 }
 
-/** Outside of scopes the garbage collector decides when a tensor is dead. */
+/** Releases the storages of tensors that the garbage collector has found unreachable. */
 export const collector = new FinalizationRegistry<Holdings>(releaseAll);

@@ -1,6 +1,6 @@
 /**
- * A tensor: a typed, shaped reading of a device buffer, and the line of the tape that made it. Methods say what can be done
- * with one tensor; functions of several are in operations.ts.
+ * A tensor: a typed, shaped view of a device buffer, and the line of the tape that made it. Operations on one tensor are its methods, which
+ * stand in files by subject; functions of several are in operations.ts.
  */
 import type { ArrayType, Backend, Buffer, DType, NDArray } from "../backend/backend.ts";
 import type { Shape } from "../backend/shape.ts";
@@ -44,8 +44,9 @@ import * as shaping from "./shaping.ts";
 import * as softmax from "./softmax.ts";
 import * as statistics from "./statistics.ts";
 import { Storage } from "./storage.ts";
-import type { Gradients, Line, WalkOptions } from "./tape.ts";
-import { backward, gradients } from "./tape.ts";
+import type { Line } from "./tape.ts";
+import type { Gradients, WalkOptions } from "./walk.ts";
+import { backward, gradients } from "./walk.ts";
 
 /** A second operand: a number stands for a scalar of the other operand's dtype. */
 export type Operand = Tensor | number;
@@ -105,7 +106,7 @@ export class Tensor extends Holder implements NDArray {
     this.#offset = offset;
   }
 
-  /** A tensor on a storage, such as the result of an operation: so operations need not import this class. @internal */
+  /** Makes a tensor on a storage, for operations, which do not import this class. @internal */
   wrap(type: ArrayType, storage: Storage, strides?: readonly number[], offset?: number): Tensor {
     return new Tensor(type, storage, strides, offset);
   }
@@ -141,7 +142,7 @@ export class Tensor extends Holder implements NDArray {
   get requiresGrad(): boolean {
     return this.#leaf || this.line !== null;
   }
-  /** How errors name it: its name, dtype and shape. */
+  /** Its name, dtype and shape, as errors write them. */
   get label(): string {
     return `${this.name === undefined ? "tensor" : `"${this.name}"`} ${this.dtype} ${formatShape(this.shape)}`;
   }
@@ -203,7 +204,7 @@ export class Tensor extends Holder implements NDArray {
     return this.storage.owners === 1 && this.offset === 0 && isContiguous(this.shape, this.strides);
   }
 
-  /** Adds `g`, of its own shape and dtype, into `.grad`, as `backward` does. */
+  /** Adds `g`, which has the shape and dtype of this tensor, into `.grad`, as `backward` does. Throws for another shape or dtype. */
   accumulateGrad(g: Tensor): void {
     requireTensor("accumulateGrad", g, "g");
     if (g.dtype !== this.dtype || !sameShape(g.shape, this.shape))
@@ -213,7 +214,7 @@ export class Tensor extends Holder implements NDArray {
     this.grad = sum.persist();
   }
 
-  /** Lets go of `.grad`. */
+  /** Frees `.grad` and sets it to null. */
   zeroGrad(): void {
     this.grad?.dispose();
     this.grad = null;
@@ -245,11 +246,11 @@ export class Tensor extends Holder implements NDArray {
   arraySync(): Nested {
     return read.nest(this.dataSync(), this.shape);
   }
-  /** Prints its type, its place and its values, the middle of long axes left out. */
+  /** Writes its dtype, shape, device and values; of more than 1000 elements the first and last three of each axis. */
   override toString(): string {
     return print(this);
   }
-  /** Throws: reading takes time that JSON.stringify does not have. */
+  /** Throws: a tensor is read asynchronously, and JSON.stringify does not wait. */
   toJSON(): never {
     throw new TypeError(`${this.label} cannot be written as JSON; use await t.array()`);
   }
@@ -480,7 +481,10 @@ export class Tensor extends Holder implements NDArray {
     const out = widened("sum", [this], (x) => apply(reductions.sum(list), x));
     return options.keepDims ? out.reshape(keeping(this.shape, list)) : out;
   }
-  /** The largest element. Along one axis the first of equals takes the gradient; over several they share it. Throws where there is none. */
+  /**
+   * The largest element. Along one axis that is given as a number the first of equals takes the whole gradient; over a list of axes, or all, they
+   * share it. Throws where there is no element.
+   */
   max(axes?: number | readonly number[], options: ReduceOptions = {}): Tensor {
     checkOptions("max", options, reduceKinds);
     return statistics.extreme("max", this, axes, options);
@@ -627,7 +631,7 @@ export class Tensor extends Holder implements NDArray {
   triu(diagonal = 0): Tensor {
     return shaping.triangle(this, diagonal, "upper");
   }
-  /** The same with its elements one after the other in memory; itself where they are. */
+  /** Copies it so that its elements follow one another in memory; returns it itself where they do already. */
   contiguous(): Tensor {
     return isContiguous(this.shape, this.strides) ? this : apply(movement.contiguous, this);
   }
@@ -693,7 +697,7 @@ export class Tensor extends Holder implements NDArray {
     checkOptions("argsort", options, sortKinds);
     return indexing.alongLast(this, "argsort", axis, rows.argsort(options.descending ?? false));
   }
-  /** The sorted values, through which gradient flows, and where they stood. */
+  /** The sorted values, through which gradient flows, and their places before, int32. */
   sort(axis = -1, options: SortOptions = {}): { values: Tensor; indices: Tensor } {
     checkOptions("sort", options, sortKinds);
     const indices = this.argsort(axis, options);
@@ -704,19 +708,19 @@ export class Tensor extends Holder implements NDArray {
     checkOptions("rank", options, sortKinds);
     return indexing.alongLast(this, "rank", axis, rows.rank(options.descending ?? false));
   }
-  /** The k largest elements along an axis, largest first, and where they stood; gradient flows to the values. */
+  /** The k largest elements along an axis, largest first, and their places, int32; gradient flows to the values. Throws where k is above the size. */
   topK(k: number, axis = -1): { values: Tensor; indices: Tensor } {
     check("topK", "k", k, aCount);
     const indices = indexing.alongLast(this, "topK", axis, rows.topK(k));
     return { values: this.takeAlong(indices, axis), indices };
   }
-  /** Where each of 0..count-1 stands along the last axis, or -1: [..., M] int32 -> [..., count]. No number but -1 may stand twice. */
+  /** The place of each of 0..count-1 along the last axis, -1 where it does not occur: [..., M] int32 -> [..., count]. No number but -1 may occur twice. */
   invert(count: number): Tensor {
     check("invert", "count", count, aCount);
     checkHostIndex("invert", this, -1, count, "x");
     return apply(rows.invert(count), this);
   }
-  /** How many earlier elements along the last axis are equal, as int32; -1 for negative ones. */
+  /** For each element the number of earlier equal elements along the last axis, as int32; -1 for a negative element. */
   countEarlier(): Tensor {
     return apply(rows.countEarlier, this);
   }

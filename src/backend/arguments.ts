@@ -25,8 +25,8 @@ export function check(where: string, name: string, value: unknown, kind: Kind): 
 }
 
 /**
- * Throws unless `options` is an object that holds only options of the table, each of its kind. An instance of a class is taken for options where
- * its fields are some: a tensor, a Map or a module given in their place is not.
+ * Throws unless `options` is an object that holds only options of the table, each of its kind. An instance of a class is accepted where its
+ * fields are such options; a tensor, a Map or a module in their place is not.
  */
 export function checkOptions<O>(where: string, options: unknown, kinds: Kinds<O>): void {
   const table: Readonly<Record<string, Kind>> = kinds;
@@ -47,7 +47,7 @@ export function checkOptions<O>(where: string, options: unknown, kinds: Kinds<O>
   for (const name of names) check(where, name, given[name], table[name]);
 }
 
-/** Whether a plain object is right, which most are: functions that run for every token check theirs, so nothing is made here. */
+/** Whether a plain object holds right options only. It allocates nothing, because functions that run for every token check theirs. */
 function fits(options: unknown, table: Readonly<Record<string, Kind>>): boolean {
   if (typeof options !== "object" || options === null || Object.getPrototypeOf(options) !== Object.prototype) return false;
   for (const name in options) {
@@ -63,7 +63,7 @@ function fits(options: unknown, table: Readonly<Record<string, Kind>>): boolean 
 
 const optionals = new WeakMap<Kind, Kind>();
 
-/** The same kind, where nothing need be given. Made once for each kind: functions that run for every token ask for it. */
+/** The same kind, which accepts undefined too. Made once for each kind, because functions that run for every token use it. */
 export function optional(kind: Kind): Kind {
   const known = optionals.get(kind) ?? { ...kind, optional: true };
   optionals.set(kind, known);

@@ -8,8 +8,8 @@
  * - Inputs are strided: a transpose, a slice, a broadcast or a flip is a view and costs nothing. A kernel that wants
  *   contiguous data copies for itself.
  * - Kernels return at once. A device may fill the buffer later; only `download` waits.
- * - An input is read at the call: it may be a tensor that is freed or assigned soon after. A device that runs its kernels later
- *   keeps buffer, strides and offset, never the input itself; `free` comes after the kernels launched before it.
+ * - An input's buffer, strides and offset are read at the call: it may be a tensor that is freed or assigned soon after. A device that runs
+ *   its kernels later keeps these and never the input itself, and frees a buffer after the kernels that were launched before `free`.
  * - Names are string unions and tables are `Record<UnaryOp, …>`: a forgotten one does not compile.
  */
 import type { Shape } from "./shape.ts";
@@ -48,9 +48,11 @@ export type UnaryOp =
   | "sin" | "cos" | "tanh" | "sigmoid" | "softplus" | "relu"
   | "erf" | "erfc" | "normalCdf" | "isFinite";
 
-/** Operands broadcast against each other. Comparisons give 1 or 0 in the operands' dtype; with NaN they give 0 (notEqual 1). */
 // prettier-ignore
-/** Elementwise operations of two arrays, which broadcast against each other. */
+/**
+ * Elementwise operations of two arrays, which broadcast against each other. Comparisons give 1 or 0 in the operands' dtype; with NaN they
+ * give 0 (notEqual 1).
+ */
 export type BinaryOp =
   | "add" | "sub" | "mul" | "div" | "pow" | "maximum" | "minimum" | "floorDiv" | "mod"
   | "equal" | "notEqual" | "less" | "lessEqual" | "greater" | "greaterEqual";
@@ -79,8 +81,8 @@ export interface Backend {
   /** Element types it computes in. bfloat16 is stored; arithmetic on it is widened to float32 before it reaches a kernel. */
   readonly dtypes: ReadonlySet<DType>;
   /**
-   * For memory that the garbage collector does not see: the share of a buffer's bytes that each tensor outside of a scope holds as
-   * an untouched ArrayBuffer, so that the collector feels the weight and runs in time. Missing: none.
+   * For memory that the garbage collector does not count: the share of a buffer's bytes that each tensor outside of a scope holds as
+   * an ArrayBuffer that is never used, so that the collector runs in time. Missing: none.
    */
   readonly ballast?: number;
 
@@ -175,13 +177,13 @@ export interface Backend {
    */
   uniform(out: ArrayType, rounds: readonly number[]): Buffer;
 
-  /** Faster roads for compositions; see FusedKernels below. What is missing runs as the composition. */
+  /** Kernels for compositions; see FusedKernels below. A function without one runs as its composition. */
   readonly fused: FusedKernels;
 }
 
-/** A faster road for a composed function: forward may keep what backward will want. */
+/** A kernel for a composed function. `forward` may save buffers for `backward`. */
 export interface FusedKernel<Attributes> {
-  /** `undefined`: not served for these inputs, use the composition. */
+  /** `undefined`: these inputs are not served, and the caller runs the composition. */
   forward(out: ArrayType, inputs: readonly NDArray[], attributes: Attributes): { out: Buffer; saved: readonly Buffer[] } | undefined;
   /**
    * Cotangents of the inputs, each of its input's shape, contiguous; null where `needed` is false. `spare`: nobody reads g afterwards, so that the
@@ -201,7 +203,7 @@ export interface FusedKernel<Attributes> {
 /** Activation functions with a fused kernel: relu, gelu, its approximation by tanh, and silu. */
 export type Activation = "relu" | "gelu" | "geluTanh" | "silu";
 
-/** Inputs of each fused function, and its attributes. R rows, V classes, D width, B batch, H heads, T queries, S keys. */
+/** The kernels of fused functions, with their inputs and attributes. R rows, V classes, D width, B batch, H heads, T queries, S keys. */
 export interface FusedKernels {
   /** x [..., D] -> softmax along the last axis; a row of -Infinity gives zeros. */
   readonly softmax?: FusedKernel<null>;
@@ -217,7 +219,7 @@ export interface FusedKernels {
   readonly layerNorm?: FusedKernel<{ eps: number }>;
   /** x [..., D], weight [D] -> x / sqrt(mean(x^2) + eps) * weight. */
   readonly rmsNorm?: FusedKernel<{ eps: number }>;
-  /** x [..., D], bias [D] or [E, 1, D] -> activation(x + bias); with one input, activation(x). */
+  /** x [..., D] and, where given, a bias that broadcasts to x -> activation(x + bias). */
   readonly biasActivation?: FusedKernel<{ activation: Activation }>;
   /**
    * The experts' products on slots: x [E, N, D], weight [E, D, F], filled [E, G] int32 and, where given, bias [E, 1, F]
@@ -231,7 +233,7 @@ export interface FusedKernels {
    * keys up to t + S - T.
    */
   readonly attention?: FusedKernel<{ scale: number; causal: boolean }>;
-  /** A float32 scalar: the sum of the squares of all elements of all `xs`, which are float32. Clipping asks for it. */
+  /** A float32 scalar: the sum of the squares of all elements of all `xs`, which are float32. Gradient clipping uses it. */
   readonly sumOfSquares?: (xs: readonly NDArray[]) => Buffer;
   /** One optimiser step over all parameters, in place (the caller owns every buffer alone). */
   readonly adam?: (step: AdamStep) => void;

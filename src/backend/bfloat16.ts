@@ -17,7 +17,7 @@ export function toBfloat16Bits(x: number): number {
 }
 
 // Why: a float64 that is rounded twice (to float32, then to bfloat16) can land on a tie that it was not. Truncating to float32 with
-// the last bit set ("round to odd") keeps the memory that something was cut off. Boldo and Melquiond 2008, "Emulation of FMA", section 3.
+// the last bit set ("round to odd") marks that something was cut off. Boldo and Melquiond 2008, "Emulation of FMA", section 3.
 function roundedToOdd(x: number): number {
   const magnitudeGrew = Math.abs(float[0]) > Math.abs(x);
   return (magnitudeGrew ? word[0] - 1 : word[0]) | 1;

@@ -1,6 +1,6 @@
 /**
- * Indices that were computed on a device. Where the host can look without waiting, an index outside its array is an error, the same on every
- * such device; elsewhere it reads as NaN (of int32: 0) and writes nowhere.
+ * Checks of indices that were computed on a device. Where the host can read them without waiting, an index outside its array throws, with the
+ * same error on every such device; on the others it reads as NaN (of int32: 0) and writes nowhere.
  */
 import { BackendError } from "./backend.ts";
 import { formatShape } from "./shape.ts";
@@ -42,14 +42,14 @@ export function checkFilled(operation: string, filled: ArrayLike<number>, capaci
   }
 }
 
-/** How many places of each row of `x` are asked for. */
+/** How many places of each row of `x` the result holds. Throws where the row is shorter. */
 export function placesOf(operation: string, out: ArrayType, x: ArrayType): number {
   const [k, n] = [out, x].map(({ shape }) => shape[shape.length - 1] ?? 1);
   if (k > n) throw new BackendError(`${operation}: ${k} places of rows of ${n}, ${formatShape(x.shape)}`);
   return k;
 }
 
-/** A scalar as a row of one number; other arrays as they are. What works along the last axis takes it so. */
+/** A scalar as a row of one number, for kernels that work along the last axis; other arrays as they are. */
 export function withRow(x: NDArray): NDArray {
   return x.shape.length > 0 ? x : reread(x, [1], [1]);
 }

@@ -1,6 +1,7 @@
 /** Memory accounting of a backend: what lives now, the most that lived at once, and how many kernels were launched. */
 import type { BackendStats } from "./backend.ts";
 
+/** Counts buffers, bytes and launches. */
 export class MemoryAccount {
   #liveBuffers = 0;
   #liveBytes = 0;
@@ -22,7 +23,7 @@ export class MemoryAccount {
     this.#launches++;
   }
 
-  /** Bytes that would bring memory to its peak again. */
+  /** How many bytes less than at the peak live now. */
   get belowPeak(): number {
     return this.#peakBytes - this.#liveBytes;
   }

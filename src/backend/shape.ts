@@ -6,7 +6,7 @@ export type Shape = readonly number[];
 
 const aList = { wanted: "an array of numbers", accepts: Array.isArray };
 
-/** For JavaScript. A test that costs nothing stands before the check: these functions run for every operation. */
+/** Throws where one of the lists is no array. Callers test that first, because this allocates and they run for every operation. */
 function requireLists(where: string, lists: Readonly<Record<string, unknown>>): void {
   for (const [name, list] of Object.entries(lists)) check(where, name, list, aList);
 }
@@ -79,7 +79,7 @@ export function reshapedStrides(shape: Shape, strides: readonly number[], to: Sh
   const result = new Array<number>(to.length).fill(1);
   let at = to.length - 1;
   while (axes.length) {
-    // A run of axes that lie one after the other reads as one axis.
+    // Neighbouring axes that lie in order in memory are read as one axis of `run` elements.
     const last = axes.pop() ?? 0;
     const step = strides[last];
     let run = shape[last];

@@ -118,7 +118,7 @@ function erfcAbove(x: number): number {
 
 /** The standard normal distribution: erfc(-x / sqrt(2)) / 2. */
 export function normalCdf(x: number): number {
-  // Why: rounding x / sqrt(2) would cost 13 digits at -38; the tail needs it only where it is harmless.
+  // Why x in the exponential: e^(-z^2) with a rounded z would be off by 1e-13 at x = -38; tail(z) / z hardly changes.
   const z = -x * Math.SQRT1_2;
   if (z < 1.25) return 0.5 * erfc(z);
   return z > 28 ? 0 : (0.5 * gaussian(-x, 0.5, tail(z))) / z;

@@ -8,7 +8,7 @@ const at = (name: string): string => `src/autograd/${name}.ts`;
 export const engine: readonly Sabotage[] = [
   {
     what: "a cotangent that is asked for is overwritten",
-    file: at("tape"),
+    file: at("walk"),
     from: "const passing = !createGraph && !targets.has(line.output);",
     to: "const passing = !createGraph;",
     test: "test/autograd/spareCotangents.test.ts",
@@ -16,7 +16,7 @@ export const engine: readonly Sabotage[] = [
   },
   {
     what: "a cotangent that another input has too is overwritten",
-    file: at("tape"),
+    file: at("walk"),
     from: "passing && g.isSoleOwner",
     to: "passing",
     test: "test/autograd/spareCotangents.test.ts",
@@ -174,7 +174,7 @@ export const engine: readonly Sabotage[] = [
   // The tape
   {
     what: "a value used twice keeps one of its cotangents",
-    file: at("tape"),
+    file: at("walk"),
     from: "before ? locating(here, () => before.add(part))",
     to: "before ? part.alias()",
     test: autograd,
@@ -182,7 +182,7 @@ export const engine: readonly Sabotage[] = [
   },
   {
     what: "a cotangent that goes to two inputs loses its history",
-    file: at("tape"),
+    file: at("walk"),
     from: "const own = !inner || (",
     to: "const own = (",
     test: autograd,
@@ -190,7 +190,7 @@ export const engine: readonly Sabotage[] = [
   },
   {
     what: "a walk after assign goes unnoticed",
-    file: at("tape"),
+    file: at("walk"),
     from: "line.checkVersions();",
     to: "",
     test: autograd,
@@ -198,7 +198,7 @@ export const engine: readonly Sabotage[] = [
   },
   {
     what: "a walk is never recorded",
-    file: at("tape"),
+    file: at("walk"),
     from: "within({ recording: createGraph }, walk);",
     to: "within({ recording: false }, walk);",
     test: autograd,
@@ -206,7 +206,7 @@ export const engine: readonly Sabotage[] = [
   },
   {
     what: "a tensor at two places of a fused operation is counted twice",
-    file: at("tape"),
+    file: at("walk"),
     from: "xs.indexOf(x) === i ? (found.get(x) ?? null) : null",
     to: "found.get(x) ?? null",
     test: "test/autograd/fused.test.ts",
@@ -371,7 +371,7 @@ export const engine: readonly Sabotage[] = [
   },
   {
     what: "a walk that releases frees its root as well",
-    file: at("tape"),
+    file: at("walk"),
     from: "if (release && line.output !== tape.root)",
     to: "if (release)",
     test: lives,

@@ -162,8 +162,8 @@ export const gpu: readonly Sabotage[] = [
   {
     what: "int32 beyond 2^24 is taken and rounded",
     file: at("gpuBackend"),
-    from: "Math.abs(x) > maxElements",
-    to: "Math.abs(x) > 2 * maxElements",
+    from: "Math.abs(data[i]) > maxElements",
+    to: "Math.abs(data[i]) > 2 * maxElements",
     test: modes,
     title: "keeps whole numbers exact",
   },

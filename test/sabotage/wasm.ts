@@ -21,7 +21,7 @@ export const wasm: readonly Sabotage[] = [
   },
   {
     what: "a single row meets the first of four panels four times",
-    file: "src/backend/wasm/kernels/matmul.ts",
+    file: "src/backend/wasm/kernels/microKernels.ts",
     from: "f.let(i32.add(b, i32.mul(bPanel, p)))",
     to: "f.let(i32.add(b, i32.mul(bPanel, 0 * p)))",
     test: laws,
@@ -193,7 +193,7 @@ export const wasm: readonly Sabotage[] = [
   // Sums
   {
     what: "a norm forgets what float32 leaves of the mean",
-    file: "src/backend/wasm/kernels/rowwise.ts",
+    file: "src/backend/wasm/kernels/norms.ts",
     from: "return centred ? sub(sub(x, mean), rest) : x;",
     to: "return centred ? sub(x, mean) : x;",
     test: laws,

@@ -58,7 +58,7 @@ export function biasActivation(out: TypedArray, x: Strided, bias: Strided | unde
   activations[activation](out);
 }
 
-/** Cotangent of x; that of the bias is its sum. */
+/** The cotangent of x; that of the bias is its sum over the stretched axes. */
 export function biasActivationCotangent(out: TypedArray, g: Strided, x: Strided, bias: Strided | undefined, activation: Activation): void {
   addBias(out, x, bias);
   cotangents[activation](out, contiguous(g));

@@ -1,9 +1,9 @@
 /**
  * The reference backend: plain loops over typed arrays, on one thread, in float32 and float64.
  *
- * The class only allocates, opens and launches; what is computed stands in the kernels beside it, which know typed arrays and
- * strides alone. A backend whose memory the host can open too (a WebAssembly memory, say) extends this class: it overrides
- * `newBuffer`, `open` and `free`, and then one kernel after the other, as far as that pays.
+ * The class allocates, opens and launches; the kernels are in the files beside it and know typed arrays and strides alone. A backend
+ * whose memory the host can open too, such as a WebAssembly memory, extends this class: it overrides `newBuffer`, `open` and `free`, and
+ * those kernels for which it has faster ones.
  */
 import { BackendError } from "../backend.ts";
 import { toBfloat16Bits } from "../bfloat16.ts";
@@ -38,7 +38,7 @@ import type { Strided } from "./strided.ts";
 
 export const bytesPerElement: Record<DType, number> = { float32: 4, float64: 8, int32: 4, bfloat16: 2 };
 
-/** Computes one result from opened inputs. */
+/** Computes one result from opened inputs; `ListKernel` takes them as a list. */
 export type Kernel = (out: TypedArray, ...inputs: Strided[]) => void;
 export type ListKernel = (out: TypedArray, inputs: readonly Strided[]) => void;
 
@@ -58,7 +58,7 @@ class CpuBuffer implements Buffer {
     return this.#data;
   }
 
-  /** The memory, which is no longer the buffer's. */
+  /** Takes the memory out of the buffer, which is then freed. */
   close(): TypedArray {
     const data = this.open();
     this.#data = undefined;
@@ -66,6 +66,7 @@ class CpuBuffer implements Buffer {
   }
 }
 
+/** The buffer as one of this backend. Throws for a buffer of another. */
 function own(buffer: Buffer): CpuBuffer {
   if (buffer instanceof CpuBuffer) return buffer;
   throw new BackendError(`cpu: a buffer of ${buffer.bytes} bytes belongs to another backend`);
@@ -97,7 +98,7 @@ export class CpuBackend implements Backend {
     return own(buffer).open();
   }
 
-  /** Takes the memory of `buffer` back. */
+  /** Takes the memory of `buffer` back, for reuse. */
   protected release(buffer: Buffer): void {
     const memory = own(buffer).close();
     this.#pool.give(own(buffer).dtype, memory, this.account.belowPeak + memory.byteLength);
@@ -157,7 +158,7 @@ export class CpuBackend implements Backend {
     this.run(name, () => kernel(...inputs.map((x) => this.view(x))));
   }
 
-  /** Runs one launched kernel: here at once. `_name` is for those who run it later. */
+  /** Runs one launched kernel at once. A subclass that runs it later needs `_name` for its errors. */
   protected run(_name: string, kernel: () => void): void {
     this.account.launched();
     kernel();

@@ -45,7 +45,7 @@ export function multiply(out: TypedArray, o: number, m: number, n: number, k: nu
   else multiplyTiles(out, o, m, n, k, x, y);
 }
 
-// Few rows, as in generation, do not repay packing y.
+// For few rows, as in generation, packing y takes longer than it saves.
 function multiplyFew(out: TypedArray, o: number, m: number, n: number, k: number, x: Matrix, y: Matrix): void {
   const sums = new Float64Array(n);
   for (let i = 0; i < m; i++) {
@@ -78,7 +78,7 @@ function packed(x: Matrix, m: number, k: number): Float64Array {
   return strips;
 }
 
-/** Rows i to i + 3 of `x` [M, K], interleaved. Beyond M the strip keeps what it had: those sums are not stored. */
+/** Rows i to i + 3 of `x` [M, K], interleaved. Rows beyond M keep old numbers: their sums are not stored. */
 function packStrip(strip: Float64Array, s: number, x: Matrix, i: number, m: number, k: number): void {
   for (let r = 0; r < Math.min(tile, m - i); r++) {
     for (let p = 0, at = x.at + (i + r) * x.row; p < k; p++, at += x.column) strip[s + p * tile + r] = x.data[at];

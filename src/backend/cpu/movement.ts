@@ -5,7 +5,7 @@ import type { Layout, Strided } from "./strided.ts";
 import type { TypedArray } from "../backend.ts";
 import type { Shape } from "../shape.ts";
 
-/** From here on the engine's own copy is worth the two views that it needs. */
+/** From this many elements on, the engine's own copy is faster, although it needs two views. */
 const longRun = 128;
 
 /** Copies a run of `n` elements. */

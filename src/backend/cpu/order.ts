@@ -22,7 +22,7 @@ function mergeSort(order: Int32Array, spare: Int32Array, keys: TypedArray, desce
   if (from !== order) order.set(from);
 }
 
-// The right part wins only where it comes strictly first: that is what makes the sort stable.
+// The right part is taken only where it comes strictly first: this makes the sort stable.
 function merge(from: Int32Array, to: Int32Array, start: number, middle: number, end: number, keys: TypedArray, descending: boolean): void {
   for (let k = start, i = start, j = middle; k < end; k++) {
     const right = i === middle || (j < end && (descending ? below(keys[from[i]], keys[from[j]]) : below(keys[from[j]], keys[from[i]])));
@@ -54,7 +54,7 @@ export function rank(out: TypedArray, x: Strided, descending: boolean): void {
   });
 }
 
-/** Above so many choices, sorting the row is the faster way. */
+/** For more places than this, sorting the whole row is faster. */
 const fewChoices = 32;
 
 /** The places of the k largest of each row, largest first. */
@@ -65,7 +65,7 @@ export function topK(out: TypedArray, x: Strided, k: number): void {
   for (let row = 0; row * k < out.length; row++) insertLargest(out, row * k, k, values, row * n, n);
 }
 
-// Insertion into a short sorted list: a newcomer passes those strictly below it, so of equals the first stays ahead.
+// Insertion into a short sorted list: a new element is put before those strictly below it, so equals keep their order.
 function insertLargest(out: TypedArray, o: number, k: number, x: TypedArray, start: number, n: number): void {
   for (let i = 0; i < n; i++) {
     let place = Math.min(i, k);

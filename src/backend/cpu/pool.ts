@@ -1,9 +1,10 @@
 /**
- * Freed arrays that wait to be used again. A training step asks for the same sizes as the step before; an array that is used again
- * need not be zeroed by the engine nor found by its garbage collector.
+ * Freed arrays that are kept for reuse. A training step asks for the same sizes as the step before, and an array that is reused
+ * need not be zeroed by the engine nor collected.
  */
 import type { DType, TypedArray } from "../backend.ts";
 
+/** Keeps freed arrays by dtype and length. */
 export class Pool {
   readonly #waiting = new Map<string, TypedArray[]>();
   #bytes = 0;
@@ -16,7 +17,7 @@ export class Pool {
     return array;
   }
 
-  /** Takes `array` back. More than `room` bytes are not held: then sizes of the past are forgotten. */
+  /** Keeps `array` for reuse. Where more than `room` bytes would be kept, those kept before are dropped. */
   give(dtype: DType, array: TypedArray, room: number): void {
     if (this.#bytes + array.byteLength > room) this.#clear();
     const key = dtype + array.length;
@@ -32,6 +33,7 @@ export class Pool {
   }
 }
 
+/** A new typed array of `n` zeros. */
 export function newArray(dtype: DType, n: number): TypedArray {
   if (dtype === "float32") return new Float32Array(n);
   if (dtype === "float64") return new Float64Array(n);

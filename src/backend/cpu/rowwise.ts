@@ -72,7 +72,7 @@ export function logSoftmax(out: TypedArray, input: Strided): void {
   });
 }
 
-/** dx = g - e^y sum(g); a row without weights has no slope. */
+/** dx = g - e^y sum(g); 0 in a row of -Infinity. */
 export function logSoftmaxCotangent(out: TypedArray, cotangent: Strided, result: Strided): void {
   const [g, y, n] = [contiguous(cotangent), contiguous(result), widthOf(result)];
   forEachRow(y, n, (start) => {
@@ -149,7 +149,7 @@ export function normaliseCotangent(
       level += h;
       along += h * (x[start + d] - mean);
     }
-    // The means of h and of h z, of which the row loses its part.
+    // mean(h) and mean(h z) scale, as they are subtracted below.
     const shift = centred ? level / n : 0;
     const slope = (along / n) * scale * scale;
     for (let d = 0; d < n; d++) out[start + d] = (g[start + d] * w[d] - shift - (x[start + d] - mean) * slope) * scale;

@@ -78,7 +78,7 @@ function onFilled(
   }
 }
 
-/** activation(z + bias) in the filled rows of `out` [E, N, F], zeros elsewhere. */
+/** activation(z + bias) in the filled rows of `out` [E, N, F], zeros elsewhere; z [E, N, F], bias [E, 1, F]. */
 export function slotActivation(out: TypedArray, z: Strided, filled: Strided, bias: Strided | undefined, activation: Activation): void {
   out.fill(0);
   onFilled(out, [z], filled, bias, (to, [rows], own) => {
@@ -86,7 +86,7 @@ export function slotActivation(out: TypedArray, z: Strided, filled: Strided, bia
   });
 }
 
-/** Cotangent of z in that; of the bias it is the sum. */
+/** The cotangent of z in `slotActivation`; that of the bias is its sum over the rows. */
 export function slotActivationCotangent(
   out: TypedArray,
   g: Strided,

@@ -1,6 +1,6 @@
 /**
- * Walking strided arrays. A kernel is one short loop over a *run* (elements a constant step apart); the walk below finds the
- * runs. Axes that lie one behind the other in every operand are merged first, so contiguous arrays are a single run.
+ * Loops over strided arrays. A kernel is one short loop over a *run* (elements a constant step apart); `forEachRun` finds the runs. Axes
+ * that lie one behind the other in every operand are merged first, so contiguous arrays are a single run.
  */
 import { broadcastStrides, sizeOf, stridesOf } from "../shape.ts";
 import type { Shape } from "../shape.ts";
@@ -53,7 +53,7 @@ export function forEachRun(shape: Shape, operands: readonly Layout[], visit: Run
   walk(0);
 }
 
-/** Visits every element by itself: for kernels that do more at each place than one run can say. */
+/** Visits every element by itself: for kernels that need the place of each element in every operand. */
 export function forEachPlace(shape: Shape, operands: readonly Layout[], visit: (at: readonly number[]) => void): void {
   const at = operands.map(() => 0);
   forEachRun(shape, operands, (n, from, step) => {

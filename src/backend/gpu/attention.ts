@@ -102,7 +102,7 @@ function together(x: NDArray, groups: number): NDArray {
   return reread(x, [B, groups, (H / groups) * T, n], [batch, (H / groups) * head, row, column]);
 }
 
-/** `together`, of a copy for the time being if need be. */
+/** Calls `next` with `together` of x, or of a copy where its heads do not follow one another as its rows do. */
 function withTogether<T>(launcher: Launcher, x: NDArray, groups: number, next: (rows: NDArray) => T): T {
   const [, H, T] = x.shape;
   const [, head, row] = x.strides;

@@ -1,6 +1,6 @@
 /**
- * The backend on gpu.js. Each method says which kernel generator serves it; longer roads (sorting, sums of many elements) are
- * several launches, whose intermediate buffers are freed as they go. Everything is float32 in the device's memory: int32 is exact
+ * The backend on gpu.js. Each method says which generator makes its kernel. Sorting, sums of many elements and fused functions take several
+ * launches, whose intermediate buffers are freed on the way. Everything is float32 in the device's memory: int32 is exact
  * below 2^24, bfloat16 is kept as float32 values that were rounded.
  */
 import { BackendError } from "../backend.ts";
@@ -255,7 +255,7 @@ export class GpuBackend implements Backend {
   }
 }
 
-/** Up to here an upload costs less than a launch, where it is no launch itself. */
+/** Up to this many elements an upload costs less than a launch. (In the WebGL modes an upload is a launch.) */
 const smallest = 256;
 
 function lane(x: NDArray, axis: number): reductions.Lane {
@@ -268,7 +268,7 @@ function stored(dtype: DType, value: number): number {
   return dtype === "int32" ? Math.trunc(value) : value;
 }
 
-/** What an index outside its array reads. */
+/** The number that an index outside its array reads. */
 function missing({ dtype }: ArrayType): number[] {
   return [dtype === "int32" ? 0 : NaN];
 }

@@ -1,14 +1,14 @@
-/** A buffer exists at once; its memory arrives when the queue has come round to the kernel that fills it. */
+/** A buffer exists at once; its memory is there when the queue has run the kernel that fills it. */
 import { BackendError } from "../backend.ts";
 import type { Buffer } from "../backend.ts";
 import type { Handle } from "./device.ts";
 
-/** What one launch filled, or will fill. */
+/** The memory that one launch fills. */
 export class Memory {
   /** Elements: at least 1, for no device has empty arrays. */
   readonly length: number;
   handle: Handle | undefined;
-  /** Why there is no handle: the first error on the way to it. */
+  /** The error that kept the memory from being filled. */
   failure: BackendError | undefined;
   /** Buffers that lie in it. */
   owners = 1;
@@ -17,7 +17,7 @@ export class Memory {
     this.length = Math.max(1, elements);
   }
 
-  /** The handle; throws what went wrong on the way to it. */
+  /** The handle. Throws the error that kept the memory from being filled. */
   get filled(): Handle {
     if (this.failure) throw this.failure;
     if (!this.handle) throw new BackendError("the memory was freed or never filled");
@@ -25,15 +25,16 @@ export class Memory {
   }
 }
 
+/** A buffer of the gpu backend: a part of some memory. */
 export class GpuBuffer implements Buffer {
   readonly bytes: number;
   memory: Memory;
-  /** Where in its memory the buffer begins, in elements: what one launch made may be several buffers. */
+  /** Where in its memory the buffer begins, in elements: the result of one launch may be several buffers. */
   start = 0;
   freed = false;
-  /** Indices that the host uploaded: their order can be worked out without the device. */
+  /** Int32 numbers that the host uploaded: the host can sort them without reading the device. */
   readonly host: Int32Array | undefined;
-  /** What was worked out from this buffer's contents, and dies with it. */
+  /** Buffers that were computed from this one's contents, and are freed with it. */
   readonly derived = new Map<string, readonly GpuBuffer[]>();
 
   constructor(elements: number, host?: Int32Array) {

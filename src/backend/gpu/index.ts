@@ -18,7 +18,7 @@ export type { GpuMode };
 
 /** Which of gpu.js's modes runs, and how. */
 export interface GpuOptions {
-  /** Which road through gpu.js to take; an error where it is not there. Default: the first that is. */
+  /** The mode of gpu.js. Default: the first of webgpu, webgl2 (in browsers) and webasm that is available. */
   readonly mode?: GpuMode;
 }
 

@@ -1,4 +1,4 @@
-/** Compiles each kernel once, launches in order, counts memory and launches, and carries errors along the graph to the next read. */
+/** Compiles each kernel once, launches in order, counts memory and launches, and keeps an error with the results that it concerns until one is read. */
 import { BackendError } from "../backend.ts";
 import { MemoryAccount } from "../memoryAccount.ts";
 import { formatShape, sizeOf } from "../shape.ts";
@@ -10,7 +10,7 @@ import type { CompiledKernel, Device, Handle, Program } from "./device.ts";
 import type { Memory } from "./gpuBuffer.ts";
 import type { Place } from "./source/grid.ts";
 
-/** New memory after which freed memory is waited for. */
+/** Bytes of new memory after which the launcher waits until freed memory was given back. */
 const throttleBytes = 64 * 2 ** 20;
 
 export interface Launch {
@@ -23,6 +23,7 @@ export interface Launch {
   readonly program: () => Program;
 }
 
+/** Runs kernels on a device of gpu.js. */
 export class Launcher {
   readonly device: Device;
   readonly #kernels = new Map<string, CompiledKernel>();
@@ -76,8 +77,8 @@ export class Launcher {
   }
 
   /**
-   * `targets` move into the memory of `source`, one behind the other, and `source` is gone: how kernels, which have one result and no other
-   * place to write to, update in place.
+   * Moves `targets` into the memory of `source`, one behind the other, and frees `source`. Kernels can only write their result, so this is how
+   * arrays are updated in place.
    */
   replace(targets: readonly Buffer[], source: Buffer): void {
     const made = open(source, "replace");
@@ -212,7 +213,7 @@ function open(buffer: Buffer, what: string): GpuBuffer {
   return buffer;
 }
 
-/** The error with the operation that met it first. */
+/** The error with the name of the first operation that it concerned. */
 function describe(what: string, error: unknown): BackendError {
   if (error instanceof BackendError && error.cause !== undefined) return error;
   const message = error instanceof Error ? error.message : String(error);

@@ -1,4 +1,4 @@
-/** Small helpers of roads that take several launches. */
+/** Helpers of functions that take several launches. */
 import { isContiguous, sizeOf, stridesOf } from "../shape.ts";
 import { elementwise } from "./source/elementwise.ts";
 import type { ArrayType, Buffer, NDArray } from "../backend.ts";
@@ -10,7 +10,7 @@ export function whole(buffer: Buffer, { shape, dtype }: ArrayType): NDArray {
   return { shape, dtype, buffer, strides: stridesOf(shape), offset: 0 };
 }
 
-/** `next` of a buffer that is freed afterwards. */
+/** Calls `next` with a buffer, and frees the buffer afterwards. */
 export function consume<T>(launcher: Launcher, buffer: Buffer, next: (buffer: Buffer) => T): T {
   try {
     return next(buffer);
@@ -19,14 +19,14 @@ export function consume<T>(launcher: Launcher, buffer: Buffer, next: (buffer: Bu
   }
 }
 
-/** `next` of `x` as a contiguous array of `shape`, copied for the time being if it is not one. */
+/** Calls `next` with `x` as a contiguous array of `shape`; where x is not contiguous, with a copy that is freed afterwards. */
 export function withFlat<T>(launcher: Launcher, x: NDArray, shape: Shape, next: (flat: NDArray) => T): T {
   const type = { shape, dtype: x.dtype };
   if (isContiguous(x.shape, x.strides) && x.offset === 0) return next(whole(x.buffer, type));
   return consume(launcher, copied(launcher, x), (buffer) => next(whole(buffer, type)));
 }
 
-/** The elements of `x` in row-major order. */
+/** A new buffer with the elements of `x` in row-major order. */
 export function copied(launcher: Launcher, x: NDArray): Buffer {
   return launcher.launch({
     name: "copy",

@@ -6,7 +6,7 @@
  * code is its extra locals, then instructions; instructions.ts makes those. What is left for this file is control flow, locals
  * and the envelope. Format: WebAssembly Core Specification 2.0, 5.5.
  */
-import { expr, flatten, i32, unsigned } from "./instructions.ts";
+import { expr, f32, f64, flatten, i32, unsigned } from "./instructions.ts";
 import type { Code, Expr, I32, Statement, ValueType } from "./instructions.ts";
 
 const TYPE_CODE: Record<ValueType, number> = { i32: 0x7f, f32: 0x7d, f64: 0x7c, v128: 0x7b };
@@ -46,8 +46,8 @@ function local<T extends ValueType>(type: T, index: number): Local<T> {
 
 const LIFT: Record<ValueType, (value: number) => Expr> = {
   i32: i32.const,
-  f32: (value) => expr("f32", 0x43, ...new Uint8Array(new Float32Array([value]).buffer)),
-  f64: (value) => expr("f64", 0x44, ...new Uint8Array(new Float64Array([value]).buffer)),
+  f32: f32.const,
+  f64: f64.const,
   v128: () => {
     throw new TypeError("call: a v128 argument was given as a number; write f32x4.const or i32x4.const");
   },
@@ -149,7 +149,7 @@ export function callOf<P extends Parameters, R extends ValueType | "void">(func:
   return expr(func.result, ...operands, CALL, ...unsigned(func.index));
 }
 
-/** Bytes in pieces: a module is put together once, at the end, because each copy of it costs milliseconds. */
+/** Bytes in pieces. They are joined once, at the end, because each copy of a module costs milliseconds. */
 type Piece = ArrayLike<number>;
 
 const lengthOf = (pieces: readonly Piece[]): number => pieces.reduce((sum, { length }) => sum + length, 0);
@@ -231,7 +231,7 @@ export class Module {
     return known >= 0 ? known : this.#types.push(type) - 1;
   }
 
-  /** What profiles and stack traces show; engines need it not. */
+  /** The names of functions, which profiles and stack traces show; engines run without them. */
   #nameSection(): Piece[] {
     const names = vector(this.#names.map((name, index) => [...unsigned(index), ...text(name)]));
     return [[0], ...sized([text("name"), [1], ...sized(names)])];

@@ -7,7 +7,7 @@ import { sumOver } from "./reductions.ts";
 import { stretched } from "./views.ts";
 import type { Launcher } from "./launcher.ts";
 
-/** Queries to a block; where they cannot see the keys behind them, smaller blocks leave out more of those. */
+/** Queries to a block. Where attention is causal, smaller blocks leave out more of the keys that no query of the block sees. */
 const BLOCK = 96;
 const CAUSAL_BLOCK = 48;
 
@@ -132,8 +132,8 @@ function launch(
 }
 
 /**
- * What one thread takes: heads whose cotangents meet in one matrix, in order. Those are the heads that share keys and values, and those
- * that share a matrix of the bias. Item i takes the heads i itemStep + b H + 0..heads-1 for b in 0..batches-1, counted through the batch.
+ * How heads are grouped to items: one thread takes all heads whose cotangents add up in one matrix, in order. Those are the heads that share
+ * keys and values, and those that share a matrix of the bias. Item i takes the heads i itemStep + b H + 0..heads-1 for b in 0..batches-1, counted through the batch.
  */
 interface BiasPlan {
   readonly wanted: boolean;

@@ -26,7 +26,7 @@ export function binary(launcher: Launcher, op: BinaryOp, out: ArrayType, x: NDAr
   const left = stretched(x, out.shape);
   const right = stretched(y, out.shape);
   const { sizes, steps } = mergeAxes(out.shape, [{ strides: stridesOf(out.shape), offset: 0 }, left, right]);
-  // One number is a row as good as any: losses and step sizes are many, and small.
+  // A single element takes the kernel of contiguous rows, whatever its strides: losses and step sizes are such.
   const inner = sizeOf(out.shape) === 1 ? "vv" : alongOf(steps[steps.length - 1]);
   if (inner && sizes.length <= 3) {
     const operands = [launcher.address(x), launcher.address(y)] as const;

@@ -4,7 +4,7 @@ import { sizeOf } from "../shape.ts";
 import type { AdamStep, ArrayType, FusedKernel, FusedKernels, NDArray } from "../backend.ts";
 import { activation } from "./activation.ts";
 import { attention } from "./attention.ts";
-import { STATISTICS } from "./kernels/rowwise.ts";
+import { STATISTICS } from "./kernels/norms.ts";
 import { linear } from "./linear.ts";
 import type { Launcher } from "./launcher.ts";
 import { slotProduct } from "./slots.ts";

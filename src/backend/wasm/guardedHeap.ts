@@ -1,5 +1,5 @@
 /**
- * A heap for tests: it finds the kernel that writes outside its arrays, and makes visible what is read there.
+ * A heap for tests: it finds the kernel that writes outside its arrays, and makes reads outside them visible in the results.
  *
  * Each block lies between two red zones of one pattern, which must be whole after each launch. A new block holds the same pattern, so that a
  * number that no kernel wrote shows: as a float it is NaN, as an int32 far outside every array. So does a block that was freed, and one that is
@@ -15,6 +15,7 @@ const POISON = 0x7fe5f00d;
 const ZONE = 64;
 const VECTOR = 16;
 
+/** A heap that checks its blocks after each launch, and throws a BackendError that names the kernel where one was damaged. */
 export class GuardedHeap extends Heap {
   /** Bytes of the live blocks, and of those that were freed and not handed out again. */
   readonly #live = new Map<number, number>();

@@ -299,7 +299,7 @@ export const memory = {
   fill: (to: I32, byte: number, bytes: I32): Statement => expr("void", to.code, I(byte).code, bytes.code, 0xfc, 0x0b, 0),
 };
 
-/** Stops the program: for what must not happen. */
+/** Stops the program with an error. */
 export const unreachable: Statement = expr("void", 0x00);
 
 /** Bytes in order. */

@@ -29,6 +29,7 @@ function own(buffer: Buffer): WasmBuffer {
   return buffer;
 }
 
+/** Allocates, opens and frees buffers of the heap, and starts kernels on the threads. */
 export class Launcher {
   readonly #heap: Heap;
   readonly #threads: Threads;
@@ -105,7 +106,7 @@ export class Launcher {
     return own(buffer).address;
   }
 
-  /** Memory for the duration of `use`; not counted. */
+  /** Memory for the duration of `use`; not counted in the statistics. */
   scratch<T>(bytes: number, use: (address: number) => T): T {
     const address = this.#heap.allocate(bytes);
     try {
@@ -158,7 +159,7 @@ export class Launcher {
     return buffer;
   }
 
-  /** A cotangent, if it is needed; else null, and its memory is free. */
+  /** The cotangent, if it is needed; else frees it and returns null. */
   keep(buffer: Buffer, needed: boolean | undefined): Buffer | null {
     if (needed) return buffer;
     this.free(buffer);
@@ -167,7 +168,7 @@ export class Launcher {
 
   // Kernels
 
-  /** Runs a kernel over `items` items, on all threads if the work (about nanoseconds) is worth it. */
+  /** Runs a kernel over `items` items: on all threads where its `work`, an estimate in nanoseconds, is more than waking them takes. */
   start(kernel: string, items: number, work: number, ...given: number[]): void {
     this.#account.launched();
     if (items > 0) this.#threads.run(kernel, items, given, work);

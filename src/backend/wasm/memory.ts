@@ -2,8 +2,8 @@
  * The heap: one linear memory that grows, handed out in blocks.
  *
  * A training step asks for the same sizes again and again, so a freed block goes on the list of its size class and the next request
- * of that class takes it: constant time, and no growth from step to step. Classes are four to an octave, so at most a fifth is wasted.
- * Only when the memory would have to grow are free neighbours merged, so that what one phase freed serves another's sizes.
+ * of that class takes it: constant time, and no growth from step to step. There are four classes between a power of two and the next, so at
+ * most a fifth of a block is unused. Free neighbours are merged only when the memory would have to grow: then they can serve other sizes.
  */
 import { BackendError } from "../backend.ts";
 import type { LinearMemory } from "./platform.ts";
@@ -20,7 +20,7 @@ interface Block {
   readonly bytes: number;
 }
 
-/** The least class that holds `bytes`: 64, 80 -> 128 …: multiples of 64 up to 512, then four to an octave. */
+/** The size class of `bytes`, the least that holds them. Classes are the multiples of 64 up to 512, then four between powers of two: 640, 768, 896, 1024, 1280 … */
 export function classOf(bytes: number): number {
   const whole = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
   if (whole <= 512) return whole;
@@ -28,6 +28,7 @@ export function classOf(bytes: number): number {
   return Math.ceil(whole / step) * step;
 }
 
+/** Hands out blocks of a linear memory, and takes them back for reuse. */
 export class Heap {
   readonly memory: LinearMemory;
   /** Pages that the memory may grow to. */
@@ -54,6 +55,7 @@ export class Heap {
     return this.#carve(size) ?? this.#extend(size);
   }
 
+  /** Takes a block back. `bytes` is what was asked for. */
   release(address: number, bytes: number): void {
     const size = classOf(bytes);
     const list = this.#free.get(size);
@@ -65,7 +67,7 @@ export class Heap {
   /** Called after each kernel; a heap for tests looks for damage here (guardedHeap.ts). */
   check(_kernel: string): void {}
 
-  /** From a merged region. */
+  /** A block of a merged region, if there is one that is large enough. */
   #carve(size: number): number | undefined {
     const index = this.#regions.findIndex((region) => region.bytes >= size);
     if (index < 0) return undefined;
@@ -76,7 +78,7 @@ export class Heap {
     return address;
   }
 
-  /** From the end of the memory, which may have to grow. */
+  /** A block from the end of the memory, which may have to grow. */
   #extend(size: number): number {
     const needed = this.#end + size + SLACK;
     const available = this.memory.buffer.byteLength;
@@ -103,7 +105,7 @@ export class Heap {
         this.memory.grow(target - pages);
         return;
       } catch {
-        // The engine may refuse the comfortable size and grant the least.
+        // The engine may refuse the larger size and grant the least one.
       }
     }
     throw new BackendError(

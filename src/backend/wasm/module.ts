@@ -11,11 +11,12 @@ import { copyKernels } from "./kernels/copy.ts";
 import { cumsumKernels } from "./kernels/cumsum.ts";
 import { elementwiseKernels } from "./kernels/elementwise.ts";
 import { matmulKernels } from "./kernels/matmul.ts";
+import { normsKernels } from "./kernels/norms.ts";
 import { orderKernels } from "./kernels/order.ts";
 import { randomKernels } from "./kernels/random.ts";
 import { reduceKernels } from "./kernels/reduce.ts";
 import { indexedRowKernels } from "./kernels/rows.ts";
-import { rowwiseKernels } from "./kernels/rowwise.ts";
+import { crossEntropyKernels, softmaxKernels } from "./kernels/softmax.ts";
 import { f32x4, v128 } from "./instructions.ts";
 import type { V128 } from "./instructions.ts";
 import { engine } from "./platform.ts";
@@ -36,6 +37,7 @@ export function hasRelaxedSimd(): boolean {
   return accepts(f32x4.relaxedMadd(zero, zero, zero));
 }
 
+/** What the kernels may use. */
 export interface ModuleOptions {
   readonly memory: MemoryLimits;
   /** The engine knows relaxed SIMD. */
@@ -44,6 +46,7 @@ export interface ModuleOptions {
   readonly relaxed: boolean;
 }
 
+/** Assembles the module. Its kernels are exported by name. */
 export function kernelModule({ memory, modern, relaxed }: ModuleOptions): Uint8Array {
   const module = new Module(memory);
   const arithmetic = arithmeticOf({ modern, relaxed }, module.global("thread"));
@@ -58,7 +61,9 @@ export function kernelModule({ memory, modern, relaxed }: ModuleOptions): Uint8A
   cumsumKernels(module);
   const products = matmulKernels(module, arithmetic);
   attentionKernels(module, arithmetic, products);
-  rowwiseKernels(module, arithmetic);
+  softmaxKernels(module, arithmetic);
+  crossEntropyKernels(module, arithmetic);
+  normsKernels(module);
   activationKernels(module, arithmetic);
   adamKernel(module);
   return module.bytes();

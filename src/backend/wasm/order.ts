@@ -6,7 +6,7 @@ import { sortScratch } from "./kernels/order.ts";
 import { vectors } from "./views.ts";
 import type { Launcher } from "./launcher.ts";
 
-/** Up to so many places of a row are found by insertion; for more, sorting the row is the faster way. */
+/** Up to so many places of a row are found by insertion; for more, sorting the row is faster. */
 const FEW = 32;
 
 /** The length of the rows; a scalar is a row of one number. */

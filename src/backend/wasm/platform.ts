@@ -69,8 +69,9 @@ export interface Thread {
 }
 
 /**
- * A thread that runs `source` and is sent `data` when that is there; `onDeath` hears why it ended, unless it was stopped. Resolves when the
- * worker has sent its first message, which says that it is ready; rejects if that takes `patience` milliseconds, or if there will be no data.
+ * Starts a thread that runs `source`, and sends it `data` when that has resolved. Calls `onDeath` with the reason where the thread ends without
+ * being stopped. Resolves when the worker has sent its first message, which says that it is ready; rejects where that takes longer than
+ * `patience` milliseconds, or where `data` rejects.
  */
 export async function startThread(
   source: string,
@@ -81,7 +82,7 @@ export async function startThread(
   return host.process?.versions?.node ? nodeThread(source, data, onDeath, patience) : browserThread(source, data, onDeath, patience);
 }
 
-/** `ready`, unless it takes too long: then `stop`. */
+/** Waits for `ready`; where that takes too long, calls `stop` and throws. */
 async function inTime(ready: Promise<void>, patience: number, stop: () => void): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {

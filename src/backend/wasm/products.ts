@@ -28,8 +28,8 @@ export interface Product {
 }
 
 /**
- * Fewer rows of A than this do not pay for packing B, if its rows can be read where they lie: then a panel has a row of B for each k. Where
- * those are a page apart, the processor soon has more pages to look up than it remembers, and packing pays earlier.
+ * From how many rows of A on B is packed, if its rows can be read where they lie: for fewer rows packing takes longer than it saves. Where
+ * rows of B are more than half a page of memory apart, the processor's table of page addresses (TLB) soon overflows, and packing pays earlier.
  */
 const packFrom = (rowOfB: number): number => (rowOfB <= 2048 ? 64 : 16);
 const BLOCK_ROWS = 96;
@@ -104,7 +104,7 @@ export function packed(
   });
 }
 
-/** Runs one product. */
+/** Runs one product, on all threads. */
 export function multiply(launcher: Launcher, product: Product): void {
   const { batch, m, n, k, a, b, c, bias = 0 } = product;
   if (m === 0 || n === 0) return;

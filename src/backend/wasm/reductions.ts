@@ -1,4 +1,4 @@
-/** Launching reductions: of rows where the reduced axes lie last, of columns where they lie first, else of a copy. Undefined: not served. */
+/** Launching reductions: by rows where the reduced axes lie last, by columns where they lie first, else of a copy. Undefined: not served. */
 import { isContiguous, sizeOf } from "../shape.ts";
 import type { ArgReduceOp, ArrayType, Buffer, NDArray, ReduceOp } from "../backend.ts";
 import { isWord, kernelName } from "./kernels/names.ts";
@@ -22,7 +22,7 @@ function reduceWords(launcher: Launcher, kernel: string, out: ArrayType, x: NDAr
   const count = sizeOf(out.shape);
   const work = (count * length) / 2;
   const inner = sizeOf(x.shape.slice((axes.at(-1) ?? -1) + 1));
-  // Also where there is one array of columns only: the order of a sum must not depend on how many stand beside it.
+  // Also where there is one array of columns only: the order of a sum must not depend on their number.
   if (inner > 1 && areNeighbours(axes) && isContiguous(x.shape, x.strides)) return eachOfColumns(launcher, kernel, out, x, length, inner);
   if (!isContiguous(rowsLast.shape, rowsLast.strides) && isContiguous(rowsFirst.shape, rowsFirst.strides)) {
     const from = launcher.address(x);

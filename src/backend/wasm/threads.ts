@@ -1,11 +1,11 @@
 /**
  * Threads over one memory.
  *
- * A job is a kernel, its arguments and a number of items, cut into chunks. Whoever is free claims the next chunk, the calling
- * thread among them, until none is left. What an item computes depends on nothing but its number, so results do not depend on who
- * did it, nor on how many there are.
+ * A job is a kernel, its arguments and a number of items, cut into chunks. Each thread, the calling one too, claims the next chunk when it is
+ * free, until none is left. What an item computes depends on its number alone, so results depend neither on the thread that computed it nor
+ * on the number of threads.
  *
- * All talk goes through a few words at the start of the memory. The *ticket* holds the job's number and the next chunk; one
+ * Threads communicate through a few words at the start of the memory. The *ticket* holds the job's number and the next chunk; one
  * compare-and-exchange claims a chunk and at the same time proves that the job's description, read just before, still stands: a new
  * job is only written when every chunk of the last is done. A worker without work spins briefly (the next kernel of a step is
  * microseconds away), then sleeps in Atomics.wait, which costs nothing.
@@ -40,10 +40,10 @@ const LONG = 500_000;
 const PARALLEL_FROM = 20_000;
 /** Turns of waiting before sleep, some 100 microseconds: the next kernel of a step is there by then, and waking takes as long. */
 const SPINS = 50_000;
-/** Milliseconds until a worker that does not answer is given up. A chunk takes a few. */
+/** Milliseconds after which a worker that does not answer counts as failed. A chunk takes a few. */
 const PATIENCE = 60_000;
 
-/** Plain JavaScript, because it travels as text. It is the mirror image of `run` below. */
+/** Plain JavaScript, because a worker gets it as text. It claims and runs chunks as `run` below does. */
 const workerSource = `
 const begin = ({ module, memory, thread }, ready) => {
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
@@ -82,7 +82,7 @@ if (typeof require === "function") {
 } else onmessage = ({ data }) => begin(data, () => postMessage("ready"));
 `;
 
-/** Threads did not start. */
+/** Says that threads did not start, and why. */
 export class ThreadsError extends BackendError {
   readonly reason: string;
 
@@ -92,6 +92,7 @@ export class ThreadsError extends BackendError {
   }
 }
 
+/** The calling thread and its workers: each has an instance of the module, all share the memory. */
 export class Threads {
   readonly count: number;
   readonly #kernels: Exported;
@@ -140,7 +141,7 @@ export class Threads {
     throw new ThreadsError(reason);
   }
 
-  /** Runs items 0..items-1 of a kernel, on all threads if its work (about nanoseconds) is worth it, and returns when all are done. */
+  /** Runs items 0..items-1 of a kernel and returns when all are done: on all threads where its `work`, in nanoseconds, is more than waking them takes. */
   run(name: string, items: number, given: readonly number[], work: number): void {
     if (this.#death) throw new BackendError(`wasm: ${this.#death}; make a new backend`);
     const chunks = Math.min(items, this.count * (work < LONG ? CHUNKS_PER_THREAD : CHUNKS_OF_LONG_JOBS));
@@ -157,7 +158,7 @@ export class Threads {
     }
   }
 
-  /** What an exported function answers, run by the caller at once. */
+  /** Calls an exported function on this thread and returns its result. */
   ask(name: string, ...given: number[]): number {
     if (this.#death) throw new BackendError(`wasm: ${this.#death}; make a new backend`);
     return Number(this.#kernels[name](...given));
@@ -166,7 +167,7 @@ export class Threads {
   #publish(name: string, items: number, chunks: number, given: readonly number[]): void {
     const words = this.#words;
     this.#job = (this.#job + 1) & (0x7fffffff >> CHUNK_BITS);
-    // Close the last job's ticket first: a worker that meets its number beside the new job's chunks must not claim any.
+    // Close the last job's ticket first: a worker that reads the old ticket together with the new job's chunks must not claim any.
     Atomics.store(words, TICKET, (this.#job << CHUNK_BITS) | CHUNK_MASK);
     Atomics.store(words, CHUNKS, chunks);
     words[KERNEL] = this.#numberOf.get(name) ?? -1;
@@ -216,7 +217,7 @@ export class Threads {
   }
 }
 
-/** The next chunk of the job under way; past the last one, the ticket stays. */
+/** Claims the next chunk of the job and returns its number; where none is left, the ticket stays and CHUNK_MASK is returned. */
 function claim(words: Int32Array): number {
   for (;;) {
     const ticket = Atomics.load(words, TICKET);

@@ -1,6 +1,6 @@
 /**
- * The WebAssembly backend. It keeps its arrays in one linear memory, where the reference loops can open them too: so every kernel of
- * the contract works from the start, in every dtype, and the ones that cost time are replaced, one by one, by assembled kernels.
+ * The WebAssembly backend. It keeps its arrays in one linear memory, where the reference loops can open them too. So every kernel of the
+ * contract works in every dtype, and those that take most time have assembled kernels in float32 and int32.
  *
  * How a call of the contract becomes launches stands in the files beside this one, in functions that take the launcher; where one answers
  * `undefined`, the reference loop runs.
@@ -24,7 +24,7 @@ import type { Threads } from "./threads.ts";
 /** float32 and int32 on assembled kernels, the other dtypes on the reference loops. `close()` ends its threads. */
 export class WasmBackend extends CpuBackend {
   override readonly name: string = "wasm";
-  /** The collector does not see the linear memory; it is to notice an eighth of it. */
+  /** The garbage collector does not count the linear memory: an eighth of each tensor is made visible to it. */
   readonly ballast = 1 / 8;
   override readonly description: string;
   override readonly fused: FusedKernels;

@@ -1,7 +1,8 @@
 /**
- * Sums in float32, by one thread. Added up one after the other, the error of n terms may grow to n 2^-24 times the sum of their sizes. Here they
- * are added in blocks, and blocks in blocks: at most 3 n^(1/3) 2^-24 times, which is 22 for the 343 terms of one thread of a long reduction and 45
- * for the three launches over 2^20 (pairwise addition has 20). Compensated sums would have 2, but shader compilers may simplify them away.
+ * Sums in float32, by one thread. Added up one after the other, the error of n terms may grow to n 2^-24 times the sum of their sizes. Here more
+ * than 16 terms are added in blocks, and more than 1,024 in blocks of blocks: then the factor of 2^-24 is about 2 n^(1/2), or 3 n^(1/3). A sum over
+ * 2^20 numbers, which takes three launches of 256, 64 and 64 terms a thread, has 64 (pairwise addition has 20). Compensated sums would have 2, but
+ * shader compilers may simplify them away.
  */
 
 /** Adds one term to `total`; `k` is its number. */

@@ -6,26 +6,26 @@ import type { Activation } from "../../backend.ts";
 import type { Arithmetic } from "./arithmetic.ts";
 import { ZERO, forVectors, store } from "./loops.ts";
 import { normalCdf, normalDensity, sigmoid } from "./math.ts";
-import type { Scribe } from "./math.ts";
+import type { Emitter } from "./math.ts";
 
 const { add, sub, mul } = f32x4;
 
 interface Pair {
-  readonly of: (s: Scribe, z: V128) => V128;
+  readonly of: (s: Emitter, z: V128) => V128;
   /** g times the derivative at z. */
-  readonly pulled: (s: Scribe, z: V128, g: V128) => V128;
+  readonly pulled: (s: Emitter, z: V128, g: V128) => V128;
 }
 
 /** g times a slope. */
 const times =
-  (slope: (s: Scribe, z: V128) => V128): Pair["pulled"] =>
+  (slope: (s: Emitter, z: V128) => V128): Pair["pulled"] =>
   (s, z, g) =>
     mul(g, slope(s, z));
 
 /** GELU by tanh, Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2: z sigmoid(2 u), u = sqrt(2 / pi) (z + 0.044715 z^3). */
 const TWICE = 2 * Math.sqrt(2 / Math.PI);
 const CUBIC = 0.044715;
-const tanhGate = (s: Scribe, z: V128): V128 => sigmoid(s, mul(mul(z, TWICE), s.madd(mul(z, z), f32x4.const(CUBIC), f32x4.const(1))));
+const tanhGate = (s: Emitter, z: V128): V128 => sigmoid(s, mul(mul(z, TWICE), s.madd(mul(z, z), f32x4.const(CUBIC), f32x4.const(1))));
 
 /** z is a local. */
 const pairs: Record<Activation, Pair> = {

@@ -22,8 +22,8 @@ interface Best {
   readonly place: Local<"v128">;
 }
 
-/** Lets each lane take what the lane `from` has, if that is better, or as good and earlier. */
-function meet(f: Body, { value, place }: Best, better: Better, from: readonly [number, number, number, number]): void {
+/** Gives each lane the value and place of the lane `from`, if that is better, or as good and earlier. */
+function combine(f: Body, { value, place }: Best, better: Better, from: readonly [number, number, number, number]): void {
   const [otherValue, otherPlace] = [value, place].map((lanes) => f.let(v128.shuffle(lanes, lanes, from)));
   const earlier = v128.andnot(i32x4.lt(otherPlace, place), better(value, otherValue));
   const wins = f.let(v128.or(better(otherValue, value), earlier));
@@ -47,8 +47,8 @@ export function argReduceKernels(m: Module): void {
           f.set(best.place, v128.select(mask, here, best.place));
           f.set(here, i32x4.add(here, 4));
         });
-        meet(f, best, better, [2, 3, 0, 1]);
-        meet(f, best, better, [1, 0, 3, 2]);
+        combine(f, best, better, [2, 3, 0, 1]);
+        combine(f, best, better, [1, 0, 3, 2]);
         f.do(v128.store32Lane(i32.add(out, i32.shl(r, 2)), best.place, 0));
       });
     });

@@ -1,7 +1,7 @@
 /**
- * Attention without its [T, S] matrix of scores: a block of queries meets all keys, its probabilities live in a scratch block, and the
- * block is done with before the next begins. Going back, the block is computed again from what forward kept of each row: the
- * largest score and the sum of exponentials. Dao et al. 2022, arXiv:2205.14135, section 3, without their tiling of the keys:
+ * Attention without its [T, S] matrix of scores: one block of queries after the other is multiplied by all keys, and its probabilities are kept
+ * in a scratch block. The backward kernel computes a block again from what the forward one saved of each row: the largest score and
+ * 1 / the sum of exponentials. Dao et al. 2022, arXiv:2205.14135, section 3, without their tiling of the keys:
  * a block of 96 queries and 1,024 keys still fits a second-level cache.
  *
  * Heads of queries that share a head of keys and values (`share` of them, neighbours) follow one another in a thread: their keys and values

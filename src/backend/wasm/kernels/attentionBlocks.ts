@@ -1,5 +1,5 @@
 /**
- * What attention and its cotangent share: blocks of queries that meet all keys, panels of keys and values in a thread's scratch, and rows of scores.
+ * What attention and its cotangent share: blocks of queries, panels of keys and values in a thread's scratch, and rows of scores.
  *
  * T queries, S keys, D width of a head; a head's rows are `row` bytes apart, its numbers adjacent.
  */
@@ -8,7 +8,7 @@ import type { I32, V128 } from "../instructions.ts";
 import type { Body, Local } from "../assembler.ts";
 import { forVectors, store } from "./loops.ts";
 import { GEMM_SCRATCH, NR } from "./matmul.ts";
-import { scaleRow } from "./rowwise.ts";
+import { scaleRow } from "./softmax.ts";
 
 // prettier-ignore
 export const SHAPE = {

@@ -20,7 +20,7 @@ import {
 import type { Block, Locals, Pair, Panels } from "./attentionBlocks.ts";
 import { ZERO, forVectors, splat, store, sumLanes, within } from "./loops.ts";
 import { expOfNegative } from "./math.ts";
-import type { Scribe } from "./math.ts";
+import type { Emitter } from "./math.ts";
 import { NR } from "./matmul.ts";
 import type { Products } from "./matmul.ts";
 
@@ -61,7 +61,7 @@ interface Head {
   readonly firstRow: I32;
 }
 
-/** dq, dk, dv, and dBias where it is wanted. An item: all heads whose cotangents meet somewhere, in order. */
+/** dq, dk, dv, and dBias where it is wanted. An item: all heads whose cotangents add up in one matrix, in order. */
 export function attentionCotangent(m: Module, { madd, thread }: Arithmetic, products: Products): void {
   m.export("attentionCotangent", BACKWARD, (f, p) => {
     const scale = splat(f, p.scale);
@@ -154,7 +154,7 @@ function scoresAndSlopes(f: Body, p: Backward, { q, g }: Head, block: Block, scr
 }
 
 /** Row r of a block, in place: P from the scores, by what forward kept; dS = P (g v^T - g . out); dS is added to the bias's cotangent. */
-function cotangentOfRow(s: Scribe, p: Backward, head: Head, block: Block, scratch: Scratch, scale: V128, r: I32): void {
+function cotangentOfRow(s: Emitter, p: Backward, head: Head, block: Block, scratch: Scratch, scale: V128, r: I32): void {
   const { f } = s;
   const t = f.let(i32.add(block.first, r));
   const [prob, slope] = [scratch.probs, scratch.slopes].map((base) => f.let(i32.add(base, i32.mul(r, scratch.scoreRow))));

@@ -19,10 +19,10 @@ import {
 } from "./attentionBlocks.ts";
 import type { Block, Locals, Pair, Panels } from "./attentionBlocks.ts";
 import { splat } from "./loops.ts";
-import type { Scribe } from "./math.ts";
+import type { Emitter } from "./math.ts";
 import { NR } from "./matmul.ts";
 import type { Products } from "./matmul.ts";
-import { exponentials, scaleRow, shareOf } from "./rowwise.ts";
+import { exponentials, scaleRow, shareOf } from "./softmax.ts";
 
 const FORWARD = { ...OUTPUT, ...OPERANDS, ...SHAPE, begin: "i32", end: "i32" } as const;
 type Forward = Locals<typeof FORWARD>;
@@ -89,7 +89,7 @@ function scoresOfBlock(f: Body, p: Forward, { q }: Head, { first, rows, limit }:
 
 /** Row r of a block: from scores to probabilities, in place; the largest score and the share of each exponential are kept. */
 // prettier-ignore
-function probabilitiesOfRow(s: Scribe, p: Forward, head: Head, block: Block, { scores, scoreRow }: Scratch, scale: V128, r: I32): void {
+function probabilitiesOfRow(s: Emitter, p: Forward, head: Head, block: Block, { scores, scoreRow }: Scratch, scale: V128, r: I32): void {
   const { f } = s;
   const t = f.let(i32.add(block.first, r));
   const row = f.let(i32.add(scores, i32.mul(r, scoreRow)));

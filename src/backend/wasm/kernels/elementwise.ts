@@ -1,6 +1,6 @@
 /**
  * Elementwise kernels. Each comes *flat*, over whole vectors of contiguous arrays (the last vector may reach past the array's end, but not past
- * its block), and binary ones also by *rows*, for a row that meets a column, a row or a number.
+ * its block), and binary ones also by *rows*, for operands that are stretched along rows or columns.
  */
 import { f32x4, i32, i32x4, v128 } from "../instructions.ts";
 import type { I32, V128 } from "../instructions.ts";

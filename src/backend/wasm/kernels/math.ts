@@ -10,15 +10,15 @@ import type { V128 } from "../instructions.ts";
 import type { Body, Local } from "../assembler.ts";
 import type { Arithmetic } from "./arithmetic.ts";
 
-/** Where functions write their steps, and how they multiply and add. */
-export interface Scribe {
+/** The function body that instructions are written to, and how to multiply and add. */
+export interface Emitter {
   readonly f: Body;
   readonly madd: Arithmetic["madd"];
 }
 
 /** A function of four numbers, and one of two times four. */
-export type Unary = (s: Scribe, x: V128) => V128;
-export type Binary = (s: Scribe, x: V128, y: V128) => V128;
+export type Unary = (s: Emitter, x: V128) => V128;
+export type Binary = (s: Emitter, x: V128, y: V128) => V128;
 
 /**
  * Greatest error of each function over all float32, in ulp, rounded up from what was seen; below 2^-126 an ulp is 2^-149.
@@ -33,7 +33,7 @@ export const ERROR_ULP = {
 const { add, sub, mul, div } = f32x4;
 
 /** c[0] + c[1] x + c[2] x^2 + ..., by Horner's rule. */
-export function polynomial({ madd }: Scribe, x: V128, c: readonly number[]): V128 {
+export function polynomial({ madd }: Emitter, x: V128, c: readonly number[]): V128 {
   return c.slice(0, -1).reduceRight<V128>((sum, coefficient) => madd(sum, x, f32x4.const(coefficient)), f32x4.const(c[c.length - 1]));
 }
 
@@ -49,7 +49,7 @@ const ROUNDER = 12582912;
 const ROUNDER_BITS = 0x4b400000;
 
 /** x = n ln 2 + r, with n whole (here int32) and |r| <= ln(2) / 2, or a little more; `low` is added to x where x alone is too coarse. */
-function reduceByLn2(s: Scribe, x: Local<"v128">, low?: V128): { n: V128; r: Local<"v128"> } {
+function reduceByLn2(s: Emitter, x: Local<"v128">, low?: V128): { n: V128; r: Local<"v128"> } {
   const rounded = s.f.let(s.madd(x, f32x4.const(Math.LOG2E), f32x4.const(ROUNDER)));
   const n = s.f.let(sub(rounded, ROUNDER));
   const high = s.madd(n, f32x4.const(-LN2_HIGH), x);
@@ -60,7 +60,7 @@ function reduceByLn2(s: Scribe, x: Local<"v128">, low?: V128): { n: V128; r: Loc
 const powerOf2 = (k: V128): V128 => i32x4.shl(i32x4.add(k, 127), 23);
 
 /** p 2^n for n beyond the exponents of float32, in two steps. */
-function scaled({ f }: Scribe, p: V128, n: V128): V128 {
+function scaled({ f }: Emitter, p: V128, n: V128): V128 {
   const k = f.let(n);
   const half = f.let(i32x4.shr(k, 1));
   return mul(mul(p, powerOf2(half)), powerOf2(i32x4.sub(k, half)));
@@ -68,7 +68,7 @@ function scaled({ f }: Scribe, p: V128, n: V128): V128 {
 
 const clampExponent = (x: V128): V128 => f32x4.pmin(f32x4.pmax(x, f32x4.const(-104)), f32x4.const(89));
 
-export function exp(s: Scribe, value: V128, low?: V128): V128 {
+export function exp(s: Emitter, value: V128, low?: V128): V128 {
   const x = s.f.let(clampExponent(value));
   const { n, r } = reduceByLn2(s, x, low);
   const p = add(s.madd(mul(r, r), polynomial(s, r, EXP), r), 1);
@@ -76,7 +76,7 @@ export function exp(s: Scribe, value: V128, low?: V128): V128 {
 }
 
 /** e^x for x <= 0, in fewer steps: what is below 2^-126 is 0. For softmax. */
-export function expOfNegative(s: Scribe, value: V128): V128 {
+export function expOfNegative(s: Emitter, value: V128): V128 {
   const given = s.f.let(value);
   const x = s.f.let(f32x4.pmax(given, f32x4.const(-87.25)));
   const { n, r } = reduceByLn2(s, x);
@@ -86,7 +86,7 @@ export function expOfNegative(s: Scribe, value: V128): V128 {
 }
 
 /** e^x - 1 = 2^n (e^r - 1) + (2^n - 1); with half of 2^n, so that 2^128 does not overflow before its time. */
-export function expm1(s: Scribe, value: V128): V128 {
+export function expm1(s: Emitter, value: V128): V128 {
   const x = s.f.let(f32x4.pmax(clampExponent(value), f32x4.const(-30)));
   const { n, r } = reduceByLn2(s, x);
   const p = s.f.let(s.madd(mul(r, r), polynomial(s, r, EXP), r));
@@ -101,7 +101,7 @@ const LOG = [0.333333105, -0.249999866, 0.200022191, -0.166692391, 0.142187685, 
 const SQRT_HALF_BITS = 0x3f3504f3;
 const SMALLEST_NORMAL = 2 ** -126;
 
-export function log(s: Scribe, value: V128): V128 {
+export function log(s: Emitter, value: V128): V128 {
   const { f } = s;
   const given = f.let(value);
   const tiny = f.let(f32x4.lt(given, SMALLEST_NORMAL));
@@ -119,7 +119,7 @@ export function log(s: Scribe, value: V128): V128 {
 }
 
 /** ln(1 + x), where 1 + x = u misses c = x - (u - 1): ln(u) + c / u. */
-export function log1p(s: Scribe, value: V128): V128 {
+export function log1p(s: Emitter, value: V128): V128 {
   const { f } = s;
   const x = f.let(value);
   const u = f.let(add(x, 1));
@@ -136,7 +136,7 @@ const TANH = [-0.333333313, 0.133332103, -0.0539472289, 0.0217030849, -0.0081829
 export const SIGN = i32x4.const(-0x80000000);
 
 /** A polynomial near 0, else 1 - 2 / (e^(2|x|) + 1), with the sign of x. */
-export function tanh(s: Scribe, value: V128): V128 {
+export function tanh(s: Emitter, value: V128): V128 {
   const { f } = s;
   const x = f.let(value);
   const size = f.let(f32x4.abs(x));
@@ -147,7 +147,7 @@ export function tanh(s: Scribe, value: V128): V128 {
 }
 
 /** 1 / (1 + e^-|x|), or e^-|x| times that where x is negative. */
-export function sigmoid(s: Scribe, value: V128): V128 {
+export function sigmoid(s: Emitter, value: V128): V128 {
   const { f } = s;
   const x = f.let(value);
   const e = f.let(exp(s, f32x4.neg(f32x4.abs(x))));
@@ -156,7 +156,7 @@ export function sigmoid(s: Scribe, value: V128): V128 {
 }
 
 /** max(x, 0) + ln(1 + e^-|x|). */
-export function softplus(s: Scribe, value: V128): V128 {
+export function softplus(s: Emitter, value: V128): V128 {
   const x = s.f.let(value);
   return add(f32x4.pmax(x, f32x4.const(0)), log1p(s, exp(s, f32x4.neg(f32x4.abs(x)))));
 }
@@ -171,7 +171,7 @@ const ERFC = [
 const HIGH_BITS = i32x4.const(-4096);
 
 /** erfc(z) for z >= 0, where x^2 = z^2 factor: x is split so that the square is exact in two parts. */
-function upperTail(s: Scribe, z: V128, size: V128, factor: number): V128 {
+function upperTail(s: Emitter, z: V128, size: V128, factor: number): V128 {
   const { f } = s;
   const x = f.let(size);
   const bounded = f.let(f32x4.pmin(z, f32x4.const(10.3)));
@@ -182,7 +182,7 @@ function upperTail(s: Scribe, z: V128, size: V128, factor: number): V128 {
   return div(mul(polynomial(s, t, ERFC), decay), s.madd(bounded, f32x4.const(2), f32x4.const(1)));
 }
 
-export function erfc(s: Scribe, value: V128): V128 {
+export function erfc(s: Emitter, value: V128): V128 {
   const { f } = s;
   const x = f.let(value);
   const size = f.let(f32x4.abs(x));
@@ -193,12 +193,12 @@ export function erfc(s: Scribe, value: V128): V128 {
   return v128.select(f32x4.lt(size, 0.5), near, far);
 }
 
-function erfNear(s: Scribe, x: V128): V128 {
+function erfNear(s: Emitter, x: V128): V128 {
   const x2 = s.f.let(mul(x, x));
   return mul(x, polynomial(s, x2, ERF));
 }
 
-export function erf(s: Scribe, value: V128): V128 {
+export function erf(s: Emitter, value: V128): V128 {
   const { f } = s;
   const x = f.let(value);
   const size = f.let(f32x4.abs(x));
@@ -208,7 +208,7 @@ export function erf(s: Scribe, value: V128): V128 {
 }
 
 /** The normal distribution function, erfc(-x / sqrt 2) / 2. */
-export function normalCdf(s: Scribe, value: V128): V128 {
+export function normalCdf(s: Emitter, value: V128): V128 {
   const { f } = s;
   const x = f.let(value);
   const size = f.let(f32x4.pmin(f32x4.abs(x), f32x4.const(14.5)));
@@ -220,12 +220,12 @@ export function normalCdf(s: Scribe, value: V128): V128 {
 }
 
 /** The normal density, e^(-x^2 / 2) / sqrt(2 pi); its error grows with x^2, as its share in a derivative falls. */
-export function normalDensity(s: Scribe, x: V128): V128 {
+export function normalDensity(s: Emitter, x: V128): V128 {
   return mul(exp(s, mul(mul(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
 }
 
 /** -1, 0 or 1; NaN and signed zeros are kept. */
-export function sign(s: Scribe, value: V128): V128 {
+export function sign(s: Emitter, value: V128): V128 {
   const x = s.f.let(value);
   const one = v128.or(v128.and(x, SIGN), f32x4.const(1));
   return v128.select(v128.or(f32x4.lt(x, 0), f32x4.gt(x, 0)), one, x);

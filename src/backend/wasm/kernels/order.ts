@@ -1,8 +1,8 @@
 /**
  * Order along rows, and counting. R rows of N keys, K of them wanted, E bins.
  *
- * Numbers become int32 keys first, such that the smaller key stands ahead: floats by their bits, NaN below all, one zero. What then
- * sorts knows neither types nor directions. Few places are found by insertion; whole rows are sorted by their digits of eight bits, least
+ * Numbers become int32 keys first, of which the smaller one comes first: floats by their bits, NaN below all, -0 and 0 alike. The sorting
+ * kernels know neither types nor directions. Few places are found by insertion; whole rows are sorted by their digits of eight bits, least
  * significant first, which takes time in proportion to N and keeps the order of equals (Knuth, The Art of Computer Programming 3, 5.2.5).
  */
 import { f32x4, i32, i32x4, memory, v128 } from "../instructions.ts";
@@ -24,7 +24,7 @@ export const sortScratch = (n: number): number => TABLES + 8 * Math.ceil(n / 16)
 
 const word = (base: I32, index: I32): I32 => i32.add(base, i32.shl(index, 2));
 
-/** Item: a vector. `flip` is -1 where the largest shall stand ahead, else 0. */
+/** Item: a vector. `flip` is -1 for descending order, else 0. */
 function keyKernels(m: Module): void {
   const ways: Record<string, (f: Body, x: V128) => V128> = {
     intKeys: (_, x) => x,
@@ -45,7 +45,7 @@ function keyKernels(m: Module): void {
   }
 }
 
-/** Item: a row. The first `k` by insertion: a newcomer passes those strictly behind it, so of equals the first stays ahead. */
+/** Item: a row. The first `k` by insertion: a new element is put before those strictly behind it, so equals keep their order. */
 function firstKernel(m: Module): void {
   m.export(
     "firstPlaces",
@@ -70,7 +70,7 @@ function firstKernel(m: Module): void {
   );
 }
 
-/** Moves those behind `key` up, into the free place `from`, and writes `i` where they made room. */
+/** Moves the places whose keys are behind `key` up by one, into the free place `from`, and writes `i` before them. */
 function insert(f: Body, from: I32, list: I32, i: I32, key: I32, keyAt: (place: I32) => I32): void {
   const place = f.let(from);
   const stop = f.let(list);
@@ -106,7 +106,7 @@ function sortRow(m: Module): Sort {
         const table = f.let(i32.add(tables, 4 * DIGITS * pass));
         // A digit that all keys share sorts nothing.
         f.if(i32.ne(i32.load(word(table, digitOf(i32.load(keys), pass))), n), () => {
-          deal(f, keys, bytes, table, pass, from, to);
+          distribute(f, keys, bytes, table, pass, from, to);
           const other = f.let(from);
           f.set(from, to);
           f.set(to, other);
@@ -132,8 +132,8 @@ function countDigits(f: Body, keys: I32, bytes: I32, tables: I32): void {
   });
 }
 
-/** Counts become the place where each digit begins; then every place goes where its key's digit says. */
-function deal(f: Body, keys: I32, bytes: I32, table: I32, pass: number, from: Local<"i32">, to: Local<"i32">): void {
+/** One pass: counts become the place where each digit begins; then every place moves to where the digit of its key begins. */
+function distribute(f: Body, keys: I32, bytes: I32, table: I32, pass: number, from: Local<"i32">, to: Local<"i32">): void {
   const sum = f.let(to);
   f.for(0, 4 * DIGITS, 4, (at) => {
     const count = f.let(i32.load(i32.add(table, at)));

@@ -7,7 +7,7 @@ import { f32x4, f64x2, i32x4, v128 } from "../instructions.ts";
 import type { V128 } from "../instructions.ts";
 import type { Body, Local } from "../assembler.ts";
 import { SIGN } from "./math.ts";
-import type { Scribe } from "./math.ts";
+import type { Emitter } from "./math.ts";
 
 const { add, sub, mul, div, nearest } = f64x2;
 
@@ -43,7 +43,7 @@ const QUARTER_HIGH = 1.5707963267341256;
 const QUARTER_LOW = 6.077100506506192e-11;
 const FAR = 2 ** 20;
 
-/** 2 / pi, 24 bits at a time: so much as a float32 needs. Payne and Hanek 1983. */
+/** 2 / pi, 24 bits at a time: as many as an angle in float32 needs. Payne and Hanek 1983. */
 const TWO_OVER_PI = [0xa2f983, 0x6e4e44, 0x1529fc, 0x2757d1, 0xf534dd, 0xc0db62, 0x95993c, 0x439041];
 
 /** An angle: n quarter turns and r radians, |r| <= pi / 4. Its quarter turns and r are set anew where it is far. */
@@ -105,13 +105,13 @@ function sinFrom(f: Body, x: Local<"v128">, quarter: 0 | 1): V128 {
 }
 
 /** 0 keeps its sign. */
-export function sin({ f }: Scribe, value: V128): V128 {
+export function sin({ f }: Emitter, value: V128): V128 {
   const x = f.let(value);
   const result = f.let(sinFrom(f, x, 0));
   return v128.select(f32x4.eq(x, 0), x, result);
 }
 
-export function cos({ f }: Scribe, value: V128): V128 {
+export function cos({ f }: Emitter, value: V128): V128 {
   return sinFrom(f, f.let(value), 1);
 }
 
@@ -149,7 +149,7 @@ function exp2(f: Body, t: V128): V128 {
 }
 
 /** x^y as JavaScript has it: IEEE 754's pow, but 1 and -1 to the power of an infinity, and 1 to that of NaN, are NaN. */
-export function pow({ f }: Scribe, value: V128, exponent: V128): V128 {
+export function pow({ f }: Emitter, value: V128, exponent: V128): V128 {
   const [x, y] = [f.let(value), f.let(exponent)];
   const size = f.let(f32x4.abs(x));
   const [xs, ys] = [halves(f, size), halves(f, y)];
@@ -190,7 +190,7 @@ function remainder(f: Body, x: Local<"v128">, y: Local<"v128">): Local<"v128"> {
 const crosses = (r: V128, y: V128): V128 => v128.and(f64x2.ne(r, 0), v128.xor(f64x2.lt(r, 0), f64x2.lt(y, 0)));
 
 /** The remainder with the sign of y; 0 has the sign of x. */
-export function mod({ f }: Scribe, value: V128, divisor: V128): V128 {
+export function mod({ f }: Emitter, value: V128, divisor: V128): V128 {
   const [x, y] = [f.let(value), f.let(divisor)];
   const [xs, ys] = [halves(f, x), halves(f, y)];
   const [low, high] = xs.map((half, k) => {
@@ -203,7 +203,7 @@ export function mod({ f }: Scribe, value: V128, divisor: V128): V128 {
 }
 
 /** How often y goes into x, rounded down; it agrees with `mod` where x / y rounds up to a whole number. */
-export function floorDiv({ f }: Scribe, value: V128, divisor: V128): V128 {
+export function floorDiv({ f }: Emitter, value: V128, divisor: V128): V128 {
   const [x, y] = [f.let(value), f.let(divisor)];
   const [xs, ys] = [halves(f, x), halves(f, y)];
   const [low, high] = xs.map((half, k) => {

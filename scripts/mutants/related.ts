@@ -96,7 +96,7 @@ export class ImportGraph {
   #resolve(file: string, from: string): string | undefined {
     const found = from.startsWith(".")
       ? join(dirname(file), from)
-      : entries.find(({ specifier }) => specifier === from)?.source.replace(/^\.\//, "");
+      : (entries.find(({ specifier }) => specifier === from)?.source.replace(/^\.\//, "") ?? from);
     return found !== undefined && this.#files.has(found) ? found : undefined;
   }
 }
@@ -138,7 +138,8 @@ function read(file: string): Source {
     if (from !== undefined) return [{ from, entry: undefined }];
     return asked === "specifier" ? entries.map(({ specifier }) => ({ from: specifier, entry: "all" })) : []; // an entry of the package
   });
-  const started = [...text.matchAll(/new URL\("(\.{1,2}\/[^"]+\.ts)", import\.meta\.url\)/g)]; // processes and threads
+  // Processes and threads, by their URL; programs that a test bundles, by their path from the root.
+  const started = [...text.matchAll(/(?:new URL|\bbundled)\("([^"]+\.ts)"(?:, import\.meta\.url)?\)/g)];
   late.push(...started.map(([, from]): Import => ({ from, entry: undefined })));
   return { text, imports: [...fixed, ...late], exports: staticExports.flatMap(({ entries: names }) => names) };
 }

@@ -74,6 +74,11 @@ describe("tests near a source", () => {
 
   it("are found through a namespace", () => expect(near("src/moe/capacity.ts")).to.include("test/moe/layer.test.ts"));
 
+  it("are found through the program that they start as a process", () => {
+    expect(near("examples/train/main.ts")).to.include("test/train/stopping.test.ts");
+    expect(near("examples/train/trainCommand.ts")).to.include("test/train/processes.test.ts");
+  });
+
   it("are never browser tests", () => expect(near("src/backend/shape.ts").filter((file) => file.includes("browser"))).to.deep.equal([]));
 });
 

@@ -18,7 +18,7 @@ import { outside } from "./laws/outside.ts";
 import { products } from "./laws/products.ts";
 import { reductions } from "./laws/reductions.ts";
 import { rows } from "./laws/rows.ts";
-import { Workbench } from "./workbench.ts";
+import { Workbench, settle } from "./workbench.ts";
 import type { Cases, Layouts, Tolerances } from "./workbench.ts";
 
 /** Throws where the backend breaks the law; "not served" where a fused kernel declined every case. */
@@ -89,9 +89,20 @@ async function obey(
   { tolerances, layouts, seesIndices, cases }: ConformanceOptions,
 ): Promise<void | "not served"> {
   const bench = new Workbench(backend, tolerances, layouts, seesIndices, cases);
+  const before = await living(backend);
+  let served: void | "not served";
   try {
-    return await law(bench);
+    served = await law(bench);
   } finally {
     bench.clean();
   }
+  expect(await living(backend), "buffers that live on when all that the law was given is freed").to.deep.equal(before);
+  return served;
+}
+
+/** Buffers and bytes that are taken once every kernel launched so far has run. */
+async function living(backend: Backend): Promise<[buffers: number, bytes: number]> {
+  await settle(backend);
+  const { liveBuffers, liveBytes } = backend.stats();
+  return [liveBuffers, liveBytes];
 }

@@ -188,6 +188,16 @@ function listOf(data: TypedArray): number[] {
   return list;
 }
 
+/** Waits until everything launched so far has run. */
+export async function settle(backend: Backend): Promise<void> {
+  const type = { shape: [1], dtype: "float32" } as const;
+  const buffer = backend.full(type, 0);
+  await backend.download(buffer, type);
+  backend.free(buffer);
+  // Two timers: the first may come round before a queue that was started by the free, the second cannot.
+  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setTimeout(resolve));
+}
+
 /** The contiguous array in `buffer`. */
 export function whole(buffer: Buffer, type: ArrayType): NDArray {
   const strides = type.shape.map((_, axis) => sizeOf(type.shape.slice(axis + 1)));

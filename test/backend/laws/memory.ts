@@ -2,6 +2,7 @@ import { expect } from "chai";
 import type { TypedArray } from "../../../src/backend/backend.ts";
 import type { Law } from "../conformance.ts";
 import { plain, random } from "../plain.ts";
+import { settle } from "../workbench.ts";
 
 export const memory: Record<string, Law> = {
   "free returns what was taken": async (bench) => {
@@ -68,15 +69,3 @@ export const memory: Record<string, Law> = {
     expect((await bench.backend.download(other, view))[0]).to.equal(9);
   },
 };
-
-type Stats = Parameters<Law>[0]["backend"];
-
-/** Waits until everything launched so far has run. */
-async function settle(backend: Stats): Promise<void> {
-  const type = { shape: [1], dtype: "float32" } as const;
-  const buffer = backend.full(type, 0);
-  await backend.download(buffer, type);
-  backend.free(buffer);
-  // Two timers: the first may come round before a queue that was started by the free, the second cannot.
-  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setTimeout(resolve));
-}

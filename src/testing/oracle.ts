@@ -36,7 +36,7 @@ export function seatByHand(input: SeatingByHand): number[][] {
   for (let from = 0; from < choices.length; from += groupSize) {
     const used = new Array<number>(experts).fill(0);
     const tokens = choices.slice(from, from + groupSize).map((_, i) => from + i);
-    if (priority) tokens.sort((a, b) => priority[b] - priority[a] || a - b);
+    if (priority) tokens.sort((a, b) => priority[b] - priority[a]);
     const turns = by === "choice" ? ranks.flatMap((k) => tokens.map((t) => [t, k])) : tokens.flatMap((t) => ranks.map((k) => [t, k]));
     for (const [token, choice] of turns) {
       const expert = choices[token][choice];

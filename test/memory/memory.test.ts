@@ -122,6 +122,28 @@ class Device extends CpuBackend {
 }
 
 describe("outside of scopes", () => {
+  it("reading, moving and assigning give back at once what they copied, and leave the results", async () => {
+    const [backend, other] = [new CpuBackend(), new CpuBackend()];
+    const [x, leaf] = withBackend(backend, () => [tensor([[1, 2, 3], [4, 5, 6]]).transpose(), ones([3, 2], { requiresGrad: true })]); // prettier-ignore
+    const live = (): number[] => [backend, other].map((one) => one.stats().liveBuffers);
+    const before = live();
+    const uses: Record<string, () => unknown> = {
+      dataSync: () => expect(Array.from(x.dataSync())).to.deep.equal([1, 4, 2, 5, 3, 6]),
+      data: async () => expect(Array.from(await x.data())).to.deep.equal([1, 4, 2, 5, 3, 6]),
+      itemSync: () => expect(x.slice([1, 2], [1, 2]).itemSync()).to.equal(5),
+      to: () => x.to(other).dispose(),
+      assign: () => leaf.assign(x),
+      "two gradients, in scopes": () => {
+        for (let i = 0; i < 2; i++) scope(() => leaf.accumulateGrad(x));
+        leaf.zeroGrad();
+      },
+    };
+    for (const [name, use] of Object.entries(uses)) {
+      await use();
+      expect(live(), name).to.deep.equal(before);
+    }
+  });
+
   it("the collector gives back what nobody holds, and only that", async () => {
     const backend = new CpuBackend();
     const kept = withBackend(backend, () => {

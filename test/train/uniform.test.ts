@@ -20,6 +20,14 @@ describe("numbers from a seed", () => {
     expect(shared).to.have.length.below(3);
   });
 
+  it("are the same on every machine and in every version: runs and reports are drawn with them", () => {
+    const at = [0, 1, 2, 65536, 1e6, 2 ** 32 - 1];
+    expect(at.map(seeded(7)).map((x) => x.toFixed(9))).to.deep.equal(["0.288442246", "0.044952290", "0.165715449", "0.255027790", "0.035853589", "0.284076069"]); // prettier-ignore
+    expect([0, 1].map(seeded(-5)).map((x) => x.toFixed(9))).to.deep.equal(["0.424500468", "0.726375440"]);
+    expect([0, 1].map(seeded(2 ** 31)).map((x) => x.toFixed(9))).to.deep.equal(["0.702707336", "0.712599164"]);
+    expect(shuffled([0, 1, 2, 3, 4, 5, 6, 7], draws(seeded(7)))).to.deep.equal([7, 3, 4, 5, 1, 6, 0, 2]);
+  });
+
   it("are drawn in order", () => {
     const draw = draws((i) => i / 10);
     expect([draw(), draw(), draw()]).to.deep.equal([0, 0.1, 0.2]);

@@ -207,8 +207,11 @@ export const large: Record<string, Law> = {
       "float64",
       x.data.map((v, i) => v * counts[Math.floor(i / 40)]),
     );
-    const sums = bench.backend.addRows(x, bench.put(taken), bench.put(plain([3000], "int32", rows)));
-    bench.compare("addRows", (await bench.read(sums, x)).data, { ...added, dtype: "float32" }, 800, 10);
+    const index = plain([3000], "int32", rows);
+    for (const [what, made] of Object.entries({ "the host made": bench.put(index), "a kernel made": bench.computed(index) })) {
+      const sums = bench.backend.addRows(x, bench.put(taken), made);
+      bench.compare(`addRows by an index that ${what}`, (await bench.read(sums, x)).data, { ...added, dtype: "float32" }, 800, 10);
+    }
   },
 
   "large: inverses and orders of one lane, and of several": async (bench) => {

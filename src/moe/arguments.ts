@@ -1,4 +1,4 @@
-/** Kinds of arguments of this room, beside those of tensors and plain values. */
+/** Kinds of arguments that routers and experts take, beside those of tensors and plain values. */
 import type { Kind, Kinds } from "../autograd/arguments.ts";
 import { aFloatDtype, aKey, aTensor, callable, finite, oneOf, optional, rate, whole } from "../autograd/arguments.ts";
 import type { Init } from "../nn/module.ts";
@@ -9,7 +9,7 @@ export { aPass } from "../nn/module.ts";
 /** A count or a size: 1 or more, and few enough for the index of a tensor. */
 export const count: Kind = { ...whole(1, 2 ** 31 - 1), wanted: "a whole number of 1 or more, below 2^31" };
 
-/** A number of choices: at most the experts, whatever was passed as those. */
+/** A number of choices: at most the number of experts, where that is itself valid. */
 export function upTo(experts: unknown): Kind {
   return count.accepts(experts) ? whole(1, Number(experts)) : count;
 }
@@ -17,7 +17,7 @@ export function upTo(experts: unknown): Kind {
 /** A coefficient of a loss: 0 switches it off. */
 export const coefficient: Kind = finite(0);
 
-/** What every constructor of weights takes. */
+/** The kinds of `Init`, which every layer with weights takes. */
 export const initKinds: Kinds<Init> = { random: aKey, dtype: optional(aFloatDtype) };
 
 export const anInitializer: Kind = { ...callable, wanted: "an initializer, such as initializers.normal(0.02)" };
@@ -38,14 +38,14 @@ export const aCapacityFactor: Kind = {
   accepts: (value) => value === "dropless" || (typeof value === "number" && value > 0),
 };
 
-/** A tensor of so many axes; the names of the axes are those of the error. */
+/** A tensor with as many axes as `axes` names, "B, T, D" for three; the error shows these names. */
 export function tensorOf(axes: string): Kind {
   const known = tensors.get(axes) ?? tensorOfRank(axes, axes.split(",").length);
   tensors.set(axes, known);
   return known;
 }
 
-/** Made once: routers check their tokens at every call. */
+/** Each kind is made once: routers check their tokens at every call. */
 const tensors = new Map<string, Kind>();
 
 function tensorOfRank(axes: string, rank: number): Kind {
@@ -66,7 +66,7 @@ const booksOf = (slots: boolean): Kind => ({
 
 const [seated, unseated] = [booksOf(true), booksOf(false)];
 
-/** The books of a routing; `slots` where slots must be among them. */
+/** The books of a routing; with `slots`, slotOfChoice must be among them. */
 export const someBooks = (slots: boolean): Kind => (slots ? seated : unseated);
 
 /** Plain data of numbers: an array or a typed array. */

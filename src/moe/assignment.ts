@@ -1,6 +1,6 @@
 /**
- * Assignments as fixed rounds of kernels: nothing is read back, and the same rounds run on every device. All in the logarithm,
- * where small temperatures do not underflow. Nothing here has a gradient.
+ * Assignments of tokens to experts by a fixed number of rounds, so that nothing is read back and every device does the same. They compute
+ * logarithms, so that small temperatures do not underflow. Nothing here has a gradient.
  * G groups, S tokens of a group, E experts, C slots of an expert, b cap: the most experts of a token.
  */
 import { where } from "../autograd/operations.ts";
@@ -10,9 +10,9 @@ import { check, checkOptions, count, optional, positive, tensorOf, whole } from 
 
 /** Options of an assignment by rounds. */
 export interface AssignmentOptions {
-  /** Weight of the entropy; the smaller, the nearer to the best assignment and the slower to reach it. Default 0.03 of Dykstra, 1 of Sinkhorn. */
+  /** Weight of the entropy: a smaller one comes nearer to the best assignment and needs more rounds. Default 0.03 for Dykstra, 1 for Sinkhorn. */
   readonly temperature?: number;
-  /** Default 50 of Dykstra, 20 of Sinkhorn; at most 100,000. */
+  /** Default 50 for Dykstra, 20 for Sinkhorn; at most 100,000. */
   readonly rounds?: number;
 }
 
@@ -29,7 +29,7 @@ export const anAssignment: Kind = {
     }),
 };
 
-/** The logarithm of padding's entries: exp of it is 0, and it is finite, so that no difference of two is NaN. */
+/** Stands for the logarithm of 0 in entries of padding: its exp is 0, and differences of two such entries are not NaN, as -Infinity's are. */
 const NEVER = -1e9;
 
 /**
@@ -63,9 +63,10 @@ export function cappedAssignment(scores: Tensor, capacity: number, cap: number, 
 }
 
 /**
- * Sinkhorn's assignment: P [G, S, E] = exp(u_s + h_se + v_e), h the logits over the temperature, whose rows add up to 1 / S and whose columns
- * add up to 1 / E over the tokens that are open. logits [G, S, E]; open [G, S, 1]: 1 for tokens. Sinkhorn & Knopp 1967, as S-BASE uses it:
- * Clark et al. 2022, arXiv:2202.01169, appendix B. Throws for shapes and options that do not fit.
+ * Sinkhorn's assignment: P [G, S, E] = exp(u_s + h_se + v_e), where h are the logits divided by the temperature, and u and v make each row add up
+ * to 1 / S and each column to 1 / E. Columns are near that after a fixed number of rounds, rows exact. logits [G, S, E]; open [G, S, 1]: 1 for
+ * tokens, 0 for padding, whose entries are 0 and which S does not count. Sinkhorn & Knopp 1967, as S-BASE uses it: Clark et al. 2022,
+ * arXiv:2202.01169, appendix B. Throws for shapes and options that do not fit.
  */
 export function sinkhorn(logits: Tensor, open?: Tensor, options: AssignmentOptions = {}): Tensor {
   check("sinkhorn", "logits", logits, tensorOf("G, S, E"));

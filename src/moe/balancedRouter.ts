@@ -1,12 +1,12 @@
 /**
- * Balanced assignment: while training, logits are first evened out by Sinkhorn's algorithm, so that choosing the best loads all
- * experts nearly alike; the raw logits make the gates, and in evaluation the choice too. No loss is needed.
+ * Balanced assignment: while training, Sinkhorn's algorithm evens out the logits before the best expert is chosen, so that all experts get
+ * nearly equal loads. The raw logits make the gates, and in evaluation the choice too. No loss is needed.
  * Clark et al. 2022, arXiv:2202.01169 (S-BASE).
  *
- * It departs from BASE, Lewis et al. 2021, arXiv:2103.16716, which S-BASE simplifies: there an auction assigns each expert exactly S / E
- * tokens, as many rounds as it takes. Here the number of rounds is fixed, so the load is nearly even; what exceeds an expert's slots is dropped.
+ * It departs from BASE, Lewis et al. 2021, arXiv:2103.16716, which S-BASE simplifies: there an auction runs until each expert has exactly
+ * S / E tokens. Here the number of rounds is fixed, so the load is nearly even, and tokens beyond an expert's slots are dropped.
  *
- * While it trains, a token's expert depends on all tokens of the group: not for causal models.
+ * While training, a token's expert depends on all tokens of the group, so the router is not for causal models.
  * G groups, S tokens of a group, E experts, K choices, D width.
  */
 import { noGrad } from "../autograd/context.ts";
@@ -22,16 +22,16 @@ import type { Choices, SeatingOptions } from "./seating.ts";
 
 /** Options of balanced assignment; `temperature` and `rounds` are Sinkhorn's. */
 export interface BalancedOptions extends ProjectionOptions, SeatingOptions, AssignmentOptions {
-  /** K. Default 1, weighed by a sigmoid; more are weighed by a softmax over all experts. */
+  /** K. Default 1, whose gate is the sigmoid of the logit; with more, gates are the softmax over all experts. */
   readonly choices?: number;
-  /** Serve in a causal model all the same, to study what it does there. Default false. */
+  /** Whether a causal model may use it nevertheless, to study what it does there. Default false. */
   readonly allowCausal?: boolean;
 }
 
 /**
- * Sends each token to the K experts that are best once the load has been evened out: in training the choice is by Sinkhorn's assignment of the
- * logits, in evaluation by the logits; gates come from the raw logits always. It needs no balance loss. An acausal router: refused in a causal
- * model. Throws for an option that it does not know or that is out of range. Clark et al. 2022, arXiv:2202.01169 (S-BASE).
+ * Sends each token to its K best experts after the load has been evened out: in training it chooses by Sinkhorn's assignment of the logits, in
+ * evaluation by the logits. Gates always come from the raw logits. It needs no balance loss. An acausal router: refused in a causal model.
+ * Throws for an option that it does not know or that is out of range. Clark et al. 2022, arXiv:2202.01169 (S-BASE).
  */
 export class BalancedRouter extends Router {
   readonly projection: Projection;

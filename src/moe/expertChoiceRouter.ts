@@ -1,8 +1,8 @@
 /**
- * Expert Choice: experts choose tokens, each as many as it has slots, so the load is even by construction and no loss is
- * needed; a token may have several experts or none. Zhou et al. 2022, arXiv:2202.09368, section 3.
+ * Expert Choice: each expert chooses as many tokens as it has slots, so the load is even by construction and no loss is needed. A token may
+ * have several experts or none. Zhou et al. 2022, arXiv:2202.09368, section 3.
  *
- * Whether an expert takes a token depends on all other tokens of the group, later ones too: not for causal models.
+ * Whether an expert takes a token depends on all other tokens of the group, later ones too, so the router is not for causal models.
  * G groups, S tokens of a group, E experts, C slots of an expert in a group, D width.
  */
 import { noGrad } from "../autograd/context.ts";
@@ -24,30 +24,31 @@ import type { Choices } from "./seating.ts";
 /** Options of Expert Choice. */
 export interface ExpertChoiceOptions extends ProjectionOptions {
   /**
-   * c: how many experts a token has on average; C = c S / E, rounded as capacityOf does. Default 2. The request's factor is not read; its
-   * `expertCapacity`, where given, is.
+   * c: how many experts a token has on average; C = c S / E, rounded as capacityOf does. Default 2. It stands in place of the capacity factor
+   * of the layer; an `expertCapacity` of the layer, where given, is C.
    */
   readonly average?: number;
   /**
-   * b, a whole number: the most experts a token may have (section 3.3). Default: none. The assignment takes a fixed number of rounds and its
-   * fractions are taken whole, so a token may come out with more; it then keeps the b experts with the largest scores, which the paper leaves
-   * open, and the slots of the others stay empty: a few in a hundred, more where E C > b S leaves no other way.
+   * b, a whole number: the most experts a token may have (section 3.3). Default: no limit. Experts take the C largest entries of an assignment
+   * that a fixed number of rounds approximates, so more than b experts may take a token. The token then keeps the b of them with the largest
+   * scores, which the paper leaves open, and the slots of the others stay empty: a few per cent of all, and more where E C > b S.
    */
   readonly cap?: number;
-  /** Of the algorithm behind `cap`. */
+  /** Temperature and rounds of the assignment that `cap` needs. */
   readonly assignment?: AssignmentOptions;
   /** The tokens among which an expert chooses. Default "batch". */
   readonly group?: Group;
-  /** Serve in a causal model all the same, to study what it does there. Default false. */
+  /** Whether a causal model may use it nevertheless, to study what it does there. Default false. */
   readonly allowCausal?: boolean;
 }
 
 const aCap: Kind = { ...count, wanted: "a whole number of experts, or Infinity", accepts: (x) => x === Infinity || count.accepts(x) };
 
 /**
- * Lets each expert choose the C tokens with the largest probabilities p = softmax(x W), which are also the gates. The load is even by
- * construction and there is no loss; a token has 0 to E experts, `average` of them in the mean, at most `cap`. An acausal router: refused in
- * a causal model. Throws for an option that it does not know or that is out of range. Zhou et al. 2022, arXiv:2202.09368, section 3.
+ * Lets each expert choose the C tokens to which it has the largest probability; the probabilities p = softmax(x W), over experts, are also the
+ * gates. The load is even by construction and there is no loss. A token has 0 to E experts, `average` of them in the mean, at most `cap`. An
+ * acausal router: refused in a causal model. Throws for an option that it does not know or that is out of range. Zhou et al. 2022,
+ * arXiv:2202.09368, section 3.
  */
 export class ExpertChoiceRouter extends Router {
   readonly projection: Projection;
@@ -84,11 +85,11 @@ export class ExpertChoiceRouter extends Router {
     const logits = this.projection.forward(x); // [G, S, E]
     const probs = logits.softmax(-1);
     const position = noGrad(() => this.#positions(probs, mask, capacity ?? 0));
-    const everyone = arange(0, this.experts, 1, { dtype: "int32", backend: x.backend });
-    return { expertOfChoice: where(position.greaterEqual(0), everyone, -1), position, gate: probs, logits, probs };
+    const all = arange(0, this.experts, 1, { dtype: "int32", backend: x.backend }); // [E]
+    return { expertOfChoice: where(position.greaterEqual(0), all, -1), position, gate: probs, logits, probs };
   }
 
-  /** c S / E of the options: the request's factor is not read. */
+  /** c S / E, or the `expertCapacity` of the request. */
   protected override capacity(size: number, { expertCapacity }: RouteRequest): number {
     return expertCapacity === undefined ? capacityOf(size, this.experts, this.options.average ?? 2) : Math.min(size, expertCapacity);
   }
@@ -112,7 +113,7 @@ export class ExpertChoiceRouter extends Router {
   }
 }
 
-/** Positions [G, S, E] of the `capacity` best tokens of each expert, by scores [G, E, S]; of those that `allowed` does not refuse. */
+/** Positions [G, S, E] of the `capacity` best tokens of each expert, by scores [G, E, S]; -1 for the others and where `allowed` is 0. */
 function taken(scores: Tensor, capacity: number, allowed?: Tensor): Tensor {
   const [groups, experts, size] = scores.shape;
   const token = scores.topK(capacity).indices; // [G, E, C]

@@ -41,11 +41,16 @@ const aLayout: Kind = {
   },
 };
 
-/** The arguments of a forward pass through experts. */
+/** Checks the arguments of a forward pass through experts that draw random numbers or pass them on. */
 export function checkForward(name: string, rows: Tensor, layout: RowLayout, pass: Pass, experts: number): void {
+  checkRows(name, rows, layout, experts);
+  check(`${name}.forward`, "pass", pass, aPass);
+}
+
+/** Checks rows and their layout. */
+export function checkRows(name: string, rows: Tensor, layout: RowLayout, experts: number): void {
   check(`${name}.forward`, "rows", rows, aTensor);
   check(`${name}.forward`, "layout", layout, aLayout);
-  check(`${name}.forward`, "pass", pass, aPass);
   if (layout.experts !== experts) throw new RangeError(`${name}.forward: layout of ${layout.experts} experts: want ${experts}`);
 }
 
@@ -60,7 +65,7 @@ export abstract class Experts extends Module {
   abstract forward(rows: Tensor, layout: RowLayout, pass: Pass): Tensor;
 }
 
-/** Options of feed-forward experts; the others are those of a dense layer. */
+/** Options of feed-forward experts, beside those of a dense layer. */
 export interface FeedForwardExpertsOptions extends FeedForwardOptions {
   /** E */
   readonly experts: number;
@@ -82,9 +87,9 @@ const feedForwardKinds: Kinds<FeedForwardExpertsOptions> = {
 };
 
 /**
- * E feed-forward networks with batched weights: activation(x W + b) V + c, or the gated kinds, each expert with its own matrices. Every expert
- * is drawn differently, by the fan-in of one and a scale of 0.1; `dropout` acts between the two matrices, differently in each expert (expert
- * dropout, 0.4 in fine-tuning). Throws for an option that it does not know or that is out of range.
+ * E feed-forward networks with batched weights: activation(x W + b) V + c, or the gated kinds, each expert with its own matrices. The weights of
+ * each expert are drawn apart, by the fan-in of one expert and a scale of 0.1. `dropout` acts on the hidden activations, with a mask of its own
+ * for each expert (expert dropout; the paper fine-tunes with 0.4). Throws for an option that it does not know or that is out of range.
  * Fedus et al. 2021, arXiv:2101.03961, section 2.4.
  */
 export class FeedForwardExperts extends Experts {
@@ -140,7 +145,7 @@ export class FeedForwardExperts extends Experts {
   }
 }
 
-/** activation(rows weight + bias), of the rows that are filled where the layout counts them. */
+/** activation(rows weight + bias); where the layout counts filled rows, only those are computed. */
 function activated(rows: Tensor, weight: Tensor, activation: Activation, bias: Tensor | null, layout: RowLayout): Tensor {
   const { filled } = layout;
   if (filled) return slotActivation(rows, weight, filled, activation, bias ?? undefined);
@@ -157,8 +162,8 @@ export interface RowModule extends Module {
 }
 
 /**
- * Modules of any kind as experts, computed one after the other: each maps rows [N, D] to rows of one width. Of sorted rows each module computes
- * all and keeps its own, since only the device knows which they are: E times the work. Throws without modules.
+ * Modules of any kind as experts, computed one after the other: each maps rows [N, D] to rows [N, F]. Where rows are sorted (dropless), each
+ * module computes all rows and keeps its own, because only the device knows which they are: E times the work. Throws without modules.
  */
 export class ModuleExperts extends Experts {
   readonly modules: readonly RowModule[];

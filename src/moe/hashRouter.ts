@@ -1,6 +1,6 @@
 /**
- * Hash routing: a token's id decides its expert, and nothing changes that. No parameters, no balance loss, a gate of 1; the baseline that a
- * learnt router has to beat. Roller et al. 2021, arXiv:2106.04426.
+ * Hash routing: a token's id decides its expert, always. No parameters, no balance loss, a gate of 1; the baseline that a learnt router has
+ * to beat. Roller et al. 2021, arXiv:2106.04426.
  * G groups, S tokens of a group, E experts, V ids.
  */
 import { ones, tensor } from "../autograd/create.ts";
@@ -15,14 +15,14 @@ import type { Choices, SeatingOptions } from "./seating.ts";
 export interface HashOptions extends SeatingOptions {
   /** E */
   readonly experts: number;
-  /** The expert of each id, V of them: `randomHash` or `balancedHash`, or one's own. */
+  /** The expert of each id, V of them: made by `randomHash` or `balancedHash`, or your own. */
   readonly table: readonly number[];
 }
 
 /**
  * Sends each token to the expert that a fixed table names for its id, with a gate of 1. It learns nothing and has no losses; capacity applies.
- * `route` throws without ids, and for an id outside of the table where the host can see it. The constructor throws for a table that is empty or
- * names an expert there is not. Roller et al. 2021, arXiv:2106.04426.
+ * `route` throws without ids, and for an id outside of the table where the host can see it. The constructor throws for an empty table and for one
+ * that holds anything but 0 to E - 1. Roller et al. 2021, arXiv:2106.04426.
  */
 export class HashRouter extends Router {
   /** [V] int32 */
@@ -55,13 +55,13 @@ export class HashRouter extends Router {
     const dtype = x.dtype === "float64" ? "float64" : "float32";
     const chosen = this.table.takeRows(ids); // [G, S]
     const gate = ones([...ids.shape, 1], { dtype, backend: x.backend });
-    const certain = chosen.oneHot(this.experts, dtype); // [G, S, E]
-    return { expertOfChoice: chosen.unsqueeze(2), gate, logits: certain, probs: certain };
+    const probs = chosen.oneHot(this.experts, dtype); // [G, S, E]
+    return { expertOfChoice: chosen.unsqueeze(2), gate, logits: probs, probs };
   }
 }
 
 /**
- * A table for `HashRouter` that gives each of `ids` ids an expert drawn at random. Throws for no ids and for no experts. Roller et al.
+ * A table for `HashRouter` that gives each of `ids` ids an expert drawn at random. Throws where `ids` or `experts` is below 1. Roller et al.
  * 2021, arXiv:2106.04426.
  */
 export function randomHash(ids: number, experts: number, random: Key): number[] {
@@ -74,7 +74,7 @@ export function randomHash(ids: number, experts: number, random: Key): number[] 
 /**
  * A table for `HashRouter` that evens out the load: from the most frequent id to the rarest, each goes to the expert with the least load so
  * far. counts: how often each id occurs. Roller et al. 2021, arXiv:2106.04426, section 3.2, balanced assignment. Throws for a count below 0
- * and for no experts.
+ * and where `experts` is below 1.
  */
 export function balancedHash(counts: readonly number[], experts: number): number[] {
   check("balancedHash", "counts", counts, listOf(finite(0)));

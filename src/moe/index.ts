@@ -1,4 +1,4 @@
-/** Mixture-of-Experts: the layer, routers, experts, losses, and what is said of them. */
+/** Mixture-of-Experts: the layer, experts, routers, losses and metrics. */
 
 // The layer and its experts
 export { MoE } from "./moeLayer.ts";

@@ -1,6 +1,6 @@
 /**
  * Auxiliary losses of routers. Each is a scalar that is returned, never stored, and not yet multiplied by its coefficient.
- * A mask (1 for tokens, 0 for padding) makes them what they would be without the padding.
+ * With a mask (1 for tokens, 0 for padding) the result is that of the same tokens without padding.
  *
  * R scopes over which a loss is computed (one: the batch; or one per sequence), L tokens of a scope, E experts, K choices.
  */
@@ -9,7 +9,7 @@ import type { Tensor } from "../autograd/tensor.ts";
 import { check, checkOptions, optional, tensorOf } from "./arguments.ts";
 import type { BalanceScope } from "./grouping.ts";
 
-/** The losses that every router can add in which tokens or experts choose, named "balance" and "z". */
+/** The losses "balance" and "z", which every router can add whose tokens choose experts. */
 export interface RouterLossOptions {
   /** Coefficient of the load-balancing loss, `loadBalance`; 0: none. */
   readonly balance?: number;
@@ -31,9 +31,9 @@ export interface BalanceInput {
 
 /**
  * The load-balancing loss E sum_e f_e P_e, averaged over scopes that have a token: f is the share of choices that fell on expert e, counted
- * before capacity and without gradient, P the mean probability of e. It is 1 where f or every row of P is uniform, E where all tokens take
- * one expert with probability 1; in between it can be below 1. Fedus et al. 2021, arXiv:2101.03961, eq. 4-6, with f divided by K.
- * The result is a scalar. Throws for tensors of other numbers of axes.
+ * before capacity and without gradient, P_e the mean probability of e. It is 1 where f is uniform, and where every token's probabilities are;
+ * it is E, the largest value, where all tokens choose one expert with probability 1; between these it can be below 1. Fedus et al. 2021,
+ * arXiv:2101.03961, eq. 4-6, with f divided by K. The result is a scalar. Throws for tensors of other shapes.
  */
 export function loadBalance(input: BalanceInput): Tensor {
   checkOptions<BalanceInput>("loadBalance", input, {
@@ -53,8 +53,8 @@ export function loadBalance(input: BalanceInput): Tensor {
 }
 
 /**
- * The router z-loss: the mean over all tokens, whatever scopes they stand in, of (log sum_e exp h_e)^2. It keeps logits small. logits
- * [R, L, E]; mask [R, L]. Zoph et al. 2022, arXiv:2202.08906, eq. 5.
+ * The router z-loss: the mean over the tokens of all scopes of (log sum_e exp h_e)^2. It keeps logits small. logits [R, L, E]; mask [R, L]. The
+ * result is a scalar. Zoph et al. 2022, arXiv:2202.08906, eq. 5.
  */
 export function zLoss(logits: Tensor, mask?: Tensor): Tensor {
   checkLogits("zLoss", "logits", logits, mask);
@@ -64,8 +64,9 @@ export function zLoss(logits: Tensor, mask?: Tensor): Tensor {
 }
 
 /**
- * CV^2, the squared coefficient of variation of each row of v [R, E], averaged over rows; with population variance, and 0 for a row of zeros.
- * It is between 0 (even) and E - 1 (one expert has all). Shazeer et al. 2017, arXiv:1701.06538, eq. 7. Throws for any other number of axes.
+ * CV^2, the squared coefficient of variation of each row of v [R, E], averaged over rows: variance / mean^2, with population variance, and 0 for
+ * a row of zeros. For numbers of 0 or more it is between 0 (all equal) and E - 1 (one has all). Shazeer et al. 2017, arXiv:1701.06538, eq. 7.
+ * Throws for any other number of axes.
  */
 export function squaredVariation(v: Tensor): Tensor {
   check("squaredVariation", "v", v, tensorOf("R, E"));
@@ -110,20 +111,20 @@ function requireScopes(where_: string, name: string, given: Tensor | undefined, 
     throw new RangeError(`${where_}: ${name} [${given.shape.join(", ")}]: want one entry for each of ${scopes} x ${length} tokens`);
 }
 
-/** x [R, L, n] with the rows of padding zeroed; by a select, so that what padding holds (NaN too) stays out. */
+/** x [R, L, n] with the rows of padding zeroed; selected, not multiplied, so that a NaN in padding is zeroed too. */
 export function masked(x: Tensor, mask?: Tensor): Tensor {
   return mask ? where(mask.cast(x.dtype).unsqueeze(2), x, 0) : x;
 }
 
-/** Sums [R, n] over `length` tokens of each scope, or those of the mask, by their number; a scope without tokens keeps its 0. */
+/** Sums [R, n] divided by the number of tokens of each scope: `length`, or those of the mask. A scope without tokens keeps its 0. */
 function perToken(sums: Tensor, length: number, mask?: Tensor): Tensor {
   if (!mask) return sums.mul(1 / Math.max(1, length));
   return sums.div(mask.cast(sums.dtype).sum(1, { keepDims: true }).maximum(1));
 }
 
-/** The mean of [R] over the scopes that have a token. */
+/** The mean of [R] over the scopes that have a token; 0 where there is none. */
 function overScopes(losses: Tensor, mask?: Tensor): Tensor {
-  if (!mask) return losses.mean();
-  const used = mask.cast(losses.dtype).sum(1).greater(0); // a scope may have no places at all
+  if (!mask) return losses.size === 0 ? losses.sum() : losses.mean();
+  const used = mask.cast(losses.dtype).sum(1).greater(0);
   return losses.sum().div(used.sum().maximum(1));
 }

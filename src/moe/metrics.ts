@@ -1,6 +1,6 @@
 /**
- * Routing metrics: load, drops, confidence, utilisation. Books are read to the host once and then counted; those of several batches or layers may
- * be counted together. T tokens, E experts, K choices.
+ * Routing metrics: load, drops, confidence, utilisation. The books of a routing are read to the host once and then counted; those of several
+ * batches or layers may be counted together. T tokens, E experts, K choices.
  */
 import type { Kind, Kinds } from "./arguments.ts";
 import { aShape, check, checkOptions, having, listOf, number, optional, someBooks, someNumbers, whole } from "./arguments.ts";
@@ -8,13 +8,13 @@ import type { Routing } from "./routing.ts";
 
 /** The books of a routing as plain arrays: what `readBooks` reads and the metrics count. */
 export interface HostBooks {
-  /** T, padding among them. */
+  /** T, padding included. */
   readonly tokens: number;
-  /** [T]: 0 for padding; without it, all are tokens. */
+  /** [T]: 0 for padding; undefined: there is none. */
   readonly real?: ArrayLike<number> | undefined;
   readonly experts: number;
   readonly choices: number;
-  /** Rows at the experts over all groups: E G C, or as many as were used where none are left empty. */
+  /** Rows at the experts over all groups: E G C slots, or the choices that were made where rows are sorted. */
   readonly rows: number;
   /** [T, K] each, row-major. */
   readonly expertOfChoice: Int32Array;
@@ -22,7 +22,7 @@ export interface HostBooks {
   readonly gate: Float64Array;
 }
 
-export const aRouting = having("a routing, as Router.route and MoE.forward answer", "kind", "books", "layout");
+export const aRouting = having("a routing, as Router.route and MoE.forward return it", "kind", "books", "layout");
 
 /**
  * Reads the books of a routing from its device to plain arrays. Start it before the scope of the step closes; the promise may be awaited later.
@@ -46,11 +46,11 @@ function count(slots: Int32Array): number {
   return slots.reduce((n, slot) => n + Number(slot >= 0), 0);
 }
 
-/** What a routing did, in numbers: the load of the experts, what was dropped, how sure the router was. */
+/** The numbers of one or several routings: the load of the experts, the dropped tokens, the mean gate. */
 export interface RoutingMetrics {
   /** Choices of each expert, before capacity. */
   readonly load: readonly number[];
-  /** All but padding. */
+  /** How many tokens there were, without padding. */
   readonly tokens: number;
   /** Share of tokens that no expert serves. */
   readonly dropped: number;
@@ -77,7 +77,7 @@ const bookKinds: Kinds<HostBooks> = {
   gate: someNumbers,
 };
 
-/** Books whose arrays are as long as they say, with experts that there are: every loop below ends with them. */
+/** Throws unless the arrays of the books are as long as their sizes say, and name experts from -1 to E - 1. */
 function checkBooks(where: string, books: HostBooks): void {
   checkOptions<HostBooks>(`${where}: books`, books, bookKinds);
   const { tokens, choices, experts, real, expertOfChoice, slotOfChoice, gate } = books;
@@ -92,7 +92,7 @@ function checkBooks(where: string, books: HostBooks): void {
   });
 }
 
-/** The metrics of all given books together, of several layers or batches; 0 where there is nothing to divide by. Throws for books that are none. */
+/** The metrics of all given books together, of several layers or batches; 0 where there is nothing to divide by. Throws for damaged books. */
 export function measure(...all: readonly HostBooks[]): RoutingMetrics {
   for (const books of all) checkBooks("measure", books);
   const load = new Array<number>(all.reduce((most, { experts }) => Math.max(most, experts), 0)).fill(0);
@@ -142,7 +142,7 @@ function ratio(part: number, whole: number): number {
 }
 
 /**
- * For each class (a position, a language, a byte) how many of its tokens were there, and how many no expert served; [classes] both. classOfToken
+ * For each class (a position, a language, a byte) how many tokens it had, and how many of them no expert served; [classes] both. classOfToken
  * [T]: from 0 to classes - 1; padding is not counted. Throws for books or classes that do not fit.
  */
 export function droppedBy(books: HostBooks, classOfToken: ArrayLike<number>, classes: number): { tokens: number[]; dropped: number[] } {
@@ -184,7 +184,7 @@ function requireClasses(where: string, books: HostBooks, classOfToken: ArrayLike
     if (isReal(books, token)) check(where, `classOfToken[${token}]`, classOfToken[token], inRange);
 }
 
-/** The entropy in bits, -sum p log2 p, of the distribution that counts of 0 or more give; 0 without counts. Shannon 1948. */
+/** The entropy in bits, -sum p log2 p, of the distribution p = counts / their sum; 0 where the sum is 0. Throws for counts below 0. Shannon 1948. */
 export function entropy(counts: readonly number[]): number {
   checkCounts("entropy", "counts", counts);
   const total = counts.reduce((sum, n) => sum + n, 0);
@@ -199,8 +199,8 @@ function checkCounts(where: string, name: string, counts: readonly number[]): vo
 }
 
 /**
- * The entropy of the load [E] over its largest value, log2 E: 1 where it is even, 0 where one expert has all. One expert counts as even.
- * Shannon 1948.
+ * The entropy of the load [E] divided by its largest possible value, log2 E: 1 where the load is even, 0 where one expert has all. It is 1 for a
+ * single expert. Throws for counts below 0. Shannon 1948.
  */
 export function loadEntropy(load: readonly number[]): number {
   checkCounts("loadEntropy", "load", load);
@@ -208,8 +208,8 @@ export function loadEntropy(load: readonly number[]): number {
 }
 
 /**
- * MaxVio of the load [E], (largest load - mean) / mean: 0 where it is even, E - 1 where one expert has all. Wang et al. 2024, arXiv:2408.15664,
- * section 4.1.
+ * MaxVio of the load [E], (largest load - mean) / mean: 0 where it is even, E - 1 where one expert has all. Throws for counts below 0. Wang et
+ * al. 2024, arXiv:2408.15664, section 4.1.
  */
 export function maxViolation(load: readonly number[]): number {
   checkCounts("maxViolation", "load", load);

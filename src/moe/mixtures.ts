@@ -10,19 +10,19 @@ import { check, checkOptions, count, having, optional, tensorOf } from "./argume
 import type { Books, Routing } from "./routing.ts";
 import { evenLayout } from "./routing.ts";
 
-/** What a router answers whose slots mix tokens. */
+/** What `choose` of a router returns where slots mix tokens. */
 export interface Mixtures {
   /** [G, N, S]: slots mix the tokens of their group; rows add up to 1. */
   readonly dispatch: Tensor;
   /** [G, S, N]: tokens mix the slots' results; rows add up to 1. */
   readonly combine: Tensor;
-  /** [G, S, N]: what both are made of. */
+  /** [G, S, N]: the scores before the two softmaxes. */
   readonly logits: Tensor;
   /** Losses of the router's own, multiplied by their coefficients. */
   readonly losses?: Readonly<Record<string, Tensor>>;
 }
 
-/** The routing of mixtures; padding (mask [G, S] 0) is neither read nor served. */
+/** The routing of mixtures. Padding (mask [G, S] 0) goes into no slot and gets 0. */
 export function mix({ dispatch, combine, logits, losses = {} }: Mixtures, experts: number, mask: Tensor | undefined): Routing {
   const open = mask?.unsqueeze(2); // [G, S, 1]
   const served = open ? where(open, combine, 0) : combine;
@@ -82,16 +82,16 @@ export function softRouting(base: Pick<Routing, "books" | "losses">, experts: nu
   };
 }
 
-/** All experts serve every token; an expert's gate is the weight of its slots, and stands in their first. */
+/** The books: every token has all experts; the gate of an expert is the sum of the weights of its slots, and its slot is given as the first of them. */
 function booksOf(logits: Tensor, combine: Tensor, open: Tensor | undefined, experts: number): Books {
-  const [groups, size, all] = logits.shape;
-  const slots = all / experts;
+  const [groups, size, slotsOfAll] = logits.shape;
+  const slots = slotsOfAll / experts;
   const perExpert = (x: Tensor): Tensor => x.reshape([groups * size, experts, slots]);
   const gate = perExpert(combine).sum(2); // [G S, E]
   const int = { dtype: "int32", backend: logits.backend } as const;
-  const everyone = arange(0, experts, 1, int);
+  const all = arange(0, experts, 1, int);
   const group = arange(0, groups, 1, int).reshape([groups, 1, 1]).broadcastTo([groups, size, experts]);
-  const first = everyone
+  const first = all
     .mul(groups)
     .add(group)
     .mul(slots)
@@ -100,7 +100,7 @@ function booksOf(logits: Tensor, combine: Tensor, open: Tensor | undefined, expe
     open ? where(open.cast("int32").reshape([groups * size, 1]), x, -1) : x.broadcastTo([groups * size, experts]).contiguous();
   return {
     real: open?.reshape([groups * size]) ?? null,
-    expertOfChoice: served(everyone),
+    expertOfChoice: served(all),
     slotOfChoice: served(first),
     gate,
     logits: perExpert(logits).logSumExp(2),

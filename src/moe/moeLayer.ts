@@ -1,5 +1,5 @@
 /**
- * The sparse layer: a router sends tokens to experts and weighs what comes back. It knows no router by name.
+ * The sparse layer: its router sends tokens to experts and weighs what comes back. The layer works with any router.
  * B sequences, T tokens of each, D width, F outputs of an expert, K choices.
  */
 import { where } from "../autograd/operations.ts";
@@ -26,7 +26,10 @@ export interface MoEOptions {
   readonly sharedGate?: Module & { forward(x: Tensor): Tensor };
   /** Slots while training, as a multiple of an even share. Default 1.25. */
   readonly trainingCapacityFactor?: CapacityFactor;
-  /** The same in evaluation. Default "dropless": with slots, the output of a sequence depends on its companions in the batch. */
+  /**
+   * The same in evaluation. Default "dropless": with slots, the output of a sequence can depend on the other sequences of the batch, because they
+   * compete for slots.
+   */
   readonly evaluationCapacityFactor?: CapacityFactor;
   /**
    * Slots of each expert in a group of the router, in training and evaluation, whatever the number of tokens; instead of the factors.
@@ -49,9 +52,10 @@ const aFeedForward: Kind = {
 
 /**
  * A Mixture-of-Experts layer: its router chooses experts for each token of x [B, T, D], the experts compute, and the output [B, T, D] is the
- * sum of what they answer, each times its gate; y = sum_i g_i(x) E_i(x). Stands in the feed-forward place of a block. It answers the losses of
- * the router, to be added to that of the task, and the routing. Tokens without a slot get 0. Throws where router and experts do not fit, and
- * for an option that it does not know or that is out of range. Shazeer et al. 2017, arXiv:1701.06538, eq. 1; Fedus et al. 2021, arXiv:2101.03961.
+ * sum of their results, each times its gate: y = sum_i g_i(x) E_i(x). It replaces the feed-forward layer of a block. It also returns the routing,
+ * and the losses of the router, which are to be added to the loss of the task. Tokens without a slot get 0. Throws where router and experts do
+ * not fit, and for an option that it does not know or that is out of range. Shazeer et al. 2017, arXiv:1701.06538, eq. 1; Fedus et al. 2021,
+ * arXiv:2101.03961, section 2.
  */
 export class MoE extends Module implements FeedForward<Routing> {
   readonly router: Router;
@@ -106,12 +110,12 @@ export class MoE extends Module implements FeedForward<Routing> {
     return this.router.route({ tokens: x, ids, mask, causal, capacityFactor, expertCapacity, pass: under(pass, "router") });
   }
 
-  /** The shared output behind its sigmoid gate, if it has one. */
+  /** The output of the shared expert, times the sigmoid of its gate if it has one. */
   #gated(output: Tensor, x: Tensor): Tensor {
     return this.sharedGate ? output.mul(this.sharedGate.forward(x).sigmoid()) : output;
   }
 
-  /** A token costs the router and the experts it visits. */
+  /** How often a token passes through a part: through the experts as often as the router sends it, through every other part once. */
   override runs(part: Module, length: number): number {
     return part === this.experts ? this.router.visits(length) : 1;
   }

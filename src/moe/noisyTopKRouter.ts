@@ -1,5 +1,5 @@
 /**
- * Noisy top-K gating: softmax over the K largest of noisy logits, the noise itself learnt; two losses keep importance and load even.
+ * Noisy top-K gating: softmax over the K largest noisy logits; the size of the noise is learnt, and two losses keep importance and load even.
  * Shazeer et al. 2017, arXiv:1701.06538, section 2.1, section 4 and appendix A. In evaluation there is no noise, and the load is a count.
  * G groups, S tokens of a group, E experts, K choices, D width, R scopes of L tokens.
  */
@@ -21,23 +21,23 @@ import { kChoicesTime } from "./seating.ts";
 
 /** Options of noisy top-K gating. */
 export interface NoisyTopKOptions extends ProjectionOptions, SeatingOptions {
-  /** K. The paper wants more than 1: the gate of a single survivor is always 1, and the task then teaches the router nothing. */
+  /** K. The paper uses more than 1: the softmax over a single logit is always 1, and the task then teaches the router nothing. */
   readonly choices: number;
-  /** Coefficient of CV^2 of the gates' sums. Default 0.1. */
+  /** Coefficient of the importance loss, CV^2 of the sums of gates. Default 0.1. */
   readonly importance?: number;
-  /** Coefficient of CV^2 of the expected loads. Default 0.1. */
+  /** Coefficient of the load loss, CV^2 of the expected loads. Default 0.1. */
   readonly load?: number;
-  /** The tokens over which both are taken. Default "batch". */
+  /** The tokens over which both losses are computed. Default "batch". */
   readonly balanceScope?: BalanceScope;
 }
 
-/** Least deviation of the noise while training: the released code adds it to the paper's softplus. */
+/** Added to the deviation of the noise, softplus(x W_noise): in the released code (tensor2tensor, noisy_top_k_gating), not in the paper. */
 const LEAST_NOISE = 1e-2;
 
 /**
- * Sends each token to the K experts with the largest noisy logits x W + z softplus(x W_noise), z standard normal, weighed by the softmax over
- * those K. In evaluation there is no noise. Both weights start at zero: an even load in the mean. Adds the losses "importance" and "load",
- * coefficients 0.1. Throws for an option that it does not know or that is out of range.
+ * Sends each token to the K experts with the largest noisy logits x W + z (softplus(x W_noise) + 0.01), z standard normal, with the softmax over
+ * those K as gates. In evaluation there is no noise. Both weights start at zero, so that the load is even on average at the start. Adds the
+ * losses "importance" and "load", coefficients 0.1. Throws for an option that it does not know or that is out of range.
  * Shazeer et al. 2017, arXiv:1701.06538, eq. 3-11.
  */
 export class NoisyTopKRouter extends Router {
@@ -83,9 +83,10 @@ export class NoisyTopKRouter extends Router {
     const kept = noisy.rank(-1, { descending: true }).less(choices);
     const probs = where(kept, noisy, -Infinity).softmax(-1); // eq. 3 and 5
     const expertOfChoice = noisy.topK(choices).indices;
-    const gate = probs.takeAlong(expertOfChoice, 2);
+    const routed = { expertOfChoice, gate: probs.takeAlong(expertOfChoice, 2), logits: noisy, probs };
+    if (pass.losses === false) return routed;
     const expected = deviation && choices < this.experts ? loadProbability(clean, noisy, deviation, choices) : kept.cast(clean.dtype);
-    return { expertOfChoice, gate, logits: noisy, probs, losses: this.#losses(probs, expected, tokens) };
+    return { ...routed, losses: this.#losses(probs, expected, tokens) };
   }
 
   #losses(gates: Tensor, expected: Tensor, { mask, inScopes }: GroupedTokens): Record<string, Tensor> {
@@ -98,15 +99,15 @@ export class NoisyTopKRouter extends Router {
   }
 }
 
-/** One standard normal number for each logit; drawn on the host, so the same on every device. */
+/** One standard normal number for each logit, drawn on the host: the same on every device. */
 function gaussian(like: Tensor, { random: at }: Pass): Tensor {
   return random.normal(like.shape, at.at("noise"), { dtype: like.dtype, backend: like.backend });
 }
 
 /**
- * P(x, i), the probability that expert i is among the K best if only its own noise is drawn again: Phi((clean_i - t_i) / deviation_i), t_i the
- * K-th largest noisy logit of the others. clean, noisy, deviation and the answer [B, T, E]; `choices` K below E. Shazeer et al. 2017,
- * arXiv:1701.06538, appendix A, eq. 8-9. Throws for shapes or a K that do not fit.
+ * P(x, i), the probability that expert i is among the K best if only its own noise is drawn again: Phi((clean_i - t_i) / deviation_i), where t_i
+ * is the K-th largest noisy logit of the other experts. clean, noisy, deviation and the result have the shape [B, T, E]; `choices` is K, below E.
+ * Shazeer et al. 2017, arXiv:1701.06538, appendix A, eq. 8-9. Throws for shapes or a K that do not fit.
  */
 export function loadProbability(clean: Tensor, noisy: Tensor, deviation: Tensor, choices: number): Tensor {
   for (const [name, x] of Object.entries({ clean, noisy, deviation })) {

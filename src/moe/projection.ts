@@ -20,11 +20,11 @@ export interface ProjectionOptions extends Init {
   readonly width: number;
   /** E */
   readonly experts: number;
-  /** Of the weight. Default: truncated normal of deviation sqrt(0.1 / D), Fedus et al. 2021, section 2.4. */
+  /** Draws the weight. Default: truncated normal of deviation sqrt(0.1 / D), Fedus et al. 2021, section 2.4. */
   readonly initializer?: Initializer;
-  /** A learnt number added to the logits of each expert, zero at first. Default false, as in the paper. */
+  /** Whether a learnt number, zero at first, is added to the logit of each expert. Default false, as in the paper. */
   readonly bias?: boolean;
-  /** "float32" (default): at least float32. "tokens" computes in the tokens' own dtype, to study what goes wrong. */
+  /** What logits are computed in. "float32" (default): at least float32. "tokens": the dtype of the tokens, to study what bfloat16 does. */
   readonly precision?: "float32" | "tokens";
 }
 

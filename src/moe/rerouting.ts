@@ -8,7 +8,7 @@ import type { Queue } from "./routing.ts";
 import { queue } from "./routing.ts";
 import { withoutPadding } from "./seating.ts";
 
-/** What decides the turns. */
+/** How many choices a token may try, and what limits and orders them. */
 interface Turns {
   /** A */
   readonly attempts: number;
@@ -20,7 +20,7 @@ interface Turns {
   readonly order: Tensor | undefined;
 }
 
-/** For each token the first of its preferred experts that has room, and its position there; -1 and no position where none has. [G, S, 1] */
+/** For each token the first of its preferred experts that has room, and its position there; -1 both where none has. [G, S, 1] */
 export function choicesInTurns(logits: Tensor, first: Tensor, { attempts, capacity, mask, order }: Turns): Queue {
   const preferred = withoutPadding(preferences(logits, first, attempts), mask);
   return seatInTurns(preferred, logits.shape[2], capacity, order);

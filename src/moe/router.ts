@@ -1,7 +1,6 @@
 /**
- * What a router is: a module that answers tokens with a routing. Every router is called by one method, `Router.route`, which checks the
- * request, refuses causal models where the router's traits say so, hides padding, groups the tokens, and gives choices their slots; a
- * router's own part is `choose`, its formula.
+ * The base class of routers. A layer calls `Router.route`, which is the same for all: it checks the request, refuses an acausal router in a
+ * causal model, zeroes padding, groups the tokens, calls the router's own formula (`choose`), gives choices their slots, and adds the losses.
  * B sequences, T tokens of each, G groups, S tokens of a group, E experts, K choices, C slots of an expert in a group, D width.
  */
 import type { Tensor } from "../autograd/tensor.ts";
@@ -37,31 +36,31 @@ import type { Routing } from "./routing.ts";
 import type { Choices, SeatingOptions } from "./seating.ts";
 import { orderOf, scoped, seat, tokenLosses } from "./seating.ts";
 
-/** What a layer asks of its router: the tokens of one forward pass. */
+/** What a layer passes to its router: the tokens of one forward pass, and how many slots experts have. */
 export interface RouteRequest {
-  /** [B, T, D]. Where tokens choose, a NaN stays in its own token's output; a loss over a token that is NaN is NaN. */
+  /** [B, T, D]. Where tokens choose, a NaN in one token reaches no other token's output; the losses become NaN. */
   readonly tokens: Tensor;
   /** [B, T] int32: the ids of the tokens, for routers that hash. */
   readonly ids?: Tensor | undefined;
   /** [B, T]: 1 for tokens, 0 for padding, which never counts and never takes a slot. */
   readonly mask?: Tensor | undefined;
-  /** Slots as a multiple of an even share. */
+  /** Slots of an expert as a multiple of an even share, see `capacityOf`; or "dropless". */
   readonly capacityFactor: CapacityFactor;
-  /** Slots of each expert in a group, whatever the number of tokens; given, the factor is not read. */
+  /** Slots of each expert in a group, in place of the factor: the same for any number of tokens. */
   readonly expertCapacity?: number | undefined;
   /** Whether a token's output must not depend on later tokens. */
   readonly causal?: boolean | undefined;
   readonly pass: Pass;
 }
 
-/** What is known of a router before it routes; the laws that it is held to are chosen by these. */
+/** Properties of a router that hold for all its calls. `routerLaws` selects by them what it tests. */
 export interface RouterTraits {
   readonly name: string;
   /** Tokens choose experts, experts choose tokens, or slots mix all tokens. */
   readonly choosing: "tokens" | "experts" | "mixtures";
   /** K: the most experts a token can have. */
   readonly choices: number;
-  /** Whether the capacity of the request decides the number of slots. */
+  /** Whether the capacity of the request decides the number of slots; Expert Choice, Soft MoE and the dense router have a number of their own. */
   readonly capacity: boolean;
   /**
    * Whether a token's output can depend on later tokens of its sequence, where groups are sequences: "causal" never, "dropless" not while
@@ -70,7 +69,7 @@ export interface RouterTraits {
   readonly time: "causal" | "dropless" | "acausal";
   /** Whether the gates of a token that loses no choice add up to 1. */
   readonly gatesSumToOne: boolean;
-  /** Whether the loss of the task sends a gradient to parameters of the router. */
+  /** Whether the loss of the task has a gradient by parameters of the router. */
   readonly learns: boolean;
   /** How logits become probabilities, if there are any. */
   readonly scores: "softmax" | "sigmoid" | "none";
@@ -78,17 +77,17 @@ export interface RouterTraits {
   readonly readsIds: boolean;
 }
 
-/** What every router takes: sizes, who shares slots, who is seated first, and the losses. */
+/** Options that the base class uses: sizes, which tokens share slots, which get them first, and the losses. */
 export interface RouterOptions extends SeatingOptions, RouterLossOptions {
   /** E */
   readonly experts: number;
   /** D; without it, tokens of any width are routed. */
   readonly width?: number;
-  /** Serve in a causal model although the traits say "acausal", to study what it does there. Default false. */
+  /** Whether a causal model may use it although its traits say "acausal", to study what it does there. Default false. */
   readonly allowCausal?: boolean;
 }
 
-/** The tokens of a request as `choose` sees them. */
+/** What `choose` is told of the tokens, in groups. */
 export interface GroupedTokens {
   /** [G, S] int32 */
   readonly ids: Tensor | undefined;
@@ -97,7 +96,7 @@ export interface GroupedTokens {
   /** C; null: dropless. */
   readonly capacity: number | null;
   readonly pass: Pass;
-  /** A tensor [G, S, n] or [G, S] over the tokens of each balance scope: [R, L, n] or [R, L]. */
+  /** Regroups a tensor [G, S, n] or [G, S] by balance scope: [R, L, n] or [R, L], R scopes of L tokens. */
   readonly inScopes: (x: Tensor, scope: BalanceScope) => Tensor;
 }
 
@@ -127,8 +126,8 @@ const traitKinds: Kinds<RouterTraits> = {
 };
 
 /**
- * Sends tokens to experts: the base of all routers, and of your own. A subclass passes its options and traits to the constructor and writes
- * one method, `choose`: from x [G, S, D], padding as zeros, to the experts of each token and their gates (or, for soft mixtures, to two
+ * Sends tokens to experts: the base class of all routers, and of your own. A subclass passes its options and traits to the constructor and
+ * writes one method, `choose`: from x [G, S, D], padding as zeros, to the experts of each token and their gates (or, for soft mixtures, to two
  * matrices). The rest is the same for all: `route` checks the request, refuses an acausal router in a causal model, groups tokens, gives
  * choices their slots by capacity and priority, and adds the losses that the options ask for.
  */
@@ -138,7 +137,7 @@ export abstract class Router extends Module {
   readonly traits: RouterTraits;
   readonly #options: RouterOptions;
 
-  /** Options of a subclass beside those of RouterOptions are its own to check. Throws for an option or a trait that is none. */
+  /** Throws for an option of `RouterOptions` or a trait that is out of range. A subclass checks its other options itself. */
   constructor(options: RouterOptions, traits: RouterTraits) {
     super();
     const { name } = new.target;
@@ -169,7 +168,7 @@ export abstract class Router extends Module {
       inScopes: (x, scope) => scoped(x, shape, scope),
     };
     const chosen = this.choose(grouped(masked(tokens, mask), groups), seen);
-    if ("dispatch" in chosen) return mix(chosen, this.experts, seen.mask);
+    if ("dispatch" in chosen) return mix(pass.losses === false ? { ...chosen, losses: {} } : chosen, this.experts, seen.mask);
     const losses = pass.losses === false ? {} : tokenLosses(chosen, this.#options, { shape, mask: seen.mask });
     const order = chosen.position ? undefined : this.order(chosen.gate, pass);
     return seat(chosen, losses, { ...seen, shape, order, queueBy });
@@ -180,7 +179,8 @@ export abstract class Router extends Module {
 
   /** C: slots of each expert in a group of `size` tokens, or "dropless". A router with a rule of its own overrides it. */
   protected capacity(size: number, { capacityFactor, expertCapacity }: RouteRequest): number | "dropless" {
-    // With a slot for every token nothing is dropped; sorted rows then spare the experts that no token chose (generation: one token a step).
+    // With a slot for every token nothing is dropped. Sorted rows give the same and skip experts that no token chose, as in generation, where
+    // there is one token a step.
     if (expertCapacity !== undefined) return expertCapacity < size ? expertCapacity : "dropless";
     return capacityFactor === "dropless" ? capacityFactor : capacityOf(size, this.experts, capacityFactor, this.traits.choices);
   }
@@ -195,7 +195,7 @@ export abstract class Router extends Module {
     return this.traits.choices;
   }
 
-  /** Called after each optimiser step with all that was routed for that step; only routers that learn outside of gradients do something. */
+  /** Called after each optimiser step with the routings of that step. A router that learns without gradients overrides it. */
   afterStep(..._routings: readonly Routing[]): void {}
 
   #check(request: RouteRequest): void {
@@ -214,7 +214,7 @@ export abstract class Router extends Module {
     if (causal && this.traits.time === "acausal" && !allowCausal)
       throw new RangeError(
         `${name}.route: this model is causal, and the router's traits say time "acausal": outputs would depend on later tokens, and the loss ` +
-          "would be too good to be true. Set allowCausal to use it all the same",
+          "would be lower than it can be in use. Set allowCausal to use it nevertheless",
       );
   }
 }

@@ -1,12 +1,12 @@
 /**
- * The decisions of a router for all tokens of a call. A routing carries tokens to the rows of their experts (`dispatch`), brings the results
- * back, each multiplied by its gate (`combine`), and shows what was decided (`books`). There are three kinds:
+ * A routing: the decisions of a router for all tokens of a call. It carries tokens to the rows of their experts (`dispatch`), brings the results
+ * back, each multiplied by its gate (`combine`), and lists what was decided (`books`). There are three kinds:
  * - slots: each expert has C slots per group, laid out [E, G, C], so that all experts are one batched product; static shapes;
  * - sorted: one row per choice, rows of one expert side by side, `offsets` on the device: nothing is dropped, nothing is padded;
  * - soft: every slot is a mixture of all tokens: two dense matrices (mixtures.ts).
  *
- * The first two are the same two tables, each the inverse of the other, and one primitive: gatherRows, whose derivative is itself
- * with the tables swapped. So forward, backward and second order are all gathers; nothing scatters and nothing is [T, E, C].
+ * The first two kinds need two tables, each the inverse of the other, and one primitive, gatherRows, whose derivative is itself with the tables
+ * swapped. So forward, backward and second order are all gathers; nothing scatters, and no array [T, E, C] is made.
  *
  * T tokens of all groups, G groups, S tokens of a group, E experts, K choices of a token, C capacity, N rows at the experts, D width.
  */
@@ -25,42 +25,42 @@ export interface Books {
   readonly real: Tensor | null;
   /** [T, K] int32: the expert of each choice, dropped or not; -1 where no choice was made (by padding, or no expert took the token). */
   readonly expertOfChoice: Tensor;
-  /** [T, K] int32: the row the choice was given at the experts; -1: it was dropped, or never made. */
+  /** [T, K] int32: the row of each choice at the experts; -1: it was dropped, or never made. */
   readonly slotOfChoice: Tensor;
-  /** [T, K]: what weighs the expert's output, at least float32. */
+  /** [T, K]: what each expert's output is multiplied with, at least float32. */
   readonly gate: Tensor;
-  /** [T, E]: what the router computed, before and after its softmax (or sigmoid); of a router that computes neither, its gates. */
+  /** [T, E]: the router's scores before and after its softmax (or sigmoid); a router that computes neither gives its gates for both. */
   readonly logits: Tensor;
   readonly probs: Tensor;
 }
 
-/** The layout of the experts' rows: equally many for each expert ([E, N / E]), or those of one expert after the other ([N]). */
+/** How the rows at the experts are laid out: the same number for each expert, [E, N / E], or those of one expert after the other, [N]. */
 export interface RowLayout {
   readonly experts: number;
   /** The axes before the width. */
   readonly lead: readonly number[];
-  /** Where each expert's rows begin, [E + 1] int32; null where all have equally many. */
+  /** Where each expert's rows begin, [E + 1] int32; null where each expert has the same number. */
   readonly offsets: Tensor | null;
   /**
-   * [E, G] int32: how many of the C rows of each expert and group hold a token. They are the first ones; the others are zeros, and products
-   * pass them over. null where rows are not slots, and on devices that the host cannot read without waiting.
+   * [E, G] int32: how many of the C rows of each expert and group hold a token. These are the first ones; the others are zeros, and products
+   * skip them. null where rows are not slots, and on devices that the host cannot read without waiting.
    */
   readonly filled: Tensor | null;
   /** Each row times the matrix of its expert: x [...lead, D], weight [E, D, F] -> [...lead, F]. Rows that are not filled give zeros. */
   project(x: Tensor, weight: Tensor): Tensor;
-  /** To each row the vector of its expert: [E, F] -> [E, 1, F] or [N, F], which stretches to [...lead, F]. */
+  /** The vector of its expert for each row: [E, F] -> [E, 1, F] or [N, F], which broadcasts to [...lead, F]. */
   spread(vectors: Tensor): Tensor;
 }
 
-/** The answer of a router: what each token is sent to, and how results come back. */
+/** What a router returns: which experts each token goes to, and how results come back. */
 export interface Routing {
-  /** See the head of the file: C slots per expert and group, rows sorted by expert, or slots that mix all tokens. */
+  /** "slots": C slots per expert and group. "sorted": one row per choice, sorted by expert. "soft": slots that mix all tokens. */
   readonly kind: "slots" | "sorted" | "soft";
   readonly layout: RowLayout;
   readonly books: Books;
-  /** Named scalars to be added to the training loss, already scaled by their coefficients. */
+  /** Scalars by name, to be added to the training loss; already multiplied by their coefficients. */
   readonly losses: Readonly<Record<string, Tensor>>;
-  /** What combine and dispatch read; listed, so that a scope keeps it. */
+  /** The tensors that dispatch and combine read; listed here so that a scope keeps them. */
   readonly tables: readonly Tensor[];
   /** x [T, D] -> the experts' rows [...lead, D]. */
   dispatch(x: Tensor): Tensor;
@@ -68,14 +68,14 @@ export interface Routing {
   combine(y: Tensor): Tensor;
 }
 
-/** The same before choices have slots. */
+/** What `sortedRouting` starts from: books without slots, and losses. */
 export interface Unseated extends Pick<Routing, "losses"> {
   readonly books: Omit<Books, "slotOfChoice">;
 }
 
 // Layouts
 
-/** Equally many rows for each expert; where `filled` [E, G] is given, only those that hold a token are multiplied. */
+/** The layout [E, rows]: the same number of rows for each expert. Where `filled` [E, G] is given, only rows that hold a token are multiplied. */
 export function evenLayout(experts: number, rows: number, filled: Tensor | null = null): RowLayout {
   return {
     experts,
@@ -87,7 +87,7 @@ export function evenLayout(experts: number, rows: number, filled: Tensor | null 
   };
 }
 
-/** Row n belongs to expert e where offsets[e] <= n < offsets[e + 1]; rows beyond the last are empty. */
+/** The layout [rows] of sorted rows: row n belongs to expert e where offsets[e] <= n < offsets[e + 1]; rows from offsets[E] on are empty. */
 export function sortedLayout(experts: number, rows: number, offsets: Tensor): RowLayout {
   return {
     experts,
@@ -95,21 +95,21 @@ export function sortedLayout(experts: number, rows: number, offsets: Tensor): Ro
     offsets,
     filled: null,
     project: (x, weight) => groupedMatmul(x, weight, offsets),
-    // A product with ones: its adjoint is a grouped sum, where taking rows would have to scatter.
+    // A product with ones: its adjoint is a grouped sum; that of taking rows would be a scatter.
     spread: (vectors) => groupedMatmul(ones([rows, 1], { dtype: vectors.dtype, backend: vectors.backend }), vectors.unsqueeze(1), offsets),
   };
 }
 
 // Slots and sorted rows
 
-/** The expert of each choice by group, [G, S, K] int32 with -1 for none, and the choice's position in that expert's queue ("position in expert"). */
+/** The expert of each choice by group, and the choice's position in that expert's queue ("position in expert"); both [G, S, K] int32, -1 for none. */
 export interface Queue {
   readonly expert: Tensor;
   readonly position: Tensor;
 }
 
 /**
- * The position of each choice in its expert's queue. expert [G, S, K] int32, -1 for no choice, which is in no queue. `by` "choice": all first
+ * The position of each choice in its expert's queue. expert [G, S, K] int32; -1 for no choice, which gets position -1. `by` "choice": all first
  * choices before all second ones (GShard, arXiv:2006.16668, algorithm 1); "token": all choices of a token before those of the next (DeepSpeed).
  * `order` [G, S]: the token that is first, second, ... in its group; without it, tokens queue by position. Throws for other shapes.
  */
@@ -130,11 +130,11 @@ export function queue(expert: Tensor, order?: Tensor, by: "choice" | "token" = "
 }
 
 /**
- * Slot e G C + g C + position where the position is below `capacity` (C >= 0), -1 elsewhere. [T, K]. Throws for 2^31 slots and more. Fedus
- * et al. 2021, arXiv:2101.03961, section 2.2.
+ * The slot of each choice, [T, K] int32: e G C + g C + position for expert e and group g where the position is below C (`capacity`, 0 or more), -1
+ * elsewhere. Throws for 2^31 slots and more. Fedus et al. 2021, arXiv:2101.03961, section 2.2.
  */
 export function slotOfChoice(queued: Queue, experts: number, capacity: number): Tensor {
-  check("slotOfChoice", "queue", queued, having("what queue answers", "expert", "position"));
+  check("slotOfChoice", "queue", queued, having("what queue returns", "expert", "position"));
   const { expert, position } = queued;
   check("slotOfChoice", "expert", expert, tensorOf("G, S, K"));
   check("slotOfChoice", "position", position, tensorOf("G, S, K"));
@@ -150,8 +150,8 @@ export function slotOfChoice(queued: Queue, experts: number, capacity: number): 
 }
 
 /**
- * The slots kind from the slot of each choice: `rows` = G C slots for each of E experts, those of one expert after those of another. Where the
- * number of groups is told, the layout counts the rows that are filled. Throws where the groups do not divide the rows. Fedus et al. 2021,
+ * A routing of kind "slots" from the slot of each choice: `rows` = G C slots for each of E experts, those of one expert after those of another.
+ * Where `groups` is given, the layout counts the rows that are filled. Throws where the groups do not divide the rows. Fedus et al. 2021,
  * arXiv:2101.03961, section 2.2, as tables instead of one-hot arrays.
  */
 export function slotRouting(base: Pick<Routing, "books" | "losses">, experts: number, rows: number, groups?: number): Routing {
@@ -169,14 +169,14 @@ export function slotRouting(base: Pick<Routing, "books" | "losses">, experts: nu
   return { ...base, kind: "slots", layout, ...gathers(base.books, layout, choiceOfRow, tokenOfRow) };
 }
 
-/** [E, G]: of C slots, those that a choice was given. choiceOfSlot [E G C], -1 where empty. */
+/** [E, G]: how many of the C slots hold a choice; null where the host cannot read without waiting. choiceOfSlot [E G C], -1 where empty. */
 function filledOf(choiceOfSlot: Tensor, experts: number, groups: number): Tensor | null {
   if (!choiceOfSlot.backend.downloadSync) return null;
   const capacity = choiceOfSlot.size / Math.max(1, experts * groups);
   return choiceOfSlot.greaterEqual(0).cast("int32").reshape([experts, groups, capacity]).sum(2);
 }
 
-/** The sorted kind: row offsets[e] + position for each choice that was made. Gale et al. 2022, arXiv:2211.15841. */
+/** A routing of kind "sorted": each choice that was made has row offsets[e] + position. Nothing is dropped. Gale et al. 2022, arXiv:2211.15841. */
 export function sortedRouting(base: Unseated, experts: number): Routing {
   checkBase("sortedRouting", base, experts, false);
   const { offsets, slotOfChoice, choiceOfRow, tokenOfRow } = sortedTables(base.books.expertOfChoice, experts);

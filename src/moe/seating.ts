@@ -1,5 +1,5 @@
 /**
- * Seating: which choices get a slot of their expert, and which are dropped because it is full.
+ * Seating: which choices get a slot of their expert ("are seated"), and which are dropped because the expert is full.
  * G groups, S tokens of a group, E experts, K choices, C capacity.
  */
 import { where } from "../autograd/operations.ts";
@@ -13,9 +13,9 @@ import type { Routing, Unseated } from "./routing.ts";
 import { queue, slotOfChoice, slotRouting, sortedRouting } from "./routing.ts";
 
 /**
- * Whose choice is seated first where an expert has too few slots: the token that stands first; the one with the largest gate
- * (batch-prioritised routing, Riquelme et al. 2021, arXiv:2106.05974, section 3); or, in training, one drawn at random (random token
- * selection, as DeepSpeed's use_rts). Only "position" keeps a causal model causal.
+ * In which order tokens get slots where an expert has too few. "position": the order of the sequence. "gate": the largest gate first
+ * (batch-prioritised routing, Riquelme et al. 2021, arXiv:2106.05974, section 3). "random": in training a random order (random token
+ * selection, as DeepSpeed's use_rts), in evaluation by position. Only "position" keeps a causal model causal.
  */
 export type Priority = "position" | "gate" | "random";
 
@@ -26,8 +26,8 @@ export interface SeatingOptions {
   /** Default "position". */
   readonly priority?: Priority;
   /**
-   * "choice": all first choices are seated before all second ones (GShard, Switch; the default). "token": all choices of a token are seated
-   * before those of the next (DeepSpeed's topkgating), which keeps K choices causal where `priority` is "position".
+   * "choice" (default): all first choices are seated before all second ones, as in GShard. "token": all choices of a token are seated before those
+   * of the next, as in DeepSpeed's topkgating; with `priority` "position" this keeps K choices causal.
    */
   readonly queueBy?: "choice" | "token";
 }
@@ -37,26 +37,26 @@ export function kChoicesTime(choices: number, { priority = "position", queueBy =
   return priority === "position" && (choices === 1 || queueBy === "token") ? "causal" : "dropless";
 }
 
-/** What a router in which tokens or experts choose answers: choices, before they have slots. */
+/** What `choose` of a router returns where tokens or experts choose: the choices, before they have slots. */
 export interface Choices {
-  /** [G, S, K] int32, from 0 to E - 1; -1 for no choice. Padding is taken out afterwards. */
+  /** [G, S, K] int32, from 0 to E - 1; -1 for no choice. Choices of padding are removed afterwards. */
   readonly expertOfChoice: Tensor;
-  /** [G, S, K]: what weighs the expert's output. */
+  /** [G, S, K]: what each expert's output is multiplied with. */
   readonly gate: Tensor;
-  /** [G, S, E]: what the router computed, before and after its softmax (or sigmoid). */
+  /** [G, S, E]: the router's scores before and after its softmax (or sigmoid). */
   readonly logits: Tensor;
   readonly probs: Tensor;
-  /** [G, S, K] int32: the position of each choice in its expert's queue, where the router decides it; else choices queue by the options. */
+  /** [G, S, K] int32: the position of each choice in its expert's queue, where the router decides it. Default: by `priority` and `queueBy`. */
   readonly position?: Tensor;
-  /** [G, S, K']: the choices that f of the balance loss counts, if not all. */
+  /** [G, S, K']: the choices that f of the balance loss counts. Default: `expertOfChoice`. */
   readonly counted?: Tensor;
-  /** Scales the gates of each token so that those of its choices that found a slot add up to this. */
+  /** If given, the gates of each token are scaled so that those of its choices that found a slot add up to this. */
   readonly seatedSum?: number;
   /** Losses of the router's own, multiplied by their coefficients. */
   readonly losses?: Readonly<Record<string, Tensor>>;
 }
 
-/** What seating and losses know of a call of the router. */
+/** What seating needs to know of a call of the router. */
 export interface SeatingInput {
   /** [B, T] */
   readonly shape: readonly number[];
@@ -69,7 +69,7 @@ export interface SeatingInput {
   readonly queueBy: "choice" | "token";
 }
 
-/** Gives choices their slots, or, dropless, sorted rows. */
+/** Gives choices their slots; or, without a capacity, sorted rows. */
 export function seat(choices: Choices, losses: Routing["losses"], { mask, capacity, order, queueBy }: SeatingInput): Routing {
   const experts = choices.probs.shape[2];
   const expert = withoutPadding(choices.expertOfChoice, mask); // [G, S, K]
@@ -85,7 +85,7 @@ export function seat(choices: Choices, losses: Routing["losses"], { mask, capaci
   return slotRouting({ books, losses }, experts, groups * capacity, groups);
 }
 
-/** The gates, of which those of seated choices add up to `seatedSum` where it is given. [G, S, K] */
+/** The gates; where `seatedSum` is given, those of seated choices scaled so that they add up to it. [G, S, K] */
 function normalised({ gate, seatedSum }: Choices, areSeated: () => Tensor): Tensor {
   if (seatedSum === undefined) return gate;
   const seated = areSeated();
@@ -100,7 +100,7 @@ function bookOf({ expertOfChoice, gate, logits, probs }: Choices, mask: Tensor |
   return { real, expertOfChoice: rows(expertOfChoice), gate: rows(gate), logits: rows(logits), probs: rows(probs) };
 }
 
-/** Padding chooses nothing. choice [G, S, K], mask [G, S] */
+/** The choices with -1 in rows of padding. choice [G, S, K], mask [G, S] */
 export function withoutPadding(choice: Tensor, mask: Tensor | undefined): Tensor {
   return mask ? where(mask.cast("int32").unsqueeze(2), choice, -1) : choice;
 }
@@ -113,7 +113,7 @@ export function orderOf(priority: Priority, gate: Tensor, pass: Pass): Tensor | 
   return undefined;
 }
 
-/** x [G, S, n] over the tokens of each scope: [R, L, n]. */
+/** x [G, S, n] regrouped by scope: [R, L, n]. */
 export function scoped(x: Tensor, [batch, length]: readonly number[], scope: BalanceScope): Tensor {
   return x.reshape([...(scope === "batch" ? [1, batch * length] : [batch, length]), ...x.shape.slice(2)]);
 }

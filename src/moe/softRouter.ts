@@ -1,8 +1,8 @@
 /**
- * Soft MoE: each slot of an expert is a mixture of all tokens of the group, each token a mixture of all slots' results. Nothing
- * is chosen, nothing dropped, everything has a gradient. Puigcerver et al. 2023, arXiv:2308.00951, section 2.1 and 2.3.
+ * Soft MoE: each slot of an expert holds a weighted mean of all tokens of the group, and each token gets a weighted mean of the results of all
+ * slots. Nothing is chosen or dropped, and everything has a gradient. Puigcerver et al. 2023, arXiv:2308.00951, section 2.1 and 2.3.
  *
- * Every token reads every other: not for causal models.
+ * Each output depends on all tokens of the group, so the router is not for causal models.
  * G groups, S tokens of a group, E experts, P slots of an expert in a group, N = E P, D width.
  */
 import { ones } from "../autograd/create.ts";
@@ -22,9 +22,9 @@ import { Router, routerKinds } from "./router.ts";
 export interface SoftOptions extends Omit<ProjectionOptions, "precision" | "bias"> {
   /** P: slots of each expert in a group. */
   readonly slots: number;
-  /** The tokens that slots mix. Default "sequence": mixtures do not cross sequences. */
+  /** The tokens that slots mix. Default "sequence": sequences are not mixed with each other. */
   readonly group?: Group;
-  /** Serve in a causal model all the same, to study what it does there. Default false. */
+  /** Whether a causal model may use it nevertheless, to study what it does there. Default false. */
   readonly allowCausal?: boolean;
 }
 
@@ -35,7 +35,7 @@ export interface SoftOptions extends Omit<ProjectionOptions, "precision" | "bias
  * Puigcerver et al. 2023, arXiv:2308.00951, section 2.1 and 2.3.
  */
 export class SoftRouter extends Router {
-  /** [D, N]: what each slot looks for. */
+  /** [D, N]: the vector that tokens are compared with, for each slot; Phi of the paper. */
   readonly slots: Tensor;
   /** [1]: multiplies the cosines between tokens and slots (section 2.3). */
   readonly scale: Tensor;

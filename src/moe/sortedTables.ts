@@ -6,7 +6,7 @@ import { integersBeside } from "../autograd/constants.ts";
 import { where } from "../autograd/operations.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 
-/** All int32. */
+/** The tables of a sorted routing, all int32. */
 export interface SortedTables {
   /** [E + 1]: rows offsets[e] to offsets[e + 1] are those of expert e; rows from offsets[E] on are empty. */
   readonly offsets: Tensor;
@@ -18,9 +18,9 @@ export interface SortedTables {
 }
 
 /**
- * Rows of one expert after those of another, each expert's in the order of the choices. expertOfChoice [T, K], -1 for none. Where the host can
- * look at the choices without waiting it counts them itself, in one pass; else the device does, in a dozen launches. While a text is
- * generated there are few choices, and launches cost more than the counting.
+ * The tables of rows sorted by expert; the rows of one expert are in the order of its choices. expertOfChoice [T, K], -1 for none. Where the host
+ * can read the choices without waiting, it counts them in one pass; elsewhere the device does, in a dozen kernel launches. In generation there
+ * are few choices, and the launches would cost more than the counting.
  */
 export function sortedTables(expertOfChoice: Tensor, experts: number): SortedTables {
   return expertOfChoice.backend.downloadSync ? countedByHost(expertOfChoice, experts) : countedByDevice(expertOfChoice, experts);

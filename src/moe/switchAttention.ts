@@ -1,5 +1,5 @@
 /**
- * Attention whose matrices are sparse: one set of experts makes the queries, another, shared by both, keys and values. Fedus et al.
+ * Attention whose projections are sparse: one set of experts makes the queries, another set makes both keys and values. Fedus et al.
  * 2021, arXiv:2101.03961, appendix A, figure 10: better in float32, unstable in bfloat16.
  * B sequences, T tokens of each, S keys, H heads, E experts, D width, F outputs of an expert.
  */
@@ -15,7 +15,8 @@ import { scaledTruncatedNormal } from "../nn/initializers.ts";
 import type { Cost, Init, Pass } from "../nn/module.ts";
 import { Module, addCosts, inDtypeOf, under } from "../nn/module.ts";
 import type { AttentionInput, KeyValues } from "../nn/multiHeadAttention.ts";
-import { Experts } from "./experts.ts";
+import { attentionInputKinds } from "../nn/multiHeadAttention.ts";
+import { Experts, checkRows } from "./experts.ts";
 import { MoE } from "./moeLayer.ts";
 import type { MoEOptions } from "./moeLayer.ts";
 import type { Kinds } from "./arguments.ts";
@@ -27,7 +28,6 @@ import {
   check,
   checkOptions,
   count,
-  having,
   initKinds,
   optional,
   positive,
@@ -36,7 +36,7 @@ import {
 import type { Router } from "./router.ts";
 import type { Routing, RowLayout } from "./routing.ts";
 
-/** Of first weights. Fedus et al. 2021, section 2.4. */
+/** The scale s of the first weights, of variance s / fan-in. Fedus et al. 2021, section 2.4. */
 const INIT_SCALE = 0.1;
 
 /** Options of linear experts. */
@@ -77,8 +77,7 @@ export class LinearExperts extends Experts {
 
   /** rows [...lead, D], each for the expert that the layout names -> [...lead, F]. */
   forward(rows: Tensor, layout: RowLayout): Tensor {
-    check("LinearExperts.forward", "rows", rows, having("a tensor", "storage", "strides"));
-    check("LinearExperts.forward", "layout", layout, having("the layout of a routing", "lead", "project"));
+    checkRows("LinearExperts", rows, layout, this.count);
     return layout.project(rows, inDtypeOf(rows, this.weight));
   }
 
@@ -88,7 +87,7 @@ export class LinearExperts extends Experts {
   }
 }
 
-/** Options of Switch attention; the capacities are those of its two sparse layers. */
+/** Options of Switch attention; capacity factors and `expertCapacity` are those of its two sparse layers. */
 export interface SwitchAttentionOptions extends Init, Omit<MoEOptions, "router" | "experts" | "shared" | "sharedGate" | "dropped"> {
   /** H, a divisor of the width. */
   readonly heads: number;
@@ -96,9 +95,18 @@ export interface SwitchAttentionOptions extends Init, Omit<MoEOptions, "router" 
   readonly experts: number;
   /** Makes a router of E experts; called twice, with different keys. */
   readonly router: (init: Init) => Router;
-  /** Multiplies the scores; default 1 / sqrt(D / H). T5 has 1, and queries that begin so much smaller, as in `MultiHeadAttention`. */
+  /** Multiplies the scores; default 1 / sqrt(D / H). With another scale the first query weights are changed as in `MultiHeadAttention`. */
   readonly scale?: number;
 }
+
+/** It attends to its own sequence only: no memory. */
+const { causal: aCausal, bias: aBias, mask: aMask, past: aPast } = attentionInputKinds;
+const inputKinds: Kinds<Pick<AttentionInput, "causal" | "bias" | "mask" | "past">> = {
+  causal: aCausal,
+  bias: aBias,
+  mask: aMask,
+  past: aPast,
+};
 
 const attentionKinds: Kinds<SwitchAttentionOptions> = {
   ...initKinds,
@@ -112,9 +120,10 @@ const attentionKinds: Kinds<SwitchAttentionOptions> = {
 };
 
 /**
- * Self-attention whose matrices are sparse: one sparse layer of linear experts makes the queries, another the keys and values, x [B, T, D] ->
- * [B, T, D]. Stands in the attention place of a block. A token that found no slot has queries, or keys and values, of 0. Throws where heads do
- * not divide the width, and for an option that it does not know or that is out of range. Fedus et al. 2021, arXiv:2101.03961, appendix A, figure 10.
+ * Self-attention whose projections are sparse: one sparse layer of linear experts makes the queries, another the keys and values, x [B, T, D] ->
+ * [B, T, D]. It replaces the attention of a block, not its cross-attention. A token that found no slot has queries, or keys and values, of 0.
+ * Throws where heads do not divide the width, and for an option that it does not know or that is out of range. Fedus et al. 2021,
+ * arXiv:2101.03961, appendix A, figure 10.
  */
 export class SwitchAttention extends Module implements Attention {
   readonly queries: MoE;
@@ -152,29 +161,36 @@ export class SwitchAttention extends Module implements Attention {
   }
 
   /**
-   * x [B, T, D] attends to itself and to the tokens before it (`past`). Answers the output [B, T, D], keys and values of all tokens so far, and
-   * losses and routings of both sparse layers.
+   * x [B, T, D] attends to itself and to the tokens before it (`past`). Returns the output [B, T, D], keys and values of all tokens so far, and
+   * losses and routings of both sparse layers. Throws for a memory.
    */
   extend(
     x: Tensor,
-    { causal = false, bias, mask, past }: AttentionInput,
+    input: AttentionInput,
     pass: Pass,
   ): { output: Tensor; seen: KeyValues; losses: Record<string, Tensor>; routings: Routing[] } {
     check("SwitchAttention.extend", "x", x, tensorOf("B, T, D"));
+    checkOptions("SwitchAttention.extend", input, inputKinds);
     check("SwitchAttention.extend", "pass", pass, aPass);
+    const { causal = false, bias, mask, past } = input;
     const [, T] = x.shape;
     const before = past?.keys.shape[2] ?? 0;
     const tokens = { causal, ...(mask && { mask: mask.narrow(1, before, before + T) }) };
-    const asked = this.queries.forward(x, tokens, under(pass, "queries"));
-    const answered = this.keysAndValues.forward(x, tokens, under(pass, "keysAndValues"));
-    const [q] = this.#intoHeads(asked.output, 1);
-    const [k, v] = this.#intoHeads(answered.output, 2);
+    const queries = this.queries.forward(x, tokens, under(pass, "queries"));
+    const keysAndValues = this.keysAndValues.forward(x, tokens, under(pass, "keysAndValues"));
+    const [q] = this.#intoHeads(queries.output, 1);
+    const [k, v] = this.#intoHeads(keysAndValues.output, 2);
     const seen = past ? { keys: concat([past.keys, k], 2), values: concat([past.values, v], 2) } : { keys: k, values: v };
     const padding = mask && paddingBias(mask, q.dtype);
     const total = padding && bias ? bias.add(padding) : (bias ?? padding);
     const mixed = attention(q, seen.keys, seen.values, { causal, scale: this.scale, ...(total && { bias: total }) }); // [B, H, T, D / H]
     const output = this.output.forward(mixed.transpose(1, 2).reshape(x.shape));
-    return { output, seen, losses: addByName(asked.losses, answered.losses), routings: [asked.routing, answered.routing] };
+    return {
+      output,
+      seen,
+      losses: addByName(queries.losses, keysAndValues.losses),
+      routings: [queries.routing, keysAndValues.routing],
+    };
   }
 
   /** [B, T, parts D] -> for each part [B, H, T, D / H]. */

@@ -1,6 +1,6 @@
 /**
- * The Switch router: each token goes to its best expert, and the router learns because that expert's output is multiplied by its
- * probability, not renormalised: y = p_i(x) E_i(x), i = argmax p. Fedus et al. 2021, arXiv:2101.03961, eq. 1-6.
+ * The Switch router: each token goes to its best expert, and that expert's output is multiplied by its probability: y = p_i(x) E_i(x),
+ * i = argmax p. The probability is not renormalised, and through it the router learns. Fedus et al. 2021, arXiv:2101.03961, eq. 1-6.
  * G groups, S tokens of a group, E experts, D width.
  */
 import { noGrad } from "../autograd/context.ts";
@@ -18,25 +18,25 @@ import type { Choices } from "./seating.ts";
 
 /** How the router explores while it trains (the paper's appendix C); in evaluation it never does. */
 export interface Exploration {
-  /** Multiplies the router's input, not the experts', by uniform numbers in [1 - jitter, 1 + jitter]. */
+  /** Multiplies the router's input, not that of the experts, by uniform numbers in [1 - jitter, 1 + jitter]. 0: none. */
   readonly jitter?: number;
-  /** Drops this share of the router's input. Default 0. */
+  /** Sets this share of the elements of the router's input to 0, as dropout does. Default 0. */
   readonly inputDropout?: number;
-  /** Draws the expert from softmax(logits / temperature); 0 takes the best. The gate stays the probability at temperature 1. Default 0. */
+  /** Draws the expert from softmax(logits / temperature); 0 (default) takes the best. The gate is the probability at temperature 1 either way. */
   readonly temperature?: number;
 }
 
-/** Options of a Switch router. Those that are not said otherwise have the paper's values: jitter 0.01, balance 0.01. */
+/** Options of a Switch router. By default `jitter` and `balance` have the paper's values, 0.01 each. */
 export interface SwitchOptions extends ProjectionOptions, RouterOptions, Exploration {
   /** D */
   readonly width: number;
-  /** How many of its choices a token without a slot may try: No-Token-Left-Behind, appendix B. Default 1: only its best. */
+  /** How many experts a token tries, the best first, until one has a slot: No-Token-Left-Behind, appendix B. Default 1: only its best. */
   readonly attempts?: number;
 }
 
 /**
  * Sends each token to the one expert with the largest probability, which is also its gate: p = softmax(x W), i = argmax p, y = p_i E_i(x).
- * Adds the load-balancing loss (coefficient 0.01) and, while training, jitter of 1 % on its own input. Ties go to the lowest index.
+ * Adds the load-balancing loss (coefficient 0.01) and, while training, jitter of 1 % on its own input. Of equal logits the lowest index wins.
  * Throws for an option that it does not know or that is out of range. Fedus et al. 2021, arXiv:2101.03961, eq. 1-6 and appendix C.
  */
 export class SwitchRouter extends Router {
@@ -79,7 +79,7 @@ function traitsOf({ attempts = 1, priority = "position" }: SwitchOptions): Route
     choosing: "tokens",
     choices: 1,
     capacity: true,
-    // A later token's first choice may take the slot that would have been an earlier token's second.
+    // With several attempts, a later token's first choice may take the slot that an earlier token would have had as its second.
     time: priority === "position" && attempts === 1 ? "causal" : "dropless",
     gatesSumToOne: false,
     learns: true,
@@ -95,7 +95,7 @@ function explored(input: Tensor, { jitter = 0, inputDropout = 0 }: Exploration, 
   return inputDropout > 0 ? jittered.dropout(inputDropout, random.at("inputDropout")) : jittered;
 }
 
-/** Uniform in [1 - jitter, 1 + jitter], one for each element. Section 2.4 and appendix C; appendix F adds, which only shifts. */
+/** Uniform in [1 - jitter, 1 + jitter], one for each element. Appendix C; the pseudo-code of appendix F adds such numbers to the logits instead. */
 function jitterFactors(like: Tensor, jitter: number, key: Key): Tensor {
   return noGrad(() =>
     uniformLike(like.atLeast("float32"), key)
@@ -117,7 +117,7 @@ function chosen(logits: Tensor, { temperature = 0 }: Exploration, { training, ra
   );
 }
 
-/** Noise under which argmax draws from the softmax, and the K largest without replacement. Gumbel 1954. */
+/** Gumbel noise: with it added to logits, argmax draws from their softmax, and the K largest are a draw without replacement. Gumbel 1954. */
 export function gumbel(like: Tensor, key: Key): Tensor {
   return uniformLike(like.atLeast("float32"), key).log().neg().log().neg();
 }

@@ -1,7 +1,7 @@
 /**
- * Token choice with K experts per token, and what has been done with it since: one router whose options compose.
+ * Token choice with K experts per token: one router whose options, together, make the published ones.
  *
- * | who | options beside K |
+ * | published router | options beside K |
  * |---|---|
  * | V-MoE: Riquelme et al. 2021, arXiv:2106.05974, section 2.2 | normalise "before", priority "gate" |
  * | GShard: Lepikhin et al. 2020, arXiv:2006.16668, algorithm 1 | K 2, normalise "after", randomBeyondFirst 0.5, balanceCounts "first" |
@@ -42,10 +42,10 @@ export interface TopKOptions extends ProjectionOptions, Omit<RouterOptions, "all
   /** How logits become scores. Default "softmax". */
   readonly scores?: "softmax" | "sigmoid";
   /**
-   * How the scores of the chosen experts become gates. "before": their share in the scores of all experts (softmax, then top-K: norm_topk_prob
-   * false). "after": their share in the scores of the chosen ones (the same as top-K, then softmax: norm_topk_prob true); with one choice that
-   * is 1, and the task teaches the router nothing. "seated": their share in the scores of those that found a slot. "none": the scores
-   * themselves. A softmax is normalised before as it is. Default "before".
+   * How the scores of the chosen experts become gates. "before" (default): each score over the sum of the scores of all experts (softmax, then
+   * top-K: norm_topk_prob false). "after": over the sum of the chosen ones (the same as top-K, then softmax: norm_topk_prob true); with one
+   * choice the gate is then always 1, and the task teaches the router nothing. "seated": over the sum of the chosen ones that found a slot.
+   * "none": the scores themselves; for softmax scores this equals "before".
    */
   readonly normalise?: "before" | "after" | "seated" | "none";
   /** Multiplies every gate. Default 1. */
@@ -58,19 +58,25 @@ export interface TopKOptions extends ProjectionOptions, Omit<RouterOptions, "all
   readonly balanceCounts?: "all" | "first";
   /** Step of the bias that balances without a loss. Wang et al. 2024, arXiv:2408.15664, algorithm 1: 0.001. 0: no bias. */
   readonly biasRate?: number;
-  /** Experts in `count` equal groups of neighbours; a token chooses among the `keep` groups whose two best scores add up to most. */
+  /**
+   * Group-limited choice: experts form `count` equal groups of neighbours, and a token chooses only within the `keep` groups whose two best scores
+   * have the largest sum. DeepSeek-V3, arXiv:2412.19437, section 2.1.2.
+   */
   readonly expertGroups?: { readonly count: number; readonly keep: number };
 }
 
 /**
  * Sends each token to the K experts with the largest scores, softmax or sigmoid of x W, weighed by those scores as `normalise` says. Options
- * add a random, Gumbel-drawn or group-limited choice, and balancing by a loss or by a bias. With K above 1, first choices are seated before
+ * add a random, Gumbel-drawn or group-limited choice, and balancing by a loss or by a bias. With K above 1, first choices get slots before
  * second ones unless `queueBy` says otherwise. Throws for an option that it does not know or that is out of range. Riquelme
- * et al. 2021, arXiv:2106.05974, section 2.2; the table at the head of the file says who else chooses so, and with which options.
+ * et al. 2021, arXiv:2106.05974, section 2.2. The table at the head of the file lists the options of GShard, Mixtral, DeepSeek-V3 and others.
  */
 export class TopKRouter extends Router {
   readonly projection: Projection;
-  /** [E]: added to the scores when experts are chosen, never when they are weighed; saved, not trained by gradients. */
+  /**
+   * [E], at least float32, so that small steps are not rounded away: added to the scores when experts are chosen, never when they are weighed.
+   * It is saved, and not trained by gradients.
+   */
   readonly bias: Tensor | null;
   readonly options: TopKOptions;
 
@@ -79,7 +85,9 @@ export class TopKRouter extends Router {
     super(options, traitsOf(options));
     this.options = options;
     this.projection = new Projection(projectionOptions(options));
-    this.bias = options.biasRate ? zeros([options.experts], { dtype: options.dtype ?? "float32" }).persist() : null;
+    this.bias = options.biasRate
+      ? zeros([options.experts], { dtype: options.dtype === "float64" ? "float64" : "float32" }).persist()
+      : null;
   }
 
   protected choose(x: Tensor, { pass }: GroupedTokens): Choices {
@@ -103,11 +111,13 @@ export class TopKRouter extends Router {
   #choices(scores: Tensor, logits: Tensor, pass: Pass): Tensor {
     const { choices, expertGroups, gumbelBeyondFirst } = this.options;
     return noGrad(() => {
-      const biased = this.bias ? scores.add(this.bias) : scores;
+      const wide = scores.atLeast("float32");
+      const biased = this.bias ? wide.add(this.bias.cast(wide.dtype)) : wide;
       const selection = expertGroups ? withinGroups(biased, expertGroups) : biased;
       if (!gumbelBeyondFirst || !pass.training || choices === 1) return selection.topK(choices).indices;
-      const first = selection.argmax(-1).oneHot(this.experts, logits.dtype);
-      const drawn = where(selection.equal(-Infinity), -Infinity, logits.add(gumbel(logits, pass.random.at("gumbel"))));
+      const noisy = logits.atLeast("float32").add(gumbel(logits, pass.random.at("gumbel")));
+      const first = selection.argmax(-1).oneHot(this.experts, noisy.dtype);
+      const drawn = where(selection.equal(-Infinity), -Infinity, noisy);
       return where(first, Infinity, drawn).topK(choices).indices;
     });
   }

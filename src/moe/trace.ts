@@ -1,6 +1,6 @@
 /**
- * Traces: for every sparse layer, position and choice the expert, the gate, and whether a slot was found. A trace reads the books of routings that
- * a forward pass makes anyway; a model that is not traced pays nothing for it.
+ * Traces: for every sparse layer, position and choice the expert, the gate, and whether a slot was found. A trace reads the books of the routings
+ * that a forward pass returns anyway, so a model that is not traced is not slower.
  * B sequences, T tokens of each, E experts, K choices.
  */
 import { noGrad } from "../autograd/context.ts";
@@ -18,7 +18,7 @@ export interface TracedChoice {
   readonly choice: number;
   readonly expert: number;
   readonly gate: number;
-  /** false: the expert was full, and the layer left this token to the residual. */
+  /** false: the expert was full, and the choice was dropped. */
   readonly kept: boolean;
   /** Its row at the experts; -1 where it was dropped. */
   readonly slot: number;
@@ -34,7 +34,7 @@ export interface TracedToken {
   readonly choices: readonly TracedChoice[];
 }
 
-/** A model whose forward pass answers with the routings of its sparse layers, in layer order. */
+/** A model whose forward pass returns the routings of its sparse layers, in layer order. */
 export interface TraceableModel {
   forward(ids: Tensor, input: object, pass: Pass): { readonly routings: readonly object[] };
 }
@@ -50,16 +50,16 @@ const aRouting: Kind = {
 
 /**
  * Runs a model on ids [B, T] int32, in evaluation unless the pass says otherwise, and reads for each sparse layer and token its choices, gates and
- * slots, layer by layer and token by token. Throws for a model whose forward pass answers no routings.
+ * slots, layer by layer and token by token. Throws for a model whose forward pass returns no routings.
  */
 export async function trace(model: TraceableModel, ids: Tensor, pass: Pass = { training: false, random: key(0) }): Promise<TracedToken[]> {
   check("trace", "model", model, aModel);
   check("trace", "ids", ids, tensorOf("B, T"));
   check("trace", "pass", pass, aPass);
   const read = scope(() => {
-    const answer = noGrad(() => model.forward(ids, {}, pass));
-    check("trace", "model.forward(...)", answer, having("an object with routings", "routings"));
-    const routings = answer.routings as readonly Routing[];
+    const output = noGrad(() => model.forward(ids, {}, pass));
+    check("trace", "model.forward(...)", output, having("an object with routings", "routings"));
+    const routings = output.routings as readonly Routing[];
     check("trace", "model.forward(...).routings", routings, { ...listOf(aRouting), wanted: "an array of routings" });
     return routings.map(({ books }) => [books.expertOfChoice, books.slotOfChoice, books.gate, books.probs]);
   });
@@ -85,11 +85,11 @@ export async function trace(model: TraceableModel, ids: Tensor, pass: Pass = { t
 /**
  * A trace as text, one line per token, in columns: position, label, expert, gate and slot of each choice, and in brackets the probabilities of all
  * experts. `labels` name the tokens of a sequence. A dropped choice is marked "x dropped", a token without a choice "-". Throws for tokens
- * that `trace` did not answer.
+ * that are not those of `trace`.
  */
 export function formatTrace(tokens: readonly TracedToken[], labels?: (sequence: number, position: number) => string): string {
   const aToken = having("a token", "layer", "sequence", "position", "probs", "choices");
-  check("formatTrace", "tokens", tokens, { ...listOf(aToken), wanted: "an array of traced tokens, as trace answers" });
+  check("formatTrace", "tokens", tokens, { ...listOf(aToken), wanted: "an array of traced tokens, as trace returns them" });
   check("formatTrace", "labels", labels, optional(callable));
   const named = columnOf(tokens, ({ sequence, position }) => (labels ? `  ${JSON.stringify(labels(sequence, position))}` : ""));
   const chosen = columnOf(tokens, choicesText);

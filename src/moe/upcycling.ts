@@ -1,6 +1,6 @@
 /**
- * From dense to sparse and back: functions on whole models. They match tensors by name, so the two models must have been built alike but
- * for their feed-forward places. E experts, D width, F hidden width.
+ * From dense to sparse and back: functions on whole models. They match tensors by name, so the two models must be built alike except for their
+ * feed-forward layers. E experts, D width, F hidden width.
  */
 import { formatShape, sameShape } from "../autograd/contract.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -14,7 +14,7 @@ const aModel = instance(Module, "a module");
 
 /**
  * Copies every tensor of `from` to the tensor of `to` that has the same name, shape and dtype, and returns those names. The first step of distilling
- * a sparse teacher into a dense student, which then trains with nn's distillationLoss: Fedus et al. 2021, arXiv:2101.03961, section 4.2.
+ * a sparse teacher into a dense student, which then trains with `distillationLoss`. Fedus et al. 2021, arXiv:2101.03961, section 4.2.
  * Throws where either is no module.
  */
 export function copyShared(from: Module, to: Module): string[] {
@@ -30,9 +30,9 @@ export function copyShared(from: Module, to: Module): string[] {
 }
 
 /**
- * Starts a sparse model from a trained dense one (sparse upcycling): every expert becomes the dense layer at its place, all else that has the same
- * name is copied, routers stay as they are. Everything is checked before anything is assigned. Throws where the sparse model has no sparse layer,
- * or a layer does not fit. Komatsuzaki et al. 2022, arXiv:2212.05055.
+ * Starts a sparse model from a trained dense one (sparse upcycling): every expert gets the weights of the dense layer at the same place, other
+ * tensors are copied by name as `copyShared` does, and routers stay as they are. Everything is checked before anything is assigned. Throws where
+ * the sparse model has no sparse layer, and where a layer does not fit. Komatsuzaki et al. 2022, arXiv:2212.05055.
  */
 export function upcycle(dense: Module, sparse: Module): void {
   check("upcycle", "dense", dense, aModel);

@@ -1,4 +1,4 @@
-/** Adafactor. p parameter [..., R, C], g gradient. */
+/** Adafactor. p parameter [..., R, C], g gradient, t the number of the step, rms the root mean square. */
 import { either, finite, flag, listOf, nothing, positive, rate } from "../autograd/arguments.ts";
 import type { Kinds } from "../autograd/arguments.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -8,27 +8,27 @@ import { Optimizer, gradientOf, once, stateLike } from "./optimizer.ts";
 
 /** Learning rate, decay and clipping of Adafactor. */
 export interface AdafactorOptions {
-  /** The step where relativeStep is false. Default 1e-3. */
+  /** The step size, only with `relativeStep` false. Default 1e-3. */
   readonly lr: number;
-  /** The step is min(1e-2, 1 / sqrt(t)), or min(1e-6 t, 1 / sqrt(t)) with warmupInit. Default true. */
+  /** Whether the step size is min(1e-2, 1 / sqrt(t)), or with `warmupInit` min(1e-6 t, 1 / sqrt(t)), instead of `lr`. Default true. */
   readonly relativeStep: boolean;
-  /** Default false. */
+  /** Whether relative step sizes grow slowly at first. Default false. */
   readonly warmupInit: boolean;
-  /** The step times max(eps[1], rms(p)). Default true. */
+  /** Whether the step size is multiplied by max(eps[1], rms(p)). Default true. */
   readonly scaleParameter: boolean;
-  /** Added to g^2, and the least scale of a parameter. Default [1e-30, 1e-3]. */
+  /** [added to g^2, the least scale of a parameter]. Default [1e-30, 1e-3]. */
   readonly eps: readonly [number, number];
-  /** Updates are scaled down to this root mean square. Default 1. */
+  /** Updates with a larger root mean square are scaled down to this. Default 1. */
   readonly clipThreshold: number;
-  /** The second moment forgets by 1 - t^decayRate. Default -0.8. */
+  /** At step t the running mean of g^2 keeps 1 - t^decayRate of its old value. Default -0.8. */
   readonly decayRate: number;
-  /** A running mean of updates, where wanted. Default null. */
+  /** What a running mean of the updates keeps at each step; null: there is no such mean. Default null. */
   readonly beta1: number | null;
-  /** Subtracts step weightDecay p from the parameter. Default 0. */
+  /** Subtracts step size times weightDecay times p from the parameter. Default 0. */
   readonly weightDecay: number;
   /**
-   * Whether a parameter of three axes and more is a stack of matrices, such as experts [E, in, out], each moved as it would be
-   * alone. False takes one root mean square of the whole parameter, as Hugging Face's Adafactor does. Default true.
+   * Whether a parameter of three axes and more is a stack of matrices, such as experts [E, in, out], each of which is moved as if it were alone.
+   * With false one root mean square is taken of the whole parameter, as Hugging Face's Adafactor does. Default true.
    */
   readonly perMatrix: boolean;
 }
@@ -60,17 +60,22 @@ const defaults: AdafactorOptions = {
 };
 
 /**
- * Adafactor: keeps the mean square of a matrix's gradient as one number per row and one per column. Shazeer & Stern 2018,
- * arXiv:1804.04235, algorithms 4 and 5; it trained T5 and the Switch Transformer. Vectors and scalars keep the whole mean square.
- * Semantics of Hugging Face's Adafactor, but for stacks of matrices: see `perMatrix`.
+ * Adafactor: keeps the mean square of a matrix's gradient as one number per row and one per column; vectors and scalars keep all of it. T5 and
+ * the Switch Transformer were trained with it. Shazeer & Stern 2018, arXiv:1804.04235, algorithms 4 and 5. Semantics of Hugging Face's Adafactor
+ * except for stacks of matrices, see `perMatrix`.
  */
 export class Adafactor extends Optimizer<AdafactorOptions> {
-  /** Throws for an unknown option or a wrong value, and for parameters that cannot be trained. */
+  /**
+   * Throws for an unknown option or a wrong value, for parameters that cannot be trained, for an `lr` beside `relativeStep`, and for `warmupInit`
+   * without it.
+   */
   constructor(parameters: Parameters, options: Partial<AdafactorOptions> = {}, groups?: Groups<AdafactorOptions>) {
     super(parameters, withDefaults(new.target.name, kinds, defaults, options), groups, kinds);
   }
 
-  protected initial(parameter: Tensor, { beta1 }: AdafactorOptions): Record<string, Tensor> {
+  protected initial(parameter: Tensor, options: AdafactorOptions): Record<string, Tensor> {
+    requireUsed(options);
+    const { beta1 } = options;
     const { shape } = parameter;
     const second: Record<string, Tensor> =
       shape.length < 2
@@ -88,7 +93,7 @@ export class Adafactor extends Optimizer<AdafactorOptions> {
       const direction = normalized(entry, gradientOf(entry, gradScale), step);
       const rms = options.perMatrix ? rmsOfMatrices : rmsOfAll;
       const excess = rms(direction).mul(1 / options.clipThreshold).maximum(1); // prettier-ignore
-      const rate = once(factor * relativeStep(options, step), p);
+      const rate = once(factor * stepSize(options, step), p);
       const size = options.scaleParameter ? rms(p).maximum(options.eps[1]).mul(rate) : rate;
       const move = direction.div(excess).mul(size);
       const { first } = state;
@@ -99,7 +104,17 @@ export class Adafactor extends Optimizer<AdafactorOptions> {
   }
 }
 
-function relativeStep({ relativeStep: relative, warmupInit, lr }: AdafactorOptions, t: number): number {
+/** An option that would be ignored is a mistake. */
+function requireUsed({ relativeStep: relative, warmupInit, lr }: AdafactorOptions): void {
+  if (relative && lr !== defaults.lr)
+    throw new RangeError(
+      `Adafactor: lr ${lr} and relativeStep true, whose step sizes follow from the step: want relativeStep false with an lr`,
+    );
+  if (warmupInit && !relative) throw new RangeError("Adafactor: warmupInit true and relativeStep false: want relativeStep true with it");
+}
+
+/** The size of step t, before the parameter's own scale. */
+function stepSize({ relativeStep: relative, warmupInit, lr }: AdafactorOptions, t: number): number {
   return relative ? Math.min(warmupInit ? 1e-6 * t : 1e-2, 1 / Math.sqrt(t)) : lr;
 }
 
@@ -112,7 +127,7 @@ function rmsOfMatrices(x: Tensor): Tensor {
   return x.shape.length < 3 ? rmsOfAll(x) : x.square().mean([-2, -1], { keepDims: true }).sqrt();
 }
 
-/** g over the root of its running mean square, which is estimated as rows * columns / mean(rows). */
+/** g over the root of its running mean square, which for a matrix is estimated as rows * columns / mean(rows). */
 function normalized({ options, state }: ParameterState<AdafactorOptions>, g: Tensor, t: number): Tensor {
   const share = t ** options.decayRate;
   const [kept, fresh] = [once(1 - share, g), once(share, g)];

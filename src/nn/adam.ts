@@ -12,13 +12,13 @@ import { Optimizer, gradientOf, once, stateLike } from "./optimizer.ts";
 export interface AdamOptions {
   /** Default 1e-3. */
   readonly lr: number;
-  /** Default [0.9, 0.999]. */
+  /** What the running means m and v keep of their old value at each step. Default [0.9, 0.999]. */
   readonly betas: readonly [number, number];
-  /** Default 1e-8. */
+  /** Added to the root of v. Default 1e-8. */
   readonly eps: number;
   /** Adam adds weightDecay p to the gradient (default 0); AdamW takes lr weightDecay p off the parameter (default 0.01). */
   readonly weightDecay: number;
-  /** Divides the running means by 1 - beta^t, as the paper does. Default true. */
+  /** Whether the running means are divided by 1 - beta^t, as in the paper. Default true. */
   readonly biasCorrection: boolean;
 }
 
@@ -29,8 +29,8 @@ const defaults: AdamOptions = { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weight
 type AdamState = ParameterState<AdamOptions>;
 
 /**
- * Adam: moves each parameter by its running mean over the root of its running mean square. Kingma & Ba 2014, arXiv:1412.6980,
- * algorithm 1. t counts the steps of the optimiser, also for a parameter that had no gradient in some of them.
+ * Adam: moves each parameter against the running mean of its gradient, divided by the root of the gradient's running mean square. t counts the
+ * steps of the optimiser, also for a parameter that had no gradient in some of them. Kingma & Ba 2014, arXiv:1412.6980, algorithm 1.
  */
 export class Adam extends Optimizer<AdamOptions> {
   /** Whether weight decay bypasses the moments. */
@@ -52,10 +52,10 @@ export class Adam extends Optimizer<AdamOptions> {
     for (const entry of entries) if (!done.has(entry)) this.#compose(entry, step, how);
   }
 
-  /** A device that can is given whole groups at once, and overwrites them. */
+  /** Whether the device has a kernel that updates many parameters at once, in place, and computes what is asked for. */
   #mayRunInPlace({ parameter, options }: AdamState): boolean {
-    const known = this.decoupled || options.weightDecay === 0;
-    return known && parameter.backend.fused.adam !== undefined && parameter.dtype === "float32" && !context().debug;
+    const decayFits = this.decoupled || options.weightDecay === 0; // the kernel's weight decay is AdamW's
+    return decayFits && parameter.backend.fused.adam !== undefined && parameter.dtype === "float32" && !context().debug;
   }
 
   #compose(entry: AdamState, step: number, { factor, gradScale }: Required<StepOptions>): void {
@@ -89,7 +89,7 @@ function corrections({ betas, biasCorrection }: AdamOptions, step: number): [num
   return biasCorrection ? [1 - betas[0] ** step, 1 - betas[1] ** step] : [1, 1];
 }
 
-/** Parameters by device and options: one launch each. Weight decay may differ within a launch. */
+/** Groups of one device and the same options, each for one kernel launch. Weight decay may differ within a group. */
 function alike(entries: readonly AdamState[]): AdamState[][] {
   const groups = new Map<string, AdamState[]>();
   for (const entry of entries) {
@@ -104,7 +104,7 @@ function fused(entries: readonly AdamState[], step: number, { factor, gradScale 
   const { options, parameter } = entries[0];
   const [correction1, correction2] = corrections(options, step);
   const written = entries.flatMap((entry) => [entry.parameter, entry.state.first, entry.state.second]);
-  // Tensors that share one of these buffers keep the old numbers.
+  // The kernel overwrites buffers; tensors that share one of them must keep the old numbers.
   for (const tensor of written) if (!tensor.isSoleOwner) assignFresh(tensor, tensor);
   parameter.backend.fused.adam?.({
     parameters: entries.map((entry) => entry.parameter),

@@ -17,9 +17,9 @@ import { Tables } from "./tables.ts";
 
 /** The scale, the mask and the bias of attention. */
 export interface AttentionOptions {
-  /** Query t sees keys up to t + S - T: the queries are the last T of S places. */
+  /** Whether query t attends only to keys up to t + S - T: the queries are the last T of S positions. Default false. */
   readonly causal?: boolean;
-  /** Added to the scores; broadcasts to [B, H, T, S]; -Infinity forbids. */
+  /** Added to the scores; broadcasts to [B, H, T, S]. -Infinity forbids a query to attend to a key. */
   readonly bias?: Tensor;
   /** Default 1 / sqrt(K). */
   readonly scale?: number;
@@ -29,7 +29,7 @@ const kinds: Kinds<AttentionOptions> = { causal: optional(flag), bias: optional(
 
 const tables = new Tables();
 
-/** [T, S] of 0, and -Infinity where the key lies behind the query. Added to the scores it costs the walk back nothing. */
+/** [T, S]: -Infinity where the key comes after the query, 0 elsewhere. The backward pass of this addition costs nothing. */
 function causalBias(like: Tensor, T: number, S: number): Tensor {
   const options = { dtype: "int32", backend: like.backend } as const;
   return tables.get(like.backend, `causal ${T} ${S} ${like.dtype}`, () => {
@@ -39,21 +39,21 @@ function causalBias(like: Tensor, T: number, S: number): Tensor {
 }
 
 /**
- * Heads that share keys and values are read as more queries of one head: [B, H, T, n] -> [B, G, H / G T, n]. So keys and values are
- * never repeated, and their cotangents are one product each. Shazeer 2019, arXiv:1911.02150; Ainslie et al. 2023, arXiv:2305.13245.
+ * The queries of heads that share keys and values, as queries of one head: [B, H, T, n] -> [B, G, H / G T, n]. So keys and values are never
+ * repeated, and their cotangents are one product each. Shazeer 2019, arXiv:1911.02150; Ainslie et al. 2023, arXiv:2305.13245.
  */
 function folded(x: Tensor, groups: number): Tensor {
   const [B, H, T, n] = x.shape;
   return H === groups ? x : x.reshape([B, groups, (H / groups) * T, n]);
 }
 
-/** The probabilities, [B, H, T, S]: a query that may attend to nothing has zeros. */
+/** The attention probabilities, [B, H, T, S]; zeros for a query that may attend to nothing. */
 function probabilities(q: Tensor, k: Tensor, bias: Tensor | undefined, scale: number, causal: boolean): Tensor {
   const scores = folded(q.mul(scale), k.shape[1]).matmul(k.transpose());
   const products = scores.reshape([...q.shape.slice(0, 3), k.shape[2]]); // [B, H, T, S]
   const [T, S] = products.shape.slice(-2);
   const mask = causal && T > 1 ? causalBias(products, T, S) : undefined;
-  const added = bias && mask ? bias.add(mask) : (bias ?? mask); // the bias is small where it does not know the batch
+  const added = bias && mask ? bias.add(mask) : (bias ?? mask); // a bias without the batch axis is small
   return (added ? products.add(added) : products).softmax(-1);
 }
 
@@ -66,12 +66,12 @@ export const attentionFused: Fused<"attention"> = {
   compose: ({ scale, causal }, q, k, v, bias) => mixed(probabilities(q, k, bias, scale, causal), v).transpose(1, 2),
 };
 
-/** What the probabilities [B, H, T, S] make of the values [B, G, S, V]: [B, H, T, V]. */
+/** The values [B, G, S, V] averaged by the probabilities [B, H, T, S]: [B, H, T, V]. */
 function mixed(weights: Tensor, v: Tensor): Tensor {
   return folded(weights, v.shape[1]).matmul(v).reshape([...weights.shape.slice(0, 3), v.shape[3]]); // prettier-ignore
 }
 
-/** The same of one array that holds all three, [B, T, H + 2 G, K]: their cotangents are then laid side by side in one piece. */
+/** Attention whose queries, keys and values lie in one array [B, T, H + 2 G, K], and so do their cotangents. */
 function packedAttentionFused(heads: number): Fused<"attention"> {
   return {
     name: "attention",
@@ -158,7 +158,7 @@ export function attentionWeights(q: Tensor, k: Tensor, options: AttentionOptions
   return probabilities(q.atLeast("float32"), k.atLeast("float32"), bias?.atLeast("float32"), scale, causal);
 }
 
-/** `attentionByToken` with dropout on the probabilities: always the composition. */
+/** `attentionByToken` with dropout on the probabilities, which no kernel computes. */
 export function attentionWithDropout(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions, rate: number, pass: Pass): Tensor {
   requireValues("attention", k, v);
   const weights = dropout(attentionWeights(q, k, options), rate, pass);
@@ -185,7 +185,7 @@ function requireValues(operation: string, k: Tensor, v: Tensor): void {
     throw new RangeError(`${operation}: keys ${formatShape(k.shape)} and values ${formatShape(v.shape)} differ before the width`);
 }
 
-/** A kernel would read what is not there; the composition would stretch the scores. */
+/** Throws for a bias that does not broadcast to the scores: a kernel would read beyond it, and the composition would broadcast the scores. */
 function requireBias(operation: string, bias: Tensor | undefined, scores: Shape): void {
   if (!bias) return;
   const shape = broadcastShapes(bias.shape, scores);

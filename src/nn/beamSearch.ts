@@ -1,6 +1,6 @@
 /**
- * Beam search: the likeliest continuations, not the likeliest next token. Its rules are those of transformers 4.38 (BeamSearchScorer), so
- * that the two write the same. B prompts, N beams, V vocabulary.
+ * Beam search: continuations that are likely as a whole, not token by token. Its rules are those of transformers 4.38 (BeamSearchScorer), so that
+ * both write the same. B prompts, N beams, V vocabulary.
  */
 import type { Kinds } from "../autograd/arguments.ts";
 import { check, checkOptions, finite, oneOf, optional, whole } from "../autograd/arguments.ts";
@@ -11,15 +11,16 @@ import { Reading, open, textsOf, waiting } from "./reading.ts";
 import type { Logits, Prompts, TextToText, Writing } from "./reading.ts";
 import { likeliest } from "./sample.ts";
 
-/** How many beams are kept, how long they grow, and how their lengths are weighed. */
+/** Options of `beamSearch`. */
 export interface BeamSearchOptions extends WritingOptions {
   /** N: how many continuations are followed at once. 1 is greedy. */
   readonly beams: number;
   /** A finished continuation of n tokens, its stop token counted, scores (sum of log-probabilities) / n^penalty: above 0 favours long ones. Default 1. */
   readonly lengthPenalty?: number;
   /**
-   * When a prompt with N finished continuations is done. true: at once; false: when the best open one, as long as it is now, would not beat
-   * the worst of them; "never": when none could, however long it grew (which for a penalty above 0 is the last token). Default false.
+   * When the search for a prompt ends, once N continuations have finished. true: at once. false: when the best open continuation, at its present
+   * length, would score no better than the worst finished one. "never": when it could not at any length; for a penalty above 0 its sum is divided
+   * by the largest length. Default false.
    */
   readonly earlyStopping?: boolean | "never";
   /** How many continuations to return, N at most. Default 1. */
@@ -35,15 +36,15 @@ const kinds: Kinds<BeamSearchOptions> = {
   returned: optional(whole(1)),
 };
 
-/** One continuation. */
+/** One continuation of a prompt. */
 export interface Beam extends Written {
   /** logProbability / length^penalty. */
   readonly score: number;
 }
 
 /**
- * Writes for each prompt its best continuations, best first. A model that is an encoder-decoder writes about the prompts instead. Throws for
- * prompts that are no lists of ids, and for more results than beams. The rules are those of BeamSearchScorer in transformers 4.38.
+ * Returns the best continuations of each prompt, best first; for an encoder-decoder, the outputs for each prompt. Throws for prompts that are no
+ * lists of ids, and where `returned` is above `beams`. The rules are those of BeamSearchScorer in transformers 4.38.
  */
 export async function beamSearch(model: LanguageModel | TextToText, prompts: Prompts, options: BeamSearchOptions): Promise<Beam[][]> {
   check("beamSearch", "model", model, aModel);
@@ -53,7 +54,7 @@ export async function beamSearch(model: LanguageModel | TextToText, prompts: Pro
   return waiting(writeBeams(model, await textsOf("beamSearch", prompts), options));
 }
 
-/** `beamSearch`, for who reads the numbers. */
+/** `beamSearch` as a generator that yields logits and is given their numbers. */
 export function* writeBeams(
   model: LanguageModel | TextToText,
   texts: readonly (readonly number[])[],
@@ -61,7 +62,7 @@ export function* writeBeams(
 ): Writing<Beam[][]> {
   const { tokens, beams, returned = 1, padding = 0, cache = true } = options;
   const searches = texts.map(() => new Search(options));
-  // What a prompt leaves is read once and then taken N times; without a cache every row reads for itself.
+  // With a cache each prompt is read once, and its keys and values are then taken N times; without one every beam reads it.
   const copies = cache ? 1 : beams;
   const rows = texts.flatMap((prompt) => new Array<readonly number[]>(copies).fill(prompt));
   const opened = open(model, rows, padding);
@@ -96,12 +97,12 @@ class Search {
   readonly #options: BeamSearchOptions;
 
   constructor(options: BeamSearchOptions) {
-    // All beams begin alike: only the first may speak, or they would stay alike.
+    // All beams begin equal. Only the first takes part in the first step, or all would stay equal.
     this.#open = Array.from({ length: options.beams }, (_, i) => ({ ids: [], sum: i === 0 ? 0 : -1e9 }));
     this.#options = options;
   }
 
-  /** Decides the next token of each beam; `length` is that of a continuation with it. -> which beam goes on with which id. */
+  /** Decides the next tokens; `length` is that of a continuation with its next token. Returns for each new beam the old one it extends, and the id. */
   step(logits: readonly Logits[], length: number, padding: number): { beam: number; id: number }[] {
     const { beams, stop } = this.#options;
     if (this.done) return this.#open.map(() => ({ beam: 0, id: padding }));
@@ -112,7 +113,7 @@ class Search {
       if (!stops(stop, id)) going.push({ beam, id, sum });
       else if (rank < beams) this.#finish({ ids: [...this.#open[beam].ids, id], sum });
     }
-    // A vocabulary of stop tokens alone: nothing goes on.
+    // If all candidates are stop tokens, nothing goes on.
     while (going.length < beams) going.push({ beam: 0, id: padding, sum: -Infinity });
     this.#open = going.map(({ beam, id, sum }) => ({ ids: [...this.#open[beam].ids, id], sum }));
     this.done = this.#isDone(candidates[0].sum, length);
@@ -136,7 +137,7 @@ class Search {
     const beam = { ids, logProbability: sum, score: sum / ids.length ** lengthPenalty };
     const full = this.#finished.length === beams;
     if (full && beam.score <= this.#finished[beams - 1].score) return;
-    // Among equals the later comes first.
+    // Of equal scores the later one comes first.
     this.#finished = [beam, ...this.#finished].sort((a, b) => b.score - a.score).slice(0, beams);
   }
 

@@ -14,9 +14,9 @@ export interface Norm {
   forward(x: Tensor): Tensor;
 }
 
-/** What may stand in the attention places of a block: multi-head attention, or one that is itself sparse. */
+/** What a block uses as attention and cross-attention: multi-head attention, or a sparse one. */
 export interface Attention {
-  /** x [B, T, D] -> [B, T, D], with the keys and values of all tokens so far (or of the memory), and what sparse parts have to say. */
+  /** x [B, T, D] -> output [B, T, D], the keys and values of all tokens so far (or of the memory), and losses and routings of sparse parts. */
   extend(
     x: Tensor,
     input: AttentionInput,
@@ -24,18 +24,18 @@ export interface Attention {
   ): { output: Tensor; seen: KeyValues; losses?: Record<string, Tensor>; routings?: readonly object[] };
 }
 
-/** The layers that a block is put together from. */
+/** The layers that a block is made of. */
 export interface BlockParts {
   readonly attention: Attention & Module;
-  /** Dense or sparse: the block does not know. */
+  /** Dense or sparse. */
   readonly feedForward: FeedForward & Module;
-  /** Between the two, in a decoder that reads a memory. */
+  /** Attention to a memory, between the two others, in the decoder of an encoder-decoder. */
   readonly crossAttention?: Attention & Module;
   /** Makes a norm for each sub-layer. */
   readonly norm: () => Norm & Module;
   /** "pre": x + f(norm(x)), as T5 and Switch; "post": norm(x + f(x)), as Vaswani et al. Default "pre". */
   readonly order?: "pre" | "post";
-  /** Of what each sub-layer adds, while training. */
+  /** The dropout rate of each sub-layer's output, while training. Default 0. */
   readonly dropout?: number;
 }
 
@@ -50,28 +50,28 @@ const kinds: Kinds<BlockParts> = {
   dropout: optional(rate),
 };
 
-/** What a block has read, for the next pass: keys and values of all tokens so far, and those of the memory, which are made once. */
+/** What a block keeps for the next pass: keys and values of all tokens so far, and those of the memory, which are computed once. */
 export interface Seen extends KeyValues {
   readonly memory?: KeyValues & { readonly mask?: Tensor };
 }
 
-/** What a block is told beside its input: masks, positions, the memory and the past. */
+/** What a block takes beside its input: masks, a bias, the memory and the past. */
 export interface BlockInput extends Omit<AttentionInput, "memory" | "values" | "known" | "past"> {
   readonly tokens?: TokenInfo;
-  /** [B, S, D] for the cross-attention. With a past that has read it, it is not read again. */
+  /** [B, S, D] for the cross-attention. Not read where the past holds its keys and values. */
   readonly memory?: Tensor | undefined;
   /** [B, S], 0 for padding of the memory. */
   readonly memoryMask?: Tensor | undefined;
-  /** What the tokens before x left: `seen` of an earlier pass. */
+  /** Keys and values of the tokens before x: `seen` of an earlier pass. */
   readonly past?: Seen | undefined;
 }
 
-/** What a block answers with: its output, auxiliary losses and routings. */
+/** What a block returns: its output, auxiliary losses, routings, and keys and values. */
 export interface BlockOutput {
   /** [B, T, D] */
   readonly output: Tensor;
   readonly losses: Record<string, Tensor>;
-  /** What its sparse parts decided: attention, cross-attention, feed-forward. */
+  /** The routings of its sparse parts, in the order attention, cross-attention, feed-forward. */
   readonly routings: readonly object[];
   readonly seen: Seen;
 }
@@ -89,8 +89,8 @@ const inputKinds: Kinds<BlockInput> = {
 type Attended = ReturnType<Attention["extend"]>;
 
 /**
- * x [B, T, D] -> [B, T, D]: attention, cross-attention to a memory where there is one, then the feed-forward layer, each added to what
- * it read. Throws where a memory is given to a block without cross-attention, or none to a block with it. Vaswani et al. 2017,
+ * One layer of a Transformer, x [B, T, D] -> [B, T, D]: attention, cross-attention where it has one, then the feed-forward layer; the output of each
+ * is added to its input. Throws where a memory is given to a block without cross-attention, or none to a block with it. Vaswani et al. 2017,
  * arXiv:1706.03762, section 3.1; with the norms in front, Xiong et al. 2020, arXiv:2002.04745.
  */
 export class Block extends Module {

@@ -42,7 +42,7 @@ function listed(where: string, parameters: Iterable<Tensor>): Tensor[] {
   return all;
 }
 
-/** The device's own sum of squares of everything at once, where it has one. */
+/** The device's kernel for the sum of squares of many tensors, where it has one that fits. */
 function kernelOf([first, ...rest]: readonly Tensor[]): ((xs: readonly Tensor[]) => Tensor) | undefined {
   const { backend } = first;
   const { sumOfSquares } = backend.fused;
@@ -57,8 +57,8 @@ function partOf(g: Tensor, type: NormType): Tensor {
 }
 
 /**
- * min(1, maxNorm / (norm + 1e-6)), a scalar: given to `step({ gradScale })`, it clips the gradients by their norm without writing
- * them. Pascanu et al. 2013, arXiv:1211.5063, algorithm 1. Throws unless `maxNorm` is above 0.
+ * min(1, maxNorm / (norm + 1e-6)), a scalar. Passed to `step({ gradScale })`, it clips the gradients by their norm without changing `.grad`.
+ * Pascanu et al. 2013, arXiv:1211.5063, algorithm 1. Throws unless `maxNorm` is above 0.
  */
 export function clipScale(norm: Tensor, maxNorm: number): Tensor {
   check("clipScale", "norm", norm, aTensor);
@@ -67,9 +67,9 @@ export function clipScale(norm: Tensor, maxNorm: number): Tensor {
 }
 
 /**
- * Scales all gradients in place so that their common norm is at most `maxNorm`, and returns the norm before. Semantics of
- * torch.nn.utils.clip_grad_norm_. Throws where no parameter has a gradient, and for a maxNorm of 0 or less. The norm before clipping is a
- * scalar. Pascanu et al. 2013, arXiv:1211.5063, algorithm 1.
+ * Scales all gradients in place so that their norm, taken as one vector, is at most `maxNorm`, and returns the norm before clipping, a scalar.
+ * Semantics of torch.nn.utils.clip_grad_norm_. Throws where no parameter has a gradient, and for a maxNorm of 0 or less. Pascanu et al. 2013,
+ * arXiv:1211.5063, algorithm 1.
  */
 export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number, type: NormType = 2): Tensor {
   check("clipGradNorm", "maxNorm", maxNorm, aboveZero);

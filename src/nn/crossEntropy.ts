@@ -9,21 +9,21 @@ import { axisOf } from "../autograd/axes.ts";
 import { applyFused } from "../autograd/fused.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 
-/** Of the losses of all rows; "none" leaves them. */
+/** How the losses of all rows become one; "none" returns them all. */
 export type Reduction = "mean" | "sum" | "none";
 export const aReduction: Kind = oneOf("mean", "sum", "none");
 
 /** Options of `crossEntropy`. */
 export interface CrossEntropyOptions {
-  /** Where the classes lie; default the last axis. */
+  /** The axis of the classes; default the last. */
   readonly axis?: number;
   /** Rows with this target cost nothing and do not count. Default -100. */
   readonly ignoreIndex?: number;
-  /** Share of the target that is spread evenly over all classes. Szegedy et al. 2015, arXiv:1512.00567, section 7. */
+  /** The share of each target that is spread evenly over all classes. Default 0. Szegedy et al. 2015, arXiv:1512.00567, section 7. */
   readonly labelSmoothing?: number;
-  /** [V]: what each class counts. */
+  /** [V]: the weight of each class. Default: 1 for each. */
   readonly weight?: Tensor;
-  /** "mean" divides by the weights of the rows' targets (so by their number, without weights). Default "mean". */
+  /** "mean" divides by the sum of the weights of the rows' targets; without weights, by the number of rows. Default "mean". */
   readonly reduction?: Reduction;
 }
 
@@ -49,9 +49,9 @@ function pickTarget(x: Tensor, target: Tensor, ignoreIndex: number): Tensor {
 
 /**
  * Cross-entropy: -log softmax(logits)[target], in nats and at least float32. Targets are class ids (int32, the logits' shape without
- * the class axis) or probabilities (the logits' shape). The mean over no rows is 0, and what has no weight costs nothing, even where
- * its log-probability is -Infinity. Semantics of torch.nn.functional.cross_entropy elsewhere. Throws for shapes that do not fit, and
- * for a target outside 0 to V - 1 where the host knows the targets.
+ * the class axis) or probabilities (the logits' shape). Semantics of torch.nn.functional.cross_entropy, except that the mean over no rows is 0,
+ * and that a class with weight or probability 0 costs 0 even where its log-probability is -Infinity. Throws for shapes that do not fit, and for
+ * a target outside 0 to V - 1 where the host knows the targets.
  */
 export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
   check("crossEntropy", "logits", logits, aTensor);
@@ -80,7 +80,7 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
 interface RowLosses {
   /** [R] */
   readonly losses: Tensor;
-  /** What a mean divides by. */
+  /** What the mean divides by. */
   count(): Tensor | number;
 }
 
@@ -91,7 +91,7 @@ function byClass(logits: Tensor, target: Tensor, { ignoreIndex = -100, labelSmoo
   const logProbs = logits.logSoftmax(-1);
   const weighted = weight ? weigh(weight, logProbs) : logProbs; // [R, V]
   const ignored = target.equal(ignoreIndex);
-  const sharp = weigh(labelSmoothing - 1, pickTarget(weighted, target, ignoreIndex)); // of weight 0 too: picking checks the targets
+  const sharp = weigh(labelSmoothing - 1, pickTarget(weighted, target, ignoreIndex)); // where its weight is 0, this checks the targets
   const even = (): Tensor => where(ignored, 0, weighted.mean(-1)).mul(-labelSmoothing);
   return {
     losses: labelSmoothing === 0 ? sharp : sharp.add(even()),
@@ -107,13 +107,13 @@ function byProbability(logits: Tensor, target: Tensor, { labelSmoothing = 0, wei
   return { losses: losses.sum(-1).neg(), count: () => R };
 }
 
-/** weight * cost, where 0 times the limit (a logarithm of 0) is 0: what has no weight costs nothing. Derivatives there are 0 too. */
+/** weight * cost, where 0 times `limit` (-Infinity, the logarithm of 0) is 0 instead of NaN, and so are its derivatives. */
 export function weigh(weight: Tensor | number, cost: Tensor, limit = -Infinity): Tensor {
   if (typeof weight === "number") return (weight === 0 ? where(cost.equal(limit), 0, cost) : cost).mul(weight);
   return weight.mul(where(weight.equal(0), where(cost.equal(limit), 0, cost), cost));
 }
 
-/** Rows that are not ignored. */
+/** The number of rows that are not ignored. */
 function counted(target: Tensor, ignoreIndex: number): Tensor | number {
   if (target.host) return target.host.reduce((n, id) => n + Number(id !== ignoreIndex), 0);
   return target.notEqual(ignoreIndex).cast("float32").sum();

@@ -1,4 +1,4 @@
-/** V symbols, D width. */
+/** Embeddings of symbols. V symbols, D width. */
 import { aFloatDtype, aKey, aTensor, callable, check, checkOptions, optional, whole } from "../autograd/arguments.ts";
 import type { Kinds } from "../autograd/arguments.ts";
 import type { Tensor } from "../autograd/tensor.ts";

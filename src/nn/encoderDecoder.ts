@@ -19,8 +19,9 @@ import { inputKinds as decoderKinds, lastOf } from "./languageModel.ts";
 import { Linear } from "./linear.ts";
 import type { Init, Pass } from "./module.ts";
 import { Module, under } from "./module.ts";
-import { MOST_LAYERS, Stack, commonKinds, initOf } from "./stack.ts";
-import type { CommonSettings } from "./stack.ts";
+import { Stack, initOf } from "./stack.ts";
+import { MOST_LAYERS, commonKinds } from "./stackSettings.ts";
+import type { CommonSettings } from "./stackSettings.ts";
 
 /** One of the two stacks of layers. */
 export type StackName = "encoder" | "decoder";
@@ -29,17 +30,20 @@ export type StackName = "encoder" | "decoder";
 export interface EncoderDecoderOptions extends CommonSettings {
   /** V: ids are 0 to V - 1. */
   readonly vocabulary: number;
-  /** Of each stack, or of both. */
+  /** The number of layers of each stack; one number for both. */
   readonly layers: number | { readonly encoder: number; readonly decoder: number };
-  /** What stands in the feed-forward place of a layer of a stack; undefined, as by default: a dense layer of `kind`. */
+  /** Makes the feed-forward layer of a block, such as a `MoE`; where it returns undefined, and by default, a dense layer of `kind`. */
   readonly feedForward?: (stack: StackName, layer: number, init: Init) => (FeedForward & Module) | undefined;
-  /** What stands in the place of a layer's attention to its own stack; undefined, as by default: multi-head attention. */
+  /** Makes the self-attention of a block; where it returns undefined, and by default, multi-head attention. */
   readonly attention?: (stack: StackName, layer: number, init: Init) => (Attention & Module) | undefined;
-  /** Whether both stacks read the same embedding table. Default true. */
+  /** Whether both stacks have the same embedding table. Default true. */
   readonly shared?: boolean;
-  /** Whether the logits are taken against the decoder's table, as in T5 1.0 and Switch; the output is then divided by sqrt(D). Default true. */
+  /**
+   * Whether logits are the products of the output, divided by sqrt(D), with the rows of the decoder's embedding table, as in T5 1.0 and Switch; else a
+   * matrix of its own makes them. Default true.
+   */
   readonly tied?: boolean;
-  /** Deviation of the first embeddings: 1 where tied, as in T5, else 0.05. */
+  /** Deviation of the initial embeddings. Default 1 where tied, as in T5, else 0.05. */
   readonly embeddingDeviation?: number;
   /** The id that the decoder reads first. Default 0, which is padding too, as in T5. */
   readonly start?: number;
@@ -57,13 +61,13 @@ const kinds: Kinds<EncoderDecoderOptions> = {
   start: optional(whole(0)),
 };
 
-/** The text that the encoder reads and the one that the decoder continues, with their masks. */
+/** The ids that the encoder and the decoder read, with their masks. */
 export interface EncoderDecoderInput {
   /** [B, T] int32: what the encoder reads. */
   readonly ids: Tensor;
   /** [B, T], 0 for padding. */
   readonly mask?: Tensor | undefined;
-  /** [B, U] int32: what the decoder reads; `shiftRight` of the targets while training. */
+  /** [B, U] int32: what the decoder reads; in training `shiftRight` of the targets. */
   readonly decoderIds: Tensor;
   /** [B, U], 0 for padding. */
   readonly decoderMask?: Tensor | undefined;
@@ -76,7 +80,7 @@ const inputKinds: Kinds<EncoderDecoderInput> = {
   decoderMask: optional(aTensor),
 };
 
-/** What the encoder makes of its input. */
+/** What the encoder returns. */
 export interface Encoded {
   /** [B, T, D] */
   readonly memory: Tensor;
@@ -86,34 +90,34 @@ export interface Encoded {
   readonly routings: object[];
 }
 
-/** As for a decoder alone. With a past, the memory need not be read again either. */
+/** The same as for a decoder-only model. With a past, keys and values of the memory are not computed again. */
 export type DecoderInput = LanguageModelInput;
 
-/** Logits of the decoder's next tokens, auxiliary losses and routings. */
+/** What an encoder-decoder returns: logits of the next tokens, auxiliary losses and routings. */
 export interface EncoderDecoderOutput {
   /** [B, U, V] */
   readonly logits: Tensor;
   /** Auxiliary losses of the layers, summed by stack and name: "encoder.balance", "decoder.balance". */
   readonly losses: Record<string, Tensor>;
-  /** What the sparse layers of each stack decided, in layer order. */
+  /** The routings of the sparse layers of each stack, in layer order. */
   readonly routings: Readonly<Record<StackName, object[]>>;
-  /** [B, T, D]: what the encoder made of its input. */
+  /** [B, T, D]: the output of the encoder. */
   readonly memory: Tensor;
 }
 
 /**
- * An encoder that reads in both directions and a decoder that writes token by token while it attends to what the encoder made. Buckets of
- * distances shared by the blocks of a stack, RMS norm, no biases, unscaled attention scores: T5 1.0, T5 1.1 (`kind` "gegluTanh", `tied`
- * false) and Switch (`feedForward`) are settings. Throws for options that do not fit and for ids outside of the vocabulary. Raffel et al.
- * 2020, arXiv:1910.10683, section 2.1; Fedus et al. 2021, arXiv:2101.03961.
+ * An encoder that reads in both directions, and a decoder that writes token by token and attends to the output of the encoder. By default it is
+ * T5 1.0: position biases by buckets of distances, shared by the blocks of a stack, RMS norm, no biases, unscaled attention scores. T5 1.1 (`kind`
+ * "gegluTanh", `tied` false) and Switch (`feedForward`) are other settings. Throws for options that do not fit and for ids outside of the
+ * vocabulary. Raffel et al. 2020, arXiv:1910.10683, section 2.1; Fedus et al. 2021, arXiv:2101.03961.
  */
 export class EncoderDecoder extends Module {
-  /** [V, D]: read by both stacks, unless they have a table each; then the encoder's. */
+  /** [V, D]: the table of both stacks; where they do not share it, that of the encoder. */
   readonly embedding: Embedding;
   readonly decoderEmbedding: Embedding | null;
   readonly encoder: Stack;
   readonly decoder: Stack;
-  /** null where logits are taken against the decoder's table. */
+  /** The matrix that makes the logits; null where `tied`. */
   readonly head: Linear | null;
   readonly options: EncoderDecoderOptions;
 
@@ -143,7 +147,7 @@ export class EncoderDecoder extends Module {
     return this.options.start ?? 0;
   }
 
-  /** Encodes `ids` [B, S] and answers with logits [B, T, V] of the token after each of `decoderIds` [B, T]. */
+  /** Encodes `ids` [B, T] and returns logits [B, U, V] of the token after each of `decoderIds` [B, U]. */
   forward(input: EncoderDecoderInput, pass: Pass): EncoderDecoderOutput {
     checkOptions("EncoderDecoder", input, inputKinds);
     const { ids, mask, decoderIds, decoderMask } = input;
@@ -169,7 +173,7 @@ export class EncoderDecoder extends Module {
   /** ids [B, U] int32, which follow those of the past -> logits [B, U, V], with the losses and routings of the decoder alone. */
   decode(ids: Tensor, encoded: Pick<Encoded, "memory" | "mask">, input: DecoderInput, pass: Pass): LanguageModelOutput {
     requireIds("decode", ids);
-    check("EncoderDecoder.decode", "encoded", encoded, having("what encode answers: { memory, mask }", "memory"));
+    check("EncoderDecoder.decode", "encoded", encoded, having("what encode returns: { memory, mask }", "memory"));
     checkOptions("EncoderDecoder.decode", input, decoderKinds);
     const { logits: wanted = "all", ...sequence } = input;
     const given = { ...sequence, ids, memory: encoded.memory, memoryMask: encoded.mask };
@@ -178,15 +182,15 @@ export class EncoderDecoder extends Module {
     return { logits: this.#logits(wanted === "all" ? output : lastOf(output)), ...rest };
   }
 
-  /** The decoder as a language model that has read `encoded`: for `generate`, `evaluate` and whatever else takes a language model. */
+  /** The decoder as a language model that attends to `encoded`: for `generate`, `evaluate` and other functions that take a language model. */
   given(encoded: Pick<Encoded, "memory" | "mask">): LanguageModel {
-    check("EncoderDecoder.given", "encoded", encoded, having("what encode answers: { memory, mask }", "memory"));
+    check("EncoderDecoder.given", "encoded", encoded, having("what encode returns: { memory, mask }", "memory"));
     return { backend: this.backend, forward: (ids, input, pass) => this.decode(ids, encoded, input, pass) };
   }
 
   #logits(x: Tensor): Tensor {
     if (this.head) return this.head.forward(x).atLeast("float32");
-    // Mesh-TensorFlow's T5: the table has deviation 1, its logits would have sqrt(D).
+    // As in Mesh-TensorFlow's T5: with a table of deviation 1, logits would otherwise have deviation sqrt(D).
     return (this.decoderEmbedding ?? this.embedding).logits(x.mul(1 / Math.sqrt(this.options.width))).atLeast("float32");
   }
 }
@@ -217,11 +221,11 @@ function named(stack: StackName, losses: Readonly<Record<string, Tensor>>): Reco
   return Object.fromEntries(Object.entries(losses).map(([name, loss]) => [`${stack}.${name}`, loss]));
 }
 
-/** The ids that stand for what the targets do not say. */
+/** Options of `shiftRight`. */
 export interface ShiftOptions {
-  /** What is read first. Default 0. */
+  /** The id that the decoder reads first. Default 0. */
   readonly start?: number;
-  /** What is read where the target is not scored. Default 0. */
+  /** The id in place of targets that are not scored. Default 0. */
   readonly padding?: number;
 }
 

@@ -9,15 +9,15 @@ import { crossEntropy } from "./crossEntropy.ts";
 import type { LanguageModelInput, LanguageModelOutput } from "./languageModel.ts";
 import type { Pass } from "./module.ts";
 
-/** The pass of evaluation: not training, nothing drawn. */
+/** The pass for evaluation: dropout, jitter and noise are off, and nothing is drawn. */
 export const evaluation: Pass = { training: false, random: key("evaluation") };
 
-/** The same for who reads no auxiliary losses. */
+/** The same without auxiliary losses, for generation and scoring. */
 export const scoring: Pass = { ...evaluation, losses: false };
 
-/** What can be scored and sampled from: ids [B, T] in, logits [B, T, V] out. */
+/** What `evaluate` and `generate` take: a model from ids [B, T] to logits [B, T, V]. */
 export interface LanguageModel {
-  /** Where its parameters live; the current backend, if it does not say. */
+  /** Where its parameters live. Default: the current backend. */
   readonly backend?: Backend;
   forward(ids: Tensor, input: LanguageModelInput, pass: Pass): LanguageModelOutput;
 }
@@ -36,15 +36,15 @@ export interface Batch {
 export interface Evaluation {
   /** Nats per scored token. */
   readonly loss: number;
-  /** Bits per scored token: per byte, where tokens are bytes. */
+  /** Bits per scored token; where tokens are bytes, bits per byte. */
   readonly bits: number;
   /** How many were scored. */
   readonly tokens: number;
 }
 
 /**
- * Scores a model: the mean cross-entropy over all scored tokens of `data`, each counted once. Nothing is drawn, recorded or kept.
- * Throws where no token is scored.
+ * Scores a model: the mean cross-entropy over all scored tokens of `data`, so that batches of any size weigh by their tokens. It records nothing
+ * and frees what it made. Throws where no token is scored.
  */
 export async function evaluate(model: LanguageModel, data: Iterable<Batch>): Promise<Evaluation> {
   check("evaluate", "model", model, having("a language model", "forward"));

@@ -1,5 +1,5 @@
 /**
- * The feed-forward place of a Transformer block, and the dense layer that usually stands there.
+ * The feed-forward layer of a Transformer block: what a block needs of it, and the dense one.
  * B batch, T tokens, D width, F hidden width.
  */
 import type { Kind, Kinds } from "../autograd/arguments.ts";
@@ -14,7 +14,7 @@ import { Linear } from "./linear.ts";
 import type { Init, Pass } from "./module.ts";
 import { Module, inDtypeOf } from "./module.ts";
 
-/** What the sub-layers of a block may know of the tokens beyond their vectors. */
+/** What the feed-forward layer of a block is told of the tokens beside their vectors. */
 export interface TokenInfo {
   /** [B, T] int32 */
   readonly ids?: Tensor;
@@ -24,15 +24,15 @@ export interface TokenInfo {
   readonly causal?: boolean;
 }
 
-/** What may stand in the feed-forward place of a block: a dense FFN or a sparse layer. */
+/** What a block uses as its feed-forward layer: a dense one or a sparse one. */
 export interface FeedForward<R extends object | null = object | null> {
   /** x [B, T, D] -> output [B, T, D]; losses are scalars to be added to the model's. */
   forward(x: Tensor, tokens: TokenInfo, pass: Pass): { output: Tensor; losses: Record<string, Tensor>; routing: R };
 }
 
 /**
- * The activation between the two projections. "geluTanh" is the form of GELU with tanh, `gelu_new` of Hugging Face. The gated kinds
- * ("…glu") multiply with a second projection: Shazeer 2020, arXiv:2002.05202, eq. 5-6; "gegluTanh" is that of T5 1.1.
+ * The activation between the two projections. "geluTanh" is GELU approximated with tanh, `gelu_new` of Hugging Face. The gated kinds ("…glu")
+ * multiply it with a second projection: Shazeer 2020, arXiv:2002.05202, eq. 5-6; "gegluTanh" is that of T5 1.1.
  */
 export type FeedForwardKind = "relu" | "gelu" | "geluTanh" | "silu" | "reglu" | "geglu" | "gegluTanh" | "swiglu";
 
@@ -54,14 +54,15 @@ export function isGated(kind: FeedForwardKind): boolean {
   return kind === "reglu" || kind === "geglu" || kind === "gegluTanh" || kind === "swiglu";
 }
 
-/** The activation, the bias and the dropout of a feed-forward layer, and how it is initialised. */
+/** Options of a dense feed-forward layer. */
 export interface FeedForwardOptions extends Init {
   /** Default "relu", as in the Switch Transformer. */
   readonly kind?: FeedForwardKind;
-  /** Default true. */
+  /** Whether the projections have biases. Default true. */
   readonly bias?: boolean;
-  /** Of the hidden activations, while training. */
+  /** The dropout rate of the hidden activations, while training. Default 0. */
   readonly dropout?: number;
+  /** Draws the weights. Default: truncated normal of deviation sqrt(1 / fan-in), in experts sqrt(0.1 / fan-in). */
   readonly initializer?: Initializer;
 }
 
@@ -75,8 +76,8 @@ const kinds: Kinds<FeedForwardOptions> = {
 };
 
 /**
- * Two projections with an activation between them: activation(x W + b) V + c, or (activation(x W + b) * (x U + d)) V + c in the gated
- * kinds. Vaswani et al. 2017, arXiv:1706.03762, eq. 2. The constructor throws for widths that are no whole numbers from 1.
+ * Two projections with an activation between them: activation(x W + b) V + c, or (activation(x W + b) * (x U + d)) V + c in the gated kinds. `width`
+ * is D, `hidden` is F. Vaswani et al. 2017, arXiv:1706.03762, eq. 2. The constructor throws for sizes below 1 and for unknown options.
  */
 export class DenseFeedForward extends Module implements FeedForward<null> {
   readonly hidden: Linear;
@@ -100,11 +101,12 @@ export class DenseFeedForward extends Module implements FeedForward<null> {
     this.output = linear("output", hidden, width);
   }
 
+  /** x [B, T, D] -> output [B, T, D]; there are no losses and no routing. */
   forward(x: Tensor, _tokens: TokenInfo, pass: Pass): { output: Tensor; losses: Record<string, Tensor>; routing: null } {
     return { output: this.apply(x, pass), losses: {}, routing: null };
   }
 
-  /** The layer itself, without its place in a block: x [..., D] -> [..., D]. */
+  /** The layer alone, outside of a block: x [..., D] -> [..., D]. */
   apply(x: Tensor, pass: Pass): Tensor {
     const { bias } = this.hidden;
     const active = activate(this.hidden.project(x), activationOf[this.kind], bias ? inDtypeOf(x, bias) : undefined); // [..., F]

@@ -1,20 +1,20 @@
-/** What the fields of an object hold: tensors and modules stand in them, or in lists and tables there. */
+/** Finds the tensors and modules in the fields of an object, and in arrays, Maps and plain objects there. */
 
 /** Something that a field holds. */
 export interface Held<T> {
-  /** Where it stands: "weight", "blocks.3", "heads.left.0". */
+  /** Its path from the object: "weight", "blocks.3", "heads.left.0". */
   readonly name: string;
   readonly value: T;
-  /** Puts another in its place. */
+  /** Puts another value in its place. */
   replace(value: T): void;
 }
 
-/** A value in a field, list or table, and how another is put there. */
+/** A value in a field, array or Map, and a function that puts another one there. */
 type Place = readonly [key: unknown, value: unknown, put: (value: unknown) => void];
 
 /**
- * What is wanted of the public fields of `owner`, in their order: the fields themselves, and what is in arrays, Maps and plain objects there, at
- * any depth. Throws where a Set, or a Map by keys other than text and numbers, holds some: it would have no name.
+ * The values for which `wanted` is true among the public fields of `owner`, in their order, and in arrays, Maps and plain objects there, at any
+ * depth. Throws where a Set holds such a value, or a Map under a key that is neither text nor a number: it would have no name.
  */
 export function heldBy<T extends object>(owner: object, wanted: (value: unknown) => value is T): Held<T>[] {
   return [...held(owner, [], [owner], wanted)];
@@ -53,8 +53,7 @@ function isContainer(value: object): boolean {
 function placesOf(holder: object): Iterable<Place> {
   if (holder instanceof Map) return [...holder].map(([key, value]): Place => [key, value, (other) => void holder.set(key, other)]);
   if (holder instanceof Set) return [...holder].map((value): Place => [undefined, value, () => {}]);
-  // A hash router's table has a number for each word of the vocabulary.
-  if (Array.isArray(holder)) return placesIn(holder);
+  if (Array.isArray(holder)) return placesIn(holder); // its numbers are skipped: a hash router's table has one for each word
   return Object.entries(holder).map(([key, value]): Place => [key, value, (other) => putInto(holder, key, other)]);
 }
 

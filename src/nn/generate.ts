@@ -1,4 +1,4 @@
-/** Writing on: token by token from a language model, or from an encoder-decoder that has read a text. T tokens, V vocabulary. */
+/** Generation: text token by token, from a language model or an encoder-decoder. T tokens, V vocabulary. */
 import type { Kind, Kinds } from "../autograd/arguments.ts";
 import { aKey, aTensor, check, checkOptions, either, flag, having, listOf, optional, whole } from "../autograd/arguments.ts";
 import type { Key } from "../autograd/random.ts";
@@ -8,34 +8,34 @@ import type { Logits, Prompts, TextToText, Writing } from "./reading.ts";
 import { sample, sampleKinds } from "./sample.ts";
 import type { SampleOptions } from "./sample.ts";
 
-/** How long texts may grow, and what ends them. */
+/** Options of generation: how long texts may grow, and what ends them. */
 export interface WritingOptions {
-  /** How many tokens to write, at most. */
+  /** The largest number of tokens to write. */
   readonly tokens: number;
   /** Stops after this token, or after any of these. */
   readonly stop?: number | readonly number[];
-  /** What shorter texts of a batch are filled up with; it is masked, so any id does. Default 0. */
+  /** The id that shorter texts of a batch are padded with; it is masked, so any id will do. Default 0. */
   readonly padding?: number;
-  /** false: reads everything anew at each step. It writes the same, slower; for those who check that. Default true. */
+  /** Whether keys and values of earlier tokens are kept. With false everything is read again at each step, which gives the same text more slowly. Default true. */
   readonly cache?: boolean;
 }
 
-/** How one text is written: how long, how sampled, and how much of the past is read. */
+/** Options of `generate`. */
 export interface GenerateOptions extends SampleOptions, WritingOptions {
-  /** Where to draw from: the same key, the same text. Only temperature 0 needs none. */
+  /** The key that tokens are drawn from; the same key gives the same text. Needed unless the temperature is 0. */
   readonly random?: Key;
-  /** The longest stretch the model is shown at once. Beyond it the older half is forgotten. Default: no limit. */
+  /** The most tokens that the model sees at once. When a text grows longer, its older half is dropped. Default: no limit. */
   readonly context?: number;
 }
 
-/** How a batch of texts is written: how long, how sampled, from which key. */
+/** Options of `generateBatch`. */
 export type GenerateBatchOptions = Omit<GenerateOptions, "context">;
 
 /** What was written after one prompt. */
 export interface Written {
-  /** The stop token included, if it was reached. */
+  /** The ids written, with the stop token if it was reached. */
   readonly ids: readonly number[];
-  /** Sum of the logarithms of their probabilities, at temperature 1. */
+  /** Sum of the logarithms of their probabilities (natural, at temperature 1). */
   readonly logProbability: number;
 }
 
@@ -78,8 +78,8 @@ function holdsTensors(value: unknown): boolean {
 }
 
 /**
- * Yields the ids that follow `prompt`, or those that an encoder-decoder writes about it. Keys and values of what has been read are kept,
- * so that each new token costs one step. Nothing is drawn inside the model, recorded, or left behind, even when the loop is left early.
+ * Yields the ids that a language model writes after `prompt`, or an encoder-decoder as its output for it. Keys and values of the tokens read are
+ * kept, so that each new token costs one step. The model runs in evaluation and records nothing; all is freed, also when the loop ends early.
  * Throws for a prompt that is no list of ids.
  */
 export async function* generate(
@@ -116,9 +116,9 @@ export async function* generate(
 }
 
 /**
- * What follows each prompt of a batch; or what an encoder-decoder writes about each. Prompts may differ in length: shorter ones are padded
- * and the padding masked, so that what follows a prompt does not depend on its companions. Row b is drawn as `generate` draws from
- * `random.at(b)`. Throws for prompts that are no lists of ids.
+ * Returns what a language model writes after each prompt of a batch, or an encoder-decoder as its output for each. Prompts may differ in length:
+ * shorter ones are padded and the padding is masked, so that the text of a prompt does not depend on the other prompts. Row b is drawn as
+ * `generate` draws from `random.at(b)`. Throws for prompts that are no lists of ids.
  */
 export async function generateBatch(
   model: LanguageModel | TextToText,
@@ -132,7 +132,7 @@ export async function generateBatch(
   return waiting(writeBatch(model, await textsOf("generateBatch", prompts), options));
 }
 
-/** `generateBatch`, for who reads the numbers. */
+/** `generateBatch` as a generator that yields logits and is given their numbers. */
 export function* writeBatch(
   model: LanguageModel | TextToText,
   texts: readonly (readonly number[])[],

@@ -1,6 +1,6 @@
-/** Layers, losses, optimisers and checkpoints: what a model is made of and trained with. */
+/** Layers, models, losses, optimisers, generation and checkpoint files. */
 
-// What every layer is, and the plain ones
+// The base class of layers, and the plain layers
 export { Module, under } from "./module.ts";
 export type { Cost, Init, Pass } from "./module.ts";
 export * as initializers from "./initializers.ts";
@@ -15,27 +15,25 @@ export { Dropout, dropout } from "./dropout.ts";
 export { DenseFeedForward } from "./feedForward.ts";
 export type { FeedForward, FeedForwardKind, FeedForwardOptions, TokenInfo } from "./feedForward.ts";
 
-// Attention, and where a token stands
+// Attention and positions
 export { attention, attentionWeights } from "./attention.ts";
 export type { AttentionOptions } from "./attention.ts";
 export { MultiHeadAttention } from "./multiHeadAttention.ts";
 export type { AttentionInput, KeyValues, MultiHeadAttentionOptions } from "./multiHeadAttention.ts";
-export { BucketBias, DistanceBias, LearnedPositions, PositionBias, Rotary, SinusoidalPositions, sinusoids } from "./positions.ts";
-export type {
-  AbsolutePositions,
-  BucketBiasOptions,
-  LearnedPositionsOptions,
-  PositionBiasOptions,
-  RotaryOptions,
-  SinusoidOptions,
-} from "./positions.ts";
+export { LearnedPositions, SinusoidalPositions, sinusoids } from "./positions.ts";
+export type { AbsolutePositions, LearnedPositionsOptions, SinusoidOptions } from "./positions.ts";
+export { BucketBias, DistanceBias, PositionBias } from "./positionBias.ts";
+export type { BucketBiasOptions, PositionBiasOptions } from "./positionBias.ts";
+export { Rotary } from "./rotary.ts";
+export type { RotaryOptions } from "./rotary.ts";
 export { documentBias, paddingBias, prefixBias } from "./masks.ts";
 
 // Models
 export { Block } from "./block.ts";
 export type { Attention, BlockInput, BlockOutput, BlockParts, Norm, Seen } from "./block.ts";
 export { Stack } from "./stack.ts";
-export type { BlockSettings, CommonSettings, PositionKind, SequenceInput, StackInput, StackOptions, StackOutput } from "./stack.ts";
+export type { StackOutput } from "./stack.ts";
+export type { BlockSettings, CommonSettings, PositionKind, SequenceInput, StackInput, StackOptions } from "./stackSettings.ts";
 export { DecoderLanguageModel } from "./languageModel.ts";
 export type { LanguageModelInput, LanguageModelOptions, LanguageModelOutput } from "./languageModel.ts";
 export { EncoderDecoder, shiftRight } from "./encoderDecoder.ts";
@@ -77,7 +75,7 @@ export type { NormType } from "./clip.ts";
 export * as schedules from "./schedules.ts";
 export type { Schedule } from "./schedules.ts";
 
-// Use, and files
+// Evaluation, generation, and files
 export { evaluate, evaluation } from "./evaluate.ts";
 export type { Batch, Evaluation, LanguageModel } from "./evaluate.ts";
 export { generate, generateBatch } from "./generate.ts";

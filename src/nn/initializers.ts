@@ -1,6 +1,6 @@
 /**
- * First weights. The last two axes of a weight are [fanIn, fanOut]; axes before them count copies, so experts [E, D, F] are
- * drawn each by the fan-in of one expert, and differently.
+ * Initial weights. The last two axes of a weight are [fanIn, fanOut]; axes before them count copies. So experts [E, D, F] are drawn by the fan-in
+ * D of one expert, and each expert gets numbers of its own.
  */
 import { aKey, aShape, check, finite, number } from "../autograd/arguments.ts";
 import type { Kind } from "../autograd/arguments.ts";
@@ -11,7 +11,7 @@ import type { DrawOptions, Key } from "../autograd/random.ts";
 import * as random from "../autograd/random.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 
-/** Makes the weight of a shape from a key: the same key, the same numbers. */
+/** Makes a weight of a shape from a key; the same key gives the same numbers. */
 export type Initializer = (shape: Shape, at: Key, options?: DrawOptions) => Tensor;
 
 /** The numbers of inputs and outputs of a weight [..., fanIn, fanOut]. Throws for fewer than two axes. */
@@ -39,9 +39,9 @@ export function truncatedNormal(std: number): Initializer {
 }
 
 /**
- * Draws from a truncated normal distribution of deviation sqrt(scale / fanIn), `scale` 1 unless said otherwise. Fedus et al. 2021,
- * arXiv:2101.03961, section 2.4: scale 0.1 makes sparse models train stably. The deviation is that before truncation, as in their
- * code.
+ * Draws from a truncated normal distribution of deviation sqrt(scale / fanIn); `scale` is 1 by default. Fedus et al. 2021, arXiv:2101.03961,
+ * section 2.4: with scale 0.1 sparse models train stably. The deviation is that before truncation, as in their code; after it, it is 0.88 of
+ * that.
  */
 export function scaledTruncatedNormal(scale = 1): Initializer {
   return initializer("scaledTruncatedNormal", "scale", scale, size, (shape, at, options) =>
@@ -49,14 +49,14 @@ export function scaledTruncatedNormal(scale = 1): Initializer {
   );
 }
 
-/** Draws uniformly within gain sqrt(6 / (fanIn + fanOut)), `gain` 1 unless said otherwise. Glorot & Bengio 2010, eq. 16. */
+/** Draws uniformly from -b to b, b = gain sqrt(6 / (fanIn + fanOut)); `gain` is 1 by default. Glorot & Bengio 2010, eq. 16. */
 export function xavierUniform(gain = 1): Initializer {
   return initializer("xavierUniform", "gain", gain, size, (shape, at, options) =>
     symmetric(shape, at, gain * Math.sqrt(6 / sum(shape)), options),
   );
 }
 
-/** Draws from the normal distribution of deviation gain sqrt(2 / (fanIn + fanOut)), `gain` 1 unless said otherwise. Glorot & Bengio 2010. */
+/** Draws from the normal distribution of deviation gain sqrt(2 / (fanIn + fanOut)); `gain` is 1 by default. Glorot & Bengio 2010. */
 export function xavierNormal(gain = 1): Initializer {
   return initializer("xavierNormal", "gain", gain, size, (shape, at, options) =>
     random.normal(shape, at, { ...options, std: gain * Math.sqrt(2 / sum(shape)) }),
@@ -64,7 +64,7 @@ export function xavierNormal(gain = 1): Initializer {
 }
 
 /**
- * Draws uniformly with variance gain^2 / fanIn; `gain` is sqrt(2), that of a ReLU, unless said otherwise. He et al. 2015,
+ * Draws uniformly from -b to b with variance gain^2 / fanIn, b = gain sqrt(3 / fanIn); `gain` is by default sqrt(2), that of a ReLU. He et al. 2015,
  * arXiv:1502.01852, eq. 10.
  */
 export function kaimingUniform(gain = Math.SQRT2): Initializer {

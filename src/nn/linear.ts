@@ -1,4 +1,4 @@
-/** D inputs, F outputs. */
+/** Linear maps. D inputs, F outputs. */
 import {
   aFloatDtype,
   aKey,
@@ -51,8 +51,8 @@ const linearFused: Fused<"linear"> = {
 };
 
 /**
- * x weight + bias: x [..., D], weight [D, F], bias [F] -> [..., F], all of one dtype. Where the device has a kernel for it, the bias is added where
- * the product lies, and one array is kept instead of two; bfloat16 is rounded after the product and after the sum.
+ * x weight + bias: x [..., D], weight [D, F], bias [F] -> [..., F], all of one dtype. Where the device has a kernel for it, the bias is added in
+ * place, so one array is kept instead of two. bfloat16 is rounded after the product and after the sum.
  */
 export function linear(x: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
   requireFloat("linear", x);
@@ -63,7 +63,7 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
 
 /** A linear map: x [..., D] -> x W + b [..., F]. */
 export class Linear extends Module {
-  /** [D, F]: as experts [E, D, F] are, and the transpose of PyTorch's. */
+  /** [D, F], like experts [E, D, F]; PyTorch's is the transpose of it. */
   readonly weight: Tensor;
   /** [F] */
   readonly bias: Tensor | null;
@@ -85,7 +85,7 @@ export class Linear extends Module {
     return linear(x, inDtypeOf(x, this.weight), this.bias && inDtypeOf(x, this.bias));
   }
 
-  /** x W without the bias, for callers who add it together with what follows. Throws where x does not end in D. */
+  /** x W without the bias, for callers that add the bias in a kernel of theirs. Throws where x does not end in D. */
   project(x: Tensor): Tensor {
     this.#check(x);
     return x.matmul(inDtypeOf(x, this.weight));

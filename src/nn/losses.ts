@@ -15,7 +15,7 @@ export interface LossOptions {
 
 const kinds: Kinds<LossOptions> = { reduction: optional(aReduction) };
 
-/** Checked to be of one shape, and in at least float32. */
+/** Both in at least float32. Throws where their shapes differ. */
 function pair(operation: string, x: Tensor, target: Tensor): [Tensor, Tensor] {
   check(operation, "x", x, aTensor);
   check(operation, "target", target, aTensor);
@@ -57,13 +57,13 @@ export function huberLoss(x: Tensor, target: Tensor, options: LossOptions & { re
   const { reduction, delta = 1 } = options;
   const d = y.sub(t);
   const near = d.clamp(-delta, delta);
-  // near (d - near / 2) is d^2 / 2 inside and delta (|d| - delta / 2) outside; its gradient is near, to any order.
+  // near (d - near / 2) is d^2 / 2 up to |d| = delta and delta (|d| - delta / 2) beyond; its gradient is near, to any order.
   return reduce(near.mul(d.sub(near.mul(0.5))), reduction);
 }
 
 /** Options of `bceWithLogits`. */
 export interface BceOptions extends LossOptions {
-  /** Broadcasts to x: what a positive target counts. */
+  /** Broadcasts to x: the weight of a positive target. */
   readonly posWeight?: Tensor;
 }
 
@@ -98,7 +98,7 @@ export function klDivergence(x: Tensor, target: Tensor, options: KlOptions = {})
   const [y, t] = pair("klDivergence", x, target);
   checkOptions("klDivergence", options, klKinds);
   const { reduction = "batchMean", logTarget = false } = options;
-  // A log-probability of -Infinity has probability 0; its difference to another -Infinity is no number.
+  // A log-probability of -Infinity has probability 0 and costs 0; -Infinity - -Infinity would be NaN.
   const losses = logTarget ? t.exp().mul(where(t.equal(-Infinity), 0, t.sub(y))) : xLogX(t).sub(weigh(t, y));
   return reduction === "batchMean" ? losses.sum().mul(1 / (x.shape[0] || 1)) : reduce(losses, reduction);
 }
@@ -128,9 +128,9 @@ const distillationKinds: Kinds<DistillationOptions> = {
 
 /**
  * The loss of a student that learns from a teacher and from labels:
- * share CE(student, teacher's probabilities) + (1 - share) CE(student, labels), both means over the rows that are not ignored.
- * Fedus et al. 2021, arXiv:2101.03961, section 4.2: 0.25 and 0.75. logits [..., V], target [...] int32; no gradient
- * reaches the teacher. Throws for shapes that do not fit.
+ * share CE(student, teacher's probabilities) + (1 - share) CE(student, labels), both means over the rows that are not ignored. A part with weight 0
+ * is left out. student and teacher are logits [..., V], target [...] int32; no gradient reaches the teacher. Fedus et al. 2021, arXiv:2101.03961,
+ * section 4.2: 0.25 and 0.75. Throws for shapes that do not fit.
  */
 export function distillationLoss(student: Tensor, teacher: Tensor, target: Tensor, options: DistillationOptions = {}): Tensor {
   const [x, t] = pair("distillationLoss", student, teacher);
@@ -140,9 +140,10 @@ export function distillationLoss(student: Tensor, teacher: Tensor, target: Tenso
   const V = x.shape[x.shape.length - 1];
   if (!sameShape(target.shape, x.shape.slice(0, -1)))
     throw new RangeError(`distillationLoss: target ${formatShape(target.shape)} beside logits ${formatShape(x.shape)}`);
-  const counts = target.reshape([-1]).notEqual(ignoreIndex); // [T]
+  const fromLabels = crossEntropy(x.reshape([-1, V]), target.reshape([-1]), { ignoreIndex }); // where they weigh nothing, this checks them
+  if (share === 0) return fromLabels;
+  const counts = target.reshape([-1]).notEqual(ignoreIndex); // [R]
   const perRow = crossEntropy(x, t.detach().softmax(-1), { reduction: "none" }).reshape([-1]);
   const fromTeacher = where(counts, perRow, 0).sum().div(counts.cast(x.dtype).sum().maximum(1));
-  const fromLabels = crossEntropy(x.reshape([-1, V]), target.reshape([-1]), { ignoreIndex });
-  return weigh(share, fromTeacher, Infinity).add(weigh(1 - share, fromLabels, Infinity));
+  return share === 1 ? fromTeacher : fromTeacher.mul(share).add(fromLabels.mul(1 - share));
 }

@@ -1,6 +1,6 @@
 /**
- * Who may attend to whom, as biases that are added to the scores: 0 where a query may see a key, -Infinity where not. They add up: a key
- * is seen where no bias forbids it. B batch, T queries (the last T of S places), S keys.
+ * Masks of attention as biases that are added to the scores: 0 where a query may attend to a key, -Infinity where not. Their sum forbids what any
+ * of them forbids. B batch, T queries (the last T of S positions), S keys.
  */
 import { aDtype, aTensor, check, requireInt, whole } from "../autograd/arguments.ts";
 import type { Backend, DType } from "../autograd/contract.ts";
@@ -12,12 +12,12 @@ import { Tables } from "./tables.ts";
 
 const tables = new Tables();
 
-/** int32 conditions as a bias of the dtype. */
+/** A condition as a bias: 0 where it holds, -Infinity elsewhere. */
 function bias(seen: Tensor, dtype: DType): Tensor {
   return where(seen.cast(dtype === "float64" ? dtype : "float32"), 0, -Infinity);
 }
 
-/** mask [B, S], 0 where nothing may attend -> [B, 1, 1, S]. Throws for other shapes. */
+/** Forbids attention to padding: mask [B, S], 0 for padding -> [B, 1, 1, S]. Throws for other shapes. */
 export function paddingBias(mask: Tensor, dtype: DType): Tensor {
   check("paddingBias", "mask", mask, aTensor);
   check("paddingBias", "dtype", dtype, aDtype);
@@ -27,8 +27,8 @@ export function paddingBias(mask: Tensor, dtype: DType): Tensor {
 }
 
 /**
- * Several documents packed in one sequence do not see each other. documents [B, S] int32: tokens of one number belong together ->
- * [B, 1, T, S]. Throws for other shapes.
+ * Forbids attention between documents that are packed in one sequence. documents [B, S] int32: the number of each token's document ->
+ * [B, 1, T, S], where T is `queries` (default S). Throws for other shapes.
  */
 export function documentBias(documents: Tensor, dtype: DType, queries?: number): Tensor {
   check("documentBias", "documents", documents, aTensor);
@@ -43,8 +43,8 @@ export function documentBias(documents: Tensor, dtype: DType, queries?: number):
 }
 
 /**
- * The prefix-LM of Raffel et al. 2020, arXiv:1910.10683, section 3.2.1: the first tokens of a sequence see each other both ways, later
- * ones what came before. prefix [B] int32: how many are first -> [B, 1, T, S]. It replaces causality. Throws for other shapes.
+ * The mask of a prefix-LM: the first tokens of a sequence attend to each other in both directions, later ones only backwards. prefix [B] int32: how
+ * many tokens are first -> [B, 1, T, S]. It replaces the causal mask. Throws for other shapes. Raffel et al. 2020, arXiv:1910.10683, section 3.2.1.
  */
 export function prefixBias(prefix: Tensor, T: number, S: number, dtype: DType): Tensor {
   check("prefixBias", "prefix", prefix, aTensor);
@@ -60,7 +60,7 @@ export function prefixBias(prefix: Tensor, T: number, S: number, dtype: DType): 
   return bias(before.maximum(keys.less(prefix.reshape([prefix.shape[0], 1, 1, 1]))), dtype);
 }
 
-/** Sliding windows: a query sees its own place and the `window` - 1 before it -> [T, S]. */
+/** A sliding window: a query attends to its own position and the `window` - 1 before it -> [T, S]. */
 export function windowBias(window: number, T: number, S: number, { dtype, backend }: { dtype: DType; backend: Backend }): Tensor {
   return tables.get(backend, `window ${window} ${T} ${S} ${dtype}`, () => {
     const far = (i: number): boolean => Math.floor(i / S) + S - T - (i % S) >= window;

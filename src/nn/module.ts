@@ -1,4 +1,4 @@
-/** What every layer is: a thing with named parameters, state that can be saved, a price per token, and a forward pass. */
+/** The base class of layers: named parameters, state that can be saved, and the cost of a token. */
 import { aKey, aTensor, check, flag, instance, optional, text } from "../autograd/arguments.ts";
 import type { Kind } from "../autograd/arguments.ts";
 import type { DType } from "../autograd/contract.ts";
@@ -12,17 +12,17 @@ import { Tensor } from "../autograd/tensor.ts";
 import { heldBy } from "./fields.ts";
 import type { Held } from "./fields.ts";
 
-/** What surrounds one forward pass; the last argument of every `forward` that draws or differs between training and use. */
+/** The settings of one forward pass: the last argument of every `forward` that draws random numbers or differs between training and evaluation. */
 export interface Pass {
   /** Dropout, jitter and noise happen only while training. */
   readonly training: boolean;
-  /** Where this pass draws from: the same key, the same pass. */
+  /** The key that all random numbers of the pass are drawn from; the same key gives the same numbers. */
   readonly random: Key;
-  /** Whether routers compute their auxiliary losses. Default true; generation and scoring, which read none, say false. */
+  /** Whether routers compute their auxiliary losses. Default true; generation and scoring set false. */
   readonly losses?: boolean;
 }
 
-/** The pass for a part of a module: its random numbers come from a stream under `path`. Evaluation draws nothing, so its key stays. */
+/** The pass for a part of a module, with a key of its own, derived by `path`. In evaluation nothing is drawn, and the pass stays as it is. */
 export function under(pass: Pass, ...path: readonly (string | number)[]): Pass {
   requirePass(pass);
   return pass.training ? { ...pass, random: pass.random.at(...path) } : pass;
@@ -48,11 +48,11 @@ export function requirePass(pass: Pass | undefined): void {
   check("forward", "the pass", pass, aPass);
 }
 
-/** What every constructor needs to make first weights. */
+/** What every constructor needs to draw initial weights. */
 export interface Init {
-  /** The key of the first weights; parts draw from keys under it. */
+  /** The key that initial weights are drawn from; parts use keys derived from it. */
   readonly random: Key;
-  /** Of the parameters; float32 unless said otherwise. */
+  /** Of the parameters. Default "float32". */
   readonly dtype?: DType;
 }
 
@@ -71,12 +71,13 @@ export interface Cost {
 }
 
 /**
- * What every layer and model is. Parameters are the fields that are tensors and require a gradient; buffers are those that do not (a router's bias, a running
- * count): state that is saved but not trained. Fields that are modules are parts. What is in arrays, plain objects and Maps of a field counts as well.
- * Names are paths in field order: "blocks.3.feedForward.hidden.weight". Private (#) fields are not looked at.
+ * The base class of every layer and model. Its parameters are the fields that are tensors and require a gradient; its buffers are the other tensors
+ * (a router's bias, a running count), which are saved but not trained. Fields that are modules are its parts. Tensors and modules in arrays,
+ * plain objects and Maps of a field count as well; private (#) fields do not. Names are paths in field order:
+ * "blocks.3.feedForward.hidden.weight".
  */
 export abstract class Module {
-  /** The modules among its fields, by field name: its parts. Throws for a field that gives them no names, such as a Set. */
+  /** Its parts, by field name. Throws for a field that gives them no names, such as a Set. */
   children(): [string, Module][] {
     return heldBy(this, (value) => value instanceof Module).map(({ name, value }) => [name, value]);
   }
@@ -164,12 +165,12 @@ export abstract class Module {
   }
 }
 
-/** The parameters and buffers among a module's own fields; what was computed is neither. */
+/** The parameters and buffers among a module's own fields. A tensor that an operation computed is neither. */
 export function ownTensors(module: Module): Held<Tensor>[] {
   return heldBy(module, (value) => value instanceof Tensor).filter(({ value }) => !value.line);
 }
 
-/** A cost that is paid so many times. */
+/** A cost multiplied by a number of times. */
 export function timesCost(times: number, { active, flops }: Cost): Cost {
   return { active: times * active, flops: times * flops };
 }
@@ -190,12 +191,12 @@ function* faultsOf(own: ReadonlyMap<string, Tensor>, saved: ReadonlyMap<string, 
   for (const name of saved.keys()) if (!own.has(name)) yield `"${name}" of the saved state has no place here`;
 }
 
-/** Assigns the values of `from`, in a buffer that no other tensor reads: a device may then overwrite it. */
+/** Assigns a copy of `from`, in a buffer that no other tensor reads, so that a device may overwrite it in place. */
 export function assignFresh(tensor: Tensor, from: Tensor): void {
   noGrad(() => scope(() => void tensor.assign(apply(contiguous, from))));
 }
 
-/** A float32 parameter as bfloat16 where the activations x are: it is rounded where it is used, the master weight stays float32. */
+/** The parameter as bfloat16 where the activations x are bfloat16: it is rounded where it is used, and the parameter itself stays float32. */
 export function inDtypeOf(x: Tensor, parameter: Tensor): Tensor {
   return x.dtype === "bfloat16" ? parameter.cast("bfloat16") : parameter;
 }

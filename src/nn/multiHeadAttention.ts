@@ -18,37 +18,38 @@ import { paddingBias } from "./masks.ts";
 import type { Cost, Init, Pass } from "./module.ts";
 import { Module, aPass, addCosts, inDtypeOf, under } from "./module.ts";
 import { RMSNorm } from "./normalization.ts";
-import { Rotary } from "./positions.ts";
+import { Rotary } from "./rotary.ts";
 
 /** Heads, widths and settings of multi-head attention. */
 export interface MultiHeadAttentionOptions extends Init {
   /** H */
   readonly heads: number;
-  /** G, a divisor of H: so many heads share one head of keys and values. Default H. Ainslie et al. 2023, arXiv:2305.13245. */
+  /** G, a divisor of H: H / G heads of queries share one head of keys and values. Default H. Ainslie et al. 2023, arXiv:2305.13245. */
   readonly keyValueHeads?: number;
   /** K; default D / H. */
   readonly headWidth?: number;
-  /** Width of the vectors that keys are made of, where that is not D: such a layer attends to a memory only. */
+  /** Width of the vectors that keys are made of, if that is not D. Such a layer attends to a memory only. */
   readonly keyWidth?: number;
-  /** Width of the vectors that values are made of; default that of the keys. */
+  /** Width of the vectors that values are made of. Default: that of the keys. */
   readonly valueWidth?: number;
-  /** Of the four projections; "inputs": of queries, keys and values alone, as in Qwen2. Default true. */
+  /** Whether the four projections have biases; "inputs": only those of queries, keys and values, as in Qwen2. Default true. */
   readonly bias?: boolean | "inputs";
   /**
-   * Multiplies the scores; default 1 / sqrt(K). T5 has 1, and so much smaller first weights of the queries: with a scale of one's own
-   * they are divided by it and multiplied by the default, so that first scores are as large as ever.
+   * Multiplies the scores. Default 1 / sqrt(K). With another scale, such as T5's 1, the initial weights of the queries are multiplied by
+   * 1 / sqrt(K) / scale, so that initial scores have the same size.
    */
   readonly scale?: number;
   /** RMS norm of queries and keys: in each head, as in Qwen3, or over all heads at once, as in OLMoE. Default none. */
   readonly queryKeyNorm?: "head" | "width" | null;
-  /** eps of that norm. */
+  /** eps of that norm. Default 1e-6. */
   readonly normEps?: number;
-  /** Queries, keys and values are clipped to [-clip, clip] before they are turned, as in OLMoE. */
+  /** Clips queries, keys and values to [-clip, clip] before rotary positions are applied, as in OLMoE. Default: no clipping. */
   readonly clip?: number | null;
-  /** Of the attention probabilities, while training. */
+  /** The dropout rate of the attention probabilities, while training. Default 0. */
   readonly dropout?: number;
-  /** Turns queries and keys by their positions. */
+  /** Rotary positions of queries and keys. Default: none. */
   readonly rotary?: Rotary | null;
+  /** Draws the weights. Default: truncated normal of deviation sqrt(1 / fan-in). */
   readonly initializer?: Initializer;
 }
 
@@ -70,31 +71,31 @@ const kinds: Kinds<MultiHeadAttentionOptions> = {
   initializer: optional(callable),
 };
 
-/** Keys and values of the tokens before, [B, G, S, K] each: what generation need not compute again. */
+/** Keys and values of the tokens so far, [B, G, S, K] each: the key/value cache of generation. */
 export interface KeyValues {
   readonly keys: Tensor;
   readonly values: Tensor;
 }
 
-/** What attention reads beside its queries: the memory, masks, a bias, the past. */
+/** What attention takes beside its input x: the memory, masks, a bias, the past. */
 export interface AttentionInput {
-  /** Attend to these vectors [B, S, D] instead of x itself. */
+  /** [B, S, D]: the vectors to attend to, instead of x itself. */
   readonly memory?: Tensor | undefined;
-  /** Take the values from these vectors instead of the memory. */
+  /** [B, S, D]: the vectors to make values of, instead of the memory. */
   readonly values?: Tensor | undefined;
-  /** Keys and values of a memory, made by an earlier call; then the memory itself is not read. */
+  /** Keys and values of a memory from an earlier call, instead of the memory. */
   readonly known?: KeyValues | undefined;
-  /** No token sees a later one. */
+  /** Whether no token attends to a later one. Default false. */
   readonly causal?: boolean;
   /** Added to the scores; broadcasts to [B, H, T, S]. */
   readonly bias?: Tensor | undefined;
-  /** [B, S], 0 for keys that no query may see: padding. */
+  /** [B, S], 0 for padding: keys that no query attends to. */
   readonly mask?: Tensor | undefined;
-  /** Tokens before x, seen too. */
+  /** Keys and values of the tokens before x, which x attends to as well. */
   readonly past?: KeyValues | undefined;
 }
 
-/** Keys and values that an earlier call left. */
+/** Keys and values that an earlier call returned. */
 export const someKeyValues: Kind = {
   wanted: "keys and values, tensors, such as `seen` of an earlier call",
   accepts: (value) =>
@@ -120,18 +121,19 @@ interface Projected {
   readonly q: Tensor;
   readonly k: Tensor;
   readonly v: Tensor;
-  /** All three in one array [B, T, H + 2 G, K], where nothing came between. */
+  /** All three in one array [B, T, H + 2 G, K], if they still are as one product made them. */
   readonly packed?: Tensor;
 }
 
 /**
- * softmax(q k^T scale + bias) v in H heads, between a projection into queries, keys and values and one back. Vaswani et al. 2017,
- * arXiv:1706.03762, section 3.2.2. Throws for options that do not fit one another.
+ * Multi-head attention, x [B, T, D] -> [B, T, D]: a projection makes queries, keys and values, each of H heads computes softmax(q k^T scale + bias) v,
+ * and a second projection joins the heads. `width` is D. Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2. Throws for options that do not fit one
+ * another.
  */
 export class MultiHeadAttention extends Module {
-  /** Queries, keys and values side by side: [D, (H + 2 G) K]; queries alone, [D, H K], where memories have a width of their own. */
+  /** [D, (H + 2 G) K]: queries, keys and values side by side; only queries, [D, H K], with a `keyWidth` or `valueWidth`. */
   readonly projection: Linear;
-  /** [keyWidth, G K] and [valueWidth, G K], where memories have a width of their own. */
+  /** [keyWidth, G K], and for values [valueWidth, G K]; null unless these widths are given. */
   readonly keys: Linear | null;
   readonly values: Linear | null;
   readonly queryNorm: RMSNorm | null;
@@ -181,7 +183,7 @@ export class MultiHeadAttention extends Module {
     return this.extend(x, input, pass).output;
   }
 
-  /** The same, x [B, T, D] -> output [B, T, D], with the keys and values of all tokens so far, or of the memory. */
+  /** As `forward`, x [B, T, D] -> output [B, T, D]; returns also the keys and values of all tokens so far, or of the memory. */
   extend(x: Tensor, input: AttentionInput, pass: Pass): { output: Tensor; seen: KeyValues } {
     check("MultiHeadAttention", "pass", pass, aPass);
     const { q, k, v, packed } = this.#project(x, input);
@@ -231,7 +233,7 @@ export class MultiHeadAttention extends Module {
     return this.clip === null ? x : x.clamp(-this.clip, this.clip);
   }
 
-  /** Each head of [B, n, T, K] normed and clipped, or all heads of a token at once; without a norm they are as they should be. */
+  /** heads [B, n, T, K] normed, each head alone or all heads of a token together, then clipped. Without a norm they were clipped before. */
   #normed(heads: Tensor, norm: RMSNorm | null): Tensor {
     if (!norm) return heads;
     const byToken = heads.transpose(1, 2); // [B, T, n, K]
@@ -239,7 +241,7 @@ export class MultiHeadAttention extends Module {
     return this.#clipped(norm.forward(joined).reshape(byToken.shape).transpose(1, 2));
   }
 
-  /** Queries of x meet keys and values from elsewhere: the same weights, read in parts. */
+  /** Queries of x, keys and values of a memory, each by its part of the weight of the projection. */
   #cross(x: Tensor, memory: Tensor | undefined, source: Tensor | undefined, known: KeyValues | undefined): Projected {
     const [queries, groups] = [this.heads * this.headWidth, this.keyValueHeads * this.headWidth];
     const part = (from: Tensor, start: number, count: number): Tensor => this.#part(from, start, start + count);

@@ -34,8 +34,8 @@ function standardize(x: Tensor, eps: number): Tensor {
 const anEps: Kind = finite(0);
 
 /**
- * Layer normalisation: (x - mean) / sqrt(variance + eps) * weight + bias over the trailing axes that `weight` and `bias` span;
- * without them over the last axis. Ba, Kiros & Hinton 2016, arXiv:1607.06450, eq. 4. Throws where they do not fit x or one another.
+ * Layer normalisation: (x - mean) / sqrt(variance + eps) * weight + bias over the last axes, as many as `weight` and `bias` have; without them
+ * over the last axis. Ba, Kiros & Hinton 2016, arXiv:1607.06450, eq. 4. Throws where they do not fit x or one another.
  */
 export function layerNorm(x: Tensor, weight?: Tensor, bias?: Tensor, eps = 1e-5): Tensor {
   check("layerNorm", "x", x, aTensor);
@@ -60,7 +60,7 @@ export function layerNorm(x: Tensor, weight?: Tensor, bias?: Tensor, eps = 1e-5)
   );
 }
 
-/** The trailing axes that the weight spans as one. */
+/** x with the axes that the weight spans joined to one. */
 function flat(x: Tensor, weight?: Tensor): Tensor {
   if (!weight || weight.shape.length === 1) return x;
   return x.reshape([...x.shape.slice(0, x.shape.length - weight.shape.length), weight.size]);
@@ -87,9 +87,9 @@ function checkTail(operation: string, what: string, x: Tensor, given: Tensor): v
     throw new RangeError(`${operation}: ${what} ${formatShape(given.shape)} does not fit the last axes of ${formatShape(x.shape)}`);
 }
 
-/** How a normalisation is made. */
+/** Options of `LayerNorm` and `RMSNorm`. */
 export interface NormOptions extends Omit<Init, "random"> {
-  /** Added below the root, which keeps it away from 0. */
+  /** Added to the variance, or the mean square, before the root. Default 1e-5 in `LayerNorm`, 1e-6 in `RMSNorm`. */
   readonly eps?: number;
 }
 

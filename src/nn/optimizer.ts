@@ -1,4 +1,4 @@
-/** What all optimisers share: named parameters in groups, state per parameter that is saved with the model, one step at a time. */
+/** What all optimisers share: parameters by name, options and state for each of them, and one step at a time. */
 import type { Backend } from "../autograd/contract.ts";
 import { formatShape, sameShape } from "../autograd/contract.ts";
 import { context, noGrad } from "../autograd/context.ts";
@@ -26,18 +26,18 @@ import { withDefaults } from "./options.ts";
 /** A model, or parameters by name. */
 export type Parameters = Module | Iterable<readonly [string, Tensor]>;
 
-/** Options of single parameters, by name: `(name) => (name.endsWith("bias") ? { weightDecay: 0 } : {})`. */
+/** Options that a single parameter has in place of the optimiser's: `(name) => (name.endsWith("bias") ? { weightDecay: 0 } : {})`. */
 export type Groups<O> = (name: string, parameter: Tensor) => Partial<O>;
 
-/** By what a step scales the learning rate and the gradients. */
+/** Factors of the learning rate and of the gradients in one step. */
 export interface StepOptions {
-  /** Times the learning rate: what a schedule gives for this step. Default 1. */
+  /** Multiplies the learning rate: what a schedule gives for this step. Default 1. */
   readonly factor?: number;
-  /** Times every gradient: a scalar on the device, so that clipping needs no reading back. See gradScale. */
+  /** Multiplies every gradient: a scalar tensor such as `clipScale` returns, so that clipping reads nothing back. Default null: none. */
   readonly gradScale?: Tensor | null;
 }
 
-/** Everything an optimiser needs to continue where it stopped. */
+/** What an optimiser saves so that it can continue later. */
 export interface OptimizerState {
   /** Steps taken. */
   readonly step: number;
@@ -61,7 +61,7 @@ const stepOptions: Kinds<StepOptions> = { factor: optional(finite(0)), gradScale
 export const stateKinds: Kinds<OptimizerState> = { step: whole(), tensors: instance(Map, "a Map of tensors by name") };
 
 /**
- * What every optimiser is: parameters by name, options for each of them, and state that is saved and loaded by parameter name.
+ * The base class of optimisers: it has parameters by name, options for each of them, and state that is saved and loaded by parameter name.
  * A subclass says what it keeps for one parameter (`initial`) and how one step moves the parameters (`update`).
  */
 export abstract class Optimizer<O extends { readonly lr: number } = { readonly lr: number }> {
@@ -208,7 +208,7 @@ export function gradientOf({ parameter }: ParameterState<unknown>, gradScale: Te
   return gradScale ? grad.mul(gradScale.cast(grad.dtype)) : grad;
 }
 
-/** A number that differs from step to step, for one use: the numbers that stand beside tensors are kept, these need not be. */
+/** A scalar for a number that differs from step to step. A plain number beside a tensor would be cached as a constant, once for each step. */
 export function once(value: number, like: Tensor): Tensor {
   return full([], value, { dtype: like.dtype, backend: like.backend });
 }

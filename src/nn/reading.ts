@@ -1,5 +1,6 @@
 /**
- * What generation keeps of what was read, so that each new token costs one step. B rows, T tokens, P tokens of the past, V vocabulary.
+ * Reading texts token by token: keys and values of what was read are kept, so that each new token costs one step. B rows, T tokens, P tokens of
+ * the past, V vocabulary.
  */
 import { noGrad } from "../autograd/context.ts";
 import type { Backend } from "../autograd/contract.ts";
@@ -14,17 +15,17 @@ import { scoring } from "./evaluate.ts";
 import { lastOf } from "./languageModel.ts";
 import type { Pass } from "./module.ts";
 
-/** Of one row, [V]. What a token becomes is decided on the host. */
+/** The logits of one row, [V], on the host, where the next token is decided. */
 export type Logits = ArrayLike<number>;
 
-/** Writing yields logits [B, 1, V] for each step, is given their numbers, and returns what was written. Its runner reads them at once, or waits. */
+/** A generator that yields logits [B, 1, V] for each step, is given their numbers, and returns what was written. `waiting` or `atOnce` runs it. */
 export type Writing<T> = Generator<Tensor, T, readonly Logits[]>;
 
-/** Runs what writes, and waits for the numbers. */
+/** Runs the generator, and waits for the numbers of each step. */
 export async function waiting<T>(writing: Writing<T>): Promise<T> {
   let step = writing.next();
   while (!step.done) {
-    const rows = await numbersOf(step.value).catch((reason: unknown) => void writing.throw(reason)); // which throws it again
+    const rows = await numbersOf(step.value).catch((reason: unknown) => void writing.throw(reason)); // throws it here too, after its `finally`
     step = writing.next(rows ?? []);
   }
   return step.value;
@@ -41,7 +42,7 @@ export function atOnce<T>(writing: Writing<T>): T {
   return step.value;
 }
 
-/** The rows of logits, which are freed. */
+/** The numbers of logits [B, 1, V], row by row; frees the tensor. */
 export async function numbersOf(logits: Tensor): Promise<Logits[]> {
   try {
     return byRow(await logits.data(), logits);
@@ -55,8 +56,8 @@ function byRow(numbers: Numbers, { shape: [B, , V] }: Tensor): Logits[] {
 }
 
 /**
- * Several texts that are read side by side, each token once. Texts of different lengths are padded on the left, so that their last
- * tokens stand in one column; padding is masked, and no text depends on another. Closing frees what was kept.
+ * Several texts that are read together, each token once. Shorter texts are padded on the left, so that all last tokens are in one column; padding
+ * is masked, and no text depends on another. `close` frees what was kept.
  */
 export class Reading {
   readonly #model: LanguageModel;
@@ -66,11 +67,11 @@ export class Reading {
   /** How much padding each row begins with. */
   #pads: number[];
   #past: readonly Seen[] | undefined;
-  /** What was made here, and must be freed here. */
+  /** Tensors that were made here and must be freed here. */
   #owned = new Set<Tensor>();
   #ownsMasks = false;
 
-  /** Without a cache everything is read anew at each step: what it must be equal to. */
+  /** Without a cache everything is read again at each step, with the same result. */
   constructor(model: LanguageModel, cache = true) {
     this.#model = model;
     this.#cache = cache;
@@ -78,7 +79,7 @@ export class Reading {
     this.#pads = [];
   }
 
-  /** Forgets what was read and begins with these texts. -> the logits after each, [B, 1, V]. */
+  /** Forgets what was read and reads these texts. Returns the logits after each, [B, 1, V]. */
   begin(prompts: readonly (readonly number[])[], padding = 0): Tensor {
     this.close();
     const longest = prompts.reduce((most, { length }) => Math.max(most, length), 0);
@@ -87,13 +88,13 @@ export class Reading {
     return this.#read(0);
   }
 
-  /** One more token for each row. -> the logits after it, [B, 1, V]. */
+  /** Reads one more token of each row. Returns the logits after it, [B, 1, V]. */
   next(ids: readonly number[]): Tensor {
     this.#rows.forEach((row, b) => row.push(ids[b]));
     return this.#read(this.#past ? this.#rows[0].length - 1 : 0);
   }
 
-  /** Goes on with these rows, some of them more than once. */
+  /** Continues with these rows, some of them more than once. */
   reorder(rows: readonly number[]): void {
     if (rows.length === this.#rows.length && rows.every((from, to) => from === to)) return;
     this.#rows = rows.map((row) => [...this.#rows[row]]);
@@ -138,7 +139,7 @@ export class Reading {
     return { mask: table(0, (place) => Number(place >= 0)), positions: table(from, (place) => Math.max(0, place)) };
   }
 
-  /** Takes over what is new and frees what it replaces. The first mask of a memory is the caller's, who frees it. */
+  /** Keeps what is new and frees what it replaces. The first mask of a memory is freed by the caller, who made it. */
   #keep(seen: readonly Seen[]): void {
     const now = new Set(seen.flatMap((one) => tensorsOf(one, this.#ownsMasks)));
     for (const x of this.#owned) if (!now.has(x)) x.dispose();
@@ -151,7 +152,7 @@ function tensorsOf({ keys, values, memory }: Seen, masksToo: boolean): Tensor[] 
   return [keys, values, ...(memory ? [memory.keys, memory.values, ...(masksToo && memory.mask ? [memory.mask] : [])] : [])];
 }
 
-/** These rows of everything that was kept; what several layers share is taken once. */
+/** These rows of all keys and values; a tensor that several layers share is taken once. */
 function rowsOf(past: readonly Seen[], rows: readonly number[]): Seen[] {
   const taken = new Map<Tensor, Tensor>();
   const take = (x: Tensor): Tensor => {
@@ -162,7 +163,7 @@ function rowsOf(past: readonly Seen[], rows: readonly number[]): Seen[] {
   return past.map((seen) => mapTensors(seen, take));
 }
 
-/** The same with each tensor exchanged. */
+/** The same structure with `to` applied to each tensor. */
 function mapTensors({ keys, values, memory }: Seen, to: (x: Tensor) => Tensor): Seen {
   if (!memory) return { keys: to(keys), values: to(values) };
   const { mask } = memory;
@@ -180,7 +181,7 @@ function integers(values: readonly number[], shape: readonly number[], { backend
 
 /** A model that reads one text and writes another: an encoder-decoder. */
 export interface TextToText {
-  /** Where its parameters live; the current backend, if it does not say. */
+  /** Where its parameters live. Default: the current backend. */
   readonly backend?: Backend;
   /** The id that its decoder reads first. */
   readonly start: number;
@@ -193,7 +194,7 @@ interface Memory {
   readonly mask?: Tensor | undefined;
 }
 
-/** Texts as arrays of ids; or padded, on whichever side: ids [B, T] int32 and a mask [B, T], 0 for padding. */
+/** Texts as arrays of ids; or as ids [B, T] int32 with a mask [B, T], 0 for padding on either side. */
 export type Prompts = readonly (readonly number[])[] | { readonly ids: Tensor; readonly mask?: Tensor };
 
 /** The texts without their padding. Throws where one is empty. */
@@ -212,7 +213,7 @@ async function unpadded(where: string, ids: Tensor, mask?: Tensor): Promise<numb
   return Array.from({ length: B }, (_, b) => [...numbers.subarray(b * T, (b + 1) * T)].filter((_, t) => !real || real[b * T + t] !== 0));
 }
 
-/** A language model with what it is to write on from. */
+/** A language model and the prompts that it continues. */
 export interface Opened {
   readonly model: LanguageModel;
   readonly prompts: readonly (readonly number[])[];
@@ -220,7 +221,7 @@ export interface Opened {
   close(): void;
 }
 
-/** An encoder reads the prompts, once, and its decoder begins with the start id; a language model writes on from the prompts. */
+/** A language model continues the prompts. Of an encoder-decoder the encoder reads the prompts, once, and the decoder continues the start id. */
 export function open(model: LanguageModel | TextToText, prompts: readonly (readonly number[])[], padding = 0): Opened {
   if (!("encode" in model)) return { model, prompts, close: () => {} };
   const longest = prompts.reduce((most, { length }) => Math.max(most, length), 0);

@@ -1,4 +1,4 @@
-/** RMSprop. Tieleman & Hinton 2012 (lecture 6.5). p parameter, g gradient, v running mean square. */
+/** RMSprop. Tieleman & Hinton 2012 (lecture 6.5). p parameter, g gradient, v running mean of g^2. */
 import { finite, flag } from "../autograd/arguments.ts";
 import type { Kinds } from "../autograd/arguments.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -12,11 +12,11 @@ export interface RmspropOptions {
   readonly lr: number;
   /** v <- alpha v + (1 - alpha) g^2. Default 0.99. */
   readonly alpha: number;
-  /** Added to the root. Default 1e-8. */
+  /** Added to the root of v. Default 1e-8. */
   readonly eps: number;
   /** Adds weightDecay p to the gradient. Default 0. */
   readonly weightDecay: number;
-  /** Moves along a running sum of directions. Default 0. */
+  /** The move is momentum times the move before, plus the new direction. Default 0. */
   readonly momentum: number;
   /** Subtracts the squared running mean from v: the variance instead of the mean square. Graves 2013, arXiv:1308.0850, eq. 38-41. */
   readonly centered: boolean;
@@ -34,8 +34,8 @@ const kinds: Kinds<RmspropOptions> = {
 const defaults: RmspropOptions = { lr: 1e-2, alpha: 0.99, eps: 1e-8, weightDecay: 0, momentum: 0, centered: false };
 
 /**
- * RMSprop: moves each parameter by its gradient over the root of the running mean square. Semantics of torch.optim.RMSprop. Tieleman &
- * Hinton 2012, lecture 6.5; centred: Graves 2013, arXiv:1308.0850.
+ * RMSprop: moves each parameter against its gradient, divided by the root of the gradient's running mean square. Semantics of
+ * torch.optim.RMSprop. Tieleman & Hinton 2012, lecture 6.5; centred: Graves 2013, arXiv:1308.0850.
  */
 export class Rmsprop extends Optimizer<RmspropOptions> {
   /** Throws for an unknown option or a wrong value, and for parameters that cannot be trained. */
@@ -59,7 +59,8 @@ export class Rmsprop extends Optimizer<RmspropOptions> {
       const g = weightDecay ? plain.add(p.mul(weightDecay)) : plain;
       state.meanSquare.assign(state.meanSquare.mul(alpha).add(g.square().mul(1 - alpha)));
       state.mean?.assign(state.mean.mul(alpha).add(g.mul(1 - alpha)));
-      const variance = state.mean ? state.meanSquare.sub(state.mean.square()) : state.meanSquare;
+      // Of a steady gradient both are nearly equal, and rounding may make their difference negative.
+      const variance = state.mean ? state.meanSquare.sub(state.mean.square()).maximum(0) : state.meanSquare;
       const scaled = g.div(variance.sqrt().add(eps));
       state.direction?.assign(state.direction.mul(momentum).add(scaled));
       p.assign(p.sub((state.direction ?? scaled).mul(once(lr * factor, p))));

@@ -1,6 +1,6 @@
 /**
- * The safetensors format, written and read without a library: eight bytes with the length of a JSON header, the header, the
- * numbers, little-endian. Works on Uint8Array alone, so in browsers too.
+ * Writes and reads the safetensors format: eight bytes with the length of a JSON header, the header, then the numbers, little-endian. Files are
+ * Uint8Arrays, so it works in browsers too. Format: https://huggingface.co/docs/safetensors.
  */
 import { aBackend, aTensor, check, checkOptions, instance, optional, text } from "../autograd/arguments.ts";
 import type { Backend, DType } from "../autograd/contract.ts";
@@ -31,7 +31,7 @@ const formats: Readonly<Record<string, Format>> = {
   BF16: { dtype: "bfloat16", bytes: 2, put: putBfloat16, get: getBfloat16 },
 };
 
-/** Those too that others write: what they hold is read into the dtype that can hold it. */
+/** Element types that are read: also those that only others write, into a dtype that holds their values. */
 const readable: Readonly<Record<string, Readable>> = {
   ...formats,
   F16: { dtype: "float32", bytes: 2, get: (v, at) => fromFloat16Bits(v.getUint16(at, true)) },
@@ -45,7 +45,7 @@ const readable: Readonly<Record<string, Readable>> = {
 /** Bytes of an element of each type that is read. */
 export const widths: Widths = Object.fromEntries(Object.entries(readable).map(([name, { bytes }]) => [name, bytes]));
 
-/** How the file calls a dtype. */
+/** The name of a dtype in the file. */
 export const nameOf: Record<DType, string> = { float64: "F64", float32: "F32", int32: "I32", bfloat16: "BF16" };
 
 // A bfloat16 is the upper half of a float32; tensors give it as a float32 whose lower half is 0.
@@ -70,8 +70,8 @@ export interface Safetensors {
 // Writing
 
 /**
- * The bytes of a safetensors file that holds all `tensors`, such as a module's `state()`, and text beside them. Throws for what is no
- * tensor, for metadata that is no string, and for the name "__metadata__", which the format keeps for itself. Tensors have any shape.
+ * The bytes of a safetensors file with `tensors` of any shape, such as a module's `state()`, and `metadata`, texts by name. Throws for a value that
+ * is no tensor, for metadata that is no string, and for a tensor named "__metadata__", which the format reserves.
  */
 export async function writeSafetensors(tensors: ReadonlyMap<string, Tensor>, metadata: Metadata = {}): Promise<Uint8Array<ArrayBuffer>> {
   checkWritten(tensors, metadata);
@@ -103,8 +103,9 @@ function checkWritten(tensors: ReadonlyMap<string, Tensor>, metadata: Metadata):
 // Reading
 
 /**
- * The tensors and the metadata of a safetensors file. Half precision becomes float32; integers of any width and truths become int32. A damaged
- * or foreign file, or an integer beyond 32 bits, is an error that says what is wrong and where. `backend`: where the tensors are made.
+ * The tensors and the metadata of a safetensors file. Half precision becomes float32; integers and booleans become int32. `backend` is where the
+ * tensors are made, by default the current one. Throws for a damaged or foreign file and for an integer beyond 32 bits; the error says what is
+ * wrong and where.
  */
 export function readSafetensors(file: Uint8Array, options: { readonly backend?: Backend } = {}): Safetensors {
   check(WHERE, "file", file, instance(Uint8Array, "a Uint8Array with the bytes of a file"));

@@ -5,7 +5,7 @@
 import type { Shape } from "../autograd/contract.ts";
 import { formatShape, sizeOf } from "../autograd/contract.ts";
 
-/** Text beside the tensors: configuration, version, step. */
+/** Texts by name that are stored with the tensors: configuration, version, step. */
 export type Metadata = Readonly<Record<string, string>>;
 
 /** One tensor of a file. */
@@ -19,7 +19,7 @@ export interface Entry {
   readonly to: number;
 }
 
-/** Bytes of an element, by the file's name of its type. */
+/** Bytes of an element, by the name of its type in the file. */
 export type Widths = Readonly<Record<string, number>>;
 
 /** Bytes before the JSON. */
@@ -27,7 +27,7 @@ export const LENGTH_BYTES = 8;
 
 // Reading: everything is checked before the first tensor is made. `where` begins every error.
 
-/** How long the JSON is, from the first bytes of a file of `fileBytes`. */
+/** The length of the JSON in bytes, from the first bytes of a file of `fileBytes`. */
 export function jsonLength(where: string, first: Uint8Array, fileBytes: number): number {
   if (first.length < LENGTH_BYTES)
     throw new RangeError(`${where}: ${first.length} bytes are too few for a file; its header's length alone takes ${LENGTH_BYTES}`);
@@ -40,7 +40,7 @@ export function jsonLength(where: string, first: Uint8Array, fileBytes: number):
   return length;
 }
 
-/** The tensors and the metadata that the JSON names, in front of so many bytes of numbers. Throws a RangeError for whatever does not fit. */
+/** The tensors and the metadata that the JSON names; `numbers` bytes follow it. Throws a RangeError for whatever does not fit. */
 export function parseHeader(where: string, json: Uint8Array, numbers: number, widths: Widths): { entries: Entry[]; metadata: Metadata } {
   const fail = (why: string): never => {
     throw new RangeError(`${where}: ${why}`);
@@ -104,7 +104,7 @@ function topLevelNames(json: string): string[] {
   return names;
 }
 
-/** Behind the closing quote of the string that opens at `at`. By index: a regular expression overflows its stack on long strings. */
+/** The index after the closing quote of the string that opens at `at`. Not a regular expression, which overflows its stack on long strings. */
 function endOfString(json: string, at: number): number {
   let quote = json.indexOf('"', at + 1);
   while (isEscaped(json, quote)) quote = json.indexOf('"', quote + 1);

@@ -2,13 +2,13 @@
 import type { Kind, Kinds } from "../autograd/arguments.ts";
 import { check, checkOptions, optional, rate } from "../autograd/arguments.ts";
 
-/** How a token is drawn from its probabilities: temperature, the k likeliest, the likeliest share. */
+/** How a token is drawn from its probabilities: temperature, top-k and nucleus sampling. */
 export interface SampleOptions {
-  /** Divides the logits: below 1 bolder, above 1 more varied; 0 always takes the likeliest. Default 1. */
+  /** Divides the logits: below 1 likely tokens become likelier, above 1 less likely; 0 always takes the likeliest. Default 1. */
   readonly temperature?: number;
-  /** Only the k likeliest. Fan et al. 2018, arXiv:1805.04833. */
+  /** Draws only from the k likeliest tokens. Default: from all. Fan et al. 2018, arXiv:1805.04833. */
   readonly topK?: number;
-  /** Only the likeliest that together reach this probability. Holtzman et al. 2019, arXiv:1904.09751. */
+  /** Draws only from the likeliest tokens that together reach this probability. Default 1. Holtzman et al. 2019, arXiv:1904.09751. */
   readonly topP?: number;
 }
 
@@ -31,9 +31,9 @@ const someLogits: Kind = {
 };
 
 /**
- * One id drawn from softmax(logits [V] / temperature), cut as the options say; `u` in [0, 1) decides. Of ids that are equally likely
- * the lowest comes first; an id of probability 0 is never drawn. Throws where no logit is a number above -Infinity. The k likeliest: Fan et
- * al. 2018, arXiv:1805.04833; the likeliest share: Holtzman et al. 2019, arXiv:1904.09751.
+ * Draws one id from softmax(logits [V] / temperature), limited as the options say. `u` is a uniform random number in [0, 1). Of ids that are
+ * equally likely the lowest comes first; an id of probability 0 is never drawn. Throws where no logit is a number above -Infinity. Top-k: Fan et
+ * al. 2018, arXiv:1805.04833; nucleus sampling: Holtzman et al. 2019, arXiv:1904.09751.
  */
 export function sample(logits: ArrayLike<number>, options: SampleOptions, u: number): number {
   check("sample", "logits", logits, someLogits);
@@ -51,11 +51,11 @@ interface Candidate {
   readonly weight: number;
 }
 
-/** What may be drawn, likeliest first, lowest id first among equals, with unnormalised probabilities. */
+/** The ids that may be drawn, likeliest first, lowest id first among equals, with unnormalised probabilities. */
 function candidatesOf(logits: ArrayLike<number>, { temperature = 1, topK = Infinity, topP = 1 }: SampleOptions): Candidate[] {
   const kept = likeliest(logits, temperature === 0 ? 1 : topK);
   if (kept.length === 0) throw new RangeError(`sample: none of ${logits.length} logits is a number above -Infinity`);
-  const top = logits[kept[0]]; // may be Infinity: then those that are, alike, and nothing else
+  const top = logits[kept[0]]; // where it is Infinity, all logits of Infinity are equally likely, and the others have probability 0
   const weights = kept.map((id) => (logits[id] === top ? 1 : top === Infinity ? 0 : Math.exp((logits[id] - top) / temperature)));
   const enough = topP * weights.reduce((sum, weight) => sum + weight, 0);
   let reached = 0;

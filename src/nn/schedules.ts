@@ -8,17 +8,17 @@ import type { Kind, Kinds } from "../autograd/arguments.ts";
 /** Steps taken -> factor: what `step({ factor })` multiplies the learning rate with. */
 export type Schedule = (step: number) => number;
 
-/** The part that schedules have in common. */
+/** Options that most schedules have. */
 export interface WarmupOptions {
   /** Steps over which the factor grows linearly from 0. Default 0. */
   readonly warmup?: number;
 }
 
-/** A schedule that ends. */
+/** Options of schedules that end at a step. */
 export interface DecayOptions extends WarmupOptions {
-  /** The step at which it ends; warm-up included. */
+  /** The step at which the schedule ends; warm-up included. */
   readonly total: number;
-  /** The factor from there on. Default 0. */
+  /** The factor from step `total` on. Default 0. */
   readonly final?: number;
 }
 
@@ -27,7 +27,7 @@ const factor: Kind = finite();
 const warm: Kinds<WarmupOptions> = { warmup: optional(count) };
 const decay: Kinds<DecayOptions> = { ...warm, total: positive, final: optional(factor) };
 
-/** The linear warm-up, and `after` it. */
+/** A linear warm-up, then `after`. */
 function schedule(name: string, warmup: number, after: (step: number) => number): Schedule {
   const where = `schedules.${name}`;
   return (step) => {
@@ -64,8 +64,8 @@ export function linear(options: DecayOptions): Schedule {
 }
 
 /**
- * Falls from 1 to `final` at step `total` as (1 - share of the way)^power; `power` is 1, a straight line, unless said otherwise. Throws for
- * a `power` that is not above 0.
+ * Falls from 1 to `final` at step `total` as (1 - share of the way)^power; `power` is 1 by default, a straight line. Throws for a `power` that is
+ * not above 0.
  */
 export function polynomial(options: DecayOptions & { readonly power?: number }): Schedule {
   checkOptions("schedules.polynomial", options, { ...decay, power: optional(positive) });
@@ -84,7 +84,7 @@ export function cosine(options: DecayOptions & { readonly cycles?: number }): Sc
 }
 
 /**
- * Falls from 1 to `final` along half a cosine, `cycles` times one after the other up to step `total`, each time from 1 again. Behind
+ * Falls from 1 to `final` along half a cosine, `cycles` times one after the other up to step `total`, each time from 1 again. After
  * `total` it is `final`. Semantics of Hugging Face's cosine schedule with hard restarts. Throws for a `total` that is not above 0.
  * Loshchilov & Hutter 2016, arXiv:1608.03983.
  */
@@ -99,7 +99,7 @@ export function cosineWithRestarts(options: DecayOptions & { readonly cycles?: n
 
 /**
  * Falls from 1 to `final` along half a cosine over `first` steps, then again from 1 over `growth` times as many, without end; `growth`
- * is 1 unless said otherwise. Loshchilov & Hutter 2016, arXiv:1608.03983, section 3: T_0 and T_mult. Throws for a `growth` below 1.
+ * is 1 by default. Loshchilov & Hutter 2016, arXiv:1608.03983, section 3: T_0 and T_mult. Throws for a `growth` below 1.
  */
 export function warmRestarts(
   options: WarmupOptions & { readonly first: number; readonly growth?: number; readonly final?: number },
@@ -118,9 +118,9 @@ function shareOfCycle(step: number, first: number, growth: number): number {
 }
 
 /**
- * Falls as sqrt(scale / (scale + steps since the warm-up)), as T5 and the Switch Transformer are trained. `warmup` is 10,000 unless
- * said otherwise, and `scale` is the warm-up. Raffel et al. 2019, arXiv:1910.10683, section 3.1.2. Throws for a `scale` that is not above
- * 0.
+ * Falls after the warm-up as sqrt(scale / (scale + steps since then)). `warmup` is 10,000 by default, and `scale` is the warm-up; the factor is
+ * then sqrt(warmup / step), as in the training of T5 and the Switch Transformer. Only the warm-up differs: T5's rate is constant in it, this
+ * one grows from 0. Raffel et al. 2019, arXiv:1910.10683, section 3.1.2. Throws for a `scale` that is not above 0.
  */
 export function inverseSquareRoot(options: WarmupOptions & { readonly scale?: number } = {}): Schedule {
   checkOptions("schedules.inverseSquareRoot", options, { ...warm, scale: optional(positive) });
@@ -128,7 +128,7 @@ export function inverseSquareRoot(options: WarmupOptions & { readonly scale?: nu
   return schedule("inverseSquareRoot", warmup, (step) => Math.sqrt(scale / (scale + step - warmup)));
 }
 
-/** Goes from the factor `from` to the factor `to` over `steps` in a straight line, then stays. Throws for factors below 0. */
+/** Goes from the factor `from` to the factor `to` over `steps` in a straight line, then stays. Throws for factors that are not finite. */
 export function ramp(options: { readonly from: number; readonly to: number; readonly steps: number }): Schedule {
   checkOptions("schedules.ramp", options, { from: factor, to: factor, steps: count });
   const { from, to, steps } = options;

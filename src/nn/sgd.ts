@@ -1,4 +1,4 @@
-/** Stochastic gradient descent. p parameter, g gradient, v running direction. */
+/** Stochastic gradient descent. p parameter, g gradient, v direction: the running sum of gradients. */
 import { checkOptions, finite, flag, optional } from "../autograd/arguments.ts";
 import type { Kinds } from "../autograd/arguments.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -10,11 +10,11 @@ import { Optimizer, gradientOf, once, stateLike } from "./optimizer.ts";
 export interface SgdOptions {
   /** The learning rate; it has no default. */
   readonly lr: number;
-  /** v <- momentum v + (1 - dampening) g, and p moves along v. Default 0. */
+  /** v <- momentum v + (1 - dampening) g, then p <- p - lr v. Default 0. */
   readonly momentum: number;
-  /** Default 0. */
+  /** See `momentum`. Default 0. */
   readonly dampening: number;
-  /** Moves along g + momentum v. Nesterov 1983; Sutskever et al. 2013. Default false. */
+  /** p <- p - lr (g + momentum v) instead. Nesterov 1983; Sutskever et al. 2013. Default false. */
   readonly nesterov: boolean;
   /** Adds weightDecay p to the gradient. Default 0. */
   readonly weightDecay: number;
@@ -34,8 +34,8 @@ const given: Kinds<SgdOptions> = {
 const defaults = { momentum: 0, dampening: 0, nesterov: false, weightDecay: 0 };
 
 /**
- * Stochastic gradient descent, with momentum where wanted. Semantics of torch.optim.SGD: the first direction is the gradient
- * itself, whatever the dampening. Robbins & Monro 1951; momentum: Polyak 1964; Nesterov's: Sutskever et al. 2013.
+ * Stochastic gradient descent, with momentum if asked for. Semantics of torch.optim.SGD: at the first step the direction is the gradient
+ * itself, without dampening. Robbins & Monro 1951; momentum: Polyak 1964; Nesterov's: Sutskever et al. 2013.
  */
 export class Sgd extends Optimizer<SgdOptions> {
   /** Throws for an unknown option or a wrong value, for parameters that cannot be trained, and for nesterov without momentum. */

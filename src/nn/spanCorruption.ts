@@ -1,26 +1,27 @@
 /**
- * Span corruption: what T5 and the Switch Transformer are pre-trained on. Raffel et al. 2020, arXiv:1910.10683, section 3.1.4 and figure 2.
- * Works on ids of any tokeniser; sentinels are ids that the text does not use. L tokens of the text, S spans.
+ * Span corruption: the pre-training task of T5 and the Switch Transformer. Spans of a text are replaced by sentinels, and the model learns to write
+ * the spans. It works on ids of any tokeniser; sentinels are ids that the text does not use. Raffel et al. 2020, arXiv:1910.10683, section 3.1.4
+ * and figure 2. L tokens of the text, S spans.
  */
 import type { Kind, Kinds } from "../autograd/arguments.ts";
 import { aKey, check, checkOptions, having, listOf, optional, positive, whole } from "../autograd/arguments.ts";
 import type { Key } from "../autograd/random.ts";
 
-/** Tokens start <= i < end of a text. */
+/** A span of a text: its tokens i with start <= i < end. */
 export interface NoiseSpan {
   readonly start: number;
   readonly end: number;
 }
 
-/** How much of a text is masked, in spans of which length, and by which sentinels. */
+/** How much of a text is taken out, in spans of which length. */
 export interface SpanCorruptionOptions {
   /** Share of the tokens that are taken out, above 0 and below 1. Default 0.15. */
   readonly density?: number;
-  /** Mean length of a span, at least 1. Default 3. */
+  /** Mean number of tokens of a span, at least 1. Default 3. */
   readonly meanLength?: number;
 }
 
-/** The ids that stand for spans: `first`, `first + step`, ..., `count` of them. */
+/** The ids that mark spans: `first`, `first + step`, ..., `count` of them. */
 export interface Sentinels {
   readonly first: number;
   readonly count: number;
@@ -28,9 +29,9 @@ export interface Sentinels {
   readonly step?: 1 | -1;
 }
 
-/** What the encoder reads and what the decoder learns to write. */
+/** A text without its spans, which the encoder reads, and the spans, which the decoder learns to write. */
 export interface CorruptedText {
-  /** The text with a sentinel in the place of each span. */
+  /** The text with a sentinel in place of each span. */
   readonly input: Int32Array; // [L - noise + S]
   /** Each sentinel, in order, followed by the tokens of its span. */
   readonly target: Int32Array; // [noise + S]
@@ -45,7 +46,7 @@ const corruptionKinds: Kinds<SpanCorruptionOptions> = {
 };
 const sentinelKinds: Kinds<Sentinels> = { first: whole(0), count: whole(1), step: optional(aStep) };
 
-/** Spans are listed one by one, so that a longer text than any is an error, not a wait. */
+/** Longer texts are refused: spans are listed one by one, and an absurd length would take for ever. */
 const LONGEST_TEXT = 2 ** 26;
 
 /**
@@ -65,9 +66,9 @@ export function noiseCounts(length: number, options: SpanCorruptionOptions = {})
 }
 
 /**
- * The spans of a text of `length` tokens that are taken out: random lengths of at least 1, apart from each other, the first token never
- * among them. Both the spans and what stands between them are a random partition, every one equally likely, as in T5's
- * `random_spans_noise_mask`. The same key, the same spans. Throws for options that do not fit. Raffel et al. 2020, arXiv:1910.10683,
+ * Draws the spans of a text of `length` tokens that are taken out. Each has 1 token or more, they do not touch, and none holds the first token. The
+ * lengths of the spans, and those of the stretches between them, are a partition of their sum, every one equally likely, as in T5's
+ * `random_spans_noise_mask`. The same key gives the same spans. Throws for options that do not fit. Raffel et al. 2020, arXiv:1910.10683,
  * section 3.1.4.
  */
 export function noiseSpans(length: number, random: Key, options: SpanCorruptionOptions = {}): NoiseSpan[] {
@@ -84,8 +85,8 @@ export function noiseSpans(length: number, random: Key, options: SpanCorruptionO
 }
 
 /**
- * A text without its spans, and the spans. `fillSpans` puts them back. Throws where a token of the text is a sentinel, where spans
- * touch, overlap or leave the text, and where there are fewer sentinels than spans. Raffel et al. 2020, arXiv:1910.10683, section 3.1.4.
+ * Takes spans out of a text; `fillSpans` puts them back. Throws where a token of the text is a sentinel, where spans touch, overlap or leave the
+ * text, and where there are fewer sentinels than spans. Raffel et al. 2020, arXiv:1910.10683, section 3.1.4.
  */
 export function corruptSpans(tokens: ArrayLike<number>, spans: readonly NoiseSpan[], sentinels: Sentinels): CorruptedText {
   check("corruptSpans", "tokens", tokens, ids);
@@ -103,9 +104,8 @@ export function corruptSpans(tokens: ArrayLike<number>, spans: readonly NoiseSpa
 }
 
 /**
- * The tokens behind each sentinel of a target, by index of the sentinel; undefined where the target does not name it. Lenient, because a
- * model wrote it: what stands before the first sentinel is left out, and of a sentinel that is repeated the first counts. Throws for a
- * target that is no list of ids.
+ * The tokens after each sentinel of a target, by index of the sentinel; undefined where the target does not hold it. A model may write a target
+ * badly, so tokens before the first sentinel are ignored, and of a repeated sentinel the first counts. Throws for a target that is no list of ids.
  */
 export function splitSpans(target: ArrayLike<number>, sentinels: Sentinels): (Int32Array | undefined)[] {
   check("splitSpans", "target", target, ids);
@@ -127,7 +127,7 @@ export function splitSpans(target: ArrayLike<number>, sentinels: Sentinels): (In
   });
 }
 
-/** The text again: each sentinel of `input` replaced by what `target` has behind it. Throws where it has nothing of that name. */
+/** The text again: each sentinel of `input` replaced by the tokens that `target` has after it. Throws where `target` does not hold the sentinel. */
 export function fillSpans(input: ArrayLike<number>, target: ArrayLike<number>, sentinels: Sentinels): Int32Array {
   check("fillSpans", "input", input, ids);
   const spans = splitSpans(target, sentinels);

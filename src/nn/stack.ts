@@ -1,194 +1,44 @@
 /**
- * A stack of Transformer blocks: the body of a decoder alone, and both bodies of an encoder-decoder. Their differences are settings.
+ * A stack of Transformer blocks: a decoder-only model has one, an encoder-decoder two. Their differences are settings.
  * B batch, T tokens, S memory, D width, F hidden width, H heads, K width of a head.
  */
-import type { Kinds } from "../autograd/arguments.ts";
-import { aFloatDtype, aKey, aTensor, callable, check, checkOptions, either, flag, listOf, nothing, oneOf, optional, positive, rate, whole } from "../autograd/arguments.ts"; // prettier-ignore
+import { aTensor, check, checkOptions } from "../autograd/arguments.ts";
 import { formatShape, sameShape } from "../autograd/contract.ts";
 import { recomputeKeeping } from "../autograd/recompute.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { Block, addByName } from "./block.ts";
-import type { Attention, BlockOutput, Norm, Seen } from "./block.ts";
+import type { BlockOutput, Norm, Seen } from "./block.ts";
 import { dropout } from "./dropout.ts";
-import type { FeedForward, FeedForwardKind } from "./feedForward.ts";
-import { DenseFeedForward, aFeedForwardKind } from "./feedForward.ts";
+import { DenseFeedForward } from "./feedForward.ts";
 import { scaledTruncatedNormal } from "./initializers.ts";
 import { documentBias, prefixBias, windowBias } from "./masks.ts";
 import type { Init, Pass } from "./module.ts";
 import { Module, aPass, under } from "./module.ts";
-import { MultiHeadAttention, someKeyValues } from "./multiHeadAttention.ts";
+import { MultiHeadAttention } from "./multiHeadAttention.ts";
 import { LayerNorm, RMSNorm } from "./normalization.ts";
-import type { AbsolutePositions, PositionBias } from "./positions.ts";
-import { BucketBias, DistanceBias, LearnedPositions, Rotary, SinusoidalPositions } from "./positions.ts";
+import type { AbsolutePositions } from "./positions.ts";
+import { LearnedPositions, SinusoidalPositions } from "./positions.ts";
+import { BucketBias, DistanceBias } from "./positionBias.ts";
+import type { PositionBias } from "./positionBias.ts";
+import { Rotary } from "./rotary.ts";
+import { stackInputKinds, stackKinds } from "./stackSettings.ts";
+import type { StackInput, StackOptions } from "./stackSettings.ts";
 
-/** A bias by distance or by T5's buckets, turned queries and keys, learned rows, sines, or nothing: see positions.ts. */
-export type PositionKind = "distance" | "buckets" | "rotary" | "learned" | "sinusoidal" | "none";
-
-/** What all stacks are made of. */
-export interface CommonSettings extends Init {
-  /** D */
-  readonly width: number;
-  /** H */
-  readonly heads: number;
-  /** Heads of keys and values, a divisor of H: grouped-query attention. Default H. */
-  readonly keyValueHeads?: number;
-  /** K; default D / H. */
-  readonly headWidth?: number;
-  /** F; default 4 D. */
-  readonly hidden?: number;
-  /** Default "distance", the per-distance bias that starts at a slope; in an `EncoderDecoder` "buckets". */
-  readonly positions?: PositionKind;
-  /** Longest sequence that learned positions know, and the farthest distance with a number of its own. Default 128. */
-  readonly context?: number;
-  /** How many buckets of distances, where positions are "buckets". Default 32. */
-  readonly buckets?: number;
-  /** The distance from which on all share the last bucket. Default 128. */
-  readonly maxDistance?: number;
-  /** Base of the wavelengths of rotary positions. Default 10,000. */
-  readonly theta?: number;
-  /** Multiplies the attention scores. Default 1 / sqrt(K); in an `EncoderDecoder` 1, as in T5. */
-  readonly scale?: number;
-  /** The feed-forward layers that are dense. Default "relu", as in the Switch Transformer. */
-  readonly kind?: FeedForwardKind;
-  readonly norm?: "rms" | "layer";
-  /** eps of the norms. Default 1e-6 for "rms", 1e-5 for "layer". */
-  readonly normEps?: number;
-  /** Of the linear layers; default false, as in T5. */
-  readonly bias?: boolean;
-  /** Of attention's projections, where that differs; "inputs": of queries, keys and values alone. Default `bias`. */
-  readonly attentionBias?: boolean | "inputs";
-  readonly dropout?: number;
-  /** The scale s of the deviation sqrt(s / fanIn) of the weights in the blocks. Default 0.1, as Fedus et al. recommend. */
-  readonly initScale?: number;
-  /** What activations are kept in; parameters stay float32, logits and losses are float32. */
-  readonly compute?: "float32" | "bfloat16";
-  /** Whether a block keeps only its input while training, and computes its inside again in the backward walk: see `recompute`. Default false. */
-  readonly recompute?: boolean;
-  /** Whether padding is routed too: it then takes slots and counts in the losses, as in Hugging Face's Switch. Default false. */
-  readonly routePadding?: boolean;
-}
-
-/** The same of a stack that stands alone. */
-export interface BlockSettings extends CommonSettings {
-  readonly layers: number;
-  /** A token attends to itself and the `window` - 1 before it. Default: to all before it. */
-  readonly window?: number | null;
-  /** RMS norm of queries and keys: see `MultiHeadAttention`. */
-  readonly queryKeyNorm?: "head" | "width" | null;
-  /** Clips queries, keys and values: see `MultiHeadAttention`. */
-  readonly clip?: number | null;
-  /** What stands in the feed-forward place of a layer; undefined, as by default: a dense layer of `kind`. */
-  readonly feedForward?: (layer: number, init: Init) => (FeedForward & Module) | undefined;
-  /** What stands in the attention place; undefined, as by default: multi-head attention. */
-  readonly attention?: (layer: number, init: Init) => (Attention & Module) | undefined;
-}
-
-/** The layers of a stack and what they share. */
-export interface StackOptions extends BlockSettings {
-  /** Whether no token sees a later one. */
-  readonly causal: boolean;
-  /** Whether each block also attends to a memory. Default false. */
-  readonly memory?: boolean;
-  /** Whether what comes out is dropped too while training, as in T5. Default false. */
-  readonly outputDropout?: boolean;
-}
-
-/** Layers are made one by one: a number beyond any model is an error, not a wait. */
-export const MOST_LAYERS = 10_000;
-
-export const commonKinds: Kinds<CommonSettings> = {
-  random: aKey,
-  dtype: optional(aFloatDtype),
-  width: whole(1),
-  heads: whole(1),
-  keyValueHeads: optional(whole(1)),
-  headWidth: optional(whole(1)),
-  hidden: optional(whole(1)),
-  positions: optional(oneOf("distance", "buckets", "rotary", "learned", "sinusoidal", "none")),
-  context: optional(whole(1)),
-  buckets: optional(whole(1)),
-  maxDistance: optional(whole(1)),
-  theta: optional(positive),
-  scale: optional(positive),
-  kind: optional(aFeedForwardKind),
-  norm: optional(oneOf("rms", "layer")),
-  normEps: optional(positive),
-  bias: optional(flag),
-  attentionBias: optional(oneOf(true, false, "inputs")),
-  dropout: optional(rate),
-  initScale: optional(positive),
-  compute: optional(oneOf("float32", "bfloat16")),
-  recompute: optional(flag),
-  routePadding: optional(flag),
-};
-
-export const blockKinds: Kinds<BlockSettings> = {
-  ...commonKinds,
-  layers: whole(0, MOST_LAYERS),
-  window: optional(either(whole(1), nothing)),
-  queryKeyNorm: optional(oneOf("head", "width", null)),
-  clip: optional(either(positive, nothing)),
-  feedForward: optional(callable),
-  attention: optional(callable),
-};
-
-const stackKinds: Kinds<StackOptions> = { ...blockKinds, causal: flag, memory: optional(flag), outputDropout: optional(flag) };
-
-/** What may be said of the tokens of a sequence, beside their ids. P tokens of the past, T new ones. */
-export interface SequenceInput {
-  /** [B, P + T], 1 for tokens, 0 for padding, the tokens before included. */
-  readonly mask?: Tensor | undefined;
-  /** What earlier passes left, one entry for each layer: `seen` of their output. */
-  readonly past?: readonly Seen[] | undefined;
-  /** [B, P + T] int32: several documents packed in one sequence, which do not see each other; tokens of one number belong together. */
-  readonly documents?: Tensor | undefined;
-  /** [B] int32: so many first tokens see each other both ways, as in a prefix-LM. */
-  readonly prefix?: Tensor | undefined;
-  /** [B, T] int32: the positions of the new tokens, for learned and sinusoidal positions. Default P, P + 1, … */
-  readonly positions?: Tensor | undefined;
-}
-
-/** What a stack of blocks reads beside its input: ids, masks, the memory, the past. */
-export interface StackInput extends SequenceInput {
-  /** [B, T] int32, for routers that read them. */
-  readonly ids?: Tensor | undefined;
-  /** [B, S, D] */
-  readonly memory?: Tensor | undefined;
-  /** [B, S], 0 for padding. */
-  readonly memoryMask?: Tensor | undefined;
-}
-
-/** What `SequenceInput` may hold. */
-export const sequenceKinds: Kinds<SequenceInput> = {
-  mask: optional(aTensor),
-  past: optional(listOf(someKeyValues)),
-  documents: optional(aTensor),
-  prefix: optional(aTensor),
-  positions: optional(aTensor),
-};
-
-const inputKinds: Kinds<StackInput> = {
-  ...sequenceKinds,
-  ids: optional(aTensor),
-  memory: optional(aTensor),
-  memoryMask: optional(aTensor),
-};
-
-/** What a stack answers with: its normed output, auxiliary losses, routings and keys and values. */
+/** What a stack returns: its output, auxiliary losses, routings, and keys and values. */
 export interface StackOutput {
   /** [B, T, D], normed. */
   readonly output: Tensor;
   /** Auxiliary losses of the layers, summed by name. */
   readonly losses: Record<string, Tensor>;
-  /** What the sparse layers decided, in layer order. */
+  /** The routings of the sparse layers, in layer order. */
   readonly routings: object[];
-  /** For the next pass, one entry for each layer; none where blocks are recomputed. */
+  /** Keys and values for the next pass, one entry for each layer; empty where blocks are recomputed. */
   readonly seen: Seen[];
 }
 
 /**
- * x [B, T, D] -> [B, T, D]: positions, blocks, and a last norm. Throws for an option that it does not know. Vaswani et al. 2017,
- * arXiv:1706.03762, section 3.1.
+ * A stack of Transformer blocks, x [B, T, D] -> [B, T, D]: positions, blocks, and a last norm. Throws for an option that it does not know. Vaswani
+ * et al. 2017, arXiv:1706.03762, section 3.1.
  */
 export class Stack extends Module {
   readonly positions: (AbsolutePositions & Module) | null;
@@ -208,11 +58,11 @@ export class Stack extends Module {
     this.norm = normOf(options);
   }
 
-  /** x [B, T, D]: the embedded tokens. Without a past the sequences start here. */
+  /** x [B, T, D], the embedded tokens -> output [B, T, D]. Without a past, they are the beginnings of their sequences. */
   transform(x: Tensor, input: StackInput, pass: Pass): StackOutput {
     const { causal, dropout: share = 0, outputDropout = false, compute } = this.settings;
     check("Stack", "x", x, aTensor);
-    checkOptions("Stack", input, inputKinds);
+    checkOptions("Stack", input, stackInputKinds);
     check("Stack", "pass", pass, aPass);
     const { past, memory, memoryMask, mask, prefix } = input;
     const before = past?.[0]?.keys.shape[2] ?? 0;
@@ -240,7 +90,7 @@ export class Stack extends Module {
     return { output: outputDropout ? dropout(normed, share, under(pass, "output")) : normed, ...gathered(outputs) };
   }
 
-  /** Position bias, window, documents and prefix, as far as there are any. */
+  /** The sum of the biases of positions, window, documents and prefix; undefined where there is none. */
   #bias({ shape: [, T], dtype: kept, backend }: Tensor, { documents, prefix }: StackInput, before: number): Tensor | undefined {
     const S = before + T;
     const { window } = this.settings;
@@ -254,7 +104,7 @@ export class Stack extends Module {
     return parts.reduce((sum, part) => (sum && part ? sum.add(part) : (sum ?? part)), undefined);
   }
 
-  /** What the sparse layers may know of the new tokens. */
+  /** What the feed-forward layers are told of the new tokens. */
   #tokens({ ids, mask }: StackInput, T: number): { ids?: Tensor; mask?: Tensor; causal?: boolean } {
     const { causal, routePadding = false } = this.settings;
     const own = mask && !routePadding ? mask.narrow(1, mask.shape[1] - T, mask.shape[1]) : undefined;
@@ -273,7 +123,7 @@ export class Stack extends Module {
   }
 }
 
-/** What a block made; without keys and values where they are to be computed again. */
+/** The output of a block; without keys and values where they are to be computed again. */
 type Passed = Omit<BlockOutput, "seen"> & { readonly seen?: Seen };
 
 function recomputed(forward: () => BlockOutput): Passed {
@@ -292,7 +142,7 @@ function gathered(outputs: readonly Passed[]): Omit<StackOutput, "output"> {
   };
 }
 
-/** What the constructor of a part needs, with a key of its own. */
+/** The `Init` of a part: its own key, and the dtype. */
 export function initOf({ random, dtype = "float32" }: Init, part: string): Init & { readonly dtype: NonNullable<Init["dtype"]> } {
   return { random: random.at(part), dtype };
 }
@@ -321,7 +171,7 @@ function denseOf(
   return new DenseFeedForward(width, hidden, { ...init, kind, bias, dropout: share, initializer: scaledTruncatedNormal(initScale) });
 }
 
-/** Queries and keys that meet across two sequences are not turned: their distance means nothing. */
+/** `across`: attention to another sequence, where distances mean nothing, so queries and keys are not rotated. */
 function attentionOf(options: StackOptions, init: Init, across = false): MultiHeadAttention {
   const { width, heads, bias = false, attentionBias = bias, dropout: share = 0, initScale = 0.1, positions, theta } = options;
   const { keyValueHeads, headWidth, scale, normEps, queryKeyNorm = null, clip = null } = options;

@@ -1,4 +1,4 @@
-/** What a model consists of and what one token of it costs, as a table. */
+/** The parts of a model, their parameters, and the cost of one token, as a table. */
 import { check, checkOptions, instance, optional, positive } from "../autograd/arguments.ts";
 import { formatShape } from "../autograd/contract.ts";
 import type { Cost } from "./module.ts";
@@ -10,27 +10,27 @@ export interface SummaryRow extends Cost {
   readonly path: string;
   /** The name of its class. */
   readonly kind: string;
-  /** Shapes of its own parameters, by name. */
+  /** Names and shapes of its own parameters: "weight [64, 8], bias [8]". */
   readonly shapes: string;
   /** Parameters in it and below. */
   readonly parameters: number;
 }
 
-/** What a model consists of; `String(summary)` is a table. */
+/** The parts of a model; `String(summary)` is a table. */
 export interface Summary {
   readonly rows: readonly SummaryRow[];
-  /** How many numbers are learned. */
+  /** The number of trained numbers. */
   readonly parameters: number;
   /** Parameters that take part in the computation of one token. */
   readonly active: number;
-  /** Of one token's forward pass. */
+  /** Floating-point operations of the forward pass of one token. */
   readonly flops: number;
   toString(): string;
 }
 
 /**
- * Tells what a model consists of and what one token costs, one row for each module. `length` is how many tokens a token attends to
- * (1 unless said otherwise); FLOPs count matrix products, a multiply-add as two. Throws where `model` is no module.
+ * Lists the parts of a model with their parameters and the cost of one token, one row for each module. `length` is how many tokens a token attends to,
+ * 1 by default; FLOPs count matrix products, a multiply-add as two. Throws where `model` is no module.
  */
 export function summary(model: Module, options: { readonly length?: number } = {}): Summary {
   check("summary", "model", model, instance(Module, "a module"));
@@ -47,7 +47,7 @@ export function summary(model: Module, options: { readonly length?: number } = {
   return { rows, parameters, active, flops, toString: () => table(rows, length) };
 }
 
-/** How often one token runs through each module, by path: as often as through the one around it, times its share of that. */
+/** How often one token runs through each module, by path: the number for the module around it, times `runs` of the part. */
 function runsOf(module: Module, length: number, path = "", times = 1): Map<string, number> {
   const below = module
     .children()

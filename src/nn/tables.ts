@@ -1,17 +1,18 @@
-/** Constants that depend on sizes alone: position indices, rotation angles. Made once per device, kept outside of scopes. */
+/** Constant tensors that depend on sizes only, such as position indices and rotation angles. */
 import type { Backend } from "../autograd/contract.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 
+/** Keeps constants, one of each name for each device, outside of scopes. */
 export class Tables {
   readonly #kept = new WeakMap<Backend, Map<string, Tensor>>();
 
-  /** The table of that name on that device; `make` is called where there is none yet. */
+  /** The constant of that name on that device; `make` makes it the first time. */
   get(backend: Backend, name: string, make: () => Tensor): Tensor {
     let tables = this.#kept.get(backend);
     if (!tables) this.#kept.set(backend, (tables = new Map()));
     let table = tables.get(name);
     if (!table) {
-      // A generation that grows token by token asks for ever new sizes: the old ones are let go.
+      // Generation needs another size for every token: old ones are let go.
       if (tables.size >= LIMIT) tables.clear();
       tables.set(name, (table = make().persist()));
     }

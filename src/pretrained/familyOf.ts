@@ -11,7 +11,7 @@ import type { StackName } from "../nn/encoderDecoder.ts";
 import { DenseFeedForward, isGated } from "../nn/feedForward.ts";
 import type { FeedForwardKind } from "../nn/feedForward.ts";
 import { DecoderLanguageModel } from "../nn/languageModel.ts";
-import type { CommonSettings } from "../nn/stack.ts";
+import type { CommonSettings } from "../nn/stackSettings.ts";
 import type { DecoderConfig, DecoderFamily } from "./decoders.ts";
 import { decoderTable, formatDecoder } from "./decoders.ts";
 import type { EncoderDecoderConfig, SwitchConfig } from "./encoderDecoders.ts";

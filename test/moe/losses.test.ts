@@ -178,6 +178,14 @@ describe("means over scopes", () => {
     expect(importanceLoss(gates, one.mul(0)).itemSync(), "no token").to.equal(0);
   });
 
+  it("are 0 where there is no scope: a batch of no sequences", () => {
+    const none = tensor(new Float64Array(0), { shape: [0, 4, 2] });
+    const expertOfChoice = tensor(new Int32Array(0), { shape: [0, 4, 1] });
+    for (const loss of [loadBalance({ expertOfChoice, probs: none }), importanceLoss(none), loadLoss(none), zLoss(none)])
+      expect(loss.itemSync()).to.equal(0);
+    expect(squaredVariation(none.sum(1)).itemSync()).to.equal(0);
+  });
+
   it("say which tensor does not fit", () => {
     expect(() => zLoss(h, mask.narrow(1, 0, 3))).to.throw(RangeError, "zLoss: mask [2, 3]: want one entry for each of 2 x 4 tokens");
     expect(() => zLoss(h.reshape([8, 2]))).to.throw(TypeError, "zLoss: logits (a Tensor of shape [8, 2]): want a tensor [R, L, E]");

@@ -271,6 +271,23 @@ describe("top-k", () => {
     expect(booksOf(route(router, tokens)).expert, "a constant changes nothing").to.deep.equal(pushed.expert);
   });
 
+  for (const dtype of ["float32", "float64", "bfloat16"] as const)
+    for (const precision of ["float32", "tokens"] as const)
+      it(`P77: with parameters of ${dtype} and logits in ${precision}, choices work, and the bias is at least float32`, () => {
+        const options = { ...base(4), dtype, precision, choices: 2, biasRate: 0.001, gumbelBeyondFirst: true } as const;
+        for (const expertGroups of [undefined, { count: 2, keep: 1 }]) {
+          const router = new moe.TopKRouter({ ...options, ...(expertGroups && { expertGroups }) });
+          const routing = route(router, tokensOf(300, 5).cast(dtype), { pass: passOf(true, 1) });
+          router.afterStep(routing);
+          const load = [0, 1, 2, 3].map((e) => list(routing.books.expertOfChoice).filter((x) => x === e).length);
+          const wanted = load.map((n) => Math.fround(0.001) * Math.sign(150 - n));
+          const bias = router.bias ?? tensor([NaN]);
+          expect(bias.dtype).to.equal(dtype === "float64" ? "float64" : "float32");
+          list(bias).forEach((b, e) => expect(b).to.be.closeTo(wanted[e], 1e-9));
+          route(router, tokensOf(5, 6).cast(dtype));
+        }
+      });
+
   it("P77: the bias evens out a load that scores alone leave uneven", () => {
     const router = new moe.TopKRouter({ ...base(4), choices: 1, scores: "sigmoid", normalise: "none", biasRate: 0.02 });
     const tokens = tokensOf(64, 5);

@@ -92,6 +92,18 @@ describe("Switch attention", () => {
     expect(() => moe.afterStep(model, routings.slice(1))).to.throw(RangeError, "5 routings for 6 sparse layers");
   });
 
+  it("refuses a memory, which it would not read, and rows of another number of experts", () => {
+    const layer = attention(2);
+    const x = tokensOf(3);
+    expect(() => layer.extend(x, { memory: x }, evaluation)).to.throw(TypeError, "SwitchAttention.extend: there is no option memory");
+    const { routing } = layer.queries.forward(x, {}, evaluation);
+    const experts = new moe.LinearExperts({ experts: 3, width: D, outputs: 2, random: key(1), dtype: "float64" });
+    expect(() => experts.forward(routing.dispatch(x.reshape([6, D])), routing.layout)).to.throw(
+      RangeError,
+      "LinearExperts.forward: layout of 2 experts: want 3",
+    );
+  });
+
   it("refuses a width that heads do not divide", () => {
     expect(
       () =>

@@ -238,6 +238,21 @@ describe("P82: distillation mixes the cross-entropy with the teacher and with th
     expect(t.grad).to.equal(null);
   });
 
+  it("leaves out a part that has no weight: its NaN and Infinity reach neither loss nor gradient", () => {
+    const nothing = tensor(new Float64Array(12).fill(NaN), { shape: [4, 3] });
+    const x = student.detach().requireGrad();
+    const labels = distillationLoss(x, nothing, target, { share: 0 });
+    labels.backward();
+    expectClose(labels, crossEntropy(student, target));
+    const label = student.softmax(-1).sub(target.oneHot(3, "float64")).mul(1 / 4); // prettier-ignore
+    expectClose(x.grad ?? x, label);
+    const forbidden = tensor(Float64Array.of(1, -Infinity, 3), { shape: [1, 3], requiresGrad: true });
+    const learnt = distillationLoss(forbidden, forbidden.detach(), tensor(Int32Array.of(1)), { share: 1 });
+    learnt.backward();
+    expectClose(learnt, crossEntropy(forbidden.detach(), forbidden.detach().softmax(-1)));
+    expectClose(forbidden.grad ?? x, tensor([0, 0, 0], { shape: [1, 3], dtype: "float64" }));
+  });
+
   it("wants a label for each row", () => {
     expect(() => distillationLoss(student, teacher, tensor(Int32Array.of(0, 1)))).to.throw(
       "distillationLoss: target [2] beside logits [4, 3]",

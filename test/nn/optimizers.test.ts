@@ -151,7 +151,7 @@ describe("optimisers take the steps of their papers", () => {
         const start = drawn([E, 2, 3], seed).mul(sizes);
         const trained = (from: Tensor, gradientOf: (step: number) => Tensor): Tensor => {
           const p = from.detach().requireGrad();
-          const optimizer = new Adafactor([["p", p]], { lr: 0.1, ...more });
+          const optimizer = new Adafactor([["p", p]], { ...more, ...(!more.relativeStep && { lr: 0.1 }) });
           for (const step of [0, 1]) {
             p.zeroGrad();
             p.accumulateGrad(gradientOf(step));
@@ -175,6 +175,18 @@ describe("optimisers take the steps of their papers", () => {
     p.accumulateGrad(ones(p.shape));
     new Adafactor([["p", p]], { lr: 0.1, relativeStep: false }).step();
     [...p.dataSync()].forEach((value, i) => expect(value).to.be.closeTo(i < 4 ? 0.9 : 90, 1e-4));
+  });
+
+  it("RMSprop, centred, survives a steady gradient, whose variance rounding can make negative", () => {
+    const p = tensor([1, 1, 1, 1], { requiresGrad: true });
+    const optimizer = new Rmsprop([["p", p]], { centered: true, alpha: 0.5 });
+    const g = tensor([0.1, 0.3, 0.7, 1e-3]);
+    for (let step = 0; step < 40; step++) {
+      p.zeroGrad();
+      p.accumulateGrad(g);
+      optimizer.step();
+    }
+    expect([...p.dataSync()].every(Number.isFinite), String(p.dataSync())).to.equal(true);
   });
 
   it("Adam in place is Adam composed", () => {
@@ -324,6 +336,9 @@ describe("optimisers refuse", () => {
     "one beta": [() => new AdamW([["w", p]], { betas: 0.9 } as never), "AdamW: betas 0.9: want an array of 2"],
     "a word for a flag": [() => new Rmsprop([["w", p]], { centered: "yes" } as never), 'Rmsprop: centered "yes": want true or false'],
     "a decay that grows": [() => new Adafactor([["w", p]], { decayRate: 0.8 }), "Adafactor: decayRate 0.8: want a finite number of 0 or less"],
+    "a learning rate beside relative steps": [() => new Adafactor([["w", p]], { lr: 0.1 }), "Adafactor: lr 0.1 and relativeStep true"],
+    "a learning rate of a group beside relative steps": [() => new Adafactor([["w", p]], {}, () => ({ lr: 0.1 })), "Adafactor: lr 0.1 and relativeStep true"],
+    "a warm-up of steps that are not relative": [() => new Adafactor([["w", p]], { relativeStep: false, warmupInit: true }), "Adafactor: warmupInit true and relativeStep false"],
     "groups that are no function": [() => new Adam([["w", p]], {}, { w: {} } as never), "Adam: groups { w }: want a function"],
     "an unknown option of a group": [() => new Adam([["w", p]], {}, () => ({ rate: 1 }) as never), 'Adam, for "w": there is no option rate'],
     "a wrong option of a group": [() => new Adam([["w", p]], {}, () => ({ lr: -1 })), 'Adam, for "w": lr -1: want'],

@@ -3,7 +3,7 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { key, noGrad, tensor } from "switchyard-moe";
 import { BucketBias, DistanceBias, LearnedPositions, Rotary, SinusoidalPositions, sinusoids } from "switchyard-moe/nn";
-import { bucketOf } from "../../src/nn/positions.ts";
+import { bucketOf } from "../../src/nn/positionBias.ts";
 import { checkGradients } from "switchyard-moe/testing";
 import { drawn, expectClose } from "./plain.ts";
 

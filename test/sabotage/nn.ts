@@ -68,7 +68,7 @@ export const nn: readonly Sabotage[] = [
   },
   {
     what: "the bias grows with the distance",
-    file: "src/nn/positions.ts",
+    file: "src/nn/positionBias.ts",
     from: "-(2 **",
     to: "(2 **",
     test: positions,
@@ -76,7 +76,7 @@ export const nn: readonly Sabotage[] = [
   },
   {
     what: "a distance is off by one where tokens came before",
-    file: "src/nn/positions.ts",
+    file: "src/nn/positionBias.ts",
     from: "rows[(i % S) + T - 1 - Math.floor(i / S)]",
     to: "rows[Math.min(T + S - 2, (i % S) + T - Math.floor(i / S))]",
     test: positions,
@@ -84,7 +84,7 @@ export const nn: readonly Sabotage[] = [
   },
   {
     what: "rotation goes only one way",
-    file: "src/nn/positions.ts",
+    file: "src/nn/rotary.ts",
     from: "a.mul(cos).sub(b.mul(sin))",
     to: "a.mul(cos).add(b.mul(sin))",
     test: positions,

@@ -7,7 +7,7 @@
  * is, so a checkpoint is read at any other layout, and in one process.
  */
 import type * as files from "node:fs";
-import { check, checkOptions, either, having, instance, nothing, optional, text, whole } from "../autograd/arguments.ts";
+import { check, checkOptions, describe, either, having, instance, nothing, optional, text, whole } from "../autograd/arguments.ts";
 import type { Kind } from "../autograd/arguments.ts";
 import { noGrad } from "../autograd/context.ts";
 import type { DType } from "../autograd/contract.ts";
@@ -24,13 +24,13 @@ import { Replicas } from "./replicas.ts";
 import type { Held } from "./replicas.ts";
 import { ownersOf } from "./sharedState.ts";
 
-/** What a checkpoint of many ranks holds: the model, its replicas, and each rank's share of the optimiser. */
+/** What `saveShards` writes: the model, its replicas, and each rank's share of the optimiser state. */
 export interface ShardedSave {
   readonly model: Module;
   readonly replicas: Replicas;
-  /** null: weights only. With `SharedState` each rank gives the state that it keeps. */
+  /** The state of the optimiser; null: none. With `SharedState` each rank gives the state that it keeps. */
   readonly optimizer: OptimizerState | null;
-  /** Text beside the tensors: the configuration. */
+  /** Texts that are saved with the tensors, such as the configuration. */
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
@@ -156,7 +156,8 @@ function heldHere({ model, replicas, optimizer }: ShardedSave): HeldTensor[] {
   });
   const state = [...(optimizer?.tensors ?? [])].flatMap(([name, tensor]) => {
     const held = byName.get(name.slice(0, name.lastIndexOf("/")));
-    return held && owned(held) ? [placed(`${OPTIMIZER}${name}`, tensor, held)] : [];
+    if (!held) throw new RangeError(`saveShards: optimizer: "${name}" is state of no parameter of the model`);
+    return owned(held) ? [placed(`${OPTIMIZER}${name}`, tensor, held)] : [];
   });
   return [...weights, ...state];
 }
@@ -198,21 +199,21 @@ export interface ShardedCheckpoint {
   readonly metadata: Readonly<Record<string, string>>;
   /** Weights and buffers by name, then optimiser state as "optimizer/NAME/KIND"; shapes are those of whole tensors. */
   readonly tensors: ReadonlyMap<string, { readonly dtype: DType; readonly shape: readonly number[] }>;
-  /** Rows [from, to) of a tensor; all of it unless said. */
+  /** Rows [from, to) of a tensor; by default all of them. */
   read(name: string, from?: number, to?: number): Tensor;
 }
 
-/** Opens the latest checkpoint of a folder. An Error names the file where something is missing or damaged. */
+/** Opens the latest checkpoint of a folder. Throws an Error that names the file where something is missing or damaged; `read` too. */
 export function openShards(folder: string): ShardedCheckpoint {
   check("openShards", "folder", folder, aFolder);
   const name = contentOf(join(folder, LATEST)).toString("utf8").trim();
   const place = join(folder, name);
-  const index = JSON.parse(contentOf(join(place, "index.json")).toString("utf8")) as Index;
-  if (index.format !== "1") throw new Error(`openShards: ${place} has format "${String(index.format)}": want "1"`);
+  const index = indexIn(join(place, "index.json"));
   let open = { file: "", tensors: new Map<string, Tensor>() }; // one file at a time
   const tensorsOf = (file: string): Map<string, Tensor> => {
     if (file === open.file) return open.tensors;
-    open = { file, tensors: readSafetensors(contentOf(join(place, file))).tensors };
+    const path = join(place, file);
+    open = { file, tensors: undamaged(path, () => readSafetensors(contentOf(path)).tensors) };
     for (const tensor of open.tensors.values()) tensor.persist(); // the reader's scope may end before the file is done with
     return open.tensors;
   };
@@ -222,6 +223,23 @@ export function openShards(folder: string): ShardedCheckpoint {
     tensors: new Map(Object.entries(index.tensors)),
     read: (of, from = 0, to = Infinity) => readRows(index, tensorsOf, of, from, to),
   };
+}
+
+function indexIn(path: string): Index {
+  const index = undamaged(path, () => JSON.parse(contentOf(path).toString("utf8")) as Partial<Index> | null);
+  if (index?.format !== "1") throw new Error(`openShards: ${path} has format ${describe(index?.format)}: want "1"`);
+  if (typeof index.tensors !== "object" || index.tensors === null) throw new Error(`openShards: ${path} is damaged: it lists no tensors`);
+  return index as Index;
+}
+
+/** What `read` returns; its error names the file. */
+function undamaged<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof Error && error.message.startsWith("openShards: ")) throw error;
+    throw new Error(`openShards: ${path} is damaged: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
 }
 
 function contentOf(path: string): Buffer {
@@ -259,8 +277,8 @@ function total(parts: readonly Part[], from: number, to: number): number {
 }
 
 /**
- * Loads a checkpoint into a model at its own layout, and into its optimiser. Each rank reads what it holds. Everything is checked before
- * anything is assigned. Throws for a tensor that is missing or has another shape.
+ * Loads a checkpoint into a model at its own layout, and into its optimiser, if given. Each rank reads what it holds. Everything is checked before
+ * anything is assigned. Throws for a tensor that is missing, has another shape or dtype, or has no place in the model.
  */
 export function restoreShards(
   checkpoint: ShardedCheckpoint,
@@ -273,6 +291,9 @@ export function restoreShards(
   check("restoreShards", "replicas", replicas, instance(Replicas, "a Replicas"));
   check("restoreShards", "optimizer", optimizer, optional(having("an optimiser", "state", "load")));
   const experts = new Map(replicas.held.flatMap(({ name, by }) => (by === "experts" ? [[name, replicas.layout.experts] as const] : [])));
+  const own = model.state();
+  const homeless = [...checkpoint.tensors.keys()].find((name) => !name.startsWith(OPTIMIZER) && !own.has(name));
+  if (homeless !== undefined) throw new RangeError(`restoreShards: "${homeless}" of the checkpoint has no place in this model`);
   scope(() => {
     const part = (name: string, of: string, own: Tensor): [string, Tensor] => {
       const group = experts.get(of);
@@ -280,11 +301,13 @@ export function restoreShards(
       const found = group ? checkpoint.read(name, group.rank * rows, (group.rank + 1) * rows) : checkpoint.read(name);
       const saved = checkpoint.tensors.get(name)?.shape ?? [];
       const wanted = group ? [rows * group.size, ...own.shape.slice(1)] : own.shape;
-      if (!sameShape(saved, wanted))
-        throw new RangeError(`restoreShards: "${name}" is ${formatShape(saved)} in the checkpoint, ${formatShape(wanted)} here`);
+      if (!sameShape(saved, wanted) || found.dtype !== own.dtype)
+        throw new RangeError(
+          `restoreShards: "${name}" is ${found.dtype} ${formatShape(saved)} in the checkpoint, ${own.dtype} ${formatShape(wanted)} here`,
+        );
       return [of, found];
     };
-    const weights = new Map([...model.state()].map(([name, own]) => part(name, name, own)));
+    const weights = new Map([...own].map(([name, tensor]) => part(name, name, tensor)));
     const state = [...(optimizer?.state().tensors ?? [])].map(([name, own]): [string, Tensor] => {
       const [, found] = part(`${OPTIMIZER}${name}`, name.slice(0, name.lastIndexOf("/")), own);
       return [name, found];

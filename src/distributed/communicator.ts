@@ -10,17 +10,17 @@ import type { Flat, Reduction } from "./flat.ts";
 import { aFlat, accumulate, newLike, total } from "./flat.ts";
 import { reduceByRank } from "./ordered.ts";
 import { Traffic, noteCall } from "./traffic.ts";
-import type { Books } from "./traffic.ts";
+import type { TrafficCounts } from "./traffic.ts";
 import type { Transport } from "./transport.ts";
 
 /** How a communicator sums, and what it checks. */
 export interface CommunicatorOptions {
   /**
-   * Sums and other reductions go by rank: ((x_0 + x_1) + x_2) ..., the same bits on every engine and run. Else MPI's own reduction
-   * may choose its order. Threads and single processes always go by rank.
+   * Whether sums and other reductions are in the order of ranks, ((x_0 + x_1) + x_2) ..., which gives the same bits on every engine and in every run.
+   * Otherwise MPI chooses the order. Threads and single processes always sum in the order of ranks. Default false.
    */
   readonly ordered?: boolean;
-  /** So many first calls are compared between ranks before they run. Default 1000; Infinity: all; 0: none. */
+  /** How many calls, from the first on, are compared between ranks before they run. Default 1000; Infinity: all; 0: none. */
   readonly checkedCalls?: number;
 }
 
@@ -39,13 +39,13 @@ export const communicatorKinds: Kinds<CommunicatorOptions> = {
   checkedCalls: optional({ ...number, wanted: "a number of 0 or more", accepts: (value) => typeof value === "number" && value >= 0 }),
 };
 
-// Made once: a call of 64 KB takes some 15 microseconds, and a kind with its sentence one.
+// Made once: a call of 64 KB takes about 15 microseconds, and making a kind about one.
 const aReduction = oneOf("sum", "max", "min");
 const aReceiver = optional(aFlat);
 
 /**
- * Where in the program a rank stands; shared by all communicators that were split from one. Errors put it into words: a call of 64 KB
- * takes no longer than a sentence.
+ * Where in the program a rank is; shared by all communicators that were split from one. It is kept as data and put into words only in an error,
+ * because making a sentence takes as long as a call of 64 KB.
  */
 interface Place {
   step: number | null;
@@ -72,7 +72,7 @@ export class Communicator {
   /** Bytes sent and seconds spent, by collective; those of groups split from this one included. */
   readonly traffic: Traffic;
   readonly #transport: Transport;
-  readonly #books: Books;
+  readonly #counts: TrafficCounts;
   readonly #place: Place;
   readonly #checked: number;
   readonly #aRoot: Kind;
@@ -94,8 +94,8 @@ export class Communicator {
     this.#countsOfAll = listOf(whole(0), this.size);
     this.ordered = options.ordered ?? false;
     this.#checked = options.checkedCalls ?? 1000;
-    this.#books = parent ? parent.#books : new Map();
-    this.traffic = parent ? parent.traffic : new Traffic(this.#books);
+    this.#counts = parent ? parent.#counts : new Map();
+    this.traffic = parent ? parent.traffic : new Traffic(this.#counts);
     this.#place = parent ? parent.#place : { step: null, call: null, number: 0, ranks: this.size };
   }
 
@@ -105,13 +105,13 @@ export class Communicator {
     return step === null ? nameOf(this.#place) : `step ${step}, ${nameOf(this.#place)}`;
   }
 
-  /** Names the step that errors tell of. */
+  /** Sets the step that errors name. */
   beginStep(step: number): void {
     check("Communicator.beginStep", "step", step, whole(0));
     this.#place.step = step;
   }
 
-  /** Each rank gets part r of what rank r sends: `send` holds n parts of one length. */
+  /** Sends part r of `send`, which holds n parts of one length, to rank r; returns the parts that all ranks sent to this one, in order of ranks. */
   allToAll<F extends Flat>(send: F, receive?: F): F {
     check("allToAll", "send", send, aFlat);
     const { size } = this;
@@ -120,7 +120,7 @@ export class Communicator {
     return this.#exchange("allToAll", send, counts, counts, receive);
   }
 
-  /** The same with parts of any length: sendCounts[r] numbers for rank r, receiveCounts[r] from it; 0 is allowed. */
+  /** `allToAll` with parts of any length: sendCounts[r] numbers for rank r, receiveCounts[r] from it; 0 is allowed. */
   allToAllV<F extends Flat>(send: F, sendCounts: readonly number[], receiveCounts: readonly number[], receive?: F): F {
     check("allToAllV", "send", send, aFlat);
     check("allToAllV", "sendCounts", sendCounts, this.#countsOfAll);
@@ -153,7 +153,7 @@ export class Communicator {
     return into;
   }
 
-  /** What all ranks send, one after the other; every rank sends equally much. */
+  /** Returns what all ranks send, in order of ranks; every rank sends the same length. */
   allGather<F extends Flat>(send: F, receive?: F): F {
     check("allGather", "send", send, aFlat);
     const into = room("allGather", send, send.length * this.size, receive);
@@ -163,9 +163,10 @@ export class Communicator {
     return into;
   }
 
-  /** Part `rank` of the sum over ranks: `send` holds n parts of one length. The sum goes by rank. */
+  /** Sums `send`, which holds n parts of one length, over ranks, and returns the part of this rank. The sum is in the order of ranks. */
   reduceScatter<F extends Flat>(send: F, receive?: F): F {
     check("reduceScatter", "send", send, aFlat);
+    requireSummable("reduceScatter", "send", send);
     const { size } = this;
     if (send.length % size !== 0) throw new RangeError(`reduceScatter: ${send.length} numbers do not divide into parts for ${size} ranks`);
     const length = send.length / size;
@@ -180,12 +181,11 @@ export class Communicator {
     return into;
   }
 
-  /** The sum (or largest, or least) over ranks, element by element, in place and on all of them. Answers with `data`. */
+  /** The sum (or largest, or least) over ranks, element by element, in place and on all of them. Returns `data`. */
   allReduce<F extends Flat>(data: F, how: Reduction = "sum"): F {
     check("allReduce", "data", data, aFlat);
     check("allReduce", "how", how, aReduction);
-    const reduces = data instanceof Float32Array || data instanceof Float64Array || data instanceof Int32Array;
-    if (!reduces) throw new TypeError(`allReduce: data is a ${data.constructor.name}: want a Float32Array, Float64Array or Int32Array`);
+    requireSummable("allReduce", "data", data);
     const start = this.#enter({ name: "allReduce", data, how });
     if (this.#transport.allReduce && !this.ordered) this.#transport.allReduce(data, how);
     else reduceByRank(this.#transport, data, how);
@@ -193,7 +193,7 @@ export class Communicator {
     return data;
   }
 
-  /** `data` of rank `root` on all ranks, in place. Answers with `data`. */
+  /** Copies `data` of rank `root` to all ranks, in place. Returns `data`. */
   broadcast<F extends Flat>(data: F, root = 0): F {
     check("broadcast", "data", data, aFlat);
     check("broadcast", "root", root, this.#aRoot);
@@ -220,12 +220,12 @@ export class Communicator {
     return new Communicator(inner, { ordered: this.ordered, checkedCalls: this.#checked }, this);
   }
 
-  /** The same ranks, with reductions by rank. */
+  /** A communicator of the same ranks that reduces in the order of ranks. */
   inOrder(): Communicator {
     return new Communicator(this.#transport, { ordered: true, checkedCalls: this.#checked }, this);
   }
 
-  /** Says that this rank calls nothing more, which is compared too: a rank that still waits for it throws. `threads` and `mpi` call it. */
+  /** Declares that this rank makes no more calls. This is compared like a call, so a rank that still waits for this one throws. `threads` and `mpi` call it. */
   finish(): void {
     this.#place.call = { name: "end" };
     if (this.#calls < this.#checked && this.size > 1) this.#compare(this.#place.call);
@@ -237,7 +237,7 @@ export class Communicator {
     this.#transport.abort(`rank ${this.rank} of ${this.size}, ${this.place}: ${reason}`);
   }
 
-  /** Notes the call, and compares it between ranks while calls are checked. Answers with the time. */
+  /** Notes the call, and compares it between ranks while calls are checked. Returns the time. */
   #enter(call: Call): number {
     const place = this.#place;
     place.call = call;
@@ -247,9 +247,9 @@ export class Communicator {
     return performance.now();
   }
 
-  /** Puts the call that `#enter` noted into the books. */
+  /** Counts the call that `#enter` noted. */
   #leave(name: string, bytes: number, start: number): void {
-    noteCall(this.#books, name, this.size > 1 ? bytes : 0, (performance.now() - start) / 1000);
+    noteCall(this.#counts, name, this.size > 1 ? bytes : 0, (performance.now() - start) / 1000);
   }
 
   #compare(call: Call): void {
@@ -269,7 +269,13 @@ function nameOf({ call, number, ranks }: Place): string {
   return call.name === "end" ? "its end" : `${describeCall(call)} (call ${number} of a group of ${ranks})`;
 }
 
-/** `receive`, if it is of the right type and length; else a new array. */
+/** A Uint16Array holds the bits of bfloat16 numbers, which cannot be added as integers. */
+function requireSummable(name: string, argument: string, data: Flat): void {
+  const adds = data instanceof Float32Array || data instanceof Float64Array || data instanceof Int32Array;
+  if (!adds) throw new TypeError(`${name}: ${argument} is a ${data.constructor.name}: want a Float32Array, Float64Array or Int32Array`);
+}
+
+/** A new array, or `receive` where it is given. Throws where it has another type or length. */
 function room<F extends Flat>(name: string, like: F, length: number, receive?: F): F {
   check(name, "receive", receive, aReceiver);
   if (receive === undefined) return newLike(like, length);

@@ -1,8 +1,8 @@
 /**
- * Training on many ranks: whose gradients are summed over whom, and the global norm. n ranks, S shards of a step, P = S / n of them on each
- * rank: rank r takes shards r P to (r + 1) P - 1.
+ * Training on many ranks: over which ranks the gradient of each parameter is summed, and the global norm. n ranks, S shards of a step, P = S / n of
+ * them on each rank: rank r takes shards r P to (r + 1) P - 1.
  *
- * The loss of a step is the sum over shards; so each shard divides by global counts (`globalSum`), and nothing is divided afterwards.
+ * The loss of a step is the sum over shards: each shard divides by global counts (`globalSum`), and nothing is divided afterwards.
  */
 import { check, checkOptions, instance, number, optional, positive, whole } from "../autograd/arguments.ts";
 import { noGrad } from "../autograd/context.ts";
@@ -24,17 +24,17 @@ import { ShardedExperts } from "./shardedExperts.ts";
 
 /** Into how many shards a batch is cut, and how gradients travel. */
 export interface ReplicasOptions {
-  /** S, of all ranks together; n divides it. Default n. */
+  /** S, the number of shards of all ranks together; a multiple of n. Default n. */
   readonly shards?: number;
-  /** Most bytes of gradients that one reduction carries. Default 4 MiB. */
+  /** The most bytes of gradients that one reduction carries. Default 4 MiB. */
   readonly bucketBytes?: number;
 }
 
-/** A parameter and who holds it. */
+/** A parameter, and which ranks hold it. */
 export interface Held {
   readonly name: string;
   readonly parameter: Tensor;
-  /** "all": every rank; "experts": the ranks with the same experts. */
+  /** "all": every rank. "experts": the ranks that hold the same experts. */
   readonly by: "all" | "experts";
 }
 
@@ -51,7 +51,7 @@ export class Replicas {
   readonly held: readonly Held[];
   readonly #bucketBytes: number;
   readonly #experts: readonly { readonly experts: ShardedExperts; readonly parameters: readonly Tensor[] }[];
-  /** Of `ordered`: by shard, the gradients of the parameters that all hold, and, by shard too, those of the experts. */
+  /** With `ordered`: for each shard the gradients of the parameters that all ranks hold, and those of the experts. */
   #kept: { readonly all: (Tensor | null)[][]; readonly experts: { shard: number; gradients: readonly (Tensor | null)[] }[] } = {
     all: [],
     experts: [],
@@ -78,14 +78,14 @@ export class Replicas {
     return Array.from({ length: each }, (_, i) => this.layout.world.rank * each + i);
   }
 
-  /** Walks back from the loss of one shard; in order of `ownShards`. `loss` is a scalar. Throws where it is no tensor. */
+  /** The backward pass from the loss of one shard, a scalar. Call it for the shards in the order of `ownShards`. Throws where it is no tensor. */
   backward(loss: Tensor): void {
     check("Replicas.backward", "loss", loss, aTensor);
     loss.backward({ release: true });
     if (this.layout.world.ordered) this.#keep();
   }
 
-  /** Takes the gradients of the shard just walked. */
+  /** Puts the gradients of the last shard aside. */
   #keep(): void {
     const part = this.#kept.all.length;
     this.#kept.all.push(this.#of("all").map(({ parameter }) => taken(parameter)));
@@ -104,7 +104,7 @@ export class Replicas {
     return this.held.filter((held) => held.by === by);
   }
 
-  /** Sums the gradients of all shards, over the ranks that hold each parameter. A parameter that no shard used gets zeros, as everywhere. */
+  /** Sums the gradients of all shards over the ranks that hold each parameter, into `.grad`. A parameter that no shard used gets zeros. Collective. */
   reduce(): void {
     noGrad(() =>
       scope(() => {
@@ -130,7 +130,7 @@ export class Replicas {
     );
   }
 
-  /** Sums in buckets. `partsOf` answers, for each shard here, the gradients of a bucket's parameters. */
+  /** Sums in buckets. `partsOf` returns, for each shard here, the gradients of a bucket's parameters. */
   #sum(
     parameters: readonly Tensor[],
     group: Communicator,
@@ -145,6 +145,7 @@ export class Replicas {
         parameter.grad = sum
           .narrow(0, at, at + parameter.size)
           .reshape(parameter.shape)
+          .cast(parameter.dtype)
           .persist();
         at += parameter.size;
       }
@@ -152,8 +153,8 @@ export class Replicas {
   }
 
   /**
-   * The Euclidean norm of all gradients of the model, each expert once, the same on every rank: squares are summed by parameter and by
-   * expert, those sums in one order, in float64. A scalar for `clipScale`.
+   * The Euclidean norm of all gradients of the model, each expert counted once, the same on every rank: squares are summed by parameter and by
+   * expert, and these sums are added in one order, in float64. A scalar for `clipScale`. Collective. Throws before `reduce`.
    */
   gradNorm(): Tensor {
     const first = this.held[0].parameter;
@@ -197,12 +198,12 @@ function shardedOf(model: Module): ShardedExperts[] {
   return [...new Set(model.namedModules().flatMap(([, module]) => (module instanceof ShardedExperts ? [module] : [])))];
 }
 
-/** Runs of parameters of one dtype, in order, of about so many bytes. */
+/** The parameters in order, cut into lists of one dtype and of at most `bytes`, or of one parameter. */
 function bucketsOf(parameters: readonly Tensor[], bytes: number): Tensor[][] {
   const buckets: Tensor[][] = [];
   let filled = Infinity;
   for (const parameter of parameters) {
-    const size = parameter.size * (parameter.dtype === "float64" ? 8 : 4);
+    const size = parameter.size * (parameter.dtype === "float64" ? 8 : 4); // as it is sent
     const last = buckets.at(-1);
     if (last && filled + size <= bytes && last[0].dtype === parameter.dtype) last.push(parameter);
     else buckets.push([parameter]);
@@ -211,9 +212,13 @@ function bucketsOf(parameters: readonly Tensor[], bytes: number): Tensor[][] {
   return buckets;
 }
 
-/** One gradient after the other, flat; zeros where there is none: every rank and every step sends equally much. */
+/**
+ * One gradient after the other, flat, in at least float32 (sums of bfloat16 are rounded once, at the end); zeros where there is none, so that every
+ * rank sends the same amount in every step.
+ */
 function flattened(bucket: readonly Tensor[], gradients: readonly (Tensor | null)[]): Tensor {
-  return concat(bucket.map((p, i) => (gradients[i] ?? zeros(p.shape, { dtype: p.dtype, backend: p.backend })).reshape([p.size])));
+  const all = bucket.map((p, i) => (gradients[i] ?? zeros(p.shape, { dtype: p.dtype, backend: p.backend })).reshape([p.size]));
+  return concat(all).atLeast("float32");
 }
 
 /** The sum of all parts of all ranks, by rank and part where the communicator is ordered. */

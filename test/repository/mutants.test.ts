@@ -47,14 +47,14 @@ describe("mutants", () => {
   });
 
   it("of the library are all kinds, all of them programs but a few, and the seed chooses", () => {
-    const draw = { folder: "src/nn", count: 400, seed: 1, kinds: mutationKinds };
+    const draw = { folder: "src/nn", count: 150, seed: 1, kinds: mutationKinds };
     const drawn = drawMutants(draw);
-    expect(drawn).to.have.length(400);
-    expect(new Set(drawn.map((one) => JSON.stringify(one))).size).to.equal(400);
+    expect(drawn).to.have.length(150);
+    expect(new Set(drawn.map((one) => JSON.stringify(one))).size).to.equal(150);
     const all = drawMutants({ ...draw, count: 1e6 }); // a kind may be too rare to be among a few hundred
     expect(new Set(all.map(({ kind }) => kind))).to.deep.equal(new Set(mutationKinds));
     const broken = drawn.filter((one) => !parses(one.file, mutated(readFileSync(one.file, "utf8"), one)));
-    expect(broken.length).to.be.at.most(4);
+    expect(broken.length).to.be.at.most(2);
     expect(drawMutants(draw)).to.deep.equal(drawn);
     expect(drawMutants({ ...draw, seed: 2 }).slice(0, 20)).to.not.deep.equal(drawn.slice(0, 20));
     expect(drawMutants({ ...draw, kinds: ["default"] }).every(({ kind }) => kind === "default")).to.equal(true);

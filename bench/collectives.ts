@@ -8,7 +8,7 @@ export const SIZES = [1024, 16384, 65536, 262144, 1048576, 4194304] as const;
 export const NAMES = ["allReduce", "allToAll", "allGather", "broadcast"] as const;
 export type Name = (typeof NAMES)[number];
 
-/** Samples of one size, fewer of the large ones; each is the mean of so many calls one behind the other, after a barrier. */
+/** The number of samples of one size, fewer for large ones. A sample is the mean of REPEATS calls one behind the other, after a barrier. */
 export const callsOf = (bytes: number): number => Math.max(12, Math.min(200, Math.round(2 ** 23 / bytes)));
 export const REPEATS = 10;
 
@@ -17,6 +17,7 @@ export type Timing = Record<string, { readonly best: number; readonly median: nu
 
 export const timingKey = (name: string, bytes: number): string => `${name} ${bytes}`;
 
+/** The least and the median. */
 export function summarised(seconds: readonly number[]): { best: number; median: number } {
   const sorted = seconds.toSorted((a, b) => a - b);
   return { best: sorted[0], median: sorted[sorted.length >> 1] };

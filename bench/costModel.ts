@@ -1,6 +1,6 @@
 /**
- * What a step costs on many ranks: compute per token, what crosses the wire by formula, and memory by part. Measured numbers go in, a
- * prediction comes out; `bench/distributed.ts` holds it to a run of two processes, and `costTables` uses it on paper.
+ * A model of what a step costs on many ranks: compute per token, bytes between ranks by formula, and memory by part. It predicts from measured
+ * numbers; `bench/distributed.ts` compares the prediction with a run of two processes, and `costTables` applies it to the papers' models.
  *
  * n ranks in groups of G that share the E experts of a layer, D = n / G groups; T tokens of a rank, d width, c capacity factor, L layers.
  */
@@ -24,9 +24,9 @@ export function waiting(sigma: number, exchanges: number): number {
   return (sigma / Math.sqrt(Math.PI)) * (Math.sqrt(Math.max(1, exchanges)) - 1);
 }
 
-// What crosses the wire
+// Bytes between ranks
 
-/** What decides the bytes of a step of the main job's model. */
+/** The sizes that decide how many bytes a step of the main job's model sends. */
 export interface WireSizes {
   readonly ranks: number;
   readonly expertsOver: number;
@@ -61,7 +61,7 @@ export function wireBytes(s: WireSizes): Record<"allToAllV" | "allReduce" | "all
   };
 }
 
-// On paper
+// Models of the papers
 
 /** A model of Table 9 of Fedus et al. 2021, arXiv:2101.03961. */
 export interface PaperModel {

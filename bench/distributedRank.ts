@@ -1,4 +1,4 @@
-/** What a rank of bench/distributed.ts runs: "collectives", or "train BATCH STEPS ROUNDS" on the main job's small model. */
+/** The program of one rank of bench/distributed.ts: "collectives", or "train BATCH STEPS ROUNDS" on the main job's small model. */
 import { useBackend } from "switchyard-moe";
 import { wasm } from "switchyard-moe/backend/wasm";
 import { alone, mpi } from "switchyard-moe/distributed";

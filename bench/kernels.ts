@@ -77,14 +77,15 @@ function assembled(): Step[] {
   naive(module);
   vectors(module);
   matmulKernels(module, arithmeticOf({ modern, relaxed: false }, module.global("thread")));
-  const memory = new engine.Memory(limits);
+  const memory = new engine.Memory(limits); // before any array of it: it does not grow
   new Float32Array(memory.buffer, at, 2 * SIZE * SIZE).forEach((_, i, all) => (all[i] = Math.sin(i)));
   const kernels = new engine.Instance(new engine.Module(module.bytes()), { env: { memory } }).exports as Exported;
   const [a, b, c, panels, scratch] = [0, 1, 2, 3, 4].map((k) => at + k * bytes);
   const row = 4 * SIZE;
   const tiles = (bAt: number, bRow: number, bPanel: number): void =>
-    void kernels.matmul(c, 0, row, a, 0, row, 4, bAt, 0, bRow, bPanel, SIZE, SIZE, SIZE, SIZE, SIZE, scratch, 0, 1);
-  return [
+    void kernels.matmul(c, 0, row, a, 0, row, 4, bAt, 0, bRow, bPanel, SIZE, SIZE, SIZE, SIZE, SIZE, NO_BIAS, scratch, 0, 1);
+  const [x, y, z] = [a, b, c].map((place) => new Float32Array(memory.buffer, place, SIZE * SIZE));
+  const steps: Step[] = [
     { name: "three loops, one number at a time", run: () => kernels.naive(c, a, b, SIZE) },
     { name: "rows of B, four columns at a time", run: () => kernels.vectors(c, a, b, SIZE) },
     { name: "a 4x8 tile in registers, K in blocks, A packed, B where it lies", run: () => tiles(b, row, 4 * NR) },
@@ -96,6 +97,25 @@ function assembled(): Step[] {
       },
     },
   ];
+  for (const { name, run } of steps) {
+    z.fill(NaN);
+    run();
+    requireProduct(name, x, y, z);
+  }
+  return steps;
+}
+
+const NO_BIAS = 0;
+
+/** Throws where z is not x y: a kernel that is called wrongly may be fast. Looks at one number of each row. */
+function requireProduct(name: string, x: Float32Array, y: Float32Array, z: Float32Array): void {
+  for (let i = 0; i < SIZE; i++) {
+    const j = (7 * i) % SIZE;
+    let sum = 0;
+    for (let k = 0; k < SIZE; k++) sum += x[SIZE * i + k] * y[SIZE * k + j];
+    const got = z[SIZE * i + j];
+    if (!(Math.abs(got - sum) <= 1e-5 * SIZE)) throw new Error(`${name}: element [${i}, ${j}] is ${got}, the product has ${sum}`);
+  }
 }
 
 function product(name: string, backend: Backend): Step {

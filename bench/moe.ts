@@ -1,7 +1,7 @@
 /**
- * What a sparse layer costs beside its experts' products, what more experts cost at the same compute per token, and what rows without
- * slots cost beside slots. Forward and backward of one Switch layer on wasm; whatever is compared takes turns, round by round and each
- * time from another one on, so that a machine whose speed drifts treats all alike. Medians; the best of all rounds beside them.
+ * What a sparse layer costs beside its experts' products, what more experts cost at the same compute per token, and what sorted rows
+ * cost beside slots. Forward and backward of one Switch layer on wasm. Contenders take turns, and each round begins with another one, so
+ * that a machine whose speed drifts treats all alike. Medians; the best of all rounds beside them.
  * T tokens, E experts, D width, F hidden width.
  */
 import { parseArgs } from "node:util";
@@ -124,7 +124,7 @@ function shares(tokens: number): void {
   const probs = leaf(books.probs.unsqueeze(0)); // [1, T, E]
   const chosen = books.expertOfChoice.unsqueeze(0); // [1, T, 1]
   const capacity = capacityOf(tokens, experts, factor);
-  const seats = (): Tensor => {
+  const tables = (): Tensor => {
     const slots = slotOfChoice(queue(chosen), experts, capacity);
     return slotRouting({ losses: {}, books: { ...books, slotOfChoice: slots } }, experts, capacity).tables[0];
   };
@@ -132,7 +132,7 @@ function shares(tokens: number): void {
   const whole = "the layer";
   const parts = [
     part("router, with its tables", [x, ...router.parameters()], () => router.route({ tokens: x, capacityFactor: factor, pass: training }).books.gate), // prettier-ignore
-    part("  of which tables", [], seats),
+    part("  of which tables", [], tables),
     part("dispatch", [flat], () => routing.dispatch(flat)),
     part("experts' products", [rows, ...network.parameters()], () => network.forward(rows, layout, training)),
     part("combine", [rows], () => routing.combine(rows)),

@@ -1,5 +1,5 @@
 /**
- * Where the coefficients of src/backend/wasm/kernels/math.ts and viaFloat64.ts come from. Least squares on 2,000 Chebyshev nodes in float64,
+ * Computes the coefficients of src/backend/wasm/kernels/math.ts and viaFloat64.ts. Least squares on 2,000 Chebyshev nodes in float64,
  * reweighted towards the least maximum of the weighted error (Lawson 1961), then rounded to float32 where that is what evaluates them. Prints
  * each polynomial and that error; then the digits of pi that sin and cos need.
  *

@@ -1,13 +1,14 @@
 /** Time by kernel: a backend that runs each call on another one, and adds up the times. Only for devices that run at once. */
 import type { Backend } from "switchyard-moe/backend";
 
+/** How often a kernel was called, and how long all its calls took. */
 export interface KernelTime {
   readonly kernel: string;
   readonly calls: number;
   readonly ms: number;
 }
 
-/** `backend` with a stopwatch around every kernel, fused ones too. */
+/** A proxy of `backend` that counts the calls of every kernel and their milliseconds, fused ones too. */
 export function stopwatch<B extends Backend>(backend: B): { backend: B; times: () => KernelTime[]; reset: () => void } {
   const books = new Map<string, { calls: number; ms: number }>();
   const watch = <T extends object>(target: T, lead: string): T =>
@@ -37,7 +38,7 @@ export function stopwatch<B extends Backend>(backend: B): { backend: B; times: (
 
 const NOT_KERNELS = new Set(["free", "stats", "download", "downloadSync"]);
 
-/** Whether a kernel's work is matrix products. */
+/** Whether most of a kernel's work is matrix products; fused ones too. */
 export function isProduct(kernel: string): boolean {
-  return /matmul|grouped|attention/i.test(kernel);
+  return /matmul|grouped|attention|linear|slotProduct/i.test(kernel);
 }

@@ -15,6 +15,7 @@ import { parseArgs } from "node:util";
 import { buildSync } from "esbuild";
 import { check, oneOf } from "../src/backend/arguments.ts";
 
+/** What one process prints. */
 interface Result {
   readonly peer: string;
   readonly description?: string;
@@ -96,7 +97,7 @@ function peersFor(kind: string, what: string): Contender[] {
   return all;
 }
 
-/** Runs every contender `rounds` times, in turn. One that cannot run is named and left out. */
+/** Runs every contender once a round, for `rounds` rounds, and prints a table. A contender that fails is named and left out. */
 function race(title: string, contenders: readonly Contender[]): Row[] {
   const results = new Map<string, Result[]>();
   for (let round = 0; round < rounds; round++)
@@ -171,7 +172,7 @@ console.log(
   `${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} logical cores, Node ${process.version}; ${rounds} interleaved rounds of ${runs} runs after 2.5 s of warm-up, medians; peak: of the process, its work: above what it held before the model`,
 );
 
-/** From the import of the library, as its package is built, to the end of the first step. A process for each. */
+/** Times from the import of the built library to the end of the first step, each in a process of its own. */
 function first(): Row[] {
   const program = here("ours.built.mjs");
   buildSync({ entryPoints: [here("ours.ts")], outfile: program, bundle: true, format: "esm", platform: "node", packages: "external", external: ["./profile.ts"] }); // prettier-ignore

@@ -4,7 +4,7 @@
  *
  *   npm run mutants -- --folder src/moe --count 50 --seed 1
  *
- * A survivor is a hole in the tests, or a change that changes nothing: that is for a reader to decide. Mutants that do not run at
+ * A survivor is a gap in the tests, or a change without effect: a reader decides which. Mutants that do not run at
  * all are counted apart. Many tests draw random cases, so two runs of one seed may differ by a mutant.
  */
 import { readFileSync } from "node:fs";

@@ -167,7 +167,7 @@ async function capacityCost(): Promise<string> {
     { name: "tokens dropped", points: factors.map((factor, i): Point => [factor, 100 * found[i].dropped]) },
     { name: "slots left empty", points: factors.map((factor, i): Point => [factor, 100 * (1 - found[i].utilisation)]) },
   ];
-  return curve({ title: "What capacity costs", description: "More slots drop fewer tokens and stand empty more often; the load is uneven", series, x: "capacity factor", y: "%" }); // prettier-ignore
+  return curve({ title: "What capacity costs", description: "With more slots fewer tokens are dropped and more slots stay empty; the load is uneven", series, x: "capacity factor", y: "%" }); // prettier-ignore
 }
 
 async function soft(): Promise<string> {
@@ -243,7 +243,7 @@ export async function pictures(): Promise<Map<string, string>> {
   const drawn: Record<string, Promise<string> | string> = {
     attention: attending(),
     "softmax-gate": gates(),
-    "top-k": send(top2).then((books) => seats(books, told("Top-2 at factor 1.0", "First choices are seated before second ones"))),
+    "top-k": send(top2).then((books) => seats(books, told("Top-2 at factor 1.0", "First choices get slots before second ones"))),
     noise: noise(),
     importance: importance(),
     switch: send(choosesBest, { capacityFactor: 2.5 }).then((books) => seats(books, told("Switch at factor 2.5", "One expert for each word; room for nearly all"))), // prettier-ignore
@@ -253,12 +253,12 @@ export async function pictures(): Promise<Map<string, string>> {
     "expert-dropout": expertDropout(),
     balance: balance(),
     "z-loss": normaliser(),
-    overflow: send(choosesBest).then((books) => seats(books, told("Overflow at factor 1.0", "Who finds no slot is dropped and rides the residual"))), // prettier-ignore
+    overflow: send(choosesBest).then((books) => seats(books, told("Overflow at factor 1.0", "A token without a slot is dropped; the residual carries it on"))), // prettier-ignore
     capacity: capacityCost(),
     "expert-choice": send(new ExpertChoiceRouter({ ...base, average: 1 })).then((books) => seats(books, told("Expert Choice", "Each expert takes three words; a word may have several or none"))), // prettier-ignore
     soft: soft(),
     hash: send(hash, { text }).then((books) => seats(books, told("Hash routing", "Equal words go to one expert"), { text })),
-    balanced: send(new BalancedRouter(base), { training: true }).then((books) => seats(books, told("Balanced assignment", "While training, nearly all find a seat"))), // prettier-ignore
+    balanced: send(new BalancedRouter(base), { training: true }).then((books) => seats(books, told("Balanced assignment", "While training, nearly all tokens get a slot"))), // prettier-ignore
     dropless: send(choosesBest, { capacityFactor: "dropless" }).then((books) => seats(books, told("Dropless", "As many rows as words came"), { sorted: true })), // prettier-ignore
     "loss-free": lossFree(),
     upcycling: upcycled(),

@@ -1,4 +1,4 @@
-/** Random tests draw anew on each run; with `FAST_CHECK_SEED` they all draw the same, so that a gate answers for the change, not for the draw. */
+/** Random tests draw other cases on each run. With `FAST_CHECK_SEED` they all draw the same, so that a failure comes from the change that is checked. */
 import { createRequire } from "node:module";
 import * as imported from "fast-check";
 

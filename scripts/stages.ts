@@ -1,4 +1,4 @@
-/** Runs the stages of a check, some at a time, each as soon as what it needs has passed; prints each one's output when it ends. */
+/** Runs the stages of a check, some at a time, each as soon as the stages that it needs have passed; prints the output of each when it ends. */
 import { spawn } from "node:child_process";
 import { Readable } from "node:stream";
 import { endGroup } from "./trees.ts";
@@ -25,10 +25,10 @@ export interface Outcome {
 interface Running {
   /** How many stages run at a time; default 2. */
   readonly lanes?: number;
-  /** Hears of each stage as it ends; prints it where left out. */
+  /** Called with each stage as it ends; by default it is printed. */
   readonly tell?: (outcome: Outcome) => void;
 }
-/** Milliseconds after which a stage is ended: one that waits for ever must not take all others with it. */
+/** Milliseconds after which a stage is ended, so that one that never ends does not keep the others from running. */
 const PATIENCE = 40 * 60_000;
 
 /** The shell's account of its children, which it writes to file 3: "0m1.5s 0m0.2s", user and system, in its last line. */

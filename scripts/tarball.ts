@@ -39,7 +39,7 @@ function importAll(): void {
   sh("node", "required.cjs", ...specifiers);
 }
 
-/** The settings under which users check, and their compilers: all of them read the declarations once, the quickest as bundlers resolve too. */
+/** The compilers that check the declarations, by kind of module: all of them as Node resolves, the fastest as bundlers resolve too. */
 const COMPILERS = { nodenext: ["typescript-5", "typescript-6", "typescript-7"], esnext: ["typescript-7"] };
 const RESOLUTIONS = { nodenext: "nodenext", esnext: "bundler" } as const;
 
@@ -61,7 +61,7 @@ function typeCheck(): void {
   }
 }
 
-/** Bundles of other makers, and what they made, run. */
+/** Runs the page from the package, and from the bundle that each bundler makes of it. */
 function bundleElsewhere(): void {
   sh("node", "page.mjs");
   sh("node", "bundle.mjs");
@@ -85,7 +85,7 @@ function deterministic(program: string): string {
   return `import { wasm } from "${manifest.name}/backend/wasm";\n${parts.join("useBackend(await wasm({ deterministic: true }))")}`;
 }
 
-/** The guide's program from data to text, and the page's, print the same in every engine. */
+/** Throws unless the guide's program from data to text, and the page's, print the same in every engine. */
 function runElsewhere(): void {
   const program = transformSync(readFileSync(PROGRAM, "utf8"), { loader: "ts" }).code;
   writeFileSync(join(consumer, "program.mjs"), deterministic(program));

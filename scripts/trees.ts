@@ -28,11 +28,12 @@ export async function withText<T>(tree: string, file: string, change: (text: str
   }
 }
 
+/** How a run of mocha ended. */
 export interface Verdict {
   /** Tests that failed; none where mocha did not get so far. */
   readonly failing: number;
   readonly passing: number;
-  /** Ended because its time was up. */
+  /** Ended because it took longer than its limit. */
   readonly timedOut: boolean;
   readonly output: string;
 }
@@ -57,7 +58,7 @@ function nodeOptions(): string[] {
 export function mocha(tree: string, args: readonly string[], limit: number): Promise<Verdict> {
   const all = [...nodeOptions(), realpathSync("node_modules/mocha/lib/cli/cli.js"), ...args, "--bail", "--reporter", "dot"];
   return new Promise((done) => {
-    // A group of its own: what a test starts would outlive it and hold the pipes open.
+    // A group of its own, so that what a test has started is ended too: it would hold the pipes open.
     const child = spawn(process.execPath, all, { cwd: tree, stdio: ["ignore", "pipe", "pipe"], detached: true });
     const end = (): void => endGroup(child.pid);
     const timer = setTimeout(end, limit);
@@ -80,7 +81,7 @@ export function patternOf(titles: readonly (string | undefined)[]): string | und
   return titles.map((title) => (title ?? "").replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
 }
 
-/** Each worker takes the next of what waits, until nothing does. */
+/** Gives each worker that is free the next piece of work, until none is left. */
 export async function share<W, T>(workers: readonly W[], work: readonly T[], act: (worker: W, one: T) => Promise<void>): Promise<void> {
   const queue = [...work];
   const lane = async (worker: W): Promise<void> => {
@@ -89,7 +90,7 @@ export async function share<W, T>(workers: readonly W[], work: readonly T[], act
   await Promise.all(workers.map(lane));
 }
 
-/** Ctrl+C reaches this process only: the groups end with it. */
+/** Ends this process at SIGINT and SIGTERM, and so the groups that it has started, which do not get the signal themselves. */
 export function endWithSignals(): void {
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 }

@@ -1,4 +1,4 @@
-/** What a tensor or a file gives is taken by the platform as it is: Blob, fetch and WebCrypto refuse arrays over shared memory. */
+/** The platform accepts the arrays that tensors and files are read as: Blob, fetch and WebCrypto refuse arrays over shared memory. */
 import { tensor } from "switchyard-moe";
 import { readSafetensors, writeSafetensors } from "switchyard-moe/nn";
 

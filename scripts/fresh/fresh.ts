@@ -1,4 +1,4 @@
-/** Mocha in a process that stays: it loads the sources anew for every run, which is quicker than a process for each. The other end is runner.mjs. */
+/** Runs mocha again and again in one process, which loads the sources anew for every run: faster than a process for each. runner.mjs is that process. */
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -13,9 +13,10 @@ export interface FreshVerdict extends Verdict {
   readonly title?: string;
 }
 
-/** Versions that a process holds before another takes its place: modules are never unloaded. */
+/** Versions of the sources that one process loads before another takes its place: modules are never unloaded. */
 const MOST = 24;
 
+/** Mocha in a process of its own, in a tree. */
 export class FreshMocha {
   readonly #tree: string;
   #child: ChildProcess | undefined;
@@ -26,12 +27,12 @@ export class FreshMocha {
     process.once("exit", () => this.end());
   }
 
-  /** Whether a process holds so many versions that the next runs should begin with a new one. */
+  /** Ends the process where it has loaded so many versions that the next runs should begin in a new one. */
   renew(): void {
     if (this.#versions >= MOST) this.end();
   }
 
-  /** Says that the sources have changed since the last run, or that a file shall run again: the next run loads all anew. */
+  /** The next run loads the sources anew: they have changed, or a file runs again. */
   changed(): void {
     this.#versions++;
   }

@@ -10,7 +10,7 @@ import { ImportGraph, isTest, sourcesOf } from "./related.ts";
 import type { Mutant, MutationKind } from "./sites.ts";
 import { mutantsOf, mutated, parses } from "./sites.ts";
 
-/** A test file in a process of its own may take so many times as long as one test. */
+/** How many times as long as one test a test file in a process of its own may take. */
 const PATIENCE = 10;
 
 export interface Draw {

@@ -18,6 +18,9 @@ describe("the stopwatch of the benchmark", () => {
     expect(calls.get("binary")).to.equal(1);
     expect([...calls.keys()].filter((kernel) => kernel.startsWith("fused softmax"))).to.deep.equal(["fused softmax forward"]);
     expect([...calls.keys()].filter(isProduct)).to.deep.equal(["matmul"]);
+    const products = ["attention", "linear", "slotProduct"].flatMap((name) => [`fused ${name} forward`, `fused ${name} backward`]);
+    expect([...products, "groupedMatmul", "groupedOuter"].filter((kernel) => !isProduct(kernel))).to.deep.equal([]);
+    expect(["fused softmax forward", "fused biasActivation backward", "gatherRows", "fused adam"].filter(isProduct)).to.deep.equal([]);
     expect(real.stats().liveBuffers).to.equal(before);
     watched.reset();
     expect(watched.times()).to.deep.equal([]);

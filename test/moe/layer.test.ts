@@ -510,6 +510,13 @@ describe("metrics", () => {
     expect(together.confidence).to.be.closeTo(total((i) => each[i].confidence * kept(i)) / total(kept), 1e-12);
   });
 
+  it("of no books are zeros and no loads; of layers with more and fewer experts, loads of the most", () => {
+    const none = { tokens: 0, dropped: 0, droppedChoices: 0, loadEntropy: 1, maxViolation: 0, confidence: 0, utilisation: 0 };
+    expect(moe.measure()).to.deep.equal({ load: [], ...none });
+    const lone = (experts: number): moe.HostBooks => ({ tokens: 1, experts, choices: 1, rows: 1, expertOfChoice: Int32Array.of(0), slotOfChoice: Int32Array.of(0), gate: Float64Array.of(1) }); // prettier-ignore
+    expect(moe.measure(lone(2), lone(4), lone(1)).load).to.deep.equal([3, 0, 0, 0]);
+  });
+
   it("name no padding where no mask was given", () => {
     const routing = router().route({ tokens: tokensOf(3, 1), capacityFactor: 1, pass: evaluation });
     expect(routing.books.real).to.equal(null);

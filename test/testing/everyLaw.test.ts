@@ -73,6 +73,24 @@ let calls = 0;
 const losing = (loss: (tokens: GroupedTokens, x: Tensor) => Tensor): Fault => ({
   choose: (right, tokens, x) => ({ ...right, losses: { mine: loss(tokens, x) } }),
 });
+/** Other losses, computed from the right choices. */
+const scoring = (loss: (right: Choices) => Tensor): Fault => ({ choose: (right) => ({ ...right, losses: { mine: loss(right) } }) });
+/** Other books than those that the routing keeps to. */
+const telling = (wrong: (books: Routing["books"], request: RouteRequest) => Partial<Routing["books"]>): Fault => ({
+  route(_, request, right) {
+    const { books, ...routing } = right(request);
+    return { ...routing, books: { ...books, ...wrong(books, request) } };
+  },
+});
+/** 0, whatever `x` is, and a derivative that is not. */
+const still = (x: Tensor): Tensor => x.sum().sub(x.sum().detach());
+/** What sorted rows give, changed. */
+const sorted = (change: (y: Tensor) => Tensor): Fault => ({
+  route(_, request, right) {
+    const routing = right(request);
+    return routing.kind === "sorted" ? { ...routing, combine: (y) => change(routing.combine(y)) } : routing;
+  },
+});
 /** The choices of no router. */
 const nobody: SeatsByHand = (c) => ({
   expert: c.ids.map(() => [-1]),
@@ -83,19 +101,25 @@ const nobody: SeatsByHand = (c) => ({
 /** By how the statement of a law begins; what follows a comma tells which of several demands of the law is missed. */
 const faults: Readonly<Record<string, Fault>> = {
   "P2 P14": { choose: (right) => ({ ...right, position: right.expertOfChoice.mul(0) }) },
+  "P2 P14, different experts": { choose: (right) => ({ ...right, expertOfChoice: right.expertOfChoice.mul(0) }), choices: 2 },
+  "P2 P14, the owner of a slot": {
+    ...telling(({ expertOfChoice: e }) => ({ expertOfChoice: e.add(1).mod(Math.max(1, e.max().itemSync() + 1)) })),
+    choices: 1,
+  },
   "P16 P17 P22": {},
   "P16 P17: an": { capacity: (size, { capacityFactor: factor }) => (factor === "dropless" ? factor : Math.min(size, 1)) },
+  "P16 P17: an, its first slots": {
+    choose: (right) => ({ ...right, position: right.expertOfChoice.mul(0).add(count(right.expertOfChoice, 1)).add(1) }),
+    choices: 1,
+  },
   P90: { choose: (right) => ({ ...right, position: right.expertOfChoice.mul(0).add(count(right.expertOfChoice, 1)).add(1) }), choices: 1 },
   P31: { route: (_, { mask: __, ...request }, right) => right(request) },
   P21: { capacity: (size, { capacityFactor: f }) => (f === "dropless" ? f : f > 1 ? 1 : Math.max(1, size - 1)) },
   P30: { route: (_, request, right) => right({ ...request, tokens: request.tokens.add(request.tokens.mean(0, { keepDims: true })) }) },
   "P18 P25": {},
-  P20: {
-    route(_, request, right) {
-      const routing = right(request);
-      return routing.kind === "sorted" ? { ...routing, combine: (y) => routing.combine(y).mul(2) } : routing;
-    },
-  },
+  P20: sorted((y) => y.mul(2)),
+  "P20, its gradients": sorted((y) => y.add(still(y))),
+  "P20, its second derivatives": sorted((y) => y.add(still(y).square())),
   "P20, its slots": {
     route(_, request, right) {
       const { books, ...routing } = right(request);
@@ -104,19 +128,37 @@ const faults: Readonly<Record<string, Fault>> = {
   },
   "P20, its kind": { route: (_, request, right) => right({ ...request, capacityFactor: "dropless" }) },
   "P25: a token": combined((y) => y.add(1)),
+  "P25: a token, and padding": {
+    route(_, request, right) {
+      const routing = right(request);
+      const padding = request.mask?.reshape([request.mask.size, 1]).sub(1);
+      return padding ? { ...routing, combine: (y) => routing.combine(y).add(padding) } : routing;
+    },
+  },
   "P25 P39": { route: (_, request, right) => {
     const routing = right(request);
     return { ...routing, losses: { mine: request.tokens.mean() } };
   } }, // prettier-ignore
   P28: combined((y, rows) => y.add(rows.mean().mul(0))),
+  "P28, what empty slots hold": {
+    route(_, request, right) {
+      const routing = right(request);
+      return { ...routing, dispatch: (x) => routing.dispatch(x).add(1) };
+    },
+  },
   "P9 P19": combined((y) => y.mul(1.5)),
+  "P9 P19, at most 1": { choose: (right) => ({ ...right, gate: right.gate.mul(0).add(0.9) }), choices: 2 },
+  "P9 P19, the trait": { traits: { gatesSumToOne: true } },
   P54: { choose: (right) => ({ ...right, gate: right.gate.detach() }) },
   P55: combined((y, rows) => y.add(rows.sum().mul(1e-3))),
   P53: { choose: (right) => ({ ...right, gate: right.gate.detach() }) },
   P10: { choose: (right) => again(right, right.logits.add(count(right.logits, 2))) },
+  "P10, its losses": scoring(({ probs }) => probs.narrow(2, 0, 1).mean()),
+  "P11, its losses": losing((_, x) => x.mul(count(x, 1)).mean()),
   P11: { choose: (right) => again(right, right.logits.add(count(right.logits, 1).mul(count(right.logits, 2)))) },
   P12: { choose: (right) => ({ ...right, gate: right.logits.takeAlong(right.expertOfChoice, 2).sigmoid() }) },
   "P12, its z-loss": { choose: (right) => ({ ...right, losses: { z: tensor(1, { dtype: "float64" }) } }) },
+  "P12, its losses": scoring(({ logits }) => logits.square().mean()),
   P13: { choose: (right) => again(right, right.logits.add(count(right.logits, 2).mul(2))) },
   P38: losing(({ capacity }) => tensor(capacity ?? 0)),
   "P39: padding": losing((_, x) => x.square().mean()),
@@ -133,6 +175,7 @@ const faults: Readonly<Record<string, Fault>> = {
   "P74: without": { choose: (right) => again(right, right.logits.add(right.logits.sum(1, { keepDims: true }))), choices: 2 },
   P89: { route: (_, { causal: __, ...request }, right) => right(request), traits: { time: "acausal" } },
   P60: { choose: (right, { pass }) => again(right, right.logits.add(uniformLike(right.logits, pass.random.at("noise")))) },
+  "P60, its books": telling(({ probs }, { pass }) => ({ probs: probs.add(uniformLike(probs, pass.random.at("noise"))) })),
   P64: { choose: (right) => again(right, right.logits.add(random.normal(right.logits.shape, key(calls++), { dtype: "float64" }))) },
   P61: {
     route(_, request, right) {
@@ -141,6 +184,13 @@ const faults: Readonly<Record<string, Fault>> = {
     },
   },
   P68: { choose: (right) => ({ ...right, gate: right.logits.exp().takeAlong(right.expertOfChoice, 2) }) },
+  "P68, backward": combined((y) => y.add(still(y).square().sqrt())),
+  "P87, its losses": {
+    route: (router, request, right) => ({
+      ...right(request),
+      losses: { mine: random.normal([], router.setting.random, { dtype: "float64" }) },
+    }),
+  },
   P87: { choose: (right) => right, route: (router, request, right) => {
     const hidden = random.normal([router.experts], router.setting.random.at("hidden"), { dtype: "float64" });
     const routing = right(request);

@@ -1,6 +1,9 @@
 import { defineConfig } from "vitepress";
 import type { DefaultTheme } from "vitepress";
+import { fileURLToPath } from "node:url";
 import { codeHtml } from "../build/codeHtml.ts";
+import { lessonsOf } from "../build/directives.ts";
+import { summariesOf } from "../build/lessonPages.ts";
 
 interface Labels {
   readonly guide: string;
@@ -18,12 +21,46 @@ interface Labels {
   readonly paper: string;
   readonly distributed: string;
   readonly pretrained: string;
+  readonly bench: string;
+  readonly architecture: string;
+}
+
+const [root, site] = ["../..", ".."].map((up) => fileURLToPath(new URL(up, import.meta.url)));
+
+/** Every lesson by its title in the language of `prefix`. */
+function lessonItems(prefix: string): DefaultTheme.SidebarItem[] {
+  const summaries = summariesOf(site, prefix === "" ? "en" : "ko");
+  return lessonsOf(root).map(({ name, number, title }) => ({ text: `${Number(number)}. ${summaries[number]?.title ?? title}`, link: `${prefix}/lessons/${name}` })); // prettier-ignore
 }
 
 const slugs = ["1-what-moe-is", "2-gates", "3-switch", "4-recipe", "5-balance", "6-capacity", "7-expert-choice"];
 
 function themed(prefix: string, labels: Labels): DefaultTheme.Config {
   const at = (path: string): string => `${prefix}${path}`;
+  const guide = [
+    { text: labels.guide, items: slugs.map((slug, i) => ({ text: labels.chapters[i] ?? slug, link: at(`/guide/${slug}`) })) },
+    {
+      text: labels.more,
+      items: [
+        { text: labels.questions, link: at("/questions") },
+        { text: labels.use, link: at("/use") },
+      ],
+    },
+  ];
+  const reference = [
+    { text: "API", link: "/api/index.html", target: "_self" },
+    { text: labels.concepts, link: at("/docs/concepts") },
+    { text: labels.properties, link: at("/docs/properties") },
+    { text: labels.bugs, link: at("/docs/bugs-in-the-wild") },
+    { text: labels.paper, link: at("/docs/paper") },
+    { text: labels.distributed, link: at("/docs/distributed") },
+    { text: labels.pretrained, link: at("/docs/pretrained") },
+    { text: "PyTorch", link: at("/docs/pytorch") },
+    { text: "WebAssembly", link: at("/docs/wasm") },
+    { text: "GPU", link: at("/docs/gpu") },
+    { text: labels.bench, link: at("/docs/bench") },
+    { text: labels.architecture, link: at("/docs/architecture") },
+  ];
   return {
     nav: [
       { text: labels.guide, link: at("/guide/1-what-moe-is") },
@@ -31,24 +68,14 @@ function themed(prefix: string, labels: Labels): DefaultTheme.Config {
       { text: labels.playground, link: at("/playground/index.html"), target: "_self" },
       { text: labels.museum, link: at("/museum/index.html"), target: "_self" },
       { text: labels.lessons, link: at("/lessons/") },
-      {
-        text: labels.reference,
-        items: [
-          { text: "API", link: "/api/index.html", target: "_self" },
-          { text: labels.concepts, link: at("/docs/concepts") },
-          { text: labels.properties, link: at("/docs/properties") },
-          { text: labels.bugs, link: at("/docs/bugs-in-the-wild") },
-          { text: labels.paper, link: at("/docs/paper") },
-          { text: labels.distributed, link: at("/docs/distributed") },
-          { text: labels.pretrained, link: at("/docs/pretrained") },
-          { text: "PyTorch", link: at("/docs/pytorch") },
-          { text: "WebAssembly", link: at("/docs/wasm") },
-          { text: "GPU", link: at("/docs/gpu") },
-        ],
-      },
+      { text: labels.reference, items: reference },
     ],
     sidebar: {
-      [at("/guide/")]: [{ text: labels.guide, items: slugs.map((slug, i) => ({ text: labels.chapters[i] ?? slug, link: at(`/guide/${slug}`) })) }, { text: labels.more, items: [{ text: labels.questions, link: at("/questions") }, { text: labels.use, link: at("/use") }] }], // prettier-ignore
+      [at("/guide/")]: guide,
+      [at("/questions")]: guide,
+      [at("/use")]: guide,
+      [at("/lessons/")]: [{ text: labels.lessons, link: at("/lessons/"), items: lessonItems(prefix) }],
+      [at("/docs/")]: [{ text: labels.reference, items: reference }],
     },
     outline: { level: [2, 3] },
   };
@@ -134,6 +161,8 @@ export default defineConfig({
         paper: "The papers' claims",
         distributed: "Many processes",
         pretrained: "Published checkpoints",
+        bench: "Measurements",
+        architecture: "Architecture",
       }),
     },
     ko: {
@@ -156,6 +185,8 @@ export default defineConfig({
           paper: "논문의 주장",
           distributed: "여러 프로세스",
           pretrained: "공개된 체크포인트",
+          bench: "측정 결과",
+          architecture: "구조",
         }),
         outline: { level: [2, 3], label: "이 페이지에서" },
         docFooter: { prev: "이전", next: "다음" },

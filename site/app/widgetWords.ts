@@ -54,7 +54,7 @@ const korean: typeof english = {
     dropped: "버려짐",
     text: "첫째 표는 토큰을 슬롯으로 읽어 들이고, 둘째 표는 슬롯을 토큰으로 되돌려 읽습니다.",
   },
-  balance: { title: "전문가 두 명의 균형 손실", loss: "손실", even: "고를 때", text: "f나 P 가운데 하나가 고르면 1입니다." },
+  balance: { title: "두 전문가의 균형 손실", loss: "손실", even: "고를 때", text: "f나 P 가운데 하나가 고르면 1입니다." },
   precision: {
     title: "라우터를 bfloat16으로 반올림하면",
     offset: "로짓의 공통 값",

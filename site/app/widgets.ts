@@ -35,6 +35,11 @@ abstract class Widget extends HTMLElement {
     this.#text.textContent = text;
   }
 
+  /** Where a control begins: as the page says in an attribute of that name, or at the usual value. */
+  protected begin(name: string, usual: number): number {
+    return Number(this.getAttribute(name) ?? usual);
+  }
+
   protected slider(label: string, { min, max, step, value }: { min: number; max: number; step: number; value: number }): () => number {
     const input = h("input", { type: "range", min, max, step, value, "aria-label": label });
     const shown = h("output", {}, String(value));
@@ -77,7 +82,7 @@ class GateWidget extends Widget {
   }
   build(): void {
     this.#logits = [1, 0.4, -0.3, -1].map((value, i) => this.slider(`h${i + 1}`, { min: -3, max: 3, step: 0.1, value }));
-    this.#k = this.slider("k", { min: 1, max: 4, step: 1, value: 4 });
+    this.#k = this.slider("k", { min: 1, max: 4, step: 1, value: this.begin("k", 4) });
   }
   draw(): { picture: string; text: string } {
     const { all, kept } = gatesOf(
@@ -122,8 +127,8 @@ class SeatsWidget extends Widget {
     return words.seats.title;
   }
   build(): void {
-    this.#factor = this.slider(words.seats.factor, { min: 0.25, max: 3, step: 0.25, value: 1 });
-    this.#skew = this.slider(words.seats.skew, { min: 0, max: 3, step: 0.5, value: 1 });
+    this.#factor = this.slider(words.seats.factor, { min: 0.25, max: 3, step: 0.25, value: this.begin("factor", 1) });
+    this.#skew = this.slider(words.seats.skew, { min: 0, max: 3, step: 0.5, value: this.begin("skew", 1) });
     this.#priority = this.menu(words.seats.priority, [
       ["position", words.seats.position],
       ["gate", words.seats.gate],

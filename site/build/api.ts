@@ -1,7 +1,7 @@
 /** The API reference, made by TypeDoc from the sources: a page for each export of each entry, outside of the pages that Vue draws. */
 import { readFileSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";
-import { Application, Comment, CommentTag, PageEvent } from "typedoc";
+import { Application, Comment, CommentTag, PageEvent, RendererEvent } from "typedoc";
 import type { ProjectReflection, SourceReference, TypeDocOptions } from "typedoc";
 import { sourceLink } from "./directives.ts";
 
@@ -9,10 +9,16 @@ interface Manifest {
   readonly exports: Readonly<Record<string, string | { readonly source: string }>>;
 }
 
-function optionsOf(root: string, out: string): Partial<TypeDocOptions> {
+/** The sources of what the package exports, in its order. */
+function entriesOf(root: string): string[] {
   const { exports }: Manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  return Object.values(exports).flatMap((target) => (typeof target === "string" ? [] : [join(root, target.source)]));
+}
+
+function optionsOf(root: string, out: string): Partial<TypeDocOptions> {
   return {
-    entryPoints: Object.values(exports).flatMap((target) => (typeof target === "string" ? [] : [join(root, target.source)])),
+    entryPoints: entriesOf(root),
+    sortEntryPoints: false,
     basePath: root,
     tsconfig: join(root, "tsconfig.build.json"),
     out,
@@ -26,6 +32,7 @@ function optionsOf(root: string, out: string): Partial<TypeDocOptions> {
     // Both are wanted where there is no repository to link to; the addresses are set below.
     disableGit: true,
     sourceLinkTemplate: "/source/{path}.html#L{line}",
+    navigation: { includeFolders: false },
     navigationLinks: { Guide: "/guide/1-what-moe-is.html", 한국어: "/ko/", Playground: "/playground/index.html" },
     customCss: join(root, "site/public/api.css"),
     favicon: join(root, "site/public/logo.svg"),
@@ -42,13 +49,44 @@ export async function writeApi(root: string, out: string): Promise<ReadonlyMap<s
   const project = await app.convert();
   if (!project) throw new Error("site: TypeDoc could not read the sources");
   for (const entry of project.children ?? []) entry.name = entry.name.replace(/^src/, "switchyard-moe");
+  introduce(root, project);
   linkGuide(root, project);
   linkSources(root, project);
+  const pages = new Map<string, string>();
+  app.renderer.on(RendererEvent.BEGIN, () => pagesOf(app, project).forEach(([name, page]) => pages.set(name, page)));
   app.renderer.on(PageEvent.END, (page: PageEvent) => (page.contents = accessible(page.contents ?? "")));
   await app.generateDocs(project, out);
-  const { router } = app.renderer;
+  return pages;
+}
+
+/** The page of each export, by its name. The addresses are there only while TypeDoc writes. */
+function pagesOf({ renderer: { router } }: Application, project: ProjectReflection): [string, string][] {
+  if (!router) throw new Error("site: TypeDoc has given its pages no addresses");
   const exports = (project.children ?? []).flatMap(({ children = [] }) => children);
-  return new Map(exports.flatMap((one) => (router?.hasUrl(one) ? [[one.name, router.getFullUrl(one)]] : [])));
+  // Those of namespaces come first, so that an entry's own export of the same name stands.
+  return [...exports.flatMap(({ children = [] }) => children), ...exports].flatMap((one): [string, string][] =>
+    router.hasUrl(one) ? [[one.name, router.getFullUrl(one)]] : [],
+  );
+}
+
+/** What each entry says of itself stands on its page, and its first sentence on the first page. */
+function introduce(root: string, project: ProjectReflection): void {
+  const rows = (project.children ?? []).map((entry, i) => {
+    const text = headOf(entriesOf(root)[i]);
+    entry.comment = new Comment([{ kind: "text", text }]);
+    const address = `modules/${entry.name.replaceAll("/", "_")}.html`;
+    return `| [${entry.name}](${address}) | ${/^.*?\.(?=\s|$)/.exec(text.replaceAll("\n", " "))?.[0] ?? ""} |`;
+  });
+  const intro = "Every public class, function and type, by the entry of the package that exports it.";
+  project.readme = [{ kind: "text", text: [intro, "", "| import from | what it holds |", "| --- | --- |", ...rows].join("\n") }];
+}
+
+/** The comment at the top of a file, without the entry's own name. */
+function headOf(file: string): string {
+  const head = /^\/\*\*([\s\S]*?)\*\//.exec(readFileSync(file, "utf8"))?.[1];
+  if (head === undefined) throw new Error(`site: ${file} does not say what it is`);
+  const text = head.replaceAll(/^ *\* ?/gm, "").trim().replace(/^`[\w/-]+`: /, ""); // prettier-ignore
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** Exports that the guide shows get a link to the place. */

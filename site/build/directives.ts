@@ -22,8 +22,8 @@ export interface Place {
   readonly words: Words;
   /** "" or "/ko": put before links to pages that exist in this language. */
   readonly prefix: string;
-  /** What lessons are about, by number, in a language other than theirs. */
-  readonly summaries: Readonly<Record<string, string>>;
+  /** Titles of lessons and what they are about, by number, in a language other than theirs. */
+  readonly summaries: Readonly<Record<string, Summary>>;
   /** The page of each export in the API reference, by its name. */
   readonly api: ReadonlyMap<string, string>;
   /** What the programs of the questions print, by letter. */
@@ -34,6 +34,12 @@ export interface Place {
   readonly kinds: Readonly<Record<string, string>>;
   /** What laws met, by their English sentences. */
   readonly met: Readonly<Record<string, Met>>;
+}
+
+/** A lesson in a few words. */
+export interface Summary {
+  readonly title: string;
+  readonly about: string;
 }
 
 type Directive = (place: Place, argument: string) => string;
@@ -60,13 +66,11 @@ const directives: Readonly<Record<string, Directive>> = {
     return `::: tip ${words.law} ${number}\n${said.join("\n")}\n\n<span class="cite">${words.provedBy} ${files.join(", ")}</span>\n:::`;
   },
   lesson({ root, words, prefix, summaries }, number) {
-    const { name, title, expect: expected, number: key } = lessonOf(root, number);
-    const expect = summaries[key] ?? expected;
-    const lesson = `${words.lesson} ${Number(number)}`;
-    // The title is English; a summary says it in the language of the page.
-    const link =
-      summaries[key] === undefined ? `${lesson}: [${title}](${prefix}/lessons/${name})` : `[${lesson}](${prefix}/lessons/${name})`;
-    return `**${link}** (\`npm run example ${number}\`)${expect ? `. ${expect}` : ""}`;
+    const lesson = lessonOf(root, number);
+    const own = summaries[lesson.number];
+    const said = own?.about ?? lesson.expect;
+    const link = `${words.lesson} ${Number(number)}: [${own?.title ?? lesson.title}](${prefix}/lessons/${lesson.name})`;
+    return `**${link}** (\`npm run example ${number}\`)${said ? `. ${said}` : ""}`;
   },
   file({ root }, path) {
     return `\`\`\`ts\n${readFileSync(join(root, path), "utf8").trimEnd()}\n\`\`\``;
@@ -89,7 +93,9 @@ const directives: Readonly<Record<string, Directive>> = {
 /** "Kept by 16 routers (400 cases: dropped tokens 23 %, ...)." */
 function casesLine({ words, kinds: named }: Place, { routers, cases, kinds }: Met): string {
   const told = (text: string): string => text.replace(/[a-z]+/gi, (word) => named[word] ?? word);
-  return filled(words.held, { routers, cases: `${told(cases)}: ${kinds.map(told).join(", ")}` });
+  // A claim looks for one case in each router, and counts nothing.
+  if (cases.startsWith("0 ")) return filled(words.shown, { routers });
+  return filled(words.held, { routers, cases: [cases, kinds.join(", ")].filter((part) => part !== "").map(told).join(": ") }); // prettier-ignore
 }
 
 /** The page with every directive replaced. An unknown one is an error. */
@@ -111,7 +117,7 @@ export interface Lesson {
   readonly name: string;
   readonly number: string;
   readonly title: string;
-  /** What the lesson says that it is about. */
+  /** What the lesson says of itself after its title. */
   readonly about: string;
   /** What to expect when it runs; empty where it does not say. */
   readonly expect: string;
@@ -132,9 +138,13 @@ function lessonOf(root: string, number: string): Lesson {
   return found;
 }
 
+/** With a capital letter, unless it begins with a formula. */
 function sentence(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return text.replace(/^[a-z](?![(^])/, (letter) => letter.toUpperCase());
 }
+
+/** A longer beginning is cut at its first comma. */
+const LONGEST_TITLE = 70;
 
 function parsedLesson(name: string, code: string): Lesson {
   const head = /^\/\*\*([\s\S]*?)\*\//.exec(code)?.[1] ?? "";
@@ -147,12 +157,13 @@ function parsedLesson(name: string, code: string): Lesson {
     .map((paragraph) => paragraph.replaceAll("\n", " "));
   const about = (paragraphs[0] ?? "").replace(/^Lesson \d+: /, "");
   const expected = paragraphs.find((paragraph) => paragraph.startsWith("Expect: ")) ?? "";
-  const title = about.split(/[:.] /)[0] ?? name;
+  const [begin = name] = about.split(/[:.] /);
+  const long = begin.length > LONGEST_TITLE;
   return {
     name,
     number: name.slice(0, 2),
-    title: sentence(title),
-    about,
+    title: sentence((long && begin.split(", ")[0]) || begin),
+    about: sentence(long ? about : about.slice(begin.length + 2)),
     expect: sentence(expected.slice("Expect: ".length)),
     code,
   };

@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { outputsFile } from "../../scripts/lessonOutputs.ts";
 import type { LessonOutput } from "../../scripts/lessonOutputs.ts";
 import { filled } from "../app/strings.ts";
-import type { Lesson } from "./directives.ts";
+import type { Lesson, Summary } from "./directives.ts";
 import type { Words } from "./words.ts";
 
-type Summaries = Readonly<Record<string, string>>;
+type Summaries = Readonly<Record<string, Summary>>;
 
-/** Summaries of lessons by number, in Korean; a lesson that has none is shown in English. */
+/** Titles and summaries of lessons by number, in Korean; a lesson that has none is shown in English. */
 export function summariesOf(site: string, language: string): Summaries {
   return language === "ko" ? (JSON.parse(readFileSync(join(site, "content/ko/lessons.json"), "utf8")) as Summaries) : {};
 }
@@ -17,26 +17,25 @@ export function summariesOf(site: string, language: string): Summaries {
 /** The list of lessons and a page for each, by path. A test holds that every lesson has an output. */
 export function lessonPagesOf(root: string, lessons: readonly Lesson[], words: Words, summaries: Summaries): [string, string][] {
   const outputs = JSON.parse(readFileSync(join(root, outputsFile), "utf8")) as Record<string, LessonOutput>;
-  const about = (lesson: Lesson): string => summaries[lesson.number] ?? lesson.about.charAt(0).toUpperCase() + lesson.about.slice(1);
-  const rows = lessons.map((lesson) => `- [${lesson.name}](./${lesson.name}): ${about(lesson)}`);
+  const told = (lesson: Lesson): Summary => summaries[lesson.number] ?? { title: lesson.title, about: lesson.about };
+  const rows = lessons.map((lesson) => `${Number(lesson.number)}. [${told(lesson).title}](./${lesson.name})  \n${told(lesson).about}`);
   return [
     ["lessons/index.md", `# ${words.lessons}\n\n${rows.join("\n")}\n`],
     ...lessons.map((lesson): [string, string] => [
       `lessons/${lesson.name}.md`,
-      lessonPage(root, lesson, { words, about: about(lesson), output: outputs[lesson.name] }),
+      lessonPage(root, lesson, { words, ...told(lesson), output: outputs[lesson.name] }),
     ]),
   ];
 }
 
-interface Shown {
+interface Shown extends Summary {
   readonly words: Words;
-  readonly about: string;
   readonly output: LessonOutput | undefined;
 }
 
-function lessonPage(root: string, lesson: Lesson, { words, about, output }: Shown): string {
+function lessonPage(root: string, lesson: Lesson, { words, title, about, output }: Shown): string {
   return [
-    `# ${words.lesson} ${Number(lesson.number)}: ${lesson.title}`,
+    `# ${words.lesson} ${Number(lesson.number)}: ${title}`,
     about,
     lesson.expect === "" ? "" : `::: tip ${words.expect}\n${lesson.expect}\n:::`,
     `\`\`\`sh\nnpm run example ${lesson.number}\n\`\`\``,

@@ -6,6 +6,8 @@ export interface Words {
   readonly provedBy: string;
   /** What a law met: {routers} and {cases}. */
   readonly held: string;
+  /** What a claim was shown of: {routers}. */
+  readonly shown: string;
   readonly lesson: string;
   readonly lessons: string;
   readonly expect: string;
@@ -24,6 +26,7 @@ export const english: Words = {
   law: "Law",
   provedBy: "Proved by",
   held: "Kept by {routers} routers ({cases}).",
+  shown: "Shown by a case of each of {routers} routers.",
   lesson: "Lesson",
   lessons: "Lessons",
   expect: "Expect",
@@ -52,6 +55,7 @@ export const korean: Words = {
   law: "법칙",
   provedBy: "증명:",
   held: "라우터 {routers}개가 지켰습니다({cases}).",
+  shown: "라우터 {routers}개에서 그런 경우를 찾아 보였습니다.",
   lesson: "레슨",
   lessons: "레슨",
   expect: "예상 결과",

@@ -1,50 +1,18 @@
-/** The task of the main job: each byte of a text from those before it. */
-import { tensor } from "switchyard-moe";
-import type { Key, Tensor } from "switchyard-moe";
-import type { Routing } from "switchyard-moe/moe";
+/** The task of the main job: each byte of a text from those before it, scored on what is held out. */
 import type { DecoderLanguageModel } from "switchyard-moe/nn";
+import { BytePrediction } from "./bytePrediction.ts";
 import { evaluateModel } from "./evaluation.ts";
 import type { Evaluation, EvaluationOptions } from "./evaluation.ts";
-import type { Batch, Sequence } from "./sequences.ts";
-import { sampleBatch, spread, validationWindows } from "./sequences.ts";
-import type { Predicted, PredictingTask, Progress } from "./predicting.ts";
-import { hardLoss } from "./predicting.ts";
-import type { At, Forwarded, Peers } from "./task.ts";
-import type { Corpus } from "./text.ts";
+import type { PredictingTask, Progress } from "./predicting.ts";
+import type { Sequence } from "./sequences.ts";
+import { spread, validationWindows } from "./sequences.ts";
+import type { Peers } from "./task.ts";
 
 /** Windows that a validation during training looks at; the last one looks at all. */
 const QUICK_WINDOWS = 256;
 
-export class LanguageModelling implements PredictingTask<DecoderLanguageModel> {
-  readonly unit = "bits/byte";
-  readonly cutsBatches = true;
-  readonly tokens: number;
-  readonly #corpus: Corpus;
-  readonly #size: { readonly size: number; readonly length: number };
+export class LanguageModelling extends BytePrediction implements PredictingTask<DecoderLanguageModel> {
   #quick: readonly Sequence[] | undefined;
-
-  constructor(corpus: Corpus, { batch, length }: { readonly batch: number; readonly length: number }) {
-    this.#corpus = corpus;
-    this.#size = { size: batch, length };
-    this.tokens = batch * length;
-  }
-
-  /** A training batch: the same for the same key, whatever the model. */
-  batch(key: Key): Batch {
-    return sampleBatch(this.#corpus, this.#size, (i) => key.number(i));
-  }
-
-  predict(model: DecoderLanguageModel, { batch, pass, rows }: At): Predicted {
-    const { size, length, inputs, targets } = this.batch(batch);
-    const { from, to } = rows ?? { from: 0, to: size };
-    const table = (all: Int32Array): Tensor => tensor(all.slice(from * length, to * length), { shape: [to - from, length] });
-    const { logits, losses, routings } = model.forward(table(inputs), {}, pass);
-    return { logits, targets: table(targets), auxiliary: losses, routings: routings as Routing[] };
-  }
-
-  forward(model: DecoderLanguageModel, at: At): Forwarded {
-    return hardLoss(this.predict(model, at));
-  }
 
   async validate(model: DecoderLanguageModel, peers?: Peers): Promise<number> {
     this.#quick ??= spread(this.#windows(), QUICK_WINDOWS);
@@ -57,11 +25,11 @@ export class LanguageModelling implements PredictingTask<DecoderLanguageModel> {
   }
 
   #windows(): Sequence[] {
-    return validationWindows(this.#corpus, { length: this.#size.length });
+    return validationWindows(this.corpus, { length: this.size.length });
   }
 
   #options(): EvaluationOptions {
-    return { batch: this.#size.size, languages: this.#corpus.classes.length };
+    return { batch: this.size.size, languages: this.corpus.classes.length };
   }
 }
 

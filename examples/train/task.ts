@@ -37,8 +37,8 @@ export interface Peers {
   allGather(numbers: Float64Array): Float64Array;
 }
 
-/** Something to learn; M is the kind of model that learns it. */
-export interface Task<M extends Module> {
+/** What training makes smaller; M is the kind of model that learns it. All that a trainer needs. */
+export interface Objective<M extends Module> {
   /** Tokens that a model reads in a micro-batch: what "tokens per second" counts. */
   readonly tokens: number;
   /** What the loss is counted in, by its base 2: "bits/byte". */
@@ -46,6 +46,10 @@ export interface Task<M extends Module> {
   /** Whether it can learn from some rows of a batch: where every sequence scores equally many tokens, so that shards weigh as their rows. */
   readonly cutsBatches?: true;
   forward(model: M, at: At): Forwarded;
+}
+
+/** Something to learn, and how well it was learned. */
+export interface Task<M extends Module> extends Objective<M> {
   /** Loss on a sample of what is held out, in the unit. With `peers`, which all call it, each looks at a part of the sample. */
   validate(model: M, peers?: Peers): Promise<number>;
 }

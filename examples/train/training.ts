@@ -9,7 +9,7 @@ import { AdamW, clipScale, schedules } from "switchyard-moe/nn";
 import type { Module } from "switchyard-moe/nn";
 import { oneProcess } from "./strategy.ts";
 import type { Shard, Strategy } from "./strategy.ts";
-import type { Rows, Task } from "./task.ts";
+import type { Objective, Rows } from "./task.ts";
 
 /** How a model learns; part of what a checkpoint keeps. */
 export interface TrainingConfig {
@@ -47,16 +47,16 @@ export interface StepReport {
 
 export class Trainer<M extends Module> {
   readonly model: M;
-  readonly task: Task<M>;
+  readonly objective: Objective<M>;
   readonly optimizer: AdamW;
   readonly #config: TrainingConfig;
   readonly #schedule: (step: number) => number;
   readonly #strategy: Strategy;
   readonly #random: Key;
 
-  constructor(model: M, task: Task<M>, config: TrainingConfig, strategy: Strategy = oneProcess(model, config)) {
+  constructor(model: M, objective: Objective<M>, config: TrainingConfig, strategy: Strategy = oneProcess(model, config)) {
     this.model = model;
-    this.task = task;
+    this.objective = objective;
     this.#config = config;
     this.#strategy = strategy;
     this.#random = key(config.seed).at("training");
@@ -103,7 +103,7 @@ export class Trainer<M extends Module> {
     const pass = { training: true, random: shards > 1 ? place.at("shard", index) : place };
     const rows = shards > 1 ? rowsOf(batch, index, shards) : undefined;
     const share = rows ? (rows.to - rows.from) / batch : 1;
-    const { loss, auxiliary, routings } = this.task.forward(this.model, { batch: this.batchKey(step, part), pass, rows });
+    const { loss, auxiliary, routings } = this.objective.forward(this.model, { batch: this.batchKey(step, part), pass, rows });
     const shown = { share, loss: loss.detach(), auxiliary: detached(auxiliary), ...books(routings) };
     const total = Object.values(auxiliary).reduce((sum, part) => sum.add(part.atLeast("float32")), loss);
     this.#strategy.backward(total.mul(share / accumulate));

@@ -96,6 +96,7 @@ export default defineConfig({
   head: [
     ["link", { rel: "icon", href: "/logo.svg" }],
     ["link", { rel: "stylesheet", href: "/colours.css" }],
+    ["link", { rel: "stylesheet", href: "/code.css" }],
   ],
   vue: { template: { compilerOptions: { isCustomElement: (tag) => tag.startsWith("sy-") || tag.startsWith("mjx-") } } },
   markdown: {

@@ -52,7 +52,7 @@ export function museumPage(strings: MuseumStrings, base: string, { rooms, layout
   const links = (some: readonly (Room | LayoutRoom)[]): string => some.map((room) => `<li${tongue(room)}><a href="#${slug(room.bug)}">${escaped(room.title)}</a></li>`).join(""); // prettier-ignore
   const list = chapters.map((chapter) => `<li>${escaped(chapter)}<ul>${links(rooms.filter((room) => room.chapter === chapter))}</ul></li>`);
   const own = words ? `<script type="application/json" id="words">${JSON.stringify({ ...words.laws, ...words.coverage }).replaceAll("<", "\\u003c")}</script>\n` : ""; // prettier-ignore
-  return `${pageHead({ ...strings, lead: escaped(strings.lead) }, base, { scripts: `${own}<script type="module" src="${base}app/museum.js"></script>`, styles: linkedStyles(base, "colours.css", "app/playground.css", "app/museum.css") })}
+  return `${pageHead({ ...strings, lead: escaped(strings.lead) }, base, { scripts: `${own}<script type="module" src="${base}app/museum.js"></script>`, styles: linkedStyles(base, "colours.css", "code.css", "app/playground.css", "app/museum.css") })}
 <body>
 <header class="top"><a class="home" href="${home}"><img src="${base}logo.svg" alt="" width="24" height="24"> Switchyard</a><nav><a href="${home}guide/1-what-moe-is.html">${strings.guide}</a> <a href="${home}playground/index.html">${strings.playground}</a> <a href="${other}" lang="${korean ? "en" : "ko"}">${strings.otherLanguage}</a> <button type="button" id="theme">${strings.theme}</button></nav></header>
 <main class="museum">

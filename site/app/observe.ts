@@ -8,7 +8,7 @@ import type { DecoderLanguageModel } from "switchyard-moe/nn";
 import { contingency, mutualInformation } from "../../examples/train/information.ts";
 import { sparseLayers } from "../../examples/train/routers.ts";
 import type { Corpus } from "../../examples/train/text.ts";
-import type { LanguageModelling } from "../../examples/train/languageModelling.ts";
+import type { BytePrediction } from "../../examples/train/bytePrediction.ts";
 import type { Trainer } from "../../examples/train/training.ts";
 import { shuffled, draws } from "../../examples/train/uniform.ts";
 import { withCapacity } from "../../examples/train/model.ts";
@@ -19,7 +19,7 @@ export const PASSAGE_BYTES = 600;
 /** A pass over the passage and one over a batch, both with the capacity of training, so that drops are seen. */
 export async function observe(
   trainer: Trainer<DecoderLanguageModel>,
-  task: LanguageModelling,
+  task: BytePrediction,
   corpus: Corpus,
   passage: string,
 ): Promise<Observation> {

@@ -5,7 +5,7 @@ import type { DecoderLanguageModel } from "switchyard-moe/nn";
 import { NgramModel } from "../../examples/train/baselines.ts";
 import { buildModel } from "../../examples/train/model.ts";
 import { canGenerate, caution } from "../../examples/train/routers.ts";
-import { LanguageModelling } from "../../examples/train/languageModelling.ts";
+import { BytePrediction } from "../../examples/train/bytePrediction.ts";
 import type { Corpus } from "../../examples/train/text.ts";
 import { Trainer } from "../../examples/train/training.ts";
 import { modelConfig, trainingConfig } from "./configs.ts";
@@ -31,7 +31,7 @@ class Run {
   readonly settings: Settings;
   readonly corpus: Corpus;
   readonly trainers: Readonly<Record<Side, Trainer<DecoderLanguageModel>>>;
-  readonly task: LanguageModelling;
+  readonly task: BytePrediction;
   readonly backend: Backend;
   readonly #fingerprint = new Fingerprint();
   paused = false;
@@ -40,7 +40,7 @@ class Run {
   constructor(settings: Settings, text: readonly TextPart[], backend: Backend) {
     this.settings = settings;
     this.corpus = corpusOf(text);
-    this.task = new LanguageModelling(this.corpus, settings.shared);
+    this.task = new BytePrediction(this.corpus, settings.shared);
     this.backend = backend;
     const trainer = (side: Side): Trainer<DecoderLanguageModel> =>
       new Trainer(

@@ -2,7 +2,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { build, transform } from "esbuild";
-import type { Plugin } from "esbuild";
 import { loadDeclaration } from "../../examples/train/text.ts";
 import { loadedWith } from "../../scripts/loadedWith.ts";
 import { museumPage } from "../app/museumPage.ts";
@@ -11,16 +10,6 @@ import { playgroundPage } from "../app/playgroundPage.ts";
 import { english, korean } from "../app/strings.ts";
 import { layoutRoomsOf, ownRouterOf, roomsOf, translated } from "./museum.ts";
 import { koreanMuseum } from "./museumWords.ts";
-
-/** Pages never ask for scores of held-out text; what computes them would be a part of every download. */
-const withoutEvaluation: Plugin = {
-  name: "without evaluation",
-  setup({ onLoad }) {
-    onLoad({ filter: /examples\/train\/evaluation\.ts$/ }, () => ({
-      contents: 'export function evaluateModel() { throw new Error("a page has no held-out text to evaluate on"); }',
-    }));
-  },
-};
 
 /** Writes `app/`, `playground/` and `ko/playground/` into the built site. */
 export async function writeApp(root: string, out: string): Promise<void> {
@@ -39,7 +28,6 @@ export async function writeApp(root: string, out: string): Promise<void> {
       logLevel: "warning",
       metafile: true,
       external: ["node:*", "webgpu", "koffi"],
-      plugins: [withoutEvaluation],
       absWorkingDir: root,
     });
   // Apart, so that the playground does not load what only the museum's laws use.
@@ -60,9 +48,7 @@ export async function writeApp(root: string, out: string): Promise<void> {
   const modules = [...loadedWith(metafile.outputs, relative(root, join(app, "playground.js")))].map((path) =>
     relative(app, join(root, path)),
   );
-  // The playground shows neither code nor drawn seats.
-  const needed = colours.replace(/(\.dark )?(pre\.code|\.drawn)[^{}]*\{[^}]*\}/g, "");
-  const parts = { modules, styles: `${needed}${styles}` };
+  const parts = { modules, styles: `${colours}${styles}` };
   write("playground", playgroundPage(english, "../", parts));
   write("ko/playground", playgroundPage(korean, "../../", parts));
   const [rooms, ownRouter, words] = [roomsOf(root), ownRouterOf(root), koreanMuseum(join(root, "site"))];

@@ -65,6 +65,7 @@ function page(path: string, content: string): string {
 <title>${title} · Switchyard</title>
 <link rel="icon" href="${up}logo.svg">
 <link rel="stylesheet" href="${up}colours.css">
+<link rel="stylesheet" href="${up}code.css">
 <link rel="stylesheet" href="${up}source.css">
 ${chosenColours}
 </head>

@@ -93,7 +93,7 @@ const tongue = ({ foreign }: Pick<Room, "foreign">): string => (foreign ? ' lang
 
 /** What the room says; where that is not in the page's language yet, it says so. */
 function factsHtml(room: Omit<LayoutRoom, "smallest" | "fault">, strings: MuseumStrings): string {
-  const rows = (["seen", "wrong", "unseen", "law"] as const).map((name) => `<dt>${strings[name]}</dt><dd${tongue(room)}>${escaped(room[name])}</dd>`); // prettier-ignore
+  const rows = (["seen", "wrong", "unseen", "law"] as const).map((name) => `<dt>${strings[name]}</dt><dd${tongue(room)}>${linked(escaped(room[name]))}</dd>`); // prettier-ignore
   return `${room.foreign ? `<p class="quiet untold">${strings.note}</p>` : ""}<dl class="facts">${rows.join("")}</dl>`;
 }
 
@@ -110,6 +110,13 @@ ${pictureHtml(room.picture, strings)}
 ${codeHtml(room, strings)}
 <div class="controls"><button type="button" data-which="broken">${strings.letBroken}</button> <button type="button" data-which="right">${strings.letRight}</button>${trainHtml(room.bug, home, strings)}</div>
 <div class="verdict" role="status"></div></section>`;
+}
+
+/** Threads and papers as links. */
+function linked(text: string): string {
+  return text
+    .replace(/\b([\w-]+\/[\w.-]+)#(\d+)/g, '<a href="https://github.com/$1/issues/$2">$&</a>')
+    .replace(/\barXiv:(\d{4}\.\d{4,5})/g, '<a href="https://arxiv.org/abs/$1">$&</a>');
 }
 
 function slug(title: string): string {

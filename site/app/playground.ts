@@ -1,20 +1,21 @@
 /** The page of the playground: settings, controls, and what two models in training show. */
-import { curve } from "../../examples/train/svg/curve.ts";
+import { adviceOn } from "./advice.ts";
 import { download, find, h } from "./dom.ts";
 import { SettingsForm } from "./form.ts";
-import { ownTextOf, textOfFile } from "./ownText.ts";
-import type { Observation, Report, Request, Side, StepNumbers, TextPart } from "./protocol.ts";
+import { offerKeeping } from "./keep.ts";
+import { ownTextOf } from "./ownText.ts";
+import type { Report, Request, TextPart } from "./protocol.ts";
 import { sides } from "./protocol.ts";
 import type { Settings } from "./settings.ts";
 import { fromHash, presets, toHash } from "./settings.ts";
 import { filled } from "./strings.ts";
 import type { ScriptStrings } from "./strings.ts";
-import { Frames } from "./frames.ts";
-import { PassageView } from "./passageView.ts";
-import { LoadHistory, byteTable, flowSvg, languageTable, writtenView } from "./views.ts";
+import { Screen } from "./screen.ts";
+import { Shown } from "./shown.ts";
+import { writtenView } from "./views.ts";
 import { Silence } from "./silence.ts";
 import { isolated } from "./isolation.ts";
-import { offerPictures } from "./pictures.ts";
+import { takeFiles } from "./takeText.ts";
 
 // In the page, so that nobody loads the words of the other language.
 const strings: ScriptStrings = JSON.parse(find("#strings").textContent ?? "");
@@ -26,18 +27,6 @@ function breath(): Promise<void> {
 }
 
 type State = "ready" | "preparing" | "training" | "paused" | "finished" | "failed";
-
-/** All that belongs to one run; a new one begins with nothing of the old. */
-interface Shown {
-  readonly settings: Settings;
-  readonly numbers: Record<Side, StepNumbers[]>;
-  readonly loads: Record<Side, LoadHistory[]>;
-  readonly observed: Partial<Record<Side, Observation>>;
-  baselines: readonly { readonly name: string; readonly bits: number }[];
-  names: readonly string[];
-  started?: Report & { kind: "started" };
-  latest?: Report & { kind: "steps" };
-}
 
 /** Set by the page before this script: see playgroundPage.ts. */
 declare global {
@@ -59,12 +48,7 @@ find("#settings").append(form.element);
 await breath();
 const status = find<HTMLElement>("#status");
 const passage = find<HTMLTextAreaElement>("#passage-text");
-const ownText = find<HTMLTextAreaElement>("#own-text");
-const layerMenu = find<HTMLSelectElement>("#layer");
-const frames = new Frames();
-frames.watch(document.querySelectorAll(".live"));
-const passageOf = (side: Side): PassageView => new PassageView(strings, (text) => (find(`#detail-${side}`).textContent = text));
-const passages: Readonly<Record<Side, PassageView>> = { a: passageOf("a"), b: passageOf("b") };
+const screen = new Screen(strings);
 
 // Controls
 
@@ -91,12 +75,6 @@ find<HTMLButtonElement>("#step").onclick = () => {
 find<HTMLButtonElement>("#reset").onclick = () => void start();
 const speed = find<HTMLSelectElement>("#speed");
 speed.onchange = sendSpeed;
-layerMenu.onchange = () => {
-  for (const side of sides) {
-    drawObserved(side);
-    drawLoad(side);
-  }
-};
 find<HTMLButtonElement>("#write").onclick = askToWrite;
 passage.oninput = () => observeSoon();
 
@@ -162,27 +140,16 @@ function prepared(): boolean {
 }
 
 async function textOf(name: string): Promise<TextPart[]> {
-  if (name === "own") return ownTextOf(ownText.value, strings);
+  if (name === "own") return ownTextOf(find<HTMLTextAreaElement>("#own-text").value, strings);
   declaration ??= await (await fetch(`${base}app/text.json`)).json();
   const parts = declaration?.[name] ?? [];
   return parts.map((part) => ({ ...part, training: new TextEncoder().encode(part.training) }));
 }
 
 function clear(settings: Settings, text: readonly TextPart[]): void {
-  shown = {
-    settings,
-    numbers: { a: [], b: [] },
-    loads: { a: [], b: [] },
-    observed: {},
-    baselines: [],
-    names: text.map(({ name }) => name),
-  };
-  layerMenu.replaceChildren(...Array.from({ length: settings.shared.layers }, (_, l) => new Option(String(l + 1), String(l))));
-  frames.clear();
-  for (const part of document.querySelectorAll(".live")) part.replaceChildren();
-  find("#fingerprint").textContent = "";
+  shown = new Shown(settings, text, document.documentElement.lang);
+  screen.clear(shown);
   if (passage.value === "") passage.value = new TextDecoder().decode(text.at(1)?.training.slice(0, 300) ?? text[0]?.training.slice(0, 300)).replace(/\uFFFD+$/, ""); // prettier-ignore
-  for (const side of sides) find(`#title-${side}`).textContent = `${side.toUpperCase()}: ${settings[side].router}`;
 }
 
 function receive(report: Report): void {
@@ -213,11 +180,11 @@ function receive(report: Report): void {
       return tell(hiddenPause ? strings.hidden : filled(strings.paused, { step: report.step }));
     case "finished":
       setState("finished");
-      draw();
+      screen.steps();
       askToWrite();
       return tell(filled(strings.finished, { step: report.step }));
     case "failed":
-      return tell(filled(strings.failed, { message: report.message }) + adviceOn(report.message), "failed");
+      return tell(filled(strings.failed, { message: report.message }) + adviceOn(report.message, strings), "failed");
   }
 }
 
@@ -231,27 +198,15 @@ function ready(): void {
 
 function receiveObserved({ side, observation }: Report & { kind: "observed" }): void {
   if (!shown) return;
-  shown.observed[side] = observation;
-  // Before the first step nothing else tells the load.
-  if (observation.step === 0) observation.byByte.forEach((table, layer) => (shown!.loads[side][layer] ??= new LoadHistory()).add(table.map((counts) => counts.reduce((sum, n) => sum + n, 0)))); // prettier-ignore
-  drawObserved(side);
-  if (observation.step === 0) drawLoad(side);
-}
-
-/** What to do about an error of the device, where there is something. */
-function adviceOn(message: string): string {
-  if (/memory|allocat/i.test(message)) return `. ${strings.outOfMemory}`;
-  return /\blost\b/i.test(message) ? `. ${strings.deviceLost}` : "";
+  shown.observe(side, observation);
+  screen.observed(side);
+  if (observation.step === 0) screen.load(side);
 }
 
 function receiveSteps(report: Report & { kind: "steps" }): void {
   if (!shown) return;
   const first = !shown.latest;
-  shown.latest = report;
-  for (const side of sides) {
-    shown.numbers[side].push(report.numbers[side]);
-    report.numbers[side].layers.forEach((load, layer) => (shown!.loads[side][layer] ??= new LoadHistory()).add(load));
-  }
+  shown.add(report);
   drawSoon(first ? 0 : 160);
   observeSoon(1500);
 }
@@ -260,7 +215,10 @@ function receiveSteps(report: Report & { kind: "steps" }): void {
 
 let drawing = 0;
 function drawSoon(after = 160): void {
-  drawing ||= window.setTimeout(draw, after);
+  drawing ||= window.setTimeout(() => {
+    drawing = 0;
+    screen.steps();
+  }, after);
 }
 
 let observing = 0;
@@ -271,104 +229,11 @@ function observeSoon(after = 250): void {
   }, after);
 }
 
-function draw(): void {
-  drawing = 0;
-  frames.request("curve", () => (find("#curve").innerHTML = curveSvg()));
-  if (!shown?.latest) return;
-  const { latest } = shown;
-  find("#fingerprint").textContent = `${latest.fingerprint} (${latest.numbers.b.step})`;
-  document.body.dataset["step"] = String(latest.numbers.b.step);
-  document.body.dataset["fingerprint"] = latest.fingerprint;
-  find("#speed-shown").textContent =
-    `${filled(strings.speedUnit, { bytes: Math.round(latest.tokensPerSecond).toLocaleString() })}, ${filled(strings.tensors, { megabytes: (latest.tensorBytes / 1e6).toFixed(1) })}`; // prettier-ignore
-  for (const side of sides) {
-    drawLoad(side);
-    drawNumbers(side);
-  }
-}
-
-function drawLoad(side: Side): void {
-  frames.request(`load-${side}`, () => {
-    const history = shown?.loads[side][layer()];
-    find(`#load-${side}`).innerHTML = history?.svg(strings.load) ?? noRouter;
-  });
-}
-
-function drawNumbers(side: Side): void {
-  frames.request(`numbers-${side}`, () => find(`#numbers-${side}`).replaceChildren(numbersView(side)));
-}
-
-const noRouter = `<p class="quiet">${strings.dense}</p>`;
-const layer = (): number => Number(layerMenu.value || 0);
-
-function curveSvg(): string {
-  if (!shown) return "";
-  const series = sides.map((side) => ({
-    name: `${side.toUpperCase()} ${shown!.settings[side].router}`,
-    points: smooth(shown!.numbers[side]),
-  }));
-  const last = Math.max(...series.map(({ points }) => points.at(-1)?.[1] ?? 8));
-  const levels = [...shown.baselines.map(({ name, bits }) => ({ name, value: bits })), { name: strings.guess, value: 8 }];
-  return curve({
-    title: strings.loss,
-    description: series.map(({ name, points }) => `${name}: ${(points.at(-1)?.[1] ?? NaN).toFixed(3)} ${strings.bitsPerByte}`).join("; "),
-    series,
-    // Those far below the curves would press them flat; before the first step there is nothing to press.
-    baselines: levels.filter(({ value }) => !shown?.latest || value > last - 2),
-    x: strings.stepAxis,
-    y: strings.bitsPerByte,
-  });
-}
-
-/** Means over a fiftieth of the run, so that lines of noise can be compared. */
-function smooth(numbers: readonly StepNumbers[]): [number, number][] {
-  const window = Math.max(1, Math.floor(numbers.length / 50));
-  const points: [number, number][] = [];
-  for (let i = 0; i < numbers.length; i += window) {
-    const part = numbers.slice(i, i + window);
-    points.push([part.at(-1)?.step ?? 0, part.reduce((sum, { bits }) => sum + bits, 0) / part.length]);
-  }
-  return points;
-}
-
-function numbersView(side: Side): HTMLElement {
-  const last = shown?.numbers[side].at(-1);
-  const observed = shown?.observed[side];
-  const recent = shown?.numbers[side].slice(-20) ?? [];
-  const bits = recent.reduce((sum, one) => sum + one.bits, 0) / Math.max(1, recent.length);
-  const experts = observed?.byByte[layer()]?.length ?? 0;
-  const rows: [string, string][] = [
-    [strings.numbers.bits, last ? bits.toFixed(3) : "–"],
-    [strings.numbers.dropped, last ? `${(100 * last.dropped).toFixed(1)} %` : "–"],
-    [strings.numbers.entropy, observed?.entropy[layer()] !== undefined && experts > 1 ? observed.entropy[layer()].toFixed(3) : "–"], // prettier-ignore
-    [strings.numbers.violation, observed?.violation[layer()]?.toFixed(2) ?? "–"],
-    [strings.numbers.gate, observed?.gateMean[layer()]?.toFixed(3) ?? "–"],
-    [strings.numbers.parameters, (shown?.started?.parameters[side] ?? 0).toLocaleString()],
-  ];
-  return h("dl", {}, ...rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
-}
-
-function drawObserved(side: Side): void {
-  const observation = shown?.observed[side];
-  if (!observation || !shown) return;
-  const { names } = shown;
-  frames.request(`passage-${side}`, () => {
-    passages[side].update(observation, layer());
-    if (!passages[side].element.isConnected) find(`#passage-${side}`).replaceChildren(passages[side].element);
-  });
-  frames.request(`languages-${side}`, () =>
-    find(`#languages-${side}`).replaceChildren(languageTable(observation, layer(), names, strings)),
-  );
-  frames.request(`bytes-${side}`, () => find(`#bytes-${side}`).replaceChildren(byteTable(observation, layer(), strings)));
-  frames.request(`flow-${side}`, () => (find(`#flow-${side}`).innerHTML = flowSvg(observation, layer(), strings) || noRouter));
-  drawNumbers(side);
-}
-
 // State and link
 
 function setState(next: State): void {
   state = next;
-  frames.sparing = next === "training";
+  screen.sparing = next === "training";
   document.body.dataset["state"] = next;
   runButton.textContent = { ready: strings.start, preparing: strings.start, training: strings.pause, paused: strings.resume, finished: strings.start, failed: strings.start }[next]; // prettier-ignore
   find<HTMLButtonElement>("#step").disabled = next !== "paused";
@@ -409,49 +274,22 @@ document.addEventListener("visibilitychange", () => {
   }
 });
 
-// Keeping
+// Keeping, and texts of one's own
 
-find<HTMLButtonElement>("#copy-link").onclick = async () => {
-  keepInLink();
-  await navigator.clipboard.writeText(location.href).catch(() => {});
-  find("#kept").textContent = `${strings.linkCopied}${form.value.shared.text === "own" ? ` ${strings.ownTextNotInLink}` : ""}`;
-};
-for (const side of sides) find<HTMLButtonElement>(`#export-${side}`).onclick = () => send({ kind: "export", side });
-find<HTMLButtonElement>("#csv").onclick = () => {
-  const rows = (shown?.numbers.a ?? []).map(({ step, bits, dropped }, i) => {
-    const b = shown?.numbers.b[i];
-    return [step, bits, dropped, b?.bits, b?.dropped].join(",");
-  });
-  download("switchyard.csv", ["step,a_bits_per_byte,a_dropped,b_bits_per_byte,b_dropped", ...rows, ""].join("\n"), "text/csv");
-};
-offerPictures(document.querySelectorAll<HTMLElement>("[data-picture]"), (message) => tell(`${strings.noPicture} ${message}`));
-find<HTMLButtonElement>("#code").onclick = async () => {
-  const { programOf } = await import("./code.ts"); // not loaded by those who do not ask for it
-  download("mine.ts", programOf(form.value), "text/typescript");
-};
-
-// A file may be dropped anywhere on the page.
-document.addEventListener("dragover", (event) => event.preventDefault());
-document.addEventListener("drop", (event) => {
-  const file = event.dataTransfer?.files[0];
-  if (!file) return;
-  event.preventDefault();
-  find<HTMLSelectElement>("#shared-text").value = "own";
-  settingsChanged();
-  void takeFile(file);
+offerKeeping(strings, {
+  settings: () => form.value,
+  keepInLink,
+  csv: () => shown?.csv() ?? "",
+  model: (side) => send({ kind: "export", side }),
+  tell,
 });
-find<HTMLInputElement>("#own-file").onchange = (event) => {
-  const file = (event.target as HTMLInputElement).files?.[0];
-  if (file) void takeFile(file);
-};
-async function takeFile(file: File): Promise<void> {
-  try {
-    ownText.value = await textOfFile(file, strings);
-    tell(filled(strings.fileTaken, { name: file.name, bytes: file.size }));
-  } catch (error) {
-    tell(error instanceof Error ? error.message : String(error));
-  }
-}
+takeFiles(strings, {
+  chosen() {
+    find<HTMLSelectElement>("#shared-text").value = "own";
+    settingsChanged();
+  },
+  tell,
+});
 
 find<HTMLButtonElement>("#theme").onclick = () => {
   const dark = document.documentElement.classList.toggle("dark");

@@ -37,7 +37,8 @@ function lessonPage(root: string, lesson: Lesson, { words, title, about, output 
   return [
     `# ${words.lesson} ${Number(lesson.number)}: ${title}`,
     about,
-    lesson.expect === "" ? "" : `::: tip ${words.expect}\n${lesson.expect}\n:::`,
+    words.englishParts === "" ? "" : `<p class="cite">${words.englishParts}</p>`,
+    lesson.expect === "" ? "" : `::: tip ${words.expect}\n${inEnglish(words, lesson.expect)}\n:::`,
     `\`\`\`sh\nnpm run example ${lesson.number}\n\`\`\``,
     ...(output ? outputParts(root, words, output) : []),
     `## ${words.program}`,
@@ -45,6 +46,11 @@ function lessonPage(root: string, lesson: Lesson, { words, title, about, output 
   ]
     .filter((part) => part !== "")
     .join("\n\n");
+}
+
+/** Text of the lesson itself; marked where the page is in another language. */
+function inEnglish({ englishParts }: Words, text: string): string {
+  return englishParts === "" ? text : `<div lang="en">\n\n${text}\n\n</div>`;
 }
 
 function outputParts(root: string, words: Words, { printed, pictures, ...run }: LessonOutput): string[] {

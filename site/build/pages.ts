@@ -90,7 +90,7 @@ function ownPages(site: string, language: Language): [string, string][] {
 /** With a note above the text where it is not in the page's language; the search of that language leaves the page out. */
 function marked({ words }: Language, text: string): string {
   if (words.englishOnly === "") return text;
-  const note = `::: info\n${words.englishOnly}\n:::\n\n`;
+  const note = `::: info ${words.note}\n${words.englishOnly}\n:::\n\n`;
   const head = /^---\n[\s\S]*?\n---\n/.exec(text)?.[0] ?? "";
   const settings = head === "" ? "" : head.slice(4, -4);
   return `---\n${settings}search: false\n---\n${note}<div lang="en">\n\n${text.slice(head.length)}\n\n</div>\n`;

@@ -15,7 +15,10 @@ export interface Words {
   /** How an output came about: {version}, {date}, {node} and {seconds}. */
   readonly recorded: string;
   readonly program: string;
+  /** The heading of a note, and what it says where a page or a part of it is in English. */
+  readonly note: string;
   readonly englishOnly: string;
+  readonly englishParts: string;
   /** What a section of the concepts names, in a language other than English: code, property, example, picture. */
   readonly facts: Readonly<Record<string, string>>;
 }
@@ -33,7 +36,9 @@ export const english: Words = {
   printed: "What it prints",
   recorded: "Run in full with version {version} on {date}, Node {node}, in {seconds} s.",
   program: "The program",
+  note: "Note",
   englishOnly: "",
+  englishParts: "",
   facts: {},
 };
 
@@ -62,6 +67,8 @@ export const korean: Words = {
   printed: "출력",
   recorded: "버전 {version}, {date}, Node {node}에서 끝까지 실행한 결과입니다({seconds}초).",
   program: "프로그램",
+  note: "안내",
   englishOnly: "이 페이지는 아직 영어로만 있습니다.",
+  englishParts: "예상 결과와 출력, 프로그램은 영어로 되어 있습니다.",
   facts: { code: "코드", property: "속성", example: "레슨", picture: "그림" },
 };

@@ -1,6 +1,7 @@
 /** The museum: laws refute bugs in the page, and judge a router that is written there. */
 import { expect } from "chai";
 import { PATIENCE, newPage, open } from "./surroundings.ts";
+import { museumEnglish } from "../app/museumStrings.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 describe("the museum", function () {
@@ -58,6 +59,20 @@ describe("the museum", function () {
     await page.fill("#own-router", "this is no program");
     await page.click("#judge");
     await page.waitForFunction(() => /unexpected|missing|token|export/i.test(document.querySelector("#own-state")?.textContent ?? ""));
+    await page.close();
+  });
+
+  it("ends a router that never comes to an end", async () => {
+    const { page } = await newPage(around);
+    await page.clock.install();
+    await page.goto(`${around.address}museum/index.html`);
+    await page.fill("#own-router", "export default () => { for (;;); };");
+    await page.click("#judge");
+    await page.waitForFunction((said) => document.querySelector("#own-state")?.textContent === said, museumEnglish.looking);
+    const ended = page.workers()[0]?.waitForEvent("close");
+    await page.clock.fastForward(61_000);
+    await page.waitForFunction(() => /longer than 60 seconds/.test(document.querySelector("#own-state")?.textContent ?? ""));
+    await ended;
     await page.close();
   });
 });

@@ -67,6 +67,14 @@ describe("the museum in Korean", () => {
     expect(page.split(museumKorean.note)).to.have.length(2);
   });
 
+  it("leads to threads, papers and the playground", () => {
+    const page = readFileSync(join(dist, "ko/museum/index.html"), "utf8");
+    const linksTo = (start: string): number => page.split(`<a href="${start}`).length - 1;
+    expect(linksTo("https://github.com/")).to.be.greaterThan(10);
+    expect(linksTo("https://arxiv.org/abs/")).to.be.greaterThan(3);
+    expect(page.match(/class="button" href="\.\.\/\.\.\/ko\/playground\/index\.html#[^"]/g)).to.have.length.greaterThan(3);
+  });
+
   it("has no room in English on the built page", () => {
     const page = readFileSync(join(dist, "ko/museum/index.html"), "utf8");
     expect(page).not.to.contain(museumKorean.note);

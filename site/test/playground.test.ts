@@ -9,6 +9,7 @@ import { gzipSync } from "node:zlib";
 import { expect } from "chai";
 import type { Page } from "playwright-core";
 import { readSafetensors } from "switchyard-moe/nn";
+import { english } from "../app/strings.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { PATIENCE, newPage, open } from "./surroundings.ts";
 
@@ -84,6 +85,10 @@ describe("the playground", function () {
       const [file] = await Promise.all([page.waitForEvent("download"), page.click(button)]);
       return file.path();
     };
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.click("#copy-link");
+    await page.waitForFunction((said) => document.querySelector("#kept")?.textContent === said, english.linkCopied);
+    expect(await page.evaluate(() => navigator.clipboard.readText())).to.equal(page.url());
     const model = readFileSync(await kept("#export-b"));
     const { tensors, metadata } = readSafetensors(model);
     expect(tensors.size).to.be.greaterThan(10);
@@ -179,6 +184,25 @@ describe("the playground", function () {
     await page.evaluate(() => delete document.body.dataset["step"]);
     await page.click("#run");
     await reach(page, 2);
+    await page.close();
+  });
+
+  it("says what to do when its worker fails or breaks", async () => {
+    const { page } = await newPage(around);
+    let script = "";
+    const headers = { "content-type": "text/javascript", "cross-origin-embedder-policy": "require-corp" };
+    await page.route("**/app/worker.js", (route) => route.fulfill({ headers, body: script }));
+    for (const [does, said] of [
+      ['postMessage({ kind: "failed", message: "the WebGPU device was lost" })', english.deviceLost],
+      ['postMessage({ kind: "failed", message: "wasm: this memory holds at most 1" })', english.outOfMemory],
+      ['throw new Error("broken")', english.died],
+    ] as const) {
+      script = `onmessage = ({ data }) => { if (data.kind === "start") ${does}; };`;
+      await visit(page, at());
+      await state(page, "failed");
+      expect(await page.textContent("#status")).to.contain(said);
+      expect(await page.textContent("#run")).to.equal(english.start);
+    }
     await page.close();
   });
 

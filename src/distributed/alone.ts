@@ -1,10 +1,10 @@
-/** A world of one rank: what distributed programs run on where there is one process. */
+/** A world of one rank, on which distributed programs run in one process. */
 import { Communicator } from "./communicator.ts";
 import type { CommunicatorOptions } from "./communicator.ts";
 import type { Flat } from "./flat.ts";
 import type { Transport } from "./transport.ts";
 
-/** A communicator of one rank. Collectives copy; nothing leaves the process. */
+/** Makes a communicator of one rank: its collectives copy within the process. Throws for unknown options. */
 export function alone(options: CommunicatorOptions = {}): Communicator {
   return new Communicator(new Alone(), options);
 }

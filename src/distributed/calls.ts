@@ -1,4 +1,4 @@
-/** What a rank tells the others of a collective before it enters it, so that all of them throw where they differ. n ranks. */
+/** Fingerprints of collectives, which ranks exchange before a call, so that all of them throw where their calls differ. n ranks. */
 import type { Flat, Reduction } from "./flat.ts";
 
 export const callNames = [
@@ -24,14 +24,14 @@ export interface Call {
   readonly receiveCounts?: readonly number[];
 }
 
-/** Numbers of a fingerprint: what all ranks must agree on, then what each sends to and expects of each other. */
+/** The length of a fingerprint: numbers that must be equal on all ranks, then what the rank sends to and expects of each rank. */
 export function fingerprintSize(ranks: number): number {
   return AGREED + 2 * ranks;
 }
 
 const AGREED = 6;
 
-/** Lengths of 2^31 and more are told by two numbers. */
+/** The fingerprint of a call. A length takes two numbers, as it may be 2^31 and more. */
 export function fingerprint({ name, data, root, how, sendCounts, receiveCounts }: Call, sequence: number, ranks: number): Int32Array {
   const uneven = name === "allToAllV";
   const length = uneven ? 0 : (data?.length ?? 0);
@@ -57,7 +57,7 @@ function shown(name: string, type?: string, length?: number, detail?: string | n
   return `${name}${how}${type ? ` of a ${type} of ${length}` : ""}${from}`;
 }
 
-/** What differs between the fingerprints of all ranks; undefined: nothing. */
+/** Says what differs between the fingerprints of all ranks; undefined where nothing does. */
 export function compareCalls(all: Int32Array, ranks: number): string | undefined {
   const size = fingerprintSize(ranks);
   const of = (r: number): Int32Array => all.subarray(r * size, (r + 1) * size);

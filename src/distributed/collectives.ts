@@ -1,6 +1,6 @@
 /**
- * Collectives that gradients cross: primitives whose rules are collectives again, so any order of derivatives works. The loss is the sum of
- * the losses of all ranks. Every rank must call them in the same order, and walk its tape, whether it has rows or not.
+ * Collectives that gradients cross: primitives whose VJP rules are collectives again, so derivatives of any order work. The loss is the sum of
+ * the losses of all ranks. Every rank must call them in the same order, and must run its backward pass, even if it has no rows.
  * n ranks, N rows, D width.
  */
 import { apply, widened } from "../autograd/apply.ts";
@@ -13,7 +13,7 @@ import { aCommunicator } from "./communicator.ts";
 import type { Communicator } from "./communicator.ts";
 import { total } from "./flat.ts";
 
-/** How many rows each rank is sent, and how many come from each. */
+/** How many rows go to each rank, and how many come from each. */
 export interface RowCounts {
   /** [n] */
   readonly send: readonly number[];
@@ -22,8 +22,8 @@ export interface RowCounts {
 }
 
 /**
- * x [N, ...D], the first send[0] rows for rank 0 and so on -> [sum of receive, ...D], in order of ranks. Its adjoint is the same
- * exchange with the counts swapped. Throws for counts that are not one whole number for each rank.
+ * Sends rows to each rank and receives rows from each: x [N, ...D], the first send[0] rows for rank 0 and so on -> [sum of receive, ...D], in order
+ * of ranks. Its adjoint is the same exchange with the counts swapped. Throws for counts that are not one whole number for each rank.
  */
 export function allToAllRows(x: Tensor, communicator: Communicator, counts: RowCounts): Tensor {
   requireBoth("allToAllRows", x, communicator);
@@ -32,25 +32,25 @@ export function allToAllRows(x: Tensor, communicator: Communicator, counts: RowC
   return apply(exchange(communicator, counts), x);
 }
 
-/** x [N, ...D] -> [n N, ...D]: the rows of all ranks in order. */
+/** Gathers the rows of all ranks on every rank, x [N, ...D] -> [n N, ...D], in order of ranks. Its adjoint is `reduceScatterRows`. */
 export function allGatherRows(x: Tensor, communicator: Communicator): Tensor {
   requireBoth("allGatherRows", x, communicator);
   return widened("allGatherRows", [x], (rows) => apply(gather(communicator), rows));
 }
 
-/** x [n N, ...D] -> [N, ...D]: part `rank` of the sum over ranks. */
+/** Sums x over ranks and gives each rank its part, x [n N, ...D] -> [N, ...D]. Its adjoint is `allGatherRows`. Throws where n does not divide the rows. */
 export function reduceScatterRows(x: Tensor, communicator: Communicator): Tensor {
   requireBoth("reduceScatterRows", x, communicator);
   return widened("reduceScatterRows", [x], (rows) => apply(scatter(communicator), rows));
 }
 
-/** The sum over ranks, on all of them. x has any shape, the same on all ranks. */
+/** Sums x over ranks, on all of them. x has any shape, the same on all ranks. Its adjoint is the same sum. */
 export function allReduceSum(x: Tensor, communicator: Communicator): Tensor {
   requireBoth("allReduceSum", x, communicator);
   return widened("allReduceSum", [x], (whole) => apply(reduce(communicator), whole));
 }
 
-/** x of rank `root`, on all ranks; x of the others gives shape and dtype only. Throws for a root that is no rank. */
+/** Returns x of rank `root` on all ranks; on the others, x gives only shape and dtype. Throws for a root that is no rank. */
 export function broadcastFrom(x: Tensor, communicator: Communicator, root = 0): Tensor {
   requireBoth("broadcastFrom", x, communicator);
   check("broadcastFrom", "root", root, whole(0, communicator.size - 1));

@@ -1,10 +1,10 @@
-/** Flat arrays of numbers, as they travel between ranks. */
+/** Flat arrays of numbers, which ranks send to each other. */
 import type { Kind } from "../autograd/arguments.ts";
 
-/** Typed arrays, and views of WebAssembly memory. bfloat16 travels as Uint16Array. */
+/** Typed arrays, also views of WebAssembly memory. bfloat16 is sent as its bits, a Uint16Array. */
 export type Flat = Float32Array | Float64Array | Int32Array | Uint16Array | Uint8Array;
 
-/** How numbers of several ranks become one. */
+/** How the numbers of several ranks become one. */
 export type Reduction = "sum" | "max" | "min";
 
 export const aFlat: Kind = {

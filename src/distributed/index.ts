@@ -1,6 +1,6 @@
 /** `switchyard-moe/distributed`: experts and data over many processes, by MPI or by threads. */
 
-// Who talks to whom
+// Ranks and what connects them
 export { Communicator } from "./communicator.ts";
 export type { CommunicatorOptions } from "./communicator.ts";
 export type { Flat, Reduction } from "./flat.ts";
@@ -18,7 +18,7 @@ export { serveRank } from "./threadRank.ts";
 export { allGatherRows, allReduceSum, allToAllRows, broadcastFrom, reduceScatterRows } from "./collectives.ts";
 export type { RowCounts } from "./collectives.ts";
 
-// Who holds what
+// Which rank holds what
 export { layoutOf } from "./layout.ts";
 export type { Layout, LayoutOptions } from "./layout.ts";
 export { ShardedExperts } from "./shardedExperts.ts";

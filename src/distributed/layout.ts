@@ -1,18 +1,18 @@
-/** Which rank holds what: n ranks are D groups of G; a group shares out the experts, and the groups are replicas of each other. */
+/** Layouts: n ranks form D groups of G. The experts are spread over the ranks of a group, and the groups are replicas of each other. */
 import { check, checkOptions, optional, whole } from "../autograd/arguments.ts";
 import type { Kind } from "../autograd/arguments.ts";
 import type { Communicator } from "./communicator.ts";
 import { aCommunicator } from "./communicator.ts";
 
-/** Over how many ranks the experts are spread. */
+/** Options of `layoutOf`. */
 export interface LayoutOptions {
-  /** G: over how many ranks the experts are spread; it divides the ranks. Neighbours form a group, so that it stays inside a node. Default 1. */
+  /** G: over how many ranks the experts are spread; a divisor of n. Neighbouring ranks form a group, so that it stays inside a node. Default 1. */
   readonly expertsOver?: number;
 }
 
-/** Data over all ranks, experts over the ranks of each group. */
+/** The groups of ranks: data is spread over all ranks, experts over those of each group. */
 export interface Layout {
-  /** All n ranks: parameters that everybody holds are summed over them. */
+  /** All n ranks: gradients of the parameters that all ranks hold are summed over them. */
   readonly world: Communicator;
   /** The G ranks that hold all experts together, this one among them. */
   readonly experts: Communicator;
@@ -27,7 +27,7 @@ export const aLayout: Kind = {
 };
 
 /**
- * Splits the world into groups that share the experts out and groups that hold the same ones. Collective: every rank calls it. Throws a
+ * Splits the ranks into groups over which the experts are spread, and groups that hold the same experts. Collective: every rank calls it. Throws a
  * RangeError where `expertsOver` does not divide the ranks.
  */
 export function layoutOf(world: Communicator, options: LayoutOptions = {}): Layout {

@@ -1,4 +1,4 @@
-/** Ranks as processes under MPI: what clusters run. Every process of `mpirun` or `srun` calls `mpi()` once and is one rank. */
+/** Ranks as processes under MPI, as on clusters. Every process of `mpirun` or `srun` calls `mpi()` and is one rank. */
 import { check, checkOptions, having } from "../autograd/arguments.ts";
 import { Communicator, communicatorKinds } from "./communicator.ts";
 import type { CommunicatorOptions } from "./communicator.ts";
@@ -7,18 +7,25 @@ import type { Handle, MpiLibrary } from "./mpiLibrary.ts";
 import { openMpi, typeOf } from "./mpiLibrary.ts";
 import type { Transport } from "./transport.ts";
 
-let world: Promise<Communicator> | undefined;
+let world: (Required<CommunicatorOptions> & { readonly communicator: Promise<Communicator> }) | undefined;
 
 /**
- * The communicator of all processes. Needs the package koffi and an installed Open MPI or MPICH; without them it throws an Error that
- * says how to get them. A process that was not started by mpirun is a world of one.
+ * Returns the communicator of all processes; a second call returns the same one, and its options must be the same. Needs the package koffi and an
+ * installed Open MPI or MPICH; without them it throws an Error that says how to get them. A process that was not started by mpirun is a world of
+ * one.
  *
  * MPI ends with the process. A process that ends with an error, or while others still call collectives, ends all of them, and
  * says on stderr which rank, step and collective it was. Collectives block the event loop.
  */
 export function mpi(options: CommunicatorOptions = {}): Promise<Communicator> {
   checkOptions("mpi", options, communicatorKinds);
-  return (world ??= start(options));
+  const { ordered = false, checkedCalls = 1000 } = options;
+  world ??= { ordered, checkedCalls, communicator: start(options) };
+  if (world.ordered !== ordered || world.checkedCalls !== checkedCalls)
+    throw new RangeError(
+      `mpi: called with ordered ${ordered} and checkedCalls ${checkedCalls}, before with ${world.ordered} and ${world.checkedCalls}: want the same; inOrder() makes an ordered communicator of another`,
+    );
+  return world.communicator;
 }
 
 const anEnvironment = having("the variables of an environment");
@@ -134,7 +141,7 @@ class MpiGroup implements Transport {
   }
 }
 
-/** What stands for an array without numbers: koffi passes such a one as a null pointer, and MPICH takes two equal pointers for one buffer. */
+/** Passed instead of empty arrays: koffi passes an empty array as a null pointer, and MPICH refuses two equal pointers as one buffer. */
 const [nothingSent, nothingReceived] = [new Float32Array(1), new Float32Array(1)];
 
 interface Spread {
@@ -144,7 +151,7 @@ interface Spread {
 
 const spreads = new WeakMap<readonly number[], Spread>();
 
-/** Counts as the library reads them, and where each part begins; kept where the counts cannot change. */
+/** Counts as the library reads them, and the start of each part; kept for frozen counts, which cannot change. */
 function spread(numbers: readonly number[]): Spread {
   const known = spreads.get(numbers);
   if (known) return known;

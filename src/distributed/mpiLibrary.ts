@@ -19,7 +19,7 @@ export interface Handles {
   readonly operations: Readonly<Record<Reduction, Handle>>;
 }
 
-/** The functions that are called, and what they are called with. Functions answer 0; errors end the program, as MPI does unless told. */
+/** The MPI functions that are used. They return 0; on errors MPI ends the program, which is its default. */
 export interface MpiLibrary {
   /** "Open MPI v4.1.4", "MPICH 4.0.2": the library's own first words. */
   readonly version: string;

@@ -1,9 +1,9 @@
-/** Reductions by rank: data movement is exact, sums have an order, and this one is ((x_0 + x_1) + x_2) ... on every engine. */
+/** Reductions in the order of ranks, ((x_0 + x_1) + x_2) ..., which give the same bits on every engine. */
 import type { Flat, Reduction } from "./flat.ts";
 import { accumulate, newLike } from "./flat.ts";
 import type { Transport } from "./transport.ts";
 
-/** Up to this length every rank fetches everything and reduces for itself: one exchange instead of two. */
+/** Up to this length every rank gathers the data of all and reduces it itself: one exchange instead of two. */
 const SHORT = 4096;
 
 /** `data` of all ranks reduced by rank, in place. */

@@ -1,9 +1,10 @@
 /**
- * Experts over the ranks of a group: each rank holds some of them, tokens travel. Router, routing and layer do not know of it.
+ * Experts spread over the ranks of a group: each rank holds some of them, and the rows of tokens are sent to the ranks of their experts. Router,
+ * routing and layer are the same as on one rank.
  * n ranks of the group, E experts, L = E / n of them here, N rows of each expert in G groups, M rows, D and F widths before and after.
  *
- * Slots travel as blocks whose size follows from shapes; sorted rows travel as they are, after their counts. Either way two exchanges:
- * there and back; and two more backward, the same with the counts swapped. Fedus et al. 2021, arXiv:2101.03961, section 5.
+ * Slots are sent as blocks whose size follows from shapes; of sorted rows the counts are sent first. Either way there are two exchanges, to the
+ * experts and back, and two more in the backward pass, with the counts swapped. Fedus et al. 2021, arXiv:2101.03961, section 5.
  */
 import { checkOptions, callable, whole } from "../autograd/arguments.ts";
 import { context } from "../autograd/context.ts";
@@ -35,13 +36,13 @@ export interface ExpertShare {
   initializer(whole: Initializer): Initializer;
 }
 
-/** The group that shares experts out, and how each rank makes its own. */
+/** Options of `ShardedExperts`. */
 export interface ShardedExpertsOptions {
-  /** The group that shares the experts out: `layout.experts`. */
+  /** The group over whose ranks the experts are spread: `layout.experts`. */
   readonly communicator: Communicator;
   /** E; the group's size divides it. */
   readonly experts: number;
-  /** Makes the L experts of this rank; all their parameters have the L experts in front. */
+  /** Makes the L experts of this rank; the first axis of all their parameters has size L. */
   make(share: ExpertShare): Experts;
 }
 
@@ -49,11 +50,12 @@ export interface ShardedExpertsOptions {
 export type SourceGradients = readonly (Tensor | null)[];
 
 /**
- * Any experts whose parameters have E in front, spread over a group. Names, state and cost are those of the local experts: a parameter
- * [E, ...] of one process is here [L, ...] under the same name. What draws random numbers inside the experts (dropout) is refused in
- * training: a mask would depend on the layout.
+ * Spreads experts over the ranks of a group; any experts whose parameters have E as first axis. Names, state and cost are those of the local experts:
+ * a parameter [E, ...] of one process is here [L, ...] under the same name. Experts that draw random numbers (dropout) are refused in training,
+ * because a mask would depend on the layout.
  *
- * With `ordered`, the experts run on the rows of each rank apart, and so do gradients (`takeGradients`), which `Replicas` sums by rank.
+ * With an `ordered` communicator the experts compute the rows of each rank separately, and gradients are kept separate too (`takeGradients`), so that
+ * `Replicas` sums them in the order of ranks.
  */
 export class ShardedExperts extends Experts {
   /** E */
@@ -208,13 +210,12 @@ function shareOf(count: number, rank: number): ExpertShare {
 }
 
 function requireLocal(local: unknown, { count }: ExpertShare): asserts local is Experts {
-  if (!(local instanceof Experts)) throw new TypeError("ShardedExperts: make answers with no Experts");
-  if (local.count !== count)
-    throw new RangeError(`ShardedExperts: make answers with ${local.count} experts: want the ${count} of this rank`);
+  if (!(local instanceof Experts)) throw new TypeError("ShardedExperts: make returned no Experts");
+  if (local.count !== count) throw new RangeError(`ShardedExperts: make returned ${local.count} experts: want the ${count} of this rank`);
   for (const [name, parameter] of local.namedParameters())
     if (parameter.shape[0] !== count)
       throw new RangeError(
-        `ShardedExperts: parameter "${name}" ${formatShape(parameter.shape)}: want the ${count} experts of this rank in front`,
+        `ShardedExperts: parameter "${name}" ${formatShape(parameter.shape)}: want the ${count} experts of this rank as first axis`,
       );
 }
 
@@ -256,7 +257,7 @@ function turned({ send, receive }: RowCounts): RowCounts {
   return { send: receive, receive: send };
 }
 
-/** The layout of rows sorted by expert, so many of each. */
+/** The layout of rows sorted by expert, `perExpert` of each. */
 function sortedOf(perExpert: readonly number[], { backend }: Tensor): RowLayout {
   const offsets = Int32Array.from([0, ...perExpert]);
   for (let e = 1; e < offsets.length; e++) offsets[e] += offsets[e - 1];

@@ -1,7 +1,7 @@
 /**
- * Optimiser state shared out among the ranks that hold the same parameters: each rank keeps the state of some of them, updates those, and
- * sends them to the others. Stage 1 of Rajbhandari et al. 2020, arXiv:1910.02054, with whole parameters: an optimiser that looks at
- * a matrix as a whole (Adafactor) stays what it is.
+ * Optimiser state spread over the ranks that hold the same parameters: each rank keeps the state of some of them, updates those, and sends them to
+ * the others. Stage 1 of Rajbhandari et al. 2020, arXiv:1910.02054, but by whole parameters, so that an optimiser that needs all of a matrix
+ * (Adafactor) works unchanged.
  */
 import { check, checkOptions, instance } from "../autograd/arguments.ts";
 import { noGrad } from "../autograd/context.ts";
@@ -17,8 +17,8 @@ import { Replicas } from "./replicas.ts";
 import type { Held } from "./replicas.ts";
 
 /**
- * Shares the state of an optimiser out: each replicated parameter has one rank that keeps its moments and updates it. The constructor throws
- * where `replicas` are none.
+ * Spreads the state of an optimiser over ranks: each replicated parameter has one rank that keeps its moments and updates it. The constructor throws
+ * for anything but a `Replicas`.
  */
 export class SharedState {
   readonly #replicas: Replicas;
@@ -38,7 +38,7 @@ export class SharedState {
       .map(({ name, parameter }): [string, Tensor] => [name, parameter]);
   }
 
-  /** After the optimiser's step: every rank gets the parameters that others updated. Collective. */
+  /** Sends every rank the parameters that others updated. Call it after each step of the optimiser. Collective. */
   share(): void {
     const { held, layout } = this.#replicas;
     for (const by of ["all", "experts"] as const) {
@@ -53,7 +53,7 @@ export class SharedState {
   }
 }
 
-/** The rank within its group that keeps a parameter's state and writes it to checkpoints: the one with the least so far. */
+/** For each parameter the rank, within its group, that keeps its state and writes it to checkpoints: the one with the least numbers so far. */
 export function ownersOf({ held, layout }: Replicas): Map<Held, number> {
   const loads = { all: new Array<number>(layout.world.size).fill(0), experts: new Array<number>(layout.replicas.size).fill(0) };
   return new Map(

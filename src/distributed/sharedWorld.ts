@@ -1,8 +1,9 @@
 /**
- * The transport between worker threads of one process. Each rank has an outbox, a shared buffer that grows: it writes what it sends, all
- * meet, each reads what is meant for it, all meet again. So an outbox is free when a call returns, and one per rank serves all groups.
+ * The transport between worker threads of one process. Each rank has an outbox, a shared buffer that grows. In a call each rank writes what it sends
+ * into its outbox, all meet, each reads its parts from the outboxes of the others, and all meet again. So an outbox is free when a call returns,
+ * and one for each rank is enough for all groups.
  *
- * A meeting is a counter and a generation: who comes last raises the generation and wakes the others, who sleep in Atomics.wait.
+ * A meeting (a barrier) is a counter and a generation: the last rank to come raises the generation and wakes the others, which sleep in Atomics.wait.
  */
 /// <reference lib="es2024.sharedmemory" />
 import type { Flat } from "./flat.ts";
@@ -38,12 +39,12 @@ export function newSharedWorld(outboxes: readonly SharedArrayBuffer[], limit: nu
   return { control, message: new SharedArrayBuffer(4096), outboxes, limit };
 }
 
-/** Another rank ended the run: not this one's fault. */
+/** Thrown in a rank whose run another rank ended. */
 export class AbortedError extends Error {
   override readonly name = "AbortedError";
 }
 
-/** Ends the run with a message that is not empty: the first one stays. Whoever waits throws an AbortedError with it. */
+/** Ends the run with a message that is not empty; the first one stays. Ranks that wait throw an AbortedError with it. */
 export function abortWorld({ control, message }: SharedWorld, text: string): void {
   const state = new Int32Array(control);
   if (Atomics.add(state, ENDINGS, 1) > 0) return;
@@ -122,14 +123,14 @@ export class SharedGroup implements Transport {
   }
 
   split(color: number, key: number): Transport {
-    const wishes = Int32Array.of(color, key);
-    const all = newLike(wishes, 2 * this.size);
-    this.allGather(wishes, all);
+    const own = Int32Array.of(color, key);
+    const all = newLike(own, 2 * this.size);
+    this.allGather(own, all);
     const members = Array.from({ length: this.size }, (_, r) => r)
       .filter((r) => all[2 * r] === color)
       .sort((r, s) => all[2 * r + 1] - all[2 * s + 1]); // equal ones stay in order
     const leads = members[0] === this.rank;
-    const groups = newLike(wishes, this.size);
+    const groups = newLike(own, this.size);
     this.allGather(Int32Array.of(leads ? this.#newGroup() : -1), groups);
     const places = members.map((r) => this.#members[r]);
     return new SharedGroup(this.#world, groups[members[0]], places, members.indexOf(this.rank));
@@ -145,7 +146,7 @@ export class SharedGroup implements Transport {
     abortWorld(this.#world, message);
   }
 
-  /** This rank's outbox, with room for so many bytes. */
+  /** This rank's outbox, grown to hold `bytes`. */
   #outbox(bytes: number): Uint8Array {
     const box = this.#world.outboxes[this.#members[this.rank]];
     if (bytes > MOST_OUTBOX) throw new RangeError(`threads: a rank sends at most ${MOST_OUTBOX} bytes at once, not ${bytes}`);
@@ -188,7 +189,7 @@ export class SharedGroup implements Transport {
     return this.#meetings + (this.#group << 20);
   }
 
-  /** Who is not in this meeting. */
+  /** The error that names the ranks which have not come to this meeting. */
   #late(): Error {
     const missing = this.#members.flatMap((member, r) => (Atomics.load(this.#state, RANKS + member) === this.#meeting ? [] : [r]));
     return new Error(`waited ${this.#world.limit} s for rank ${missing.join(", ")} of a group of ${this.size}`);

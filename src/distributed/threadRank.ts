@@ -1,4 +1,4 @@
-/** A rank in its thread: waits for programs and runs them. */
+/** The side of a thread: a rank that waits for programs and runs them. */
 import type { CommunicatorOptions } from "./communicator.ts";
 import { Communicator } from "./communicator.ts";
 import { AbortedError, SharedGroup } from "./sharedWorld.ts";
@@ -12,7 +12,7 @@ export interface Assignment {
   readonly options: CommunicatorOptions;
 }
 
-/** What came of it. error null: this rank was ended by another. */
+/** The result or the error of a program. error null: another rank ended this one. */
 export interface Report {
   readonly result?: unknown;
   readonly error?: unknown;
@@ -27,8 +27,8 @@ export function serveRank(): void {
 }
 
 async function perform({ world, rank, program, options }: Assignment): Promise<Report> {
-  const everybody = Array.from(world.outboxes, (_, r) => r);
-  const communicator = new Communicator(new SharedGroup(world, 0, everybody, rank), options);
+  const allRanks = Array.from(world.outboxes, (_, r) => r);
+  const communicator = new Communicator(new SharedGroup(world, 0, allRanks, rank), options);
   try {
     const run = await programOf(program);
     const result: unknown = await run(communicator, program.data);

@@ -11,17 +11,17 @@ import { abortMessage, abortWorld, newOutboxes, newSharedWorld } from "./sharedW
 import type { SharedWorld } from "./sharedWorld.ts";
 import type { Assignment, Report } from "./threadRank.ts";
 
-/** What each rank runs: an exported function of a module, and what it is given. */
+/** The program that each rank runs: an exported function of a module, and its data. */
 export interface ThreadProgram {
   /** Address of the module: import.meta.url, or the href of a file URL. */
   readonly module: string;
   /** Name of the function (communicator, data) -> result, or a promise of it. */
   readonly export: string;
-  /** What each rank is given; it is copied as postMessage copies. */
+  /** The data that each rank gets, copied as postMessage copies. */
   readonly data?: unknown;
 }
 
-/** How long ranks wait for each other, and how they sum. */
+/** Options of `threads`: how long ranks wait for each other, and those of their communicator. */
 export interface ThreadOptions extends CommunicatorOptions {
   /** Seconds that a rank waits for another in a collective. Default 60. */
   readonly limit?: number;
@@ -36,8 +36,8 @@ const programKinds: Kinds<ThreadProgram> = {
 const threadKinds: Kinds<ThreadOptions> = { ...communicatorKinds, limit: optional(positive) };
 
 /**
- * Runs a program on n threads and answers with the results in order of ranks. Where a rank throws, all end, and the error names that rank,
- * its step and its last collective.
+ * Runs a program on n threads and returns the results in order of ranks. Where a rank throws, all end, and the error names that rank, its step and its
+ * last collective.
  */
 export async function threads(n: number, program: ThreadProgram, options: ThreadOptions = {}): Promise<unknown[]> {
   check("threads", "n", n, aThreadCount);
@@ -51,7 +51,7 @@ export async function threads(n: number, program: ThreadProgram, options: Thread
   }
 }
 
-/** Threads that run one program after the other: starting them costs more than most programs do. */
+/** Threads that run programs one after the other: starting threads takes longer than most programs run. */
 export class ThreadWorld {
   readonly size: number;
   readonly #workers: Worker[];
@@ -152,7 +152,7 @@ async function startWorker(): Promise<Worker> {
   const worker = new Worker(bootstrap(address), { eval: true });
   await new Promise<void>((resolve, reject) => {
     const early = (code: number): void => reject(new Error(`threads: a thread ended with exit code ${code} before it was ready`));
-    worker.on("error", reject); // afterwards it only keeps the error from ending the process: the exit is told
+    worker.on("error", reject); // later it only keeps the error from ending the process: "exit" reports the end of the thread
     worker.once("exit", early);
     worker.once("message", () => {
       worker.removeListener("exit", early);

@@ -1,4 +1,4 @@
-/** What collectives moved and how long they took, by name of the collective. */
+/** Bytes that collectives sent and seconds that they took, by name of the collective. */
 import { check, instance } from "../autograd/arguments.ts";
 
 /** The counts of one collective: numbers since the beginning, or since `clear`. */
@@ -11,10 +11,10 @@ export interface CollectiveTraffic {
   readonly seconds: number;
 }
 
-/** The counts of one rank, in which a communicator and those split from it write each call. */
+/** The counts of one rank by collective. A communicator and those split from it count their calls in the same one. */
 export type TrafficCounts = Map<string, { calls: number; bytes: number; seconds: number }>;
 
-/** Counts one call of a collective. It trusts its caller, for it runs in every call: a call of 64 KB takes 7 microseconds. */
+/** Counts one call of a collective. It checks nothing, as it runs in every call, and a call of 64 KB takes 7 microseconds. */
 export function noteCall(counts: TrafficCounts, name: string, bytes: number, seconds: number): void {
   const row = counts.get(name);
   if (row === undefined) {
@@ -28,7 +28,7 @@ export function noteCall(counts: TrafficCounts, name: string, bytes: number, sec
 
 const someCounts = instance(Map, "a Map of the counts of each collective");
 
-/** What the counts of one rank say. */
+/** The bytes and seconds of the collectives of one rank. */
 export class Traffic {
   readonly #counts: TrafficCounts;
 

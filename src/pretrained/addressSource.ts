@@ -1,4 +1,4 @@
-/** An address as a source: files below it, read by HTTP ranges. */
+/** Reads the files of a checkpoint from an address, by HTTP ranges. */
 import { callable, check, checkOptions, having, optional, positive, whole as wholeNumber } from "../autograd/arguments.ts";
 import type { Source } from "./source.ts";
 import { messageOf, whole } from "./source.ts";
@@ -7,11 +7,11 @@ import { messageOf, whole } from "./source.ts";
 export interface AddressOptions {
   /** Sent with every request: `{ authorization: "Bearer …" }`. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** A server that ignores ranges sends whole files; those of up to this many bytes are read and kept. Default 64 MiB. */
+  /** Of a server that ignores ranges, files of up to this many bytes are read whole and kept. Default 64 MiB. */
   readonly wholeLimit?: number;
   /** How long one request may take, in milliseconds. Default 120,000. */
   readonly timeout?: number;
-  /** In place of the global `fetch`. */
+  /** Used in place of the global `fetch`. */
   readonly fetch?: typeof fetch;
 }
 
@@ -19,7 +19,7 @@ interface Known {
   readonly size: number;
   /** ETag or date, where the server says one. */
   readonly version: string | null;
-  /** All of it, from a server that knows no ranges. */
+  /** All of the file, from a server that ignores ranges. */
   readonly bytes?: Uint8Array;
 }
 
@@ -79,7 +79,7 @@ function totalOf(response: Response): number | undefined {
   return total === undefined ? undefined : Number(total);
 }
 
-/** Where a page may not read the range's header, the length of the whole file is asked for. */
+/** The length of a file by a HEAD request, for pages that may not read the header of the range. */
 async function announced(url: string, name: string, options: AddressOptions): Promise<number> {
   const headers = await request(url, name, options, {}, async (response) => response.headers, "HEAD");
   const length = headers.get("content-encoding") === null ? headers.get("content-length") : null;
@@ -87,7 +87,7 @@ async function announced(url: string, name: string, options: AddressOptions): Pr
   return Number(length);
 }
 
-/** The server knows no ranges: a short file is read and kept. */
+/** All of a file from a server that ignores ranges. Throws where it is longer than `wholeLimit`. */
 async function wholeFile(response: Response, name: string, { wholeLimit = 64 * 2 ** 20 }: AddressOptions): Promise<Known> {
   const parts: Uint8Array[] = [];
   let size = 0;
@@ -128,9 +128,15 @@ function versionOf({ headers }: Response): string | null {
   return headers.get("etag") ?? headers.get("last-modified");
 }
 
+/** `fetch` says only "fetch failed"; what happened is in the cause of its error. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : "";
+  return cause ? `${messageOf(error)}: ${cause}` : messageOf(error);
+}
+
 const ATTEMPTS = 3;
 
-/** What `consume` makes of the answer. What breaks on the way is tried again; a RangeError of `consume` is final. */
+/** What `consume` returns for the response. Failed requests are tried again; a RangeError of `consume` is final. */
 async function request<T>(
   url: string,
   name: string,
@@ -146,7 +152,7 @@ async function request<T>(
       await response.body?.cancel();
     } catch (error) {
       if (error instanceof RangeError) throw error;
-      if (attempt === ATTEMPTS) throw new RangeError(`${name}: ${url} cannot be read: ${messageOf(error)}`);
+      if (attempt === ATTEMPTS) throw new RangeError(`${name}: ${url} cannot be read: ${reasonOf(error)}`, { cause: error });
     }
     await new Promise((resolve) => setTimeout(resolve, 250 * attempt));
   }

@@ -1,4 +1,4 @@
-/** config.json: fields by name, each checked. */
+/** Reads the fields of a config.json; each is checked. */
 import type { Kind } from "../autograd/arguments.ts";
 import { check, describe, either, finite, flag, nothing, oneOf, positive, rate, whole } from "../autograd/arguments.ts";
 
@@ -9,7 +9,7 @@ export type FamilyName = (typeof families)[number];
 
 export const CONFIG = "config.json";
 
-/** Sizes beyond these no published model has; they keep a damaged file from filling memory. */
+/** No published model has larger sizes; the limits keep a damaged file from filling memory. */
 const aSize = whole(1, 2 ** 24);
 const aLayerCount = whole(1, 4096);
 
@@ -21,7 +21,7 @@ export class Fields {
     this.#json = json;
   }
 
-  /** The value as it stands; `null` counts as absent. */
+  /** The value without a check; undefined where it is absent or null. */
   raw(name: string): unknown {
     return this.#json[name] ?? undefined;
   }
@@ -67,7 +67,7 @@ export class Fields {
     return this.#checked(name, oneOf(...known), or);
   }
 
-  /** Throws unless the field is absent or one of the given values: what other values mean is not built here. */
+  /** Throws unless the field is absent or one of the given values: other values are not supported. */
   only(name: string, ...known: readonly (string | number | boolean | null)[]): void {
     const value = this.raw(name);
     if (value !== undefined && !known.some((one) => one === value))

@@ -1,4 +1,4 @@
-/** The checksum of zip files: CRC-32 with the reversed polynomial 0xEDB88320, as ISO 3309 has it. */
+/** The checksum of zip files: CRC-32 of ISO 3309, with the reversed polynomial 0xEDB88320. */
 
 const table = Uint32Array.from({ length: 256 }, (_, byte) => {
   let value = byte;
@@ -15,7 +15,7 @@ export function tableCrc32(bytes: Uint8Array, before = 0): number {
 
 type Crc32 = (bytes: Uint8Array, before?: number) => number;
 
-/** Node's own, several times as fast, where there is one. */
+/** Node's implementation, which is several times as fast; undefined in other environments. */
 function nativeCrc32(): Crc32 | undefined {
   const node = (globalThis as { process?: { getBuiltinModule?(name: string): { crc32?: Crc32 } | undefined } }).process;
   return node?.getBuiltinModule?.("node:zlib")?.crc32;

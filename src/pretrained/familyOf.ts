@@ -1,4 +1,4 @@
-/** Which published family a model of ours belongs to, and the config that says so: what is trained here can be opened elsewhere. */
+/** The published family that a model has the architecture of, and its config: with it, a model that was trained here can be opened elsewhere. */
 import type { Kinds } from "../autograd/arguments.ts";
 import { check, checkOptions, describe, either, instance, optional, whole } from "../autograd/arguments.ts";
 import { FeedForwardExperts } from "../moe/experts.ts";
@@ -12,26 +12,28 @@ import { DenseFeedForward, isGated } from "../nn/feedForward.ts";
 import type { FeedForwardKind } from "../nn/feedForward.ts";
 import { DecoderLanguageModel } from "../nn/languageModel.ts";
 import type { CommonSettings } from "../nn/stackSettings.ts";
-import type { DecoderConfig, DecoderFamily } from "./decoders.ts";
-import { decoderTable, formatDecoder } from "./decoders.ts";
-import type { EncoderDecoderConfig, SwitchConfig } from "./encoderDecoders.ts";
-import { encoderDecoderTable, formatEncoderDecoder, isEncoderDecoder, sparseLayers } from "./encoderDecoders.ts";
+import type { DecoderConfig, DecoderFamily } from "./decoderConfig.ts";
+import { formatDecoder } from "./decoderConfig.ts";
+import { decoderTable } from "./decoders.ts";
+import type { EncoderDecoderConfig, SwitchConfig } from "./encoderDecoderConfig.ts";
+import { formatEncoderDecoder, isEncoderDecoder, sparseLayers } from "./encoderDecoderConfig.ts";
+import { encoderDecoderTable } from "./encoderDecoders.ts";
 import type { Row } from "./table.ts";
 import { firstOf } from "./weights.ts";
 
-/** What config.json says beside what a model knows of itself. */
+/** What config.json says that the model itself does not know. */
 export interface TokenIds {
-  /** Default 0. */
+  /** The id of padding, for encoder-decoders. Default 0. */
   readonly padId?: number;
-  /** Default 1; of a decoder alone: none. */
+  /** The id that ends a text. Default 1 for encoder-decoders, none for decoders. */
   readonly endId?: number;
-  /** The longest sequence it was trained on, of a decoder alone. Default 4,096. */
+  /** The longest sequence that a decoder was trained on. Default 4,096. */
   readonly context?: number;
 }
 
 export const tokenKinds: Kinds<TokenIds> = { padId: optional(whole(0)), endId: optional(whole(0)), context: optional(whole(1)) };
 
-/** The config of a model of any family. `family` tells which. */
+/** The config of a model of any family; its field `family` says which. */
 export type ModelConfig = EncoderDecoderConfig | DecoderConfig;
 
 /** Which tensors of a file make which parameters of a model of this config. */
@@ -39,14 +41,14 @@ export function tableOf(config: ModelConfig): Row[] {
   return isEncoderDecoder(config) ? encoderDecoderTable(config) : decoderTable(config);
 }
 
-/** The fields of config.json that say `config`. */
+/** The fields of the config.json of `config`. */
 export function formatOf(config: ModelConfig): Record<string, unknown> {
   return isEncoderDecoder(config) ? formatEncoderDecoder(config) : formatDecoder(config);
 }
 
 /**
- * The family of a model and its config. Throws a RangeError that lists why there is none: settings that no published family has, such as
- * a bias by distance, or parts that are neither dense layers nor sparse ones with the family's router.
+ * The config of a model, which names its family. Throws a RangeError that lists the reasons where no published family fits: settings that none has,
+ * such as a bias by distance, or layers that are neither dense nor sparse with the family's router.
  */
 export function familyOf(model: EncoderDecoder | DecoderLanguageModel, ids: TokenIds = {}): ModelConfig {
   check("familyOf", "model", model, either(instance(EncoderDecoder, "an EncoderDecoder"), instance(DecoderLanguageModel)));
@@ -57,18 +59,18 @@ export function familyOf(model: EncoderDecoder | DecoderLanguageModel, ids: Toke
   return config;
 }
 
-/** Notes each setting that has another value than the one that the families have. */
+/** Adds a fault for each setting that has another value than in the families. */
 function requireSettings(given: Readonly<Record<string, unknown>>, wanted: Readonly<Record<string, unknown>>, faults: string[]): void {
   for (const [name, value] of Object.entries(wanted))
     if (given[name] !== value) faults.push(`${name} is ${describe(given[name])}, the families have ${describe(value)}`);
 }
 
-/** What all families leave out. */
+/** All families have RMS norms and no biases in linear layers. */
 function requirePlain({ norm = "rms", bias = false }: CommonSettings, faults: string[]): void {
   requireSettings({ norm, bias }, { norm: "rms", bias: false }, faults);
 }
 
-/** The feed-forward places of some blocks, told apart. */
+/** The feed-forward layers of some blocks, dense and sparse ones. */
 interface Places {
   readonly dense: DenseFeedForward[];
   readonly sparse: { readonly layer: number; readonly moe: MoE; readonly experts: FeedForwardExperts }[];
@@ -85,7 +87,7 @@ function placesOf(blocks: readonly Block[], faults: string[]): Places {
   return places;
 }
 
-/** The one value that all have; a second one is a fault. */
+/** The value that all share; adds a fault where they differ. */
 function common<T>(name: string, values: readonly T[], faults: string[]): T | undefined {
   const [first, ...others] = [...new Set(values)];
   if (others.length > 0) faults.push(`${name} differs between layers: ${[first, ...others].map(describe).join(", ")}`);
@@ -111,6 +113,7 @@ function encoderDecoderConfig(model: EncoderDecoder, { padId = 0, endId = 1 }: T
   const { vocabulary, width, heads, headWidth = width / heads, keyValueHeads = heads, attentionBias = false } = options;
   const { positions = "buckets", scale = 1, shared = true, buckets = 32, maxDistance = 128 } = options;
   requirePlain(options, faults);
+  if (options.attention) faults.push("attention is of the model's own");
   requireSettings({ positions, scale, shared, attentionBias, keyValueHeads }, { positions: "buckets", scale: 1, shared: true, attentionBias: false, keyValueHeads: heads }, faults); // prettier-ignore
   const places = { encoder: placesOf(encoder.blocks, faults), decoder: placesOf(decoder.blocks, faults) };
   const both = { dense: [...places.encoder.dense, ...places.decoder.dense], sparse: [...places.encoder.sparse, ...places.decoder.sparse] };
@@ -153,6 +156,10 @@ function switchConfig(
   const routers = all.flatMap(({ moe: { router } }) => (router instanceof SwitchRouter ? [router] : []));
   if (routers.length < all.length) faults.push("a router is no SwitchRouter");
   if (all.some(({ moe }) => moe.shared)) faults.push("there are shared experts");
+  if (all.some(({ moe }) => moe.expertCapacity === null && moe.evaluationCapacityFactor !== "dropless"))
+    faults.push("experts have a capacity factor in evaluation, switch_transformers a number of slots or none");
+  if (all.some(({ moe }) => moe.expertCapacity !== null) && routers.some(({ options: { group = "batch" } }) => group !== "sequence"))
+    faults.push("a router with an expertCapacity has not the group of a sequence, switch_transformers counts slots by sequence");
   if (isGated(kind)) faults.push(`kind is ${describe(kind)}, switch_transformers has no gated ones`);
   const sparse = { encoder: places.encoder.sparse.map(({ layer }) => layer), decoder: places.decoder.sparse.map(({ layer }) => layer) };
   for (const stack of ["encoder", "decoder"] as const) {
@@ -230,7 +237,7 @@ function sparseConfig({ sparse }: Places, faults: string[]): Sparse {
     if (bias || projection.bias) faults.push("a router has a bias");
   }
   if (sparse.some(({ moe }) => moe.evaluationCapacityFactor !== "dropless" || moe.expertCapacity !== null))
-    faults.push("experts have a capacity in evaluation, the families drop nobody");
+    faults.push("experts have a capacity in evaluation, the families drop no token");
   const normalise = common("normalise", routers.map(({ options }) => options.normalise ?? "before"), faults) ?? "before"; // prettier-ignore
   if (normalise !== "before" && normalise !== "after") faults.push(`normalise is ${describe(normalise)}`);
   const shared = sparse.map(({ moe }) => {
@@ -249,7 +256,7 @@ function sparseConfig({ sparse }: Places, faults: string[]): Sparse {
   }; // prettier-ignore
 }
 
-/** The family that has these settings; what it lacks is a fault. */
+/** The family that has these settings; adds a fault for each setting that it lacks. */
 function decoderFamily(config: Omit<DecoderConfig, "family">, faults: string[]): DecoderFamily {
   const { queryKeyNorm, sharedHidden, window, clip, bias, headWidth, heads, width, sparse, layers, renormalised } = config;
   const family = sharedHidden > 0 ? "qwen2_moe" : queryKeyNorm === "head" ? "qwen3_moe" : queryKeyNorm === "width" ? "olmoe" : "mixtral";

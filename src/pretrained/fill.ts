@@ -1,4 +1,4 @@
-/** A model made and filled from the tensors of a file: first everything is checked, then one parameter after the other is read. */
+/** Makes a model and reads its parameters from the tensors of files: first everything is checked, then one parameter after the other is read. */
 import type { Backend } from "../autograd/contract.ts";
 import { formatShape, sizeOf } from "../autograd/contract.ts";
 import { fromRaw } from "../autograd/create.ts";
@@ -58,7 +58,7 @@ export async function filled<M extends Module>(
   }
 }
 
-/** bfloat16 where all are; the widest otherwise, float32 at least. */
+/** float64 where one tensor is, bfloat16 where all are, else float32. */
 function storedDType(chosen: readonly Chosen[]): FloatDType {
   const stored = new Set(chosen.flatMap(({ parts }) => parts.map(({ tensor }) => tensor.dtype)));
   if (stored.has("float64")) return "float64";
@@ -116,7 +116,7 @@ async function* rowsOf({ dtype: from, shape, pieces }: StoredTensor, dtype: Floa
     yield { first: at / rowBytes, count: bytes.length / rowBytes, numbers: decode(bytes, from, dtype) };
 }
 
-/** Of two tied tensors that differ one would be lost. What is tied is an embedding, which lies in a file as in the model. */
+/** Throws where two tied tensors differ: one of them would be lost. Only embeddings are tied, which files hold as the model does. */
 async function requireEqual(values: Numbers, name: string, tie: StoredTensor, dtype: FloatDType): Promise<void> {
   const width = tie.shape[tie.shape.length - 1];
   for await (const { first, numbers } of rowsOf(tie, dtype))

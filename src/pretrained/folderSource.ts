@@ -1,4 +1,4 @@
-/** A folder in Node as a source. */
+/** Reads the files of a checkpoint from a folder, in Node. */
 import type { FileHandle, Files } from "./nodeFiles.ts";
 import { codeOf, diskError, nodeFiles } from "./nodeFiles.ts";
 import type { Source } from "./source.ts";
@@ -11,8 +11,8 @@ interface Opened {
 }
 
 /**
- * The files of a folder; links are followed, as the cache of Hugging Face has them. A file stays open until `close`. Throws where
- * there is no such folder, and where a file changes in size or time while it is read.
+ * A source that reads the files of a folder, in Node. It follows links, which the cache of Hugging Face consists of. A file stays open until
+ * `close`. Throws where there is no such folder, and where a file's size or time changes while it is read.
  */
 export function folderSource(path: string): Source {
   const files = nodeFiles(path);
@@ -64,7 +64,7 @@ async function openFile(files: Files, path: string, name: string): Promise<Opene
   }
 }
 
-/** What lies from `begin` to `end`; fewer bytes where the file ends before. */
+/** The bytes from `begin` to `end`; fewer where the file ends before. */
 async function readAt(handle: FileHandle, begin: number, end: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(end - begin);
   let at = 0;

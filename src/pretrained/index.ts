@@ -1,6 +1,6 @@
-/** Published checkpoints of Mixture-of-Experts models and of T5, in and out. */
+/** Reads and writes published checkpoints of Mixture-of-Experts models and of T5. */
 
-// Where files lie
+// Where files are
 export { filesSource, memorySource } from "./source.ts";
 export type { FileLike, Source } from "./source.ts";
 export type { SourceLike } from "./sourceOf.ts";
@@ -16,8 +16,8 @@ export type { Piece, StoredDType, StoredTensor } from "./stored.ts";
 export { loadPretrained } from "./load.ts";
 export type { LoadOptions, Pretrained, SwitchSemantics } from "./load.ts";
 export type { FamilyName } from "./config.ts";
-export type { DecoderConfig, DecoderFamily } from "./decoders.ts";
-export type { EncoderDecoderConfig, EncoderDecoderFamily, SwitchConfig } from "./encoderDecoders.ts";
+export type { DecoderConfig, DecoderFamily } from "./decoderConfig.ts";
+export type { EncoderDecoderConfig, EncoderDecoderFamily, SwitchConfig } from "./encoderDecoderConfig.ts";
 export { savePretrained } from "./save.ts";
 export type { SaveOptions } from "./save.ts";
 export { familyOf } from "./familyOf.ts";

@@ -1,4 +1,4 @@
-/** A published model, opened: its config is parsed, its tensors are checked, and only then are they read, one at a time. */
+/** Opens published models: the config is parsed, all tensors are checked, and only then are they read, one at a time. */
 import type { Kinds } from "../autograd/arguments.ts";
 import { aBackend, callable, checkOptions, describe, either, flag, oneOf, optional, whole } from "../autograd/arguments.ts";
 import type { Backend } from "../autograd/contract.ts";
@@ -6,10 +6,12 @@ import type { EncoderDecoder } from "../nn/encoderDecoder.ts";
 import type { DecoderLanguageModel } from "../nn/languageModel.ts";
 import { CONFIG, Fields, families } from "./config.ts";
 import type { FamilyName } from "./config.ts";
-import type { DecoderConfig, DecoderFamily } from "./decoders.ts";
-import { buildDecoder, decoderTable, ignoredByDecoders, parseDecoder } from "./decoders.ts";
-import type { EncoderDecoderConfig, EncoderDecoderFamily, SwitchConfig } from "./encoderDecoders.ts";
-import { buildEncoderDecoder, encoderDecoderTable, ignoredByEncoderDecoders, parseEncoderDecoder } from "./encoderDecoders.ts";
+import { parseDecoder } from "./decoderConfig.ts";
+import type { DecoderConfig, DecoderFamily } from "./decoderConfig.ts";
+import { buildDecoder, decoderTable, ignoredByDecoders } from "./decoders.ts";
+import { parseEncoderDecoder } from "./encoderDecoderConfig.ts";
+import type { EncoderDecoderConfig, EncoderDecoderFamily, SwitchConfig } from "./encoderDecoderConfig.ts";
+import { buildEncoderDecoder, encoderDecoderTable, ignoredByEncoderDecoders } from "./encoderDecoders.ts";
 import type { FirstWeights } from "./fill.ts";
 import { filled } from "./fill.ts";
 import type { Source } from "./source.ts";
@@ -19,7 +21,7 @@ import { sourceOf } from "./sourceOf.ts";
 import type { FloatDType, StoredTensor } from "./stored.ts";
 import { present, weightsOf } from "./weights.ts";
 
-/** Where implementations of switch_transformers differ: what happens beyond an expert's capacity. */
+/** Where implementations of switch_transformers differ: tokens beyond an expert's capacity, and padding. */
 export interface SwitchSemantics {
   /**
    * The output for a token without a slot. Default "gatedInput", its probability times itself, as transformers 4 ran these checkpoints;
@@ -35,15 +37,15 @@ export interface SwitchSemantics {
 /** Options of `loadPretrained`. */
 export interface LoadOptions {
   /**
-   * What the parameters are kept in. "stored", the default, keeps bfloat16 where all of them are; float16 and mixtures become float32,
-   * which holds them exactly.
+   * The dtype of the parameters. "stored" (default): bfloat16 or float64 where the file has it; float16, and a mixture of types, become
+   * float32, which holds their values exactly.
    */
   readonly dtype?: "stored" | FloatDType;
-  /** Where the model lives; the current backend unless said otherwise. */
+  /** The device of the model. Default: the current backend. */
   readonly backend?: Backend;
-  /** Of switch_transformers alone; the other families drop no token. */
+  /** Only for switch_transformers; the other families drop no token. */
   readonly semantics?: SwitchSemantics;
-  /** Hears how many bytes of the weights were read, of how many. */
+  /** Called with the bytes of weights read so far, and their total. */
   readonly onProgress?: (read: number, total: number) => void;
 }
 
@@ -62,7 +64,7 @@ const kinds: Kinds<LoadOptions> = {
 
 type Opened<F extends FamilyName, M, C> = F extends FamilyName ? { readonly family: F; readonly model: M; readonly config: C } : never;
 
-/** A model, and what its config.json says. `family` tells an encoder-decoder from a decoder. */
+/** An opened model and its config. `family` tells an encoder-decoder from a decoder. */
 export type Pretrained =
   Opened<EncoderDecoderFamily, EncoderDecoder, EncoderDecoderConfig> | Opened<DecoderFamily, DecoderLanguageModel, DecoderConfig>;
 
@@ -70,9 +72,10 @@ export type Pretrained =
  * Opens a published model: a folder in Node, an address, or the Files of a page, with config.json and its weights in safetensors or
  * PyTorch's format, whole or in shards. Families: switch_transformers, t5, mixtral, olmoe, qwen2_moe, qwen3_moe.
  *
- * Names, shapes and dtypes of all tensors are checked before the first is read; then they are read one at a time, so that the peak of memory
- * is the model and its largest tensor. Throws a RangeError that says what is wrong, and leaves nothing behind: no config, an unknown
- * family, tensors that are missing, extra or misshapen (all counted, the first ten shown), damage, and a pickle that names anything but tensors.
+ * Names, shapes and dtypes of all tensors are checked before the first is read. They are then read one at a time, so that the peak of memory is the
+ * model and its largest tensor. Throws a RangeError that says what is wrong, and frees what it made: for a missing config, an unknown family,
+ * tensors that are missing, extra or of another shape (the error shows ten of them and their number), damage, and a pickle that names anything
+ * but tensors.
  */
 export async function loadPretrained(given: SourceLike, options: LoadOptions = {}): Promise<Pretrained> {
   checkOptions("loadPretrained", options, kinds);
@@ -124,7 +127,7 @@ function withSemantics(config: SwitchConfig, { dropped, expertCapacity, routePad
   };
 }
 
-// Counts are compared first: a config that says too much would make a table without end.
+// Counts are compared first: a config with absurd numbers would make an endless table.
 
 /** A field, its value, and the pattern that finds the numbers it should agree with in the names of the tensors. */
 type Count = readonly [field: string, value: number, pattern: RegExp];

@@ -1,4 +1,4 @@
-/** Node's file system: as much of it as folders of checkpoints need, so that no declaration of ours needs Node's. */
+/** The part of Node's file system that checkpoints need, declared here so that the package's declarations do not need @types/node. */
 import { messageOf } from "./source.ts";
 
 export interface FileHandle {
@@ -17,14 +17,14 @@ export interface Files {
   rm(path: string, options: { force: true; recursive: boolean }): Promise<void>;
 }
 
-/** Taken from getBuiltinModule: an import would stop bundlers for browsers. Throws a TypeError where there is no Node. */
+/** Node's file system, by getBuiltinModule because bundlers for browsers fail on an import. Throws a TypeError outside of Node. */
 export function nodeFiles(where: string): Files {
   const { process: node } = globalThis as { process?: { getBuiltinModule?(name: string): unknown } };
   if (!node?.getBuiltinModule) throw new TypeError(`${where}: folders exist in Node only; on a page give the Files, or an address`);
   return process.getBuiltinModule("node:fs/promises");
 }
 
-/** What went wrong with a file or a folder, in words. */
+/** The error for a file or a folder that cannot be read. */
 export function diskError(path: string, name: string, error: unknown): RangeError {
   const code = codeOf(error);
   if (code === "ENOENT") return new RangeError(`${path}: there is no such folder`);

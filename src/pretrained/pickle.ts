@@ -1,14 +1,14 @@
 /**
- * The part of Python's pickle that files of tensors need. A pickle is a program for a stack machine, and Python's own reader calls
- * whatever the program names. This one knows no names but those it is given: anything else is an error that says which name, and
- * nothing is called. Operations: Python's Lib/pickletools.py, those of protocols 2 to 4.
+ * Reads the part of Python's pickle format that files of tensors need. A pickle is a program for a stack machine, and Python's own reader calls
+ * whatever the program names. This reader allows only the names that it is given; any other name is an error that says it, and nothing is
+ * called. Operations: those of protocols 2 to 4 in Python's Lib/pickletools.py.
  */
 import { describe } from "../autograd/arguments.ts";
 
-/** What a pickle may hold here. A tuple and a list are both arrays; a dictionary is a map. */
+/** A value of a pickle. Tuples and lists are arrays, dictionaries are Maps. */
 export type Pickled = null | boolean | number | string | object;
 
-/** A name that the program may use, and what calling it gives. */
+/** A name that the program may use, and the function that a call of it runs. */
 export class PickleGlobal {
   readonly call: (args: readonly Pickled[]) => Pickled;
 
@@ -17,14 +17,15 @@ export class PickleGlobal {
   }
 }
 
+/** The names and objects outside of the pickle that its program may use. */
 export interface PickleWorld {
-  /** What stands for "module name"; undefined: refused. */
+  /** The global for "module name"; undefined: it is refused. */
   find(name: string): PickleGlobal | undefined;
-  /** What a persistent id stands for. */
+  /** The object of a persistent id. */
   load(id: Pickled): Pickled;
 }
 
-/** Runs the program and answers what it leaves. Throws a RangeError for damage, and for every name that `world` does not know. */
+/** Runs the program and returns its result. Throws a RangeError for damage, and for every name that `world` does not know. */
 export function unpickle(bytes: Uint8Array, world: PickleWorld): Pickled {
   const machine = new Machine(bytes, world);
   for (;;) {
@@ -42,7 +43,7 @@ function fail(why: string): never {
 
 const damaged = (why: string): never => fail(`its pickle is damaged: ${why}`);
 
-/** A program, how far it ran, and its memory. */
+/** The stack machine: a program, its position in it, its stack and its memo. */
 class Machine {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -216,7 +217,7 @@ function popped(m: Machine, count: number): Pickled[] {
 
 const STOP = 0x2e;
 
-/** By the opcode. What files of tensors do not need is not here. */
+/** The operations by opcode: only those that files of tensors need. */
 const operations: Readonly<Record<number, ((m: Machine) => void) | undefined>> = {
   0x80: (m) => void m.byte(), // PROTO
   0x95: (m) => void m.take(8), // FRAME: a length that streams need

@@ -1,4 +1,4 @@
-/** A safetensors file read at offsets: its header at once, its numbers when they are asked for. */
+/** Reads a safetensors file in pieces: its header first, the numbers of a tensor when they are asked for. */
 import type { Widths } from "../nn/safetensorsHeader.ts";
 import { LENGTH_BYTES, jsonLength, parseHeader } from "../nn/safetensorsHeader.ts";
 import type { Source } from "./source.ts";
@@ -6,7 +6,7 @@ import type { Piece, StoredDType, StoredTensor } from "./stored.ts";
 import { BYTES } from "./stored.ts";
 import { PIECE } from "./zip.ts";
 
-/** What the file calls its element types. */
+/** Element types by their names in the file. */
 export const dtypeOf: Readonly<Record<string, StoredDType>> = {
   F64: "float64",
   F32: "float32",
@@ -25,7 +25,7 @@ const widths: Widths = Object.fromEntries(Object.entries(dtypeOf).map(([name, dt
 /** The reference implementation reads headers of up to 100 MB. */
 const LONGEST_HEADER = 100_000_000;
 
-/** The tensors of a file of so many bytes. Throws a RangeError that begins with the file's name for whatever is wrong with its header. */
+/** The tensors of a file of `size` bytes. Throws a RangeError that begins with the file's name where its header is damaged. */
 export async function safetensorsFile(source: Source, file: string, size: number): Promise<StoredTensor[]> {
   const length = jsonLength(file, await source.read(file, 0, Math.min(LENGTH_BYTES, size)), size);
   if (length > LONGEST_HEADER) throw new RangeError(`${file}: its header takes ${length} bytes; at most ${LONGEST_HEADER} are read`);

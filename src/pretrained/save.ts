@@ -1,4 +1,4 @@
-/** A model written as a published one is: safetensors in shards, with Hugging Face's names, and config.json. */
+/** Writes models as published ones are written: safetensors in shards, with Hugging Face's names, and config.json. */
 import type { Kinds } from "../autograd/arguments.ts";
 import { check, checkOptions, finite, flag, optional, text } from "../autograd/arguments.ts";
 import { sizeOf } from "../autograd/contract.ts";
@@ -9,7 +9,7 @@ import type { DecoderLanguageModel } from "../nn/languageModel.ts";
 import { nameOf, widths } from "../nn/safetensors.ts";
 import { formatHeader } from "../nn/safetensorsHeader.ts";
 import { CONFIG } from "./config.ts";
-import { isEncoderDecoder } from "./encoderDecoders.ts";
+import { isEncoderDecoder } from "./encoderDecoderConfig.ts";
 import type { ModelConfig, TokenIds } from "./familyOf.ts";
 import { familyOf, formatOf, tableOf, tokenKinds } from "./familyOf.ts";
 import type { Pretrained } from "./load.ts";
@@ -22,9 +22,9 @@ import { weightFiles } from "./weights.ts";
 
 /** Options of `savePretrained`. */
 export interface SaveOptions extends TokenIds {
-  /** A file of weights holds at most this much, unless one tensor is larger. Default 5e9, as Hugging Face's. */
+  /** The most bytes of tensors in a file of weights; a larger tensor has a file of its own. Default 5e9, as Hugging Face's. */
   readonly shardBytes?: number;
-  /** Whether a checkpoint that lies in the folder is replaced. Default false: it is an error. */
+  /** Whether a checkpoint that is in the folder already is replaced. Default false: it is an error. */
   readonly overwrite?: boolean;
 }
 
@@ -36,12 +36,12 @@ const kinds: Kinds<SaveOptions> = {
 
 /**
  * Writes a model into a folder (in Node), so that `from_pretrained` of transformers and `loadPretrained` open it: model.safetensors, or
- * shards with an index, config.json and generation_config.json. Takes what `loadPretrained` answered, or a model of our own that has a
- * published family (`familyOf` says which); its parameters keep their dtype, and an opened model gives back every bit.
+ * shards with an index, config.json and generation_config.json. Takes what `loadPretrained` returned, or a model of your own that has a
+ * published family (`familyOf` says which). Parameters keep their dtype, and an opened model is written back bit for bit.
  *
- * All is written aside first and then moved, config.json last: a folder that was interrupted has none, and cannot be taken for a whole
- * one. Throws a RangeError where the model has no family, where the folder holds a checkpoint already (unless `overwrite`), and where the
- * disk refuses; what lay there stays as it was.
+ * All files are written to a sub-folder first and then moved, config.json last: a folder in which this was interrupted has no config.json, so it is
+ * not taken for a whole checkpoint. Throws a RangeError where the model has no family, where the folder holds a checkpoint already (unless
+ * `overwrite`), and where the disk refuses; until all is written, an old checkpoint stays as it was.
  */
 export async function savePretrained(
   given: EncoderDecoder | DecoderLanguageModel | Pretrained,
@@ -53,7 +53,7 @@ export async function savePretrained(
   const files = nodeFiles("savePretrained");
   try {
     const { shardBytes = 5e9, overwrite = false, ...ids } = options;
-    const { model, config } = "config" in given && "model" in given ? given : { model: given, config: familyOf(given, ids) };
+    const { model, config } = "config" in given && "model" in given ? opened(given, ids) : { model: given, config: familyOf(given, ids) };
     const present = await checkpointIn(files, folder);
     if (present.length > 0 && !overwrite)
       throw new RangeError(`${folder} holds ${present.join(", ")} already; give the option overwrite to replace it`);
@@ -61,6 +61,13 @@ export async function savePretrained(
   } catch (error) {
     throw error instanceof RangeError ? new RangeError(`savePretrained: ${error.message}`, { cause: error }) : error;
   }
+}
+
+/** A model that `loadPretrained` opened. Throws for ids beside the config that it has. */
+function opened(given: Pretrained, ids: TokenIds): Pretrained {
+  const [name] = Object.entries(ids).flatMap(([id, value]) => (value === undefined ? [] : [id]));
+  if (name) throw new RangeError(`${name} is for models made here: this one was opened, and its config says it`);
+  return given;
 }
 
 /** Those files of the folder that belong to a checkpoint. */
@@ -142,7 +149,7 @@ interface Saved {
   readonly bytes: number;
 }
 
-/** Writes all tensors of the table; answers the names of the files. */
+/** Writes all tensors of the table; returns the names of the files. */
 async function writeWeights(
   files: Files,
   folder: string,
@@ -196,7 +203,7 @@ async function* shardPieces(shard: readonly Saved[]): AsyncGenerator<Uint8Array>
   }
 }
 
-/** A tensor of the file out of a parameter, which is at least as large. */
+/** The bytes of one tensor of the file, taken from its parameter. */
 function bytesOf(part: Part, values: Numbers): Uint8Array {
   const out = values.slice(0, sizeOf(part.shape));
   const width = part.shape[part.shape.length - 1] ?? 1;

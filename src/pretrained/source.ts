@@ -1,12 +1,12 @@
-/** Where a checkpoint's files lie: a folder, files of a page, an address, or memory. Everything else reads through this interface. */
+/** Sources of a checkpoint's files: a folder, the files of a page, an address, or memory. All else reads files through this interface. */
 import { check, describe, having, instance } from "../autograd/arguments.ts";
 
 /**
- * Named files that are read in pieces. `loadPretrained` and `openWeights` take any object of this kind, so a store of your own needs
- * these four functions. A file that changes while it is read must be an error.
+ * Files by name that are read in pieces. `loadPretrained` and `openWeights` take any object with these members, so you can read from a store of
+ * your own. Throw an error where a file changes while it is read.
  */
 export interface Source {
-  /** For errors: the path, the address. */
+  /** The path or the address, which errors show. */
   readonly where: string;
   /** The names of the files; undefined where they cannot be listed, as of an address. */
   list(): Promise<readonly string[] | undefined>;
@@ -17,7 +17,7 @@ export interface Source {
   close(): Promise<void>;
 }
 
-/** What is needed of the `File` of a browser (or of Node). */
+/** The members of a `File`, of a browser or of Node, that are used. */
 export interface FileLike {
   readonly name: string;
   readonly size: number;
@@ -28,8 +28,8 @@ const isIterable = (value: unknown): boolean => typeof value === "object" && val
 const isFile = having("a File", "name", "size", "slice");
 
 /**
- * The files that someone chose on a page (`input.files`, also of a whole folder) or that were dropped there. Throws where two have
- * one name, and where one changes on the disk after it was chosen.
+ * A source of files that were chosen on a page (`input.files`, also of a whole folder) or dropped there. Throws where two have the same name, and
+ * where one changes on the disk after it was chosen.
  */
 export function filesSource(files: Iterable<FileLike>): Source {
   check("filesSource", "files", files, { wanted: "an iterable of Files", accepts: isIterable });
@@ -54,7 +54,7 @@ export function filesSource(files: Iterable<FileLike>): Source {
   };
 }
 
-/** Files that are in memory already, by name. Throws where `files` is no Map. */
+/** A source of files in memory, by name. Throws where `files` is no Map. */
 export function memorySource(files: ReadonlyMap<string, Uint8Array>): Source {
   check("memorySource", "files", files, instance(Map, "a Map of bytes by name"));
   return {
@@ -66,7 +66,7 @@ export function memorySource(files: ReadonlyMap<string, Uint8Array>): Source {
   };
 }
 
-/** `bytes`, if they are all that was asked for. */
+/** Returns `bytes`. Throws where they are not as many as were asked for. */
 export function whole(name: string, begin: number, end: number, bytes: Uint8Array): Uint8Array {
   if (bytes.length !== end - begin)
     throw new RangeError(`${name}: bytes ${begin} to ${end} were asked for, ${bytes.length} came: it is shorter than it was`);

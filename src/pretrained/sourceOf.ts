@@ -1,4 +1,4 @@
-/** What may be given for a source, and the source that it stands for. */
+/** Makes a source from a path, an address or files. */
 import { describe, having } from "../autograd/arguments.ts";
 import { addressSource } from "./addressSource.ts";
 import { folderSource } from "./folderSource.ts";
@@ -10,7 +10,7 @@ export type SourceLike = string | { readonly href: string } | Iterable<FileLike>
 
 const isSource = having("a source", "where", "list", "sizeOf", "read", "close");
 
-/** The source that `given` stands for. Throws a TypeError for what is none. */
+/** The source for a path, an address, a URL or files; a source itself stays as it is. Throws a TypeError for anything else. */
 export function sourceOf(where: string, given: SourceLike): Source {
   if (isSource.accepts(given)) return given as Source;
   const address = typeof given === "string" ? given : hrefOf(given);

@@ -1,4 +1,4 @@
-/** A tensor as it lies in a file, and its numbers as a backend takes them. R rows, C numbers of a row. */
+/** Tensors as they are stored in files, and their conversion to the numbers of a backend. */
 import type { DType, Shape, TypedArray } from "../autograd/contract.ts";
 import { packBfloat16 } from "../autograd/contract.ts";
 import { fromFloat16Bits } from "../nn/float16.ts";
@@ -19,29 +19,29 @@ export const BYTES: Readonly<Record<StoredDType, number>> = {
   bool: 1,
 };
 
-/** What a model's parameters may be. */
+/** The dtypes that parameters may have. */
 export type FloatDType = Exclude<DType, "int32">;
 
-/** Part of a tensor: the bytes, little-endian, from its `at`-th byte. */
+/** A part of a tensor: its bytes from byte `at` on, little-endian. */
 export interface Piece {
   readonly at: number;
   readonly bytes: Uint8Array;
 }
 
-/** One tensor of a file. Nothing of it is in memory until `pieces` is read. */
+/** One tensor of a file. Its numbers are not in memory; `pieces` reads them. */
 export interface StoredTensor {
   readonly name: string;
   /** The file that holds it. */
   readonly file: string;
   readonly dtype: StoredDType;
   readonly shape: Shape;
-  /** Equal for tensors that are the same numbers at the same place of one file, as tied weights of PyTorch are. */
+  /** Where its numbers are: equal for tensors that share them, as PyTorch saves tied weights. */
   readonly place: string;
-  /** All of it, row-major. Throws a RangeError for damage. */
+  /** Reads all of it, row-major, piece by piece. Throws a RangeError for damage. */
   pieces(): AsyncIterable<Piece>;
 }
 
-/** Cuts pieces of any length into such of whole rows of `rowBytes`. */
+/** Cuts pieces of any length into pieces that hold whole rows of `rowBytes`. */
 export async function* wholeRows(pieces: AsyncIterable<Piece>, rowBytes: number): AsyncGenerator<Piece> {
   let rest = new Uint8Array();
   let at = 0;

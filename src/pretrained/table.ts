@@ -1,7 +1,4 @@
-/**
- * Which tensors of a file make which parameter of a model, element by element. One table serves both ways: it is read to load and
- * read backwards to save.
- */
+/** The table that says, element by element, which tensors of a file make which parameter of a model. It serves loading and saving. */
 import type { Shape, TypedArray } from "../autograd/contract.ts";
 import { formatShape, sameShape, sizeOf } from "../autograd/contract.ts";
 import type { StoredTensor } from "./stored.ts";
@@ -9,7 +6,7 @@ import { isFloat } from "./stored.ts";
 
 /** One tensor of a file, or some of its rows, inside one parameter. Its element i lies at base + sum over axes of i[axis] strides[axis]. */
 export interface Part {
-  /** Names under which it is found; the first is written. Where several are there, they are tied and must agree. */
+  /** The names that it may have; it is written under the first. Where a file has several, they are tied and must be equal. */
   readonly names: readonly string[];
   /** In the file. */
   readonly shape: Shape;
@@ -20,7 +17,7 @@ export interface Part {
   readonly rows?: readonly [number, number];
 }
 
-/** A parameter and what it is made of. */
+/** A parameter, and the tensors of a file that it is made of. */
 export interface Row {
   /** Its path in the model. */
   readonly parameter: string;
@@ -42,14 +39,14 @@ export interface Chosen {
   readonly parts: readonly ChosenPart[];
 }
 
-// D inputs, F outputs, E experts: a file has [F, D], as PyTorch multiplies, and we have [D, F].
+// D inputs, F outputs, E experts. Files hold matrices as PyTorch does, [F, D]; parameters here are [D, F].
 
-/** A vector, or the table of an embedding: as it is. */
+/** A parameter that is the same in the file: a vector, or the table of an embedding. */
 export function same(parameter: string, shape: Shape, ...names: readonly string[]): Row {
   return { parameter, shape, parts: [{ names, shape, base: 0, strides: rowMajor(shape) }] };
 }
 
-/** Matrices [F, D] side by side in one [D, sum of F]. */
+/** Matrices [F, D] of the file, transposed, side by side in one parameter [D, sum of F]. */
 export function transposed(
   parameter: string,
   inputs: number,
@@ -66,7 +63,7 @@ export function transposed(
   return { parameter, shape: [inputs, total], parts };
 }
 
-/** Vectors side by side in one. */
+/** Vectors of the file side by side in one parameter. */
 export function joinedVectors(parameter: string, ...vectors: readonly (readonly [name: string, width: number])[]): Row {
   let base = 0;
   const parts = vectors.map(([name, width]): Part => {
@@ -77,7 +74,7 @@ export function joinedVectors(parameter: string, ...vectors: readonly (readonly 
   return { parameter, shape: [base], parts };
 }
 
-/** One matrix [F, D] of each expert in [E, D, F]. */
+/** One matrix [F, D] of the file for each expert of a parameter [E, D, F]. */
 export function perExpert(
   parameter: string,
   [experts, inputs, outputs]: readonly [number, number, number],
@@ -89,7 +86,7 @@ export function perExpert(
   return { parameter, shape: [experts, inputs, outputs], parts };
 }
 
-/** Rows `from` to `to` of each expert of one tensor [E, R, D], in [E, D, to - from]. */
+/** Rows `from` to `to` of each expert of one tensor [E, R, D] of the file, in a parameter [E, D, to - from]. */
 export function fusedExperts(
   names: readonly string[],
   [experts, rows, inputs]: readonly [number, number, number],
@@ -106,8 +103,8 @@ function rowMajor(shape: Shape): number[] {
 // Looking up
 
 /**
- * The tensors of a file for each row of the table; what is wrong with them goes to `faults`: missing, misshapen, not of floats, and
- * tensors that have no place, unless `ignored` fits their names.
+ * Finds the tensors of a file for each row of the table. `faults` lists tensors that are missing, have another shape or no float type, and those that
+ * no row names, except where `ignored` matches the name.
  */
 export function choose(
   table: readonly Row[],

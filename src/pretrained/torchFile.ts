@@ -1,6 +1,6 @@
 /**
- * `pytorch_model.bin`: a zip file with a pickle that says which tensor is which view of which storage, and the storages, raw. Written by
- * torch.save since PyTorch 1.6 (torch/serialization.py).
+ * Reads `pytorch_model.bin`: a zip file with a pickle, which describes each tensor as a view of a storage, and the bytes of the storages. torch.save
+ * has written it since PyTorch 1.6 (torch/serialization.py).
  */
 import { describe } from "../autograd/arguments.ts";
 import { formatShape, sizeOf } from "../autograd/contract.ts";
@@ -29,7 +29,7 @@ const storageTypes: Readonly<Record<string, StoredDType>> = {
 /** The longest pickle of a published checkpoint takes about 2 MB. */
 const LONGEST_PICKLE = 128 * 2 ** 20;
 
-/** The tensors of a file of so many bytes. Throws a RangeError that begins with the file's name for damage and for every name refused. */
+/** The tensors of a file of `size` bytes. Throws a RangeError that begins with the file's name for damage and for every name that is refused. */
 export async function torchFile(source: Source, file: string, size: number): Promise<StoredTensor[]> {
   await requireZip(source, file, size);
   const zip = await Zip.open(source, file, size);
@@ -56,7 +56,7 @@ interface Archive {
 
 const MAGIC = [0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
-/** Files that are often mistaken for such a file are named in the error. */
+/** Throws for the format before PyTorch 1.6 and for a pointer of Git LFS, which are often taken for such a file. */
 async function requireZip(source: Source, file: string, size: number): Promise<void> {
   const first = await source.read(file, 0, Math.min(size, 64));
   if (first.length >= MAGIC.length && MAGIC.every((byte, i) => first[i] === byte))
@@ -91,7 +91,7 @@ function tensorsIn({ file }: Archive, root: Pickled): StoredTensor[] {
 
 // The closed set of names
 
-/** Stands in persistent ids, and is never called. */
+/** The type in a persistent id; a pickle may name it and may not call it. */
 class StorageType extends PickleGlobal {
   readonly dtype: StoredDType;
 
@@ -190,7 +190,7 @@ class TensorView {
     const length = sizeOf(shape);
     if (length === 0) return;
     if (this.#span() > size - this.#offset) fail(`${shown} reaches beyond the ${size} elements of its storage "${entry.name}"`);
-    // What is stretched over one number could be of any size: 4 bytes that fill all memory.
+    // With strides of 0, 4 bytes could claim a tensor that fills all memory.
     if (length > size) fail(`${shown} repeats elements of its storage "${entry.name}", which holds ${size}`);
   }
 
@@ -236,7 +236,7 @@ class TensorView {
   }
 }
 
-/** A stride along an axis of 1 says nothing. */
+/** Whether the view is row-major. Strides of axes of size 1 do not matter. */
 function isRowMajor(shape: readonly number[], strides: readonly number[]): boolean {
   let step = 1;
   for (let axis = shape.length - 1; axis >= 0; axis--) {

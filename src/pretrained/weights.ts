@@ -1,4 +1,4 @@
-/** The tensors of a checkpoint, whatever files hold them: one file or shards with an index, safetensors or PyTorch's. */
+/** Finds the tensors of a checkpoint: in one file or in shards with an index, of safetensors or of PyTorch. */
 import { describe } from "../autograd/arguments.ts";
 import { safetensorsFile } from "./safetensorsFile.ts";
 import type { Source } from "./source.ts";
@@ -16,7 +16,7 @@ const containers: readonly { readonly file: string; readonly read: Reader }[] = 
   { file: "pytorch_model.bin", read: torchFile },
 ];
 
-/** Files that may belong to a checkpoint's weights. */
+/** Names of files that may hold weights. */
 export const weightFiles = /^(model.*\.safetensors|pytorch_model.*\.bin)(\.index\.json)?$/;
 
 async function safetensors(source: Source, file: string, size: number): Promise<StoredTensor[]> {
@@ -48,7 +48,7 @@ function wanted(): string {
   return containers.map(({ file }) => `${file} or ${file}.index.json with its shards`).join(", ");
 }
 
-/** What is there instead, for errors. */
+/** A list of the files that are there instead, for errors. */
 export async function present(source: Source): Promise<string> {
   const names = await source.list();
   if (!names) return "";
@@ -94,7 +94,7 @@ async function sharded(source: Source, index: string, json: Record<string, unkno
   return found;
 }
 
-/** Ten of a list, and how many more there are. */
+/** The first ten items, and the number of the others. */
 export function firstOf(items: readonly string[], separator = ", "): string {
   const shown = items.slice(0, 10).join(separator);
   return items.length > 10 ? `${shown}${separator}and ${items.length - 10} more` : shown;

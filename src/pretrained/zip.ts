@@ -1,6 +1,6 @@
 /**
- * Zip files, read in place: the directory at the end, then single entries, stored or deflated, with their checksums. Zip64 is what
- * files beyond 4 GiB use. Format: PKWARE's APPNOTE.TXT, sections 4.3 to 4.5.
+ * Reads zip files in pieces: the directory at the end, then single entries, stored or deflated, with their checksums; also Zip64, for files beyond
+ * 4 GiB. Format: PKWARE's APPNOTE.TXT, sections 4.3 to 4.5.
  */
 import { crc32 } from "./crc32.ts";
 import type { Source } from "./source.ts";
@@ -30,9 +30,9 @@ const LOCAL_BYTES = 30;
 
 const LONGEST_COMMENT = 0xffff;
 const LARGEST_DIRECTORY = 256 * 2 ** 20;
-/** Weights are hardly compressible: text of zeros that unpacks to more than this many times the file is made to fill memory. */
+/** A file that unpacks to more than this many times its size is refused as a zip bomb: weights hardly compress at all. */
 const LARGEST_RATIO = 100;
-/** How much is read at once. */
+/** The most bytes that are read at once. */
 export const PIECE = 8 * 2 ** 20;
 
 /** An opened zip file. Everything that its directory claims has been checked against the file's length. */
@@ -68,8 +68,8 @@ export class Zip {
   }
 
   /**
-   * The bytes of an entry from `begin` to `end`, piece by piece; `at` counts from `begin`. The first time all of the entry is read, and its
-   * checksum compared, before the generator ends.
+   * The bytes of an entry from `begin` to `end`, piece by piece; `at` counts from `begin`. The first time, the generator reads all of the entry and
+   * compares its checksum before it ends.
    */
   async *pieces(entry: ZipEntry, begin: number, end: number): AsyncGenerator<{ readonly at: number; readonly bytes: Uint8Array }> {
     const verified = this.#verified.has(entry.name);
@@ -180,7 +180,7 @@ async function directory64(source: Source, file: string, at: number, size: numbe
   return { entries: big(file, bytes, 32), bytes: big(file, bytes, 40), begin: big(file, bytes, 48) };
 }
 
-/** Eight bytes as a number; none that a file can need is beyond 2^53. */
+/** Eight bytes as a number. Throws above 2^53, which no file needs. */
 function big(file: string, bytes: DataView, at: number): number {
   const value = Number(bytes.getBigUint64(at, true));
   if (!Number.isSafeInteger(value)) fail(file, `claims ${value} bytes: damaged`);
@@ -235,7 +235,7 @@ function extra64(bytes: DataView, begin: number, end: number): number[] {
   return [];
 }
 
-/** Entries lie one after the other before the directory: none inside of another, none beyond the end. */
+/** Throws unless the entries lie one after the other before the directory. */
 function checkPlaces(file: string, entries: readonly ZipEntry[], directory: number): void {
   const sorted = entries.toSorted((a, b) => a.header - b.header);
   for (const [i, { name, header, packedSize }] of sorted.entries()) {

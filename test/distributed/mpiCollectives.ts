@@ -1,11 +1,13 @@
 /** Every collective on the processes of mpirun against its one line; the first rank says what ran. */
-import { deepStrictEqual } from "node:assert";
+import { deepStrictEqual, strictEqual, throws } from "node:assert";
 import { mpi, ranksOnHost, startedRanks } from "../../src/distributed/index.ts";
 import { collectives } from "./programs.ts";
 import type { CollectiveCase } from "./programs.ts";
 import { specification } from "./specification.ts";
 
 const world = await mpi({ checkedCalls: Infinity });
+strictEqual(await mpi({ checkedCalls: Infinity }), world);
+throws(() => mpi({ checkedCalls: Infinity, ordered: true }), /mpi: called with ordered true .*, before with false/);
 // Else UCX replaces libc's memory functions, which V8 survives only most of the time.
 deepStrictEqual(process.env["UCX_MEM_EVENTS"], "n");
 const { rank, size } = world;

@@ -57,12 +57,12 @@ describe("experts over ranks", function () {
     expect(inOneProcess({ ...c, ranks: 1 }).ranks[0].output.some((x) => x !== 0)).to.equal(true);
   });
 
-  it("refuse what make answers with, unless it is the experts of this rank", () => {
+  it("refuse what make returns, unless it is the experts of this rank", () => {
     const make = (experts: number) => () => new FeedForwardExperts({ experts, width: 2, hidden: 2, random: key(1) });
     const sharded = (made: () => Experts) => () => new ShardedExperts({ communicator: alone(), experts: 2, make: made });
     expect(sharded(make(2))).to.not.throw();
-    expect(sharded(make(3))).to.throw(RangeError, "ShardedExperts: make answers with 3 experts: want the 2 of this rank");
-    expect(sharded(() => [] as never)).to.throw(TypeError, "ShardedExperts: make answers with no Experts");
+    expect(sharded(make(3))).to.throw(RangeError, "ShardedExperts: make returned 3 experts: want the 2 of this rank");
+    expect(sharded(() => [] as never)).to.throw(TypeError, "ShardedExperts: make returned no Experts");
     class Odd extends Experts {
       readonly count = 2;
       readonly shared = ones([3, 2], { requiresGrad: true });
@@ -70,7 +70,7 @@ describe("experts over ranks", function () {
         return rows;
       }
     }
-    expect(sharded(() => new Odd())).to.throw(RangeError, 'parameter "shared" [3, 2]: want the 2 experts of this rank in front');
+    expect(sharded(() => new Odd())).to.throw(RangeError, 'parameter "shared" [3, 2]: want the 2 experts of this rank as first axis');
   });
 });
 

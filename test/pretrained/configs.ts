@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { concat, cpuBackend, key, random } from "switchyard-moe";
 import type { DType, Tensor } from "switchyard-moe";
 import type { DecoderConfig, EncoderDecoderConfig, ModelConfig } from "switchyard-moe/pretrained";
-import { sparseLayers } from "../../src/pretrained/encoderDecoders.ts";
+import { sparseLayers } from "../../src/pretrained/encoderDecoderConfig.ts";
 import { formatOf, tableOf } from "../../src/pretrained/familyOf.ts";
 
 const small = fc.integer({ min: 1, max: 3 });

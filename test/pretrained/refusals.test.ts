@@ -5,9 +5,10 @@ import { expect } from "chai";
 import { cpuBackend, key, tensor } from "switchyard-moe";
 import type { Backend, Tensor } from "switchyard-moe";
 import { MoE, FeedForwardExperts, SwitchRouter, TopKRouter } from "switchyard-moe/moe";
+import type { MoEOptions } from "switchyard-moe/moe";
 import { wasm } from "switchyard-moe/backend/wasm";
 import { DecoderLanguageModel, EncoderDecoder } from "switchyard-moe/nn";
-import type { Init } from "switchyard-moe/nn";
+import type { EncoderDecoderOptions, Init } from "switchyard-moe/nn";
 import { familyOf, loadPretrained, memorySource, savePretrained } from "switchyard-moe/pretrained";
 import type { DecoderConfig, EncoderDecoderConfig, LoadOptions } from "switchyard-moe/pretrained";
 import { randomCheckpoint } from "./configs.ts";
@@ -292,12 +293,39 @@ describe("savePretrained", () => {
       router: new SwitchRouter({ experts: 2, width: 4, ...at }),
       experts: new FeedForwardExperts({ experts: 2, width: 4, hidden: 3, ...at }),
     });
+  const switchModel = (layer: Partial<MoEOptions>, changes: Partial<EncoderDecoderOptions> = {}): EncoderDecoder =>
+    new EncoderDecoder({
+      ...init,
+      vocabulary: 10,
+      width: 4,
+      heads: 2,
+      hidden: 3,
+      layers: 1,
+      feedForward: (_stack, _layer, at) =>
+        new MoE({
+          router: new SwitchRouter({ experts: 2, width: 4, ...at }),
+          experts: new FeedForwardExperts({ experts: 2, width: 4, hidden: 3, bias: false, ...at }),
+          ...layer,
+        }),
+      ...changes,
+    });
+
+  it("writes no ids beside the config of a model that was opened", async () => {
+    const model = switchModel({});
+    const config = familyOf(model) as EncoderDecoderConfig;
+    const error = await refusal(() => savePretrained({ family: "switch_transformers", model, config }, "nowhere", { endId: 3 }));
+    expect(error).to.match(/savePretrained: endId is for models made here/);
+  });
+
   const odd: Record<string, [model: () => EncoderDecoder | DecoderLanguageModel, says: RegExp]> = {
     "the byte model of the main job": [() => new DecoderLanguageModel({ ...init, vocabulary: 10, width: 4, layers: 1, heads: 2, feedForward: switchLayer }), /positions is "distance", the families have "rotary"; .*a router is no TopKRouter/],
     "a window in OLMoE": [() => decoder({ queryKeyNorm: "width", window: 4 }), /olmoe has no window/],
     "no sparse layer": [() => decoder({ feedForward: undefined }), /no layer is sparse/],
     "a layer norm": [() => decoder({ norm: "layer" }), /norm is "layer", the families have "rms"/],
     "sparse layers at odd places": [() => new EncoderDecoder({ ...init, vocabulary: 10, width: 4, heads: 2, hidden: 3, layers: 4, feedForward: (stack, layer, at) => (layer === 0 && stack === "encoder" ? new MoE({ router: new SwitchRouter({ experts: 2, width: 4, ...at }), experts: new FeedForwardExperts({ experts: 2, width: 4, hidden: 3, bias: false, ...at }) }) : undefined) }), /layers 0 of the encoder are sparse; switch_transformers can only say 1/],
+    "a capacity factor in evaluation": [() => switchModel({ evaluationCapacityFactor: 2 }), /experts have a capacity factor in evaluation/],
+    "a number of slots for the whole batch": [() => switchModel({ expertCapacity: 4 }), /has not the group of a sequence/],
+    "attention of its own": [() => switchModel({}, { attention: () => undefined }), /attention is of the model's own/],
     "experts with biases": [() => new EncoderDecoder({ ...init, vocabulary: 10, width: 4, heads: 2, hidden: 3, layers: 1, feedForward: (_, layer, at) => switchLayer(layer, at) }), /feed-forward layers have biases/],
   }; // prettier-ignore
   for (const [what, [model, says]] of Object.entries(odd))

@@ -109,6 +109,14 @@ describe("a source", () => {
       expect(await refusal(() => addressSource(address, { timeout: 50 }).sizeOf("a.txt"))).to.match(/^a\.txt: http.* cannot be read: .*timeout/)); // prettier-ignore
   });
 
+  it("says what broke the way, which fetch keeps in the cause of its error", async () => {
+    let address = "";
+    await serving(() => {}, async (free) => void (address = free)); // prettier-ignore
+    const error = await addressSource(address).sizeOf("a.txt").catch((reason: unknown) => reason); // prettier-ignore
+    expect(String(error)).to.match(/a\.txt: http.* cannot be read: fetch failed: .*ECONNREFUSED/);
+    expect((error as Error).cause).to.be.instanceOf(TypeError);
+  });
+
   it("sends the headers it is given", () =>
     serving(
       (request, response) => void response.writeHead(request.headers.authorization === "Bearer x" ? 200 : 403).end("hello world"),

@@ -15,6 +15,7 @@ import {
   requireSameDtype,
   requireTensor,
 } from "./arguments.ts";
+import { constant } from "./constants.ts";
 import type { Fused } from "./fused.ts";
 import { applyFused } from "./fused.ts";
 import type { Key } from "./key.ts";
@@ -78,19 +79,24 @@ export function maskedFill(x: Tensor, mask: Tensor, value: number): Tensor {
   requireTensor("maskedFill", mask, "mask");
   check("maskedFill", "value", value, number);
   broadcastsTo("maskedFill", mask, x);
-  return where(mask, value, x);
+  return where(mask, constant(value, x, "maskedFill"), x);
 }
+
+const atLeast = (x: Tensor, least: Tensor): Tensor => where(x.less(least), least, x);
 
 export function clamp(x: Tensor, min: number, max: number): Tensor {
   check("clamp", "min", min, aBound);
   check("clamp", "max", max, aBound);
-  const raised = min === -Infinity ? x : where(x.less(min), min, x); // integers have no infinity
-  return max === Infinity ? raised : where(raised.greater(max), max, raised);
+  const raised = min === -Infinity ? x : atLeast(x, constant(min, x, "clamp")); // integers have no infinity
+  if (max === Infinity) return raised;
+  const most = constant(max, x, "clamp");
+  return where(raised.greater(most), most, raised);
 }
 
 export function dropout(x: Tensor, rate: number, key: Key): Tensor {
   check("dropout", "rate", rate, aRate);
   check("dropout", "key", key, aKey);
+  requireFloat("dropout", x);
   if (rate === 0) return x;
   return widened("dropout", [x], (y) => y.mul(uniformMask(y, rate, key)));
 }

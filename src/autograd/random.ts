@@ -59,13 +59,14 @@ export interface TruncatedNormalOptions extends DrawOptions {
 const kinds: Kinds<DrawOptions> = { ...createKinds, dtype: optional(aFloatDtype), first: optional(aCount) };
 const deviation = optional(finite(0));
 
+/** Makes a tensor of the numbers that `prepare` gives for the indices from `first` on; it is called when all arguments were checked. */
 function fill<O extends DrawOptions>(
   operation: string,
   shape: Shape,
   at: Key,
   options: O,
   known: Kinds<O>,
-  draw: (i: number, dtype: DType) => number,
+  prepare: (dtype: DType) => (i: number) => number,
 ): Tensor {
   const where = `random.${operation}`;
   checkShape(where, shape);
@@ -78,10 +79,11 @@ function fill<O extends DrawOptions>(
     ...(backend && { backend }),
     ...(name !== undefined && { name }),
   };
+  const draw = prepare(dtype);
   if (!context().drawing) return blank(shape, own);
   requireRoom(where, { shape, dtype });
   const numbers = new Float64Array(sizeOf(shape));
-  for (let i = 0; i < numbers.length; i++) numbers[i] = draw(first + i, dtype);
+  for (let i = 0; i < numbers.length; i++) numbers[i] = draw(first + i);
   return tensor(numbers, { ...own, shape });
 }
 
@@ -108,9 +110,11 @@ function blank(shape: Shape, { requiresGrad = false, ...options }: CreateOptions
  */
 export function uniform(shape: Shape, at: Key, options: UniformOptions = {}): Tensor {
   const { low = 0, high = 1 } = options ?? {};
-  if (low > high) throw new RangeError(`random.uniform: low ${low} is above high ${high}`);
   const known = { ...kinds, low: optional(finite()), high: optional(finite()) };
-  return fill("uniform", shape, at, options, known, (i, dtype) => between(low, high, at.number(i), dtype));
+  return fill("uniform", shape, at, options, known, (dtype) => {
+    if (low > high) throw new RangeError(`random.uniform: low ${low} is above high ${high}`);
+    return (i) => between(low, high, at.number(i), dtype);
+  });
 }
 
 /** The number at `share` of the way from low to high. Where `dtype` would round it to high, only so many leading bits of `share` count as do not. */
@@ -145,7 +149,14 @@ export function gaussian(at: Key, index: number): number {
  */
 export function normal(shape: Shape, at: Key, options: NormalOptions = {}): Tensor {
   const { mean = 0, std = 1 } = options ?? {};
-  return fill("normal", shape, at, options, { ...kinds, mean: optional(finite()), std: deviation }, (i) => mean + std * gaussian(at, i));
+  return fill(
+    "normal",
+    shape,
+    at,
+    options,
+    { ...kinds, mean: optional(finite()), std: deviation },
+    () => (i) => mean + std * gaussian(at, i),
+  );
 }
 
 /**
@@ -162,7 +173,7 @@ export function truncatedNormal(shape: Shape, at: Key, options: TruncatedNormalO
     at,
     options,
     { ...kinds, std: deviation, bound: optional(positive) },
-    (i) => std * draw(attempts, i, bound),
+    () => (i) => std * draw(attempts, i, bound),
   );
 }
 

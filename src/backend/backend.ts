@@ -172,7 +172,7 @@ export interface Backend {
   groupedOuter(out: ArrayType, x: NDArray, y: NDArray, offsets: NDArray): Buffer;
 
   /**
-   * Uniform numbers in [0, 1) with 24 random bits, a pure function of `rounds` and the element's index: the same on every device.
+   * Uniform numbers in [0, 1) with 24 random bits, float32 or float64: a pure function of `rounds` and the element's index, the same on every device.
    * `rounds` holds four pairs (m, a), m odd in 2049..4095 and a in 0..4095. At most 2^24 elements. Formula: cpu/random.ts.
    */
   uniform(out: ArrayType, rounds: readonly number[]): Buffer;

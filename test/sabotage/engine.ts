@@ -132,8 +132,8 @@ export const engine: readonly Sabotage[] = [
   {
     what: "clamp has no gradient at its lower bound",
     file: at("activations"),
-    from: "where(x.less(min), min, x)",
-    to: "where(x.lessEqual(min), min, x)",
+    from: "where(x.less(least), least, x)",
+    to: "where(x.lessEqual(least), least, x)",
     test: autograd,
     title: "clamp has gradient 1",
   },

@@ -1,6 +1,6 @@
 /** Launching fused attention. B batch, H heads of queries, G heads of keys and values, T queries, S keys, D width of a head. */
 import { sizeOf } from "../shape.ts";
-import type { Buffer, FusedKernel, NDArray } from "../backend.ts";
+import type { ArrayType, Buffer, FusedKernel, NDArray } from "../backend.ts";
 import { exchanged } from "../views.ts";
 import { attentionScratch } from "./kernels/attention.ts";
 import { sumOver } from "./reductions.ts";
@@ -31,57 +31,60 @@ function sizesOf(q: NDArray, k: NDArray): Sizes {
 
 export function attention(launcher: Launcher): FusedKernel<Attributes> {
   return {
-    forward: (out, inputs, attributes) => {
-      const sizes = sizesOf(inputs[0], inputs[1]);
-      if (!served(inputs, sizes)) return undefined;
-      const { B, H, T, D } = sizes;
-      const saved = launcher.make({ shape: [B, H, T, 2], dtype: "float32" }, () => {});
-      const result = operands(launcher, inputs, sizes, (given) =>
-        launcher.make(out, (to) => {
-          // The result is [B, T, H, D].
-          const strides = [4 * T * H * D, 4 * D, 4 * H * D];
-          launch(launcher, "attention", sizes, attributes, B * H, (shape) => [
-            to,
-            ...strides,
-            ...given,
-            launcher.addressOf(saved),
-            ...shape,
-          ]);
-        }),
-      );
-      return { out: result, saved: [saved] };
-    },
-    backward: (g, out, [saved], inputs, needed, attributes) => {
-      const sizes = sizesOf(inputs[0], inputs[1]);
-      const [q, k, v, bias] = inputs;
-      const [dq, dk, dv] = [q, k, v].map((x) => launcher.make({ shape: x.shape, dtype: "float32" }, () => {}));
-      const plan = biasPlan(bias, needed[3] ?? false, sizes);
-      const dBias = plan.wanted ? launcher.make({ shape: plan.shape, dtype: "float32" }, () => {}) : null;
-      operands(launcher, inputs, sizes, (given) =>
-        withRows(launcher, exchanged(g), (gAt) =>
-          withRows(launcher, exchanged(out), (outAt) => {
-            const to = [dq, dk, dv].map((buffer) => launcher.addressOf(buffer));
-            launch(launcher, "attentionCotangent", sizes, attributes, plan.items, (shape) => [
-              ...to,
-              dBias ? launcher.addressOf(dBias) : 0,
-              ...gAt,
-              ...outAt,
-              ...given,
-              launcher.addressOf(saved),
-              ...shape,
-              plan.itemStep,
-              plan.batches,
-              plan.heads,
-              plan.biasBatch,
-              plan.biasHead,
-            ]);
-          }),
-        ),
-      );
-      const kept = [dq, dk, dv].map((buffer, i) => launcher.keep(buffer, needed[i]));
-      return bias ? [...kept, dBias && summed(launcher, dBias, plan.shape, bias)] : kept;
-    },
+    forward: (out, inputs, attributes) => forward(launcher, out, inputs, attributes),
+    backward: (g, out, [saved], inputs, needed, attributes) => backward(launcher, g, out, saved, inputs, needed, attributes),
   };
+}
+
+/** The output, and of each row of scores the largest and 1 / the sum of exponentials, [B, H, T, 2]. */
+function forward(
+  launcher: Launcher,
+  out: ArrayType,
+  inputs: readonly NDArray[],
+  attributes: Attributes,
+): { out: Buffer; saved: Buffer[] } | undefined {
+  const sizes = sizesOf(inputs[0], inputs[1]);
+  if (!served(inputs, sizes)) return undefined;
+  const { B, H, T, D } = sizes;
+  const saved = launcher.make({ shape: [B, H, T, 2], dtype: "float32" }, () => {});
+  const strides = [4 * T * H * D, 4 * D, 4 * H * D]; // of the output, [B, T, H, D], by batch, head and row
+  const result = operands(launcher, inputs, sizes, (given) =>
+    launcher.make(out, (to) =>
+      launch(launcher, "attention", sizes, attributes, B * H, (shape) => [to, ...strides, ...given, launcher.addressOf(saved), ...shape]),
+    ),
+  );
+  return { out: result, saved: [saved] };
+}
+
+function backward(
+  launcher: Launcher,
+  g: NDArray,
+  out: NDArray,
+  saved: Buffer,
+  inputs: readonly NDArray[],
+  needed: readonly boolean[],
+  attributes: Attributes,
+): (Buffer | null)[] {
+  const [q, k, v, bias] = inputs;
+  const sizes = sizesOf(q, k);
+  const cotangents = [q, k, v].map(({ shape }) => launcher.make({ shape, dtype: "float32" }, () => {}));
+  const plan = biasPlan(bias, needed[3] ?? false, sizes);
+  const dBias = plan.wanted ? launcher.make({ shape: plan.shape, dtype: "float32" }, () => {}) : null;
+  const to = [...cotangents, dBias].map((buffer) => (buffer ? launcher.addressOf(buffer) : 0));
+  const items = [plan.itemStep, plan.batches, plan.heads, plan.biasBatch, plan.biasHead];
+  operands(launcher, inputs, sizes, (given) =>
+    withRows(launcher, exchanged(g), (gAt) =>
+      withRows(
+        launcher,
+        exchanged(out),
+        (outAt) =>
+        launch(launcher, "attentionCotangent", sizes, attributes, plan.items, (shape) =>
+          [...to, ...gAt, ...outAt, ...given, launcher.addressOf(saved), ...shape, ...items]), // prettier-ignore
+      ),
+    ),
+  );
+  const kept = cotangents.map((buffer, i) => launcher.keep(buffer, needed[i]));
+  return bias ? [...kept, dBias && summed(launcher, dBias, plan.shape, bias)] : kept;
 }
 
 function served([q, k, v, bias]: readonly NDArray[], { D, S, H, G }: Sizes): boolean {

@@ -49,7 +49,7 @@ export async function wasm(options: WasmOptions = {}): Promise<WasmBackend> {
   const { threads: wanted } = options;
   const obstacle = noThreads();
   if (wanted !== undefined && wanted > 1 && obstacle) throw new BackendError(`wasm: threads: ${wanted} were asked for, but ${obstacle}`);
-  const threads = wanted ?? (obstacle ? 1 : Math.min(await processorCount(), MAXIMUM_THREADS));
+  const threads = wanted ?? (obstacle ? 1 : Math.min(processorCount(), MAXIMUM_THREADS));
   try {
     return await open(engine, options, threads, wanted === undefined ? obstacle : undefined);
   } catch (error) {

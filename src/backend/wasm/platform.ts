@@ -58,7 +58,8 @@ export function noThreads(): string | undefined {
 
 // Node's own modules come from getBuiltinModule: an import of them would stop bundlers for browsers.
 
-export async function processorCount(): Promise<number> {
+/** How many processors this program may use. */
+export function processorCount(): number {
   if (host.process?.versions?.node) return process.getBuiltinModule("node:os").availableParallelism();
   return host.navigator?.hardwareConcurrency ?? 1;
 }

@@ -336,6 +336,11 @@ const bad: Record<string, [() => unknown, RegExp]> = {
     () => groupedOuter(x23(), x23(), zeros([0], { dtype: "int32" })),
     /groupedOuter: offsets \[0\]: want one at least, \[E \+ 1\]/,
   ],
+  "clamp of integers to a fraction": [() => int([1, 2]).clamp(0.5), /clamp: 0.5 beside an int32 tensor is not a 32-bit integer/],
+  "maskedFill of integers with a fraction": [
+    () => int([1, 2]).maskedFill(int([1, 0]), 0.5),
+    /maskedFill: 0.5 beside an int32 tensor is not a 32-bit integer/,
+  ],
   "a fused result that no device holds": [
     () => activate(ones([1, 1]).broadcastTo([2 ** 15, 2 ** 15]), "relu"),
     /biasActivation: a result float32 \[32768, 32768\] takes 4294967296 bytes; a tensor holds at most 2147483648/,

@@ -16,6 +16,7 @@ import type { I32 } from "../instructions.ts";
 import type { Arithmetic } from "./arithmetic.ts";
 import { forVectors, store } from "./loops.ts";
 import { copyTile, microByPanel, microByRows, rowTimes } from "./microKernels.ts";
+import type { CopyTile, Micro, RowTimes } from "./microKernels.ts";
 import { NR, atMost, packKernels, packRows } from "./packing.ts";
 import type { PackAll } from "./packing.ts";
 
@@ -39,19 +40,20 @@ const GEMM = {
 } as const;
 export type Gemm = Func<typeof GEMM, "void">;
 
-/** C = A B by tiles, one thread; C += A B where `add` is not 0. */
-function gemm(m: Module, arithmetic: Arithmetic): Gemm {
-  const MR = arithmetic.tileRows;
-  const byRows = microByRows(m, arithmetic);
-  const byPanel = microByPanel(m, arithmetic);
-  const pack = packRows(m, arithmetic);
-  const copy = copyTile(m);
-  const row = rowTimes(m, arithmetic, copy);
+/** What a block is computed by. */
+interface Parts {
+  readonly byRows: Micro;
+  readonly byPanel: Micro;
+  readonly copy: CopyTile;
+  readonly row: RowTimes;
+}
 
-  /** One block of rows times one block of K: all tiles of C that they reach. */
-  // prettier-ignore
-  const BLOCK = { c: "i32", cRow: "i32", a: "i32", aRow: "i32", packed: "i32", b: "i32", bRow: "i32", bPanel: "i32", m: "i32", n: "i32", k: "i32", add: "i32", tile: "i32" } as const;
-  const block = m.func("gemmBlock", BLOCK, (f, { c, cRow, a, aRow, packed, b, bRow, bPanel, m: M, n: N, k, add, tile }) => {
+// prettier-ignore
+const BLOCK = { c: "i32", cRow: "i32", a: "i32", aRow: "i32", packed: "i32", b: "i32", bRow: "i32", bPanel: "i32", m: "i32", n: "i32", k: "i32", add: "i32", tile: "i32" } as const;
+
+/** One block of rows of A times one block of K: all tiles of C that they reach. */
+function gemmBlock(m: Module, MR: number, { byRows, byPanel, copy, row }: Parts): Func<typeof BLOCK, "void"> {
+  return m.func("gemmBlock", BLOCK, (f, { c, cRow, a, aRow, packed, b, bRow, bPanel, m: M, n: N, k, add, tile }) => {
     f.if(i32.and(i32.eq(M, 1), i32.eqz(packed)), () => {
       f.call(row, { c, a, b, bRow, bPanel, n: N, k, add, tile });
       f.return();
@@ -79,6 +81,17 @@ function gemm(m: Module, arithmetic: Arithmetic): Gemm {
       f.set(b, i32.add(b, bPanel));
     });
   });
+}
+
+/** C = A B by tiles, one thread; C += A B where `add` is not 0. */
+function gemm(m: Module, arithmetic: Arithmetic): Gemm {
+  const MR = arithmetic.tileRows;
+  const byRows = microByRows(m, arithmetic);
+  const byPanel = microByPanel(m, arithmetic);
+  const pack = packRows(m, arithmetic);
+  const copy = copyTile(m);
+  const row = rowTimes(m, arithmetic, copy);
+  const block = gemmBlock(m, MR, { byRows, byPanel, copy, row });
 
   return m.func("gemm", GEMM, (f, { c, cRow, a, aRow, aColumn, b, bRow, bPanel, m: M, n: N, k: K, scratch, add }) => {
     const worthPacking = arithmetic.unroll === 1 ? i32.geU(N, PACK_FROM) : i32.const(0);
@@ -128,12 +141,17 @@ export interface Products {
 export function matmulKernels(m: Module, arithmetic: Arithmetic): Products {
   const packAll = packKernels(m);
   const product = gemm(m, arithmetic);
-  const add = addToRows(m);
+  productKernel(m, arithmetic, product);
+  eachKernel(m, arithmetic, product);
+  return { gemm: product, packAll };
+}
 
-  /**
-   * Item: a block of C, `blockRows` x `blockColumns`, of one of the batch's matrices; where `bias` is not 0, the row at that address is added to
-   * each of its rows. `scratch` holds GEMM_SCRATCH bytes a thread.
-   */
+/**
+ * Item: a block of C, `blockRows` x `blockColumns`, of one of the batch's matrices; where `bias` is not 0, the row at that address is added to
+ * each of its rows. `scratch` holds GEMM_SCRATCH bytes a thread.
+ */
+function productKernel(m: Module, arithmetic: Arithmetic, product: Gemm): void {
+  const add = addToRows(m);
   m.export(
     "matmul",
     {
@@ -180,7 +198,10 @@ export function matmulKernels(m: Module, arithmetic: Arithmetic): Products {
       });
     },
   );
-  /** Item: one of many products whose strides are alike, at `table` as c, a, b, m, n, k. */
+}
+
+/** Item: one of many products whose strides are alike, at `table` as c, a, b, m, n, k. */
+function eachKernel(m: Module, arithmetic: Arithmetic, product: Gemm): void {
   m.export(
     "matmulEach",
     {
@@ -203,5 +224,4 @@ export function matmulKernels(m: Module, arithmetic: Arithmetic): Products {
       });
     },
   );
-  return { gemm: product, packAll };
 }

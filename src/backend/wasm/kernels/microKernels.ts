@@ -132,8 +132,10 @@ export function microByPanel(m: Module, { madd, unroll, tileRows: MR }: Arithmet
 
 const COPY_TILE = { c: "i32", cRow: "i32", tile: "i32", rows: "i32", columns: "i32", add: "i32" } as const;
 
-/** At the edges of C a whole tile is computed aside, and the part that exists comes here. */
-export function copyTile(m: Module): Func<typeof COPY_TILE, "void"> {
+export type CopyTile = Func<typeof COPY_TILE, "void">;
+
+/** At the edges of C a whole tile is computed in scratch memory, and this copies the part that exists. */
+export function copyTile(m: Module): CopyTile {
   return m.func("copyTile", COPY_TILE, (f, { c, cRow, tile, rows, columns, add }) => {
     f.for(0, rows, 1, () => {
       f.for(0, i32.shl(columns, 2), 4, (j) => {
@@ -153,12 +155,13 @@ const ROW_PANELS = 4;
 
 // prettier-ignore
 const ROW = { c: "i32", a: "i32", b: "i32", bRow: "i32", bPanel: "i32", n: "i32", k: "i32", add: "i32", tile: "i32" } as const;
+export type RowTimes = Func<typeof ROW, "void">;
 
 /**
  * A single row of A, as a token that is written alone has it: nothing of B is used twice, so a tile of MR rows would be MR times the work. A sum
  * takes its products in the order of the tiles, and so has their bits.
  */
-export function rowTimes(m: Module, { madd }: Arithmetic, copy: Func<typeof COPY_TILE, "void">): Func<typeof ROW, "void"> {
+export function rowTimes(m: Module, { madd }: Arithmetic, copy: CopyTile): RowTimes {
   return m.func("rowTimes", ROW, (f, { c, a, b, bRow, bPanel, n, k, add, tile }) => {
     const end = f.let(i32.add(a, i32.shl(k, 2)));
     const strip = (panels: number, to: I32, addTo: I32): void => {

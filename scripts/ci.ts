@@ -59,7 +59,6 @@ const stages: Stage[] = [
   },
   ...[
     ["openmpi", "--oversubscribe -n 4"],
-    ["openmpi", "--oversubscribe -n 2"],
     ["mpich", "-n 2"],
   ].map(([engine, ranks]) => ({
     name: `laws of layouts, mpirun.${engine} ${ranks}`,

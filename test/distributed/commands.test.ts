@@ -132,7 +132,7 @@ describe("commands to ranks that come late", function () {
           rmSync(folder, { recursive: true, force: true });
         }
       }),
-      { seed: 2, numRuns: 30 },
+      { seed: 2, numRuns: 20 },
     );
     for (const what of [
       "begin",

@@ -201,7 +201,7 @@ async function onRanks(
   const whole: LayoutOrder = { ...usualOrder, make: subject.make, variant: subject.options.variant ?? null, ...order };
   const { world } = subject.options;
   if (world) return onWorld(ordered ? world.inOrder() : world, whole);
-  const pool = await threadPool(Math.max(order.case.ranks, ...(subject.options.ranks ?? [])));
+  const pool = await threadPool(Math.max(order.case.ranks, ...(subject.options.ranks ?? usualRanks)));
   const program = { module: entryOf("switchyard-moe/testing"), export: "layoutProgram", data: whole };
   const reports = await pool.run(program, { ordered, checkedCalls: Infinity, limit: subject.options.limit ?? 60 });
   return reports.slice(0, order.case.ranks) as LayoutReport[];
@@ -215,12 +215,10 @@ async function onWorld(world: Communicator, order: LayoutOrder): Promise<LayoutR
 }
 
 const RANKS = 8;
+const usualRanks: readonly number[] = [1, 2, 3, 4, 6, RANKS];
 let pool: ThreadWorld | undefined;
 
-/**
- * One pool for all laws: a thread starts in a second, a case takes a tenth. It grows where a case has more ranks; threads that a broken case
- * ended are started anew.
- */
+/** One pool for all laws: a thread starts in a second, a case takes a tenth. Threads that a broken case ended are started anew. */
 async function threadPool(ranks: number): Promise<ThreadWorld> {
   if (pool && !pool.ended && pool.size >= ranks) return pool;
   await pool?.close();
@@ -265,7 +263,7 @@ export function layoutLaws(
 }
 
 async function hold(subject: Subject, law: Law): Promise<void> {
-  const { seed = 7, runs = law.runs, ranks = [1, 2, 3, 4, 6, 8], shrink = true, examples = [] } = subject.options;
+  const { seed = 7, runs = law.runs, ranks = usualRanks, shrink = true, examples = [] } = subject.options;
   const cases = layoutCases(ranks.filter((n) => n <= (law.most ?? RANKS)));
   const found = await fc.check(fc.asyncProperty(cases, (c) => law.holds(subject, c)), { seed, numRuns: runs, endOnFailure: !shrink, examples: examples.map((c) => [c]) }); // prettier-ignore
   const [c] = found.counterexample ?? [];

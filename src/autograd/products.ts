@@ -11,11 +11,7 @@ export const matmul: Primitive = {
   type(x, y) {
     requireFloat("matmul", x);
     requireSameDtype("matmul", x, y);
-    const [m, k] = x.shape.slice(-2);
-    const [inner, n] = y.shape.slice(-2);
-    if (k !== inner)
-      throw new RangeError(`matmul: ${formatShape(x.shape)} x ${formatShape(y.shape)}: inner sizes ${k} and ${inner} differ`);
-    return { shape: [...x.shape.slice(0, -2), m, n], dtype: x.dtype };
+    return { shape: [...x.shape.slice(0, -1), y.shape[y.shape.length - 1]], dtype: x.dtype };
   },
   run: (backend, out, x, y) => backend.matmul(out, x, y),
   vjp: [(g, _, _x, y) => g.matmul(y.transpose()), (g, _, x) => x.transpose().matmul(g)],

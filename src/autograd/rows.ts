@@ -35,7 +35,6 @@ export const takeRows: Primitive = {
   name: "takeRows",
   type(x, index) {
     requireInt("takeRows", "index", index);
-    if (x.shape.length < 1) throw new RangeError("takeRows: a scalar has no rows");
     return { shape: [...index.shape, ...x.shape.slice(1)], dtype: x.dtype };
   },
   run: (backend, out, x, index) => backend.takeRows(out, x, index),

@@ -652,7 +652,8 @@ export class Tensor extends Holder implements NDArray {
 
   /** Takes rows: [N, ...D] and an index of rows -> [...index.shape, ...D]; rows may repeat. */
   takeRows(index: Tensor): Tensor {
-    checkHostIndex("takeRows", index, 0, this.shape[0] ?? 0);
+    if (this.shape.length === 0) throw new RangeError("takeRows: a scalar has no rows");
+    checkHostIndex("takeRows", index, 0, this.shape[0]);
     return widened("takeRows", [this, index], (x, i) => apply(rows.takeRows, x, i));
   }
   /** Adds rows of the same index up into `count` rows: [...I, ...D] and index [...I] -> [count, ...D]. The adjoint of `takeRows`. */

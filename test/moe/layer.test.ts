@@ -544,10 +544,10 @@ describe("metrics", () => {
     );
     expect(() => moe.droppedBy(host, [1], 2)).to.throw(RangeError, "droppedBy: classOfToken of 1: want one for each of 9 tokens");
     const first = position.findIndex((t) => !host.real || host.real[t]);
-    for (const of of [moe.droppedBy, moe.expertsByClass])
+    for (const counts of [moe.droppedBy, moe.expertsByClass])
       for (const value of [-1, 2, 0.5]) {
         const classes = position.map((t) => (t === first ? value : 1));
-        expect(() => of(host, classes, 2)).to.throw(`${of.name}: classOfToken[${first}] ${value}: want a whole number from 0 to 1`);
+        expect(() => counts(host, classes, 2)).to.throw(`${counts.name}: classOfToken[${first}] ${value}: want a whole number from 0 to 1`);
       }
   });
 });

@@ -8,6 +8,8 @@ const x = ones([2, 3]);
 const random = key(1);
 const init = { random };
 const linear = new nn.Linear(3, 2, init);
+const attention = new nn.MultiHeadAttention(4, { heads: 2, random });
+const stack = new nn.Stack({ layers: 1, width: 6, heads: 2, hidden: 4, causal: false, random });
 const none = undefined as never;
 const wrong = (value: unknown): never => value as never;
 
@@ -60,6 +62,13 @@ const cases: readonly (readonly [string, () => unknown, string])[] = [
   ["a deviation that is a word", () => nn.initializers.truncatedNormal(wrong("small")), 'initializers.truncatedNormal: std "small": want'],
   ["an initializer without key", () => nn.initializers.normal(1)([2], none), "initializers.normal: at is missing: want a key, such as key(1)"],
   ["an initializer without shape", () => nn.initializers.xavierUniform()(wrong(3), random), "initializers.xavierUniform: shape 3: want a shape"],
+  ["targets of one text alone", () => nn.shiftRight(tensor([1], { dtype: "int32" })), "shiftRight: targets [1]: want [B, U]"],
+  ["documents of one text alone", () => nn.documentBias(tensor([0], { dtype: "int32" }), "float32"), "documentBias: documents [1]: want [B, S]"],
+  ["attention over one row", () => attention.forward(x, {}, evaluating), "MultiHeadAttention: x [2, 3]: want [B, T, D]"],
+  ["a stack of another width", () => stack.transform(ones([1, 2, 4]), {}, evaluating), "Stack: x [1, 2, 4]: want [B, T, 6]"],
+  ["a stack over one row", () => stack.transform(ones([2, 6]), {}, evaluating), "Stack: x [2, 6]: want [B, T, 6]"],
+  ["a prefix where all see each other", () => stack.transform(ones([1, 2, 6]), { prefix: ones([1, 2]) }, evaluating), "Stack: a prefix is for causal stacks"],
+  ["a linear map of another width", () => linear.forward(ones([2, 4])), "Linear: x [2, 4] does not end in 3, the inputs of weight [3, 2]"],
   ["a fan-in of a vector", () => nn.initializers.kaimingNormal()([3], random), "fan-in of [3]: a weight has the axes [..., fanIn, fanOut]"],
 ];
 

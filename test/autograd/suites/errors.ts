@@ -21,6 +21,7 @@ import {
 } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";
 import { CpuBackend } from "switchyard-moe/backend";
+import { slotActivation, slotMatmul } from "../../../src/autograd/slots.ts";
 import { bf16, f32, f64, int, leaf } from "../helpers.ts";
 
 const x23 = (): Tensor => zeros([2, 3]);
@@ -92,6 +93,30 @@ const bad: Record<string, [() => unknown, RegExp]> = {
   ],
   "a scatter beyond the end": [() => zeros([3]).scatter(int([3]), zeros([1])), /scatter: index 3 at 0 is outside 0 to 2/],
   "a scatter of another dtype": [() => zeros([3]).scatter(int([1]), int([1])), /scatter: dtypes float32 and int32 differ/],
+  "rows of a scalar": [() => tensor(1).takeRows(int([0])), /^RangeError: takeRows: a scalar has no rows$/],
+  "the order of a scalar": [() => tensor(1).argsort(), /argsort: .*scalar/],
+  "addAlong by an index of another shape": [() => x23().addAlong(int([[0]]), 1, 3), /addAlong: \[2, 3\] and index \[1, 1\] differ/],
+  "accumulateGrad of another shape": [
+    () => leaf([1, 2]).accumulateGrad(f64([1])),
+    /accumulateGrad: g is float64 \[1\], the tensor float64 \[2\]/,
+  ],
+  "accumulateGrad of another dtype": [
+    () => leaf([1]).accumulateGrad(f32([1])),
+    /accumulateGrad: g is float32 \[1\], the tensor float64 \[1\]/,
+  ],
+  "bytes that are no numbers": [
+    () => tensor(untyped(new DataView(new ArrayBuffer(8)))),
+    /tensor: data .*: want nested arrays or a typed array of numbers/,
+  ],
+  "pad integers with a fraction": [() => int([1]).pad([[1, 0]], 0.5), /pad: value 0.5: want a 32-bit integer beside int32/],
+  "pad axes that are not there": [
+    () =>
+      ones([2]).pad([
+        [1, 1],
+        [1, 1],
+      ]),
+    /pad: 2 widths for the 1 axes of \[2\]/,
+  ],
   "pad by less than nothing": [() => ones([2]).pad([[-1, 0]]), /pad: .*\[-1, 0\]/],
   "a negative size": [() => zeros([2, -1]), /zeros: shape \[2, -1\]: sizes are integers of 0 or more/],
   "a fraction of a size": [() => ones([1.5]), /ones: shape \[1.5\]/],
@@ -123,6 +148,34 @@ const bad: Record<string, [() => unknown, RegExp]> = {
     () => groupedMatmul(x23(), zeros([2, 3, 4]), int([0, 2, 1])),
     /groupedMatmul: offset 1 at 2: offsets begin at 0, never fall, and end at 2 rows at most/,
   ],
+  "slots of other experts": [
+    () => slotMatmul(zeros([2, 3, 4]), zeros([2, 4, 5]), int([[1], [1], [1]])),
+    /slotProduct: x \[2, 3, 4\], filled \[3, 1\]: want \[E, G C, D\], \[E, G\]/,
+  ],
+  "slots that groups do not divide": [
+    () =>
+      slotMatmul(
+        zeros([2, 3, 4]),
+        zeros([2, 4, 5]),
+        int([
+          [1, 1],
+          [1, 1],
+        ]),
+      ),
+    /filled \[2, 2\]: want \[E, G C, D\]/,
+  ],
+  "slots without a group": [
+    () => slotMatmul(zeros([2, 3, 4]), zeros([2, 4, 5]), zeros([2, 0], { dtype: "int32" })),
+    /filled \[2, 0\]: want/,
+  ],
+  "slots of another width": [
+    () => slotMatmul(zeros([2, 3, 4]), zeros([2, 5, 4]), int([[1], [1]])),
+    /slotProduct: x \[2, 3, 4\], weight \[2, 5, 4\]: want \[E, N, D\], \[E, D, F\]/,
+  ],
+  "slots with a bias for each row": [
+    () => slotActivation(zeros([2, 3, 4]), zeros([2, 4, 5]), int([[1], [1]]), "relu", zeros([2, 3, 5])),
+    /slotProduct: weight \[2, 4, 5\], bias \[2, 3, 5\]: want \[E, D, F\], \[E, 1, F\]/,
+  ],
   "offsets beyond the rows": [() => groupedMatmul(x23(), zeros([2, 3, 4]), int([0, 2, 3])), /groupedMatmul: offset 3 at 2/],
   "offsets that begin late": [() => groupedOuter(x23(), x23(), int([1, 2])), /groupedOuter: offset 1 at 0/],
 
@@ -131,6 +184,7 @@ const bad: Record<string, [() => unknown, RegExp]> = {
   "einsum with a missing operand": [() => einsum("ij,jk", x23()), /einsum: .*it names 2 operands/],
   "einsum with too few letters": [() => einsum("i->i", x23()), /einsum: .*"i" names 1 axes of \[2, 3\]/],
   "einsum with a diagonal": [() => einsum("ii->i", zeros([2, 2])), /einsum: .*"ii" repeats a letter/],
+  "einsum with a diagonal of the result": [() => einsum("ij->ii", zeros([2, 2])), /einsum: .*the result "ii" repeats a letter/],
   "einsum with a letter from nowhere": [() => einsum("ij->k", x23()), /einsum: .*the result's "k" occurs in no operand/],
   "einsum with dots that do not stretch": [
     () => einsum("...i,...i->...", x23(), zeros([3, 3])),

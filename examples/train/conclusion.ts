@@ -6,7 +6,7 @@ import type { Specialisation } from "./information.ts";
 import { ProgressLine, screenOf } from "./progress.ts";
 import { caution, sparseLayers } from "./routers.ts";
 import type { Run } from "./run.ts";
-import { bestModel } from "./run.ts";
+import { bestModel } from "./runLoop.ts";
 import { writeReport } from "./runReport.ts";
 import type { Corpus } from "./text.ts";
 

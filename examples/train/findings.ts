@@ -11,7 +11,7 @@ import { specialisation } from "./information.ts";
 import { withCapacity } from "./model.ts";
 import { sparseLayers } from "./routers.ts";
 import type { Run } from "./run.ts";
-import { bestModel } from "./run.ts";
+import { bestModel } from "./runLoop.ts";
 import type { Sequence } from "./sequences.ts";
 import { validationWindows } from "./sequences.ts";
 import type { Classes, Corpus } from "./text.ts";

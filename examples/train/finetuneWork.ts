@@ -17,7 +17,7 @@ import type { RunReport } from "./report.ts";
 import { courseOf, loadOf, trainingFacts } from "./reportParts.ts";
 import { canGenerate, caution } from "./routers.ts";
 import type { Run } from "./run.ts";
-import { bestModel } from "./run.ts";
+import { bestModel } from "./runLoop.ts";
 import type { Work } from "./session.ts";
 import { stackPassages } from "./stackPassages.ts";
 import type { ReadText } from "./stackPassages.ts";

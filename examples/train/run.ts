@@ -1,33 +1,29 @@
 /**
- * One training run and its folder: runs/NAME holds last.safetensors (to go on with), model.safetensors (the best on held-out text),
- * config.json and metrics.jsonl. Interrupting saves; numbers that are not finite stop the run and are traced to their first operation.
+ * A training run and its folder: runs/NAME holds last.safetensors (to continue from), model.safetensors (the best on held-out text), config.json
+ * and metrics.jsonl. Here a run begins, or is restored from its folder; runLoop.ts trains it.
  *
- * Processes that share a run all call the same functions here. What they decide by they agree on; the first of them writes, but for the
- * folder `last`, which takes the place of last.safetensors and to which each writes its part.
+ * Processes that share a run all call the same functions here, and agree on every decision. Only the first of them writes, except for the folder
+ * `last`, which takes the place of last.safetensors: each process writes its part there.
  */
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Module } from "switchyard-moe/nn";
-import type { Checkpoint, RunConfig } from "./checkpoint.ts";
-import { loadCheckpoint, notFinite, openCheckpoint, restoreModel, saveCheckpoint, saveSharded, FOREIGN } from "./checkpoint.ts";
+import type { RunConfig } from "./checkpoint.ts";
+import { loadCheckpoint, openCheckpoint, restoreModel, FOREIGN } from "./checkpoint.ts";
 import type { OpenCheckpoint } from "./checkpoint.ts";
-import { firstFault } from "./faults.ts";
 import { attempt, writeAtomically } from "./files.ts";
-import { configFile, lastFile, lastSharded, lastWhole, metricsFile, modelFile } from "./folders.ts";
-import { appendMeasurement, readMeasurements } from "./metrics.ts";
+import { configFile, lastFile, metricsFile, modelFile } from "./folders.ts";
+import { readMeasurements } from "./metrics.ts";
 import type { Measurement } from "./metrics.ts";
 import type { MakeExperts } from "./model.ts";
 import type { Processes } from "./processes.ts";
-import type { Screen } from "./progress.ts";
-import { ProgressLine } from "./progress.ts";
 import type { Task } from "./task.ts";
-import type { StepReport } from "./training.ts";
 import { Trainer } from "./training.ts";
 import { UserError } from "./userError.ts";
 import type { WireReport } from "./wireAccount.ts";
 import { restoreShards } from "switchyard-moe/distributed";
 
-/** What a configuration stands for, loaded. */
+/** A configuration with its data and models: what a run needs. */
 export interface Job<M extends Module> {
   readonly task: Task<M>;
   /** A new model; `make` makes the experts of a process that holds some of them. */
@@ -48,15 +44,15 @@ export interface Run<M extends Module> {
   best: { readonly step: number; readonly bits: number } | null;
   /** Of training so far; after a restart, of what was recorded. */
   seconds: number;
-  /** What a person should know of the folder that it was restored from. */
+  /** Notes for the user about the folder that it was restored from. */
   readonly notes: readonly string[];
-  /** Those that share it; null: nobody. */
+  /** The processes that share it; null: it is not shared. */
   readonly processes: Processes | null;
   /** What crossed the wire, when training has ended. */
   wire: WireReport | null;
 }
 
-/** A run in a folder that is its own: see `claimFolder`. */
+/** A new run in an empty folder, which `claimFolder` makes. */
 export function newRun<M extends Module>(folder: string, config: RunConfig, job: Job<M>, processes: Processes | null = null): Run<M> {
   const trainer = newTrainer(job, config, processes);
   byLead(processes, () => openFolder(folder, config));
@@ -72,12 +68,12 @@ function openFolder(folder: string, config: RunConfig): null {
   return null;
 }
 
-/** What is done once, by the first of the processes, and answered on all of them. */
+/** Runs `act` on the first of the processes only, and returns its result on all of them. */
 export function byLead<T>(processes: Processes | null, act: () => T): T {
   return processes ? (JSON.parse(processes.led(() => JSON.stringify(act()))) as T) : act();
 }
 
-function newTrainer<M extends Module>(job: Job<M>, { training }: RunConfig, processes: Processes | null): Trainer<M> {
+export function newTrainer<M extends Module>(job: Job<M>, { training }: RunConfig, processes: Processes | null): Trainer<M> {
   const model = job.build(processes?.makeExperts);
   job.begin?.(model);
   return trainerOf(model, job, training, processes);
@@ -89,7 +85,7 @@ function trainerOf<M extends Module>(model: M, { task }: Job<M>, training: RunCo
   return new Trainer(model, task, training, processes?.strategyOf(model, training));
 }
 
-/** What `resume` may change of a run; 0, and what is absent: as it was. */
+/** What `resume` may change of a run; what is 0 or absent stays as it was. */
 export interface Change {
   readonly steps: number;
   readonly seconds: number;
@@ -98,7 +94,7 @@ export interface Change {
   readonly shards?: number;
 }
 
-/** A run as it was when last saved. A UserError where its data has changed since. */
+/** A run as it was when last saved. Throws a UserError where its data has changed. */
 export function restoreRun<M extends Module>(
   folder: string,
   jobOf: (config: RunConfig) => Job<M>,
@@ -158,7 +154,7 @@ function removeUnfinished(folder: string): void {
     if (/^(last|model)\.safetensors\.\d+\.tmp$/.test(name)) rmSync(join(folder, name), { force: true });
 }
 
-function restoredTrainer<M extends Module>(
+export function restoredTrainer<M extends Module>(
   path: string,
   { source }: OpenCheckpoint,
   job: Job<M>,
@@ -179,169 +175,4 @@ function restoredTrainer<M extends Module>(
 
 function bestOf({ step, bits }: OpenCheckpoint): Run<Module>["best"] {
   return bits === null ? null : { step, bits };
-}
-
-export interface RunOptions {
-  readonly screen: Screen;
-  /** Whether to stop, asked before each step: Ctrl-C. */
-  readonly interrupted?: () => boolean;
-}
-
-/** Why a run ends; where processes differ, the first of these that one of them has. */
-const outcomes = ["interrupted", "time", "finished"] as const;
-export type RunOutcome = (typeof outcomes)[number];
-
-/** Trains to the end, or until time is up or someone interrupts. Saves in any case. */
-export async function continueRun<M extends Module>(run: Run<M>, { screen, interrupted }: RunOptions): Promise<RunOutcome> {
-  const { trainer, config } = run;
-  const line = new ProgressLine(screen);
-  const clock = new Clock(run);
-  const own = (): RunOutcome | null => {
-    if (trainer.steps >= config.training.steps) return "finished";
-    if (interrupted?.()) return "interrupted";
-    return config.training.seconds > 0 && run.seconds >= config.training.seconds ? "time" : null;
-  };
-  let unrecorded: StepReport | null = null;
-  let ended = agreed(run, own());
-  for (; ended === null; ended = agreed(run, own())) {
-    const report = await trainer.step();
-    clock.tick();
-    if (!Number.isFinite(report.loss)) await explain(run, `step ${report.step}: the loss is ${report.loss}${whose(run, report)}`);
-    if (!Number.isFinite(report.gradNorm)) await explain(run, `step ${report.step}: the norm of the gradient is ${report.gradNorm}`);
-    line.show(progressOf(report, run, clock.perStep));
-    unrecorded = report;
-    if (report.step % config.training.every !== 0 && report.step !== config.training.steps) continue;
-    await record(run, report, line);
-    clock.tick();
-    unrecorded = null;
-  }
-  line.end();
-  if (ended === "time" && unrecorded) await record(run, unrecorded, line);
-  await save(run);
-  run.wire = run.processes?.wire.report() ?? null;
-  return ended;
-}
-
-/** The outcome of all processes: each has its own clock, and a signal may reach one of them alone. */
-function agreed<M extends Module>({ processes }: Run<M>, own: RunOutcome | null): RunOutcome | null {
-  if (!processes) return own;
-  const rank = own === null ? 0 : outcomes.length - outcomes.indexOf(own);
-  const most = processes.agree(rank);
-  return most === 0 ? null : outcomes[outcomes.length - most];
-}
-
-/** Whose loss it was that is not finite. */
-function whose<M extends Module>({ processes }: Run<M>, { shards }: StepReport): string {
-  if (!processes) return "";
-  const shard = shards.findIndex((loss) => !Number.isFinite(loss));
-  return `, of shard ${shard} (process ${Math.floor((shard * processes.size) / shards.length)})`;
-}
-
-/** Adds to the seconds of a run, those of earlier sessions included. */
-class Clock<M extends Module> {
-  readonly #run: Run<M>;
-  readonly #start = performance.now();
-  readonly #before: number;
-  readonly #stepsBefore: number;
-
-  constructor(run: Run<M>) {
-    this.#run = run;
-    this.#before = run.seconds;
-    this.#stepsBefore = run.trainer.steps;
-  }
-
-  tick(): void {
-    this.#run.seconds = this.#before + (performance.now() - this.#start) / 1000;
-  }
-
-  /** Seconds per step of this session. */
-  get perStep(): number {
-    return (this.#run.seconds - this.#before) / (this.#run.trainer.steps - this.#stepsBefore);
-  }
-}
-
-function progressOf<M extends Module>(report: StepReport, { config: { training }, job: { task } }: Run<M>, perStep: number) {
-  return {
-    step: report.step,
-    steps: training.steps,
-    loss: Object.values(report.auxiliary).reduce((sum, auxiliary) => sum + auxiliary, report.loss),
-    bits: report.loss / Math.LN2,
-    unit: task.unit,
-    tokensPerSecond: (task.tokens * training.accumulate) / perStep,
-    secondsLeft: perStep * (training.steps - report.step),
-    dropped: report.dropped,
-    load: report.load,
-  };
-}
-
-/** Validates, keeps the best model, and writes a line of metrics. */
-async function record<M extends Module>(run: Run<M>, report: StepReport, line: ProgressLine): Promise<void> {
-  const bits = await run.job.task.validate(run.trainer.model, run.processes ?? undefined);
-  const known = Number.isFinite(bits);
-  if (!known) line.note(`step ${report.step}: the held-out loss is ${bits}, so this model is not kept as the best`);
-  const measurement = {
-    step: report.step,
-    seconds: run.seconds,
-    training: report.loss / Math.LN2,
-    validation: known ? bits : null,
-    dropped: report.dropped,
-    layers: report.layers,
-  };
-  await save(run);
-  run.measurements.push(measurement);
-  const leads = run.processes?.leads ?? true;
-  if (leads) appendMeasurement(run.folder, measurement);
-  if (!known || (run.best && bits >= run.best.bits)) return;
-  run.best = { step: report.step, bits };
-  const { weights, ...rest } = stateOf(run);
-  const whole = run.processes?.whole(weights) ?? weights;
-  if (leads) await saveCheckpoint(modelFile(run.folder), { ...rest, weights: whole, optimizer: null });
-}
-
-function stateOf<M extends Module>({ config, job, trainer, best }: Run<M>): Checkpoint {
-  return {
-    config,
-    step: trainer.steps,
-    weights: trainer.model.state(),
-    optimizer: trainer.optimizer.state(),
-    bits: best?.bits ?? null,
-    fingerprint: job.fingerprint,
-  };
-}
-
-/** Saves what can be trained on; what is not finite cannot, and stops the run. */
-async function save<M extends Module>(run: Run<M>): Promise<void> {
-  const { folder, processes, trainer } = run;
-  const state = stateOf(run);
-  const bad = faultsOf(run, await notFinite(new Map([...state.weights, ...(state.optimizer?.tensors ?? [])])));
-  if (bad !== "") await explain(run, `after step ${state.step}: not finite: ${bad}`);
-  const other = processes ? lastWhole(folder) : lastSharded(folder); // of a layout that the run had before
-  if (processes) await saveSharded(lastSharded(folder), state, trainer.model, processes);
-  else await saveCheckpoint(lastWhole(folder), state);
-  if (processes?.leads ?? true) rmSync(other, { recursive: true, force: true });
-}
-
-/** Names of tensors in words, those of all processes; "" where no process has any. */
-function faultsOf<M extends Module>({ processes }: Run<M>, bad: readonly string[]): string {
-  const shown = bad.slice(0, 3).join(", ") + (bad.length > 3 ? ` and ${bad.length - 3} more` : "");
-  if (!processes) return shown;
-  const all = processes.texts(shown).flatMap((text, rank) => (text === "" ? [] : [`${text} (process ${rank})`]));
-  return all.join("; ");
-}
-
-/** The best model of a run, or the one in training where none was validated. */
-export function bestModel<M extends Module>({ folder, job, trainer, processes }: Run<M>): M {
-  const read = (path: string): M => restoreModel(path, loadCheckpoint(path), job.build);
-  if (existsSync(modelFile(folder))) return read(modelFile(folder));
-  return processes ? read(lastFile(folder)) : trainer.model; // a process may hold some of the experts only
-}
-
-/** Stops a run whose numbers are not finite any more, with the operation that made the first of them and what is left to go on with. */
-async function explain<M extends Module>(run: Run<M>, what: string): Promise<never> {
-  const { folder, job, config, processes, trainer } = run;
-  const kept = existsSync(lastFile(folder)) ? openCheckpoint(lastFile(folder)) : null;
-  const again = (): Trainer<M> => (kept ? restoredTrainer(lastFile(folder), kept, job, config, null) : newTrainer(job, config, null));
-  const saved = kept ? `the last good checkpoint is ${lastFile(folder)} (step ${kept.step})` : "no checkpoint had been saved";
-  const first = processes ? "taken again in one process, it names the operation" : await firstFault(again, trainer.steps);
-  throw new UserError(`${what}; ${first}; ${saved}`);
 }

@@ -2,10 +2,12 @@
 import type { Module } from "switchyard-moe/nn";
 import type { RunConfig } from "./checkpoint.ts";
 import { claimFolder } from "./folders.ts";
-import type { Change, Job, Run, RunOutcome } from "./run.ts";
+import type { Change, Job, Run } from "./run.ts";
+import type { RunOutcome } from "./runLoop.ts";
 import type { Processes } from "./processes.ts";
 import { screenOf, silent } from "./progress.ts";
-import { byLead, continueRun, newRun, restoreRun } from "./run.ts";
+import { byLead, newRun, restoreRun } from "./run.ts";
+import { continueRun } from "./runLoop.ts";
 import { listenForStop } from "./stopping.ts";
 import { wireLines } from "./wireAccount.ts";
 

@@ -17,7 +17,7 @@ import { ProgressLine } from "./progress.ts";
 import { reportHtml } from "./report.ts";
 import { canGenerate, caution } from "./routers.ts";
 import type { Run } from "./run.ts";
-import { bestModel } from "./run.ts";
+import { bestModel } from "./runLoop.ts";
 import type { Work } from "./session.ts";
 import { filledText } from "./shownText.ts";
 import { SpanFilling } from "./spanFilling.ts";

@@ -9,7 +9,8 @@ import { LanguageModelling } from "../../examples/train/languageModelling.ts";
 import { trainDefaults } from "../../examples/train/options.ts";
 import { Processes } from "../../examples/train/processes.ts";
 import { silent } from "../../examples/train/progress.ts";
-import { continueRun, newRun } from "../../examples/train/run.ts";
+import { newRun } from "../../examples/train/run.ts";
+import { continueRun } from "../../examples/train/runLoop.ts";
 import type { At, Forwarded } from "../../examples/train/task.ts";
 import type { DecoderLanguageModel } from "../../src/nn/index.ts";
 

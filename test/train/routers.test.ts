@@ -13,7 +13,8 @@ import { canGenerate, caution, sparseLayers } from "../../examples/train/routers
 import { routerNames } from "../../examples/train/routerNames.ts";
 import type { RouterName } from "../../examples/train/routerNames.ts";
 import { lastFile, modelFile } from "../../examples/train/folders.ts";
-import { continueRun, newRun, restoreRun } from "../../examples/train/run.ts";
+import { newRun, restoreRun } from "../../examples/train/run.ts";
+import { continueRun } from "../../examples/train/runLoop.ts";
 import { conclude } from "../../examples/train/conclusion.ts";
 import { validationWindows } from "../../examples/train/sequences.ts";
 import { traceText } from "../../examples/train/traceText.ts";

@@ -38,7 +38,8 @@ function reached(run: LessonRun, limit: number): number {
 }
 const limit = Math.min(...[dense, sparse].map((run) => run.seconds[run.seconds.length - 1]));
 console.log(
-  `\nat equal steps: dense ${recentBits(dense.reports).toFixed(3)}, switch ${recentBits(sparse.reports).toFixed(3)} bits per byte in training`,
+  `\nat equal steps: dense ${recentBits(dense.reports).toFixed(3)}, switch ${recentBits(sparse.reports).toFixed(3)} bits per byte in ` +
+    "training",
 );
 promised("Switch is ahead in training by", recentBits(dense.reports) - recentBits(sparse.reports), 0.01, 0.08);
 promised("Switch is ahead on held-out text by", heldOut.dense - heldOut.sparse, -0.01, 0.07);

@@ -38,7 +38,8 @@ for (const { name, ...change } of settings) {
   const { known, shuffled, layer } = information;
   const bits = recentBits(run.reports);
   console.log(
-    `${name.padEnd(18)}  ${bits.toFixed(3)}  ${(100 * dropped).toFixed(1).padStart(5)} %  ${entropy.toFixed(4)}   ${violation.toFixed(2)}    ${known.toFixed(3)} (shuffled ${shuffled.toFixed(3)})`,
+    `${name.padEnd(18)}  ${bits.toFixed(3)}  ${(100 * dropped).toFixed(1).padStart(5)} %  ${entropy.toFixed(4)}   ` +
+      `${violation.toFixed(2)}    ${known.toFixed(3)} (shuffled ${shuffled.toFixed(3)})`,
   );
   found.push({ name, bits, known, shares: expertShares(layer).map((row) => row.map((share) => 100 * share)) });
 }

@@ -2,8 +2,8 @@
  * Lesson 8: initialisation scale. Weights are drawn from a truncated normal of deviation sqrt(s / fan-in); the paper recommends s = 0.1
  * instead of 1.0, so deviations shrink by sqrt(10) = 3.16. Fedus et al. 2021, section 2.4, table 3.
  *
- * Expect: both start at 8.2 to 8.6 bits, above log2(256) = 8, since the scale is that of the blocks and the head is drawn alike. The smaller
- * one is 0.1 to 0.3 bits ahead after 80 steps, some ten times what seeds differ. The paper's instability at 1.0 does not show:
+ * Expect: both start at 8.2 to 8.6 bits, above log2(256) = 8, since the scale is that of the blocks and the head is drawn alike. The
+ * smaller one is 0.1 to 0.3 bits ahead after 80 steps, some ten times what seeds differ. The paper's instability at 1.0 does not show:
  * models this small do not diverge.
  * Over more seeds: claim 3 of docs/paper.md.
  */

@@ -1,6 +1,6 @@
 /**
- * Lesson 9: expert dropout in fine-tuning. A model trained on eight languages is tuned on one, whose text is small. Dropout of 0.4 inside the
- * experts only is the paper's remedy against over-fitting; elsewhere less. Fedus et al. 2021, section 2.4, table 4.
+ * Lesson 9: expert dropout in fine-tuning. A model trained on eight languages is tuned on one, whose text is small. Dropout of 0.4 inside
+ * the experts only is the paper's remedy against over-fitting; elsewhere less. Fedus et al. 2021, section 2.4, table 4.
  *
  * Expect: tuning gains 0.3 to 0.8 bits on held-out Greek. With expert dropout of 0.4 the gap between training and held-out loss is
  * 0.01 to 0.2 bits smaller, but the held-out loss is not: it is 0 to 0.1 worse. A hundred steps of a model this small do not over-fit yet,
@@ -37,7 +37,8 @@ for (const expertDropout of [0, 0.1, 0.4]) {
   const { bits } = await evaluateModel(model, windows, { batch: 16, languages: 1 });
   const clean = await evaluateModel(model, sample(greek, 8), { batch: 16, languages: 1 });
   console.log(
-    `expert dropout ${expertDropout.toFixed(1)}: training ${recentBits(reports).toFixed(3)}, held out ${bits.toFixed(3)} bits per byte (${clean.spans.length} articles)`,
+    `expert dropout ${expertDropout.toFixed(1)}: training ${recentBits(reports).toFixed(3)}, held out ${bits.toFixed(3)} bits per ` +
+      `byte (${clean.spans.length} articles)`,
   );
   tuned.push({ bits, gap: bits - recentBits(reports) });
   rows.push({ name: `dropout ${expertDropout}`, value: bits });

@@ -27,7 +27,8 @@ for (const cap of [Infinity, 1]) {
   const times = words.map((_, t) => choicesOf(books).filter(({ token }) => token === t).length);
   const unserved = words.filter((_, t) => times[t] === 0);
   console.log(
-    `cap ${cap}: experts per word ${times.join(" ")}; nowhere: ${unserved.join(", ") || "-"}; MaxVio ${measure(books).maxViolation.toFixed(2)}`,
+    `cap ${cap}: experts per word ${times.join(" ")}; nowhere: ${unserved.join(", ") || "-"}; MaxVio ` +
+      `${measure(books).maxViolation.toFixed(2)}`,
   );
   printSeats(books);
   const title = cap === Infinity ? "Expert Choice" : `Expert Choice, capped at one`;

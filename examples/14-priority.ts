@@ -40,7 +40,8 @@ async function probe(priority: Priority): Promise<number> {
   return [0, 1, 2, 3, 4, 5].filter((t) => a.slotOfChoice[t] >= 0 !== b.slotOfChoice[t] >= 0).length;
 }
 console.log(
-  `\nof the first six words, seats that change when only the last six do: by position ${await probe("position")}, by gate ${await probe("gate")}`,
+  `\nof the first six words, seats that change when only the last six do: by position ${await probe("position")}, by gate ` +
+    `${await probe("gate")}`,
 );
 
 const tokens = random.normal([4, 16, WIDTH], key(5)).add(random.normal([4, 1, WIDTH], key(6))); // each sequence has a taste of its own

@@ -36,7 +36,8 @@ for (const [size, name, table] of [8, 32].flatMap(
   const load = new Array<number>(size).fill(0);
   counts.forEach((count, byte) => (load[table[byte]] += count));
   console.log(
-    `  ${String(size).padStart(2)} experts, ${name.padEnd(8)}                ${loadEntropy(load).toFixed(3)}     ${maxViolation(load).toFixed(2)}`,
+    `  ${String(size).padStart(2)} experts, ${name.padEnd(8)}                ${loadEntropy(load).toFixed(3)}     ` +
+      `${maxViolation(load).toFixed(2)}`,
   );
 }
 

@@ -63,7 +63,8 @@ for (const factor of [1.25, Infinity, "dropless"] as const) {
   const { load, dropped } = measure(await readBooks(routing));
   const rows = routing.layout.lead.reduce((a, b) => a * b);
   console.log(
-    `  ${String(factor).padEnd(9)} ${String(rows).padStart(6)}               ${(100 * dropped).toFixed(1).padStart(5)} %   ${(await time(layer)).toFixed(1)} ms`,
+    `  ${String(factor).padEnd(9)} ${String(rows).padStart(6)}               ${(100 * dropped).toFixed(1).padStart(5)} %   ` +
+      `${(await time(layer)).toFixed(1)} ms`,
   );
   if (factor === 1.25) console.log(`            wished ${load.join(" ")}`);
   outputs.push(output);

@@ -144,7 +144,8 @@ writeAtomically(
     notes: [
       ...new Set(results.flatMap((one) => one.caution ?? [])),
       "deepseek has four times as many experts, each a quarter as wide: their numbers can tell up to log2 4 = 2 bits more.",
-      "One split of the text carries about 0.12 bits of chance, and so few steps tell little of many: read the bits for what differs by more.",
+      "One split of the text carries about 0.12 bits of chance, and so few steps tell little of many: read the bits for what differs " +
+        "by more.",
     ],
   }),
 );

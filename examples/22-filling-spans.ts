@@ -1,10 +1,10 @@
 /**
- * Lesson 22: what the Switch Transformer was pre-trained on. Spans of a text are taken out, 15 % of it and three tokens long on average; the
- * encoder reads what is left, the decoder writes the spans. Raffel et al. 2020, arXiv:1910.10683, section 3.1.4.
+ * Lesson 22: what the Switch Transformer was pre-trained on. Spans of a text are taken out, 15 % of it and three tokens long on average;
+ * the encoder reads what is left, the decoder writes the spans. Raffel et al. 2020, arXiv:1910.10683, section 3.1.4.
  *
- * Expect: a text, its input and its target, and that filling gives the text back. An encoder-decoder with experts in both stacks then learns
- * English and German for a minute: from about 6 nats per token to 1.9 to 2.6 on held-out spans (the paper's "negative log perplexity" is the
- * same number below zero). It has learned which bytes are frequent and what stands beside a gap, not yet words.
+ * Expect: a text, its input and its target, and that filling gives the text back. An encoder-decoder with experts in both stacks then
+ * learns English and German for a minute: from about 6 nats per token to 1.9 to 2.6 on held-out spans (the paper's "negative log
+ * perplexity" is the same number below zero). It has learned which bytes are frequent and what stands beside a gap, not yet words.
  */
 import { key } from "switchyard-moe";
 import { corruptSpans, fillSpans, noiseCounts, noiseSpans } from "switchyard-moe/nn";

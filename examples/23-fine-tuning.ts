@@ -3,9 +3,10 @@
  * tuned on 150 English words and their phonemes, four times: without dropout, with 0.1 everywhere but in the experts, with 0.4 inside the
  * experts alone, and with both, as in the paper. Fedus et al. 2021, arXiv:2101.03961, section 2.4 and table 4.
  *
- * Expect: without dropout the training loss falls below the held-out loss, and the gap at the end is 0.2 to 1.5 bits per token: an over-fit.
- * Dropout makes the gap smaller, by 0.3 to 1.2 bits where both are on, and held-out words gain a little. Most of that is the dropout outside of
- * the experts; 0.4 inside them alone, in a model whose experts are small, narrows the gap less. It does not make 150 words enough.
+ * Expect: without dropout the training loss falls below the held-out loss, and the gap at the end is 0.2 to 1.5 bits per token: an
+ * over-fit. Dropout makes the gap smaller, by 0.3 to 1.2 bits where both are on, and held-out words gain a little. Most of that is the
+ * dropout outside of the experts; 0.4 inside them alone, in a model whose experts are small, narrows the gap less. It does not make 150
+ * words enough.
  */
 import { key } from "switchyard-moe";
 import { configOf } from "./train/configuration.ts";

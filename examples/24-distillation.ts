@@ -1,12 +1,12 @@
 /**
- * Lesson 24: distilling a model with experts into a dense one. The student begins with the teacher's weights that are not experts' and learns
- * from the labels (0.75) and from the teacher's probabilities (0.25); each of the two can be left out. Fedus et al. 2021,
+ * Lesson 24: distilling a model with experts into a dense one. The student begins with the teacher's weights that are not experts' and
+ * learns from the labels (0.75) and from the teacher's probabilities (0.25); each of the two can be left out. Fedus et al. 2021,
  * arXiv:2101.03961, section 4.2 and table 6, where a student keeps about 30 % of the teacher's gain over a dense model.
  *
  * Expect: a student that begins with the teacher's weights is ahead of one that begins from nothing and learns from labels alone by 0.05 to
- * 0.8 bits per byte, each after 80 steps. Most of that is the weights; the teacher's probabilities add little at this size. The share of the
- * teacher's gain that this is, is printed. (The teacher took three times as many steps: after as many, one so small is not ahead of a dense
- * model yet, and there is no gain to keep. The main job's distil compares at equal steps.)
+ * 0.8 bits per byte, each after 80 steps. Most of that is the weights; the teacher's probabilities add little at this size. The share of
+ * the teacher's gain that this is, is printed. (The teacher took three times as many steps: after as many, one so small is not ahead of a
+ * dense model yet, and there is no gain to keep. The main job's distil compares at equal steps.)
  */
 import { key } from "switchyard-moe";
 import { copyShared } from "switchyard-moe/moe";

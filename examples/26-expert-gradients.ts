@@ -1,6 +1,6 @@
 /**
- * Lesson 26: expert gradients that are too large, and a loss curve that looks right. Where experts are spread over n ranks, each expert has seen
- * the tokens of all of them already; whoever averages gradients over ranks as for other parameters, or multiplies them to make up for
+ * Lesson 26: expert gradients that are too large, and a loss curve that looks right. Where experts are spread over n ranks, each expert has
+ * seen the tokens of all of them already; whoever averages gradients over ranks as for other parameters, or multiplies them to make up for
  * it, has them n times too large or too small. Adam divides by the size of gradients, so the loss hardly shows it.
  *
  * Expect: the right run and the broken one end at nearly the same loss. The law of layouts compares the gradients with those of one process

@@ -1,5 +1,6 @@
 /**
- * A look into a published Switch Transformer: what it writes into the gaps of a sentence, and which expert each token meets, layer by layer.
+ * A look into a published Switch Transformer: what it writes into the gaps of a sentence, and which expert each token meets, layer by
+ * layer.
  *
  * Usage: node --import=tsx --conditions=source examples/pretrained.ts FOLDER ["A <extra_id_0> walks into a bar."] [--dtype float32]
  * FOLDER holds the files of google/switch-base-8 (or a larger one): config.json, pytorch_model.bin, tokenizer.json. See docs/pretrained.md.
@@ -18,7 +19,8 @@ import { loadPretrained } from "switchyard-moe/pretrained";
 import type { Pretrained } from "switchyard-moe/pretrained";
 
 const USAGE =
-  'node --import=tsx --conditions=source examples/pretrained.ts FOLDER ["A <extra_id_0> walks into a bar."] [--dtype float32] [--tokens 20]';
+  'node --import=tsx --conditions=source examples/pretrained.ts FOLDER ["A <extra_id_0> walks into a bar."] ' +
+  "[--dtype float32] [--tokens 20]";
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {

@@ -1,6 +1,7 @@
 /**
- * Results of runs on disk: FOLDER/PROGRAM-VERSION/HASH.json, one file for each run, written at once or not at all; beside it HASH.safetensors where
- * other runs need the weights. Another version of the code has another folder, so results of two versions never meet.
+ * Results of runs on disk: FOLDER/PROGRAM-VERSION/HASH.json, one file for each run, written at once or not at all; beside it
+ * HASH.safetensors where other runs need the weights. Another version of the code has another folder, so results of two versions never
+ * meet.
  */
 import { existsSync, readFileSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -42,8 +43,8 @@ export class Cache {
   }
 
   /**
-   * The result of a run by this version of its code, or null. A file that is no result is set aside, as NAME.damaged, and `tell` hears of it; so nothing
-   * is lost, and the run is done again.
+   * The result of a run by this version of its code, or null. A file that is no result is set aside, as NAME.damaged, and `tell` hears of
+   * it; so nothing is lost, and the run is done again.
    */
   read(program: Program, settings: Settings, tell: (note: string) => void): Kept | null {
     const path = this.#path(program, settings);

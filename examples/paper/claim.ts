@@ -1,6 +1,6 @@
 /**
- * What a claim is: everything that is known before it is run (source, published numbers, the verdict expected and why at this size, settings, seeds,
- * measures), then how its picture is drawn. One file in `claims/` for each.
+ * What a claim is: everything that is known before it is run (source, published numbers, the verdict expected and why at this size,
+ * settings, seeds, measures), then how its picture is drawn. One file in `claims/` for each.
  */
 import type { Result, Settings } from "./settings.ts";
 import type { Published, Verdict } from "./statistics.ts";
@@ -86,7 +86,10 @@ export const column = (name: string, of: string, digits = 3, scale = 1): Column 
 export const bits = column("bits per byte", "bits");
 /** The same where some arms fill in spans, whose unit is a token. */
 export const bitsOfEither = column("bits per byte (spans: per token)", "bits");
-/** The papers' measure: the mean log-probability of what was to be predicted, in nats; for each masked token in an encoder-decoder, for each byte elsewhere. */
+/**
+ * The papers' measure: the mean log-probability of what was to be predicted, in nats; for each masked token in an encoder-decoder, for each
+ * byte elsewhere.
+ */
 export const perplexity = column("negative log perplexity, nats", "nats");
 export const dropped = column("dropped, %", "dropped", 1, 100);
 export const maxVio = column("MaxVio", "maxVio", 2);

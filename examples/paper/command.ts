@@ -27,12 +27,16 @@ export const help = (): string =>
   [
     "npm run paper [-- CLAIM ... [options]]",
     "",
-    "Without a claim it lists them, with their state and cost. Results are kept: a run is never done twice, and Ctrl-C loses only the runs in progress.",
+    "Without a claim it lists them, with their state and cost. Results are kept: a run is never done twice, and Ctrl-C loses only " +
+      "the runs in progress.",
     "",
     ...describeOptions(options),
   ].join("\n");
 
-/** Numbers of claims as they were typed, and the options; null: help was asked for. Throws a UserError, one line, for what it does not understand. */
+/**
+ * Numbers of claims as they were typed, and the options; null: help was asked for. Throws a UserError, one line, for what it does not
+ * understand.
+ */
 export function parsed(argv: readonly string[]): { readonly asked: readonly string[]; readonly options: PaperOptions } | null {
   if (argv.includes("--help") || argv.includes("-h")) return null;
   const positions = positionals(argv);

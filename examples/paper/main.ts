@@ -61,7 +61,8 @@ function list(claims: readonly Claim[], { read }: Place): void {
     const { done, seconds, left } = stateOf(runs, read);
     const state = `${done}/${runs.length}`.padStart(9);
     console.log(
-      `${String(claim.number).padStart(5)}  ${state}  ${formatSeconds(seconds).padStart(11)}  ${formatSeconds(left).padEnd(7)}  ${claim.title}`,
+      `${String(claim.number).padStart(5)}  ${state}  ${formatSeconds(seconds).padStart(11)}  ${formatSeconds(left).padEnd(7)}  ` +
+        `${claim.title}`,
     );
     const seeds = resultsOf(claim, full, read);
     if (!seeds) continue;
@@ -96,7 +97,10 @@ function report(claim: Claim, extent: Extent, { read }: Place): void {
   }
 }
 
-/** The results of some claims, run in full, in place of those that are shipped; none named: of all. And the page. A UserError where some are missing. */
+/**
+ * The results of some claims, run in full, in place of those that are shipped; none named: of all. And the page. A UserError where some are
+ * missing.
+ */
 function publish(claims: readonly Claim[], wanted: readonly Claim[], { read }: Place): void {
   const renewed = new Map((wanted.length > 0 ? wanted : claims).map((claim) => [claim.number, found(claim, read)]));
   const shipped = renewed.size < claims.length ? loadResults().claims : [];

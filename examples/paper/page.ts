@@ -38,7 +38,8 @@ export function pageFiles(claims: readonly Claim[], results: Results): Map<strin
 }
 
 /** Each with a capital and a full stop. */
-const sentences = (texts: readonly string[]): string => texts.map((text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`).join(" "); // prettier-ignore
+const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;
+const sentences = (texts: readonly string[]): string => texts.map(sentence).join(" ");
 
 const two = (n: number): string => String(n).padStart(2, "0");
 const row = (...cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
@@ -61,8 +62,9 @@ function head(sections: readonly Section[], holds: ReadonlySet<Judged>): string 
   return `# The papers' claims, re-run
 
 ${sections.length} claims of the Switch paper and its relatives, at a size that two cores manage. Before a claim was run, its file in
-\`examples/paper/claims\` ([what a claim is](../examples/paper/claim.ts)) said what was published, which verdict was expected at this size and why, and what so small a model
-cannot show. What came out is below, misses with the same room as hits. This page and its pictures are made from \`docs/paper/results.json\`.
+\`examples/paper/claims\` ([what a claim is](../examples/paper/claim.ts)) said what was published, which verdict was expected at this size
+and why, and what so small a model cannot show. What came out is below, misses with the same room as hits. This page and its pictures are
+made from \`docs/paper/results.json\`.
 
 \`\`\`sh
 npm run paper              # lists the claims, with their state and cost
@@ -70,23 +72,26 @@ npm run paper -- 3 5       # runs some; Ctrl-C loses only the runs in progress
 npm run paper -- --all --quick
 \`\`\`
 
-**How to read the verdicts.** All sides of a claim see the same batches with the same seed, and what is averaged is their difference, seed by seed. The
-interval is 95 % of Student's t over seeds; where there is no number for each seed (a ratio of means, of deviations) it is a percentile bootstrap over
-seeds, marked b. *Same direction*: the interval lies on the side that was published, or, where no difference was published, within the margin that the
-claim names. *Opposite*: it lies on the other side. Else *not resolvable at this size*, with the seeds that would resolve a difference as large as the one
-found in four of five trials. Signs are turned so that a positive number is what the sentence says.
+**How to read the verdicts.** All sides of a claim see the same batches with the same seed, and what is averaged is their difference, seed
+by seed. The interval is 95 % of Student's t over seeds; where there is no number for each seed (a ratio of means, of deviations) it is a
+percentile bootstrap over seeds, marked b. *Same direction*: the interval lies on the side that was published, or, where no difference was
+published, within the margin that the claim names. *Opposite*: it lies on the other side. Else *not resolvable at this size*, with the
+seeds that would resolve a difference as large as the one found in four of five trials. Signs are turned so that a positive number is what
+the sentence says.
 
-**Many comparisons.** There are ${all.length}. At 95 %, one in twenty that has no effect behind it is resolved by chance. Those whose difference from 0
-holds for all of them together (Holm's correction, 5 %) are marked •: ${holds.size} of ${all.length}.
+**Many comparisons.** There are ${all.length}. At 95 %, one in twenty that has no effect behind it is resolved by chance. Those whose
+difference from 0 holds for all of them together (Holm's correction, 5 %) are marked •: ${holds.size} of ${all.length}.
 
-**Sizes.** Most claims share one model: two blocks of width 32, a hidden width of 64, 8 experts, batches of 512 bytes, 400 steps; the text is the Universal
-Declaration of Human Rights in eight scripts, or Moby-Dick. The size was chosen on seeds that no claim counts, as the smallest on which Switch was ahead of
-dense. What the Switch paper has in an encoder-decoder that fills in spans is run in a small one as well, and stands first: one block in each stack, batches of
-2,048 bytes, of which some 500 tokens are predicted, scored in the paper's measure. The papers' models are ten thousand to a million times larger and see
-a million times more text: a verdict says what this size shows, not whether the paper is right.
+**Sizes.** Most claims share one model: two blocks of width 32, a hidden width of 64, 8 experts, batches of 512 bytes, 400 steps; the text
+is the Universal Declaration of Human Rights in eight scripts, or Moby-Dick. The size was chosen on seeds that no claim counts, as the
+smallest on which Switch was ahead of dense. What the Switch paper has in an encoder-decoder that fills in spans is run in a small one as
+well, and stands first: one block in each stack, batches of 2,048 bytes, of which some 500 tokens are predicted, scored in the paper's
+measure. The papers' models are ten thousand to a million times larger and see a million times more text: a verdict says what this size
+shows, not whether the paper is right.
 
-**Outcome.** Of the ${sections.length} claims (each by its first comparison): ${verdicts.map((verdict) => `${count(main, verdict)} ${verdict}`).join(", ")}; ${hits(main)} as
-expected. Of all ${all.length} comparisons: ${verdicts.map((verdict) => `${count(all, verdict)} ${verdict}`).join(", ")}; ${hits(all)} as expected.
+**Outcome.** Of the ${sections.length} claims (each by its first comparison):
+${verdicts.map((verdict) => `${count(main, verdict)} ${verdict}`).join(", ")}; ${hits(main)} as expected. Of all ${all.length}
+comparisons: ${verdicts.map((verdict) => `${count(all, verdict)} ${verdict}`).join(", ")}; ${hits(all)} as expected.
 
 ${origins(sections)} ${formatSeconds(seconds)} of run time in all, beside other work (a run that claims share counts for each of them).
 
@@ -114,7 +119,10 @@ function origins(sections: readonly Section[]): string {
       const { commit, date, machine } = group[0].results.origin;
       const whose = groups.size === 1 ? "" : `Claim${group.length === 1 ? "" : "s"} ${listed(group.map(({ claim }) => claim.number))}: `;
       const node = machine.node.replace("v", "");
-      return `${whose}${whose ? "computed" : "Computed"} on ${date} from commit \`${commit.slice(0, 12)}\` on ${machine.cpu}, ${machine.cores} cores, Node ${node}, ${machine.backend} for each run.`;
+      return (
+        `${whose}${whose ? "computed" : "Computed"} on ${date} from commit \`${commit.slice(0, 12)}\` on ${machine.cpu}, ` +
+        `${machine.cores} cores, Node ${node}, ${machine.backend} for each run.`
+      );
     })
     .join("\n");
 }
@@ -139,7 +147,8 @@ function sectionOf(section: Section, holds: ReadonlySet<Judged>): string {
   const pictures = picturesOf(section).map(({ path, hint }) => `![${hint}](${path.replace("docs/", "")})`);
   return [
     `## ${claim.number}. ${claim.title}`,
-    `${claim.source}. Run it again: \`npm run paper -- ${claim.number}\` (${seeds.length} seeds, ${formatSeconds(results.seconds)} of run time).`,
+    `${claim.source}. Run it again: \`npm run paper -- ${claim.number}\` (${seeds.length} seeds, ${formatSeconds(results.seconds)} ` +
+      "of run time).",
     `**Published.** ${sentences(claim.published)}`,
     `**Here.** ${claim.setting}`,
     `**Said before.** ${claim.limits}`,
@@ -184,7 +193,10 @@ function timings({ arms }: Claim, seeds: readonly Seed[]): string[] {
       const middle = (model: string): number =>
         seeds.map((seed) => seed(name).values[model] ?? NaN).toSorted((a, b) => a - b)[seeds.length >> 1];
       const models = timesOf(seeds[0](name)).map(([model]) => `${model} ${middle(model).toFixed(1)}`);
-      return `Milliseconds of a step, the middle of the seeds' medians, on a machine with other work: ${models.join(", ")}. Ratios are of one process each.`;
+      return (
+        `Milliseconds of a step, the middle of the seeds' medians, on a machine with other work: ${models.join(", ")}. Ratios are of ` +
+        "one process each."
+      );
     });
 }
 
@@ -197,7 +209,9 @@ interface Drawn {
 
 function picturesOf({ claim, seeds, judged }: Section): Drawn[] {
   const own = claim.picture?.(seeds);
-  const description = `Intervals of the comparisons of claim ${claim.number}: ${judged.map((one) => `${one.comparison.name} ${interval(one)}`).join("; ")}`;
+  const description =
+    `Intervals of the comparisons of claim ${claim.number}: ` +
+    `${judged.map((one) => `${one.comparison.name} ${interval(one)}`).join("; ")}`;
   const rows = judged.map((one) => {
     const { comparison, estimate } = one;
     const { published } = comparison;

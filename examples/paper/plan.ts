@@ -42,7 +42,10 @@ export function runsOf(claims: readonly Claim[], extent: Extent): PlannedRun[] {
   return [...planned.values()];
 }
 
-/** Seconds that a run takes about, on one thread: a step of the small model in the small model's unit. Only ratios matter to who looks at progress. */
+/**
+ * Seconds that a run takes about, on one thread: a step of the small model in the small model's unit. Only ratios matter to who looks at
+ * progress.
+ */
 export function costOf(settings: Settings): number {
   if (settings.program === "precision") return 2;
   if (settings.program === "timing") return Object.keys(settings.arms).length * settings.rounds * SECONDS_PER_STEP;

@@ -1,6 +1,6 @@
 /**
- * The code of a run as one file: bundled without comments and spaces, named by its hash, so that a result belongs to exactly the code that made it, and
- * sources may be edited while runs go on. What it takes from other packages is hashed by their versions.
+ * The code of a run as one file: bundled without comments and spaces, named by its hash, so that a result belongs to exactly the code that
+ * made it, and sources may be edited while runs go on. What it takes from other packages is hashed by their versions.
  */
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";

@@ -1,6 +1,6 @@
 /**
- * The results that are shipped: docs/paper/results.json, of all claims in full. It holds, seed by seed, the numbers that the page reads, and no others;
- * everything on the page is computed from them again.
+ * The results that are shipped: docs/paper/results.json, of all claims in full. It holds, seed by seed, the numbers that the page reads,
+ * and no others; everything on the page is computed from them again.
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -126,7 +126,8 @@ export function seedsFrom(claim: Claim, { claims }: Results): Seed[] {
   const lacking = claim.arms.filter(({ name }) => found?.arms[name]?.length !== claim.seeds).map(({ name }) => name);
   if (!found || lacking.length > 0)
     throw new UserError(
-      `${RESULTS}: claim ${claim.number} lacks ${claim.seeds} seeds of ${found ? lacking.join(", ") : "everything"}; run it and publish again`,
+      `${RESULTS}: claim ${claim.number} lacks ${claim.seeds} seeds of ${found ? lacking.join(", ") : "everything"}; run it and ` +
+        "publish again",
     );
   return Array.from({ length: claim.seeds }, (_, i) => seedFrom(new Map(claim.arms.map(({ name }) => [name, found.arms[name][i]]))));
 }

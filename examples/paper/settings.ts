@@ -84,8 +84,9 @@ export interface Change {
 }
 
 /**
- * The small model: two blocks of width 32, eight experts, 400 steps of 512 bytes. Chosen on seeds 101 and 102, which no claim counts, as the
- * smallest one on which Switch was ahead of dense on both; nothing else was looked at. Factor, alpha, jitter and initial scale are the paper's.
+ * The small model: two blocks of width 32, eight experts, 400 steps of 512 bytes. Chosen on seeds 101 and 102, which no claim counts, as
+ * the smallest one on which Switch was ahead of dense on both; nothing else was looked at. Factor, alpha, jitter and initial scale are the
+ * paper's.
  */
 const small = { width: 32, layers: 2, heads: 2, hidden: 64, experts: 8, length: 32 } as const;
 const short = { steps: 400, batch: 16, lr: 1e-2, warmup: 20, length: 32 } as const;
@@ -96,8 +97,8 @@ export const trained =
   (seed: number): TrainSettings => ({ program: "train", seed, text, ...parts({ model, training }, seed), ...change, ...more });
 
 /**
- * The small encoder-decoder with something changed, for a seed: one block in each stack; it fills in the spans of batches of 2,048 bytes, some 500 tokens
- * that are predicted, as many as the causal model predicts.
+ * The small encoder-decoder with something changed, for a seed: one block in each stack; it fills in the spans of batches of 2,048 bytes,
+ * some 500 tokens that are predicted, as many as the causal model predicts.
  */
 export const filling: typeof trained = ({ model, training, ...change } = {}, more) =>
   trained({ ...change, model: { architecture: "encoder-decoder", layers: 1, ...model }, training: { batch: 64, ...training } }, more);

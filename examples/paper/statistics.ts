@@ -1,6 +1,6 @@
 /**
- * Differences over seeds: intervals, verdicts, and how many seeds would be needed. All comparisons are paired: what is averaged is one number for each
- * seed, in which both sides saw the same batches. n seeds, d their mean, s their standard deviation.
+ * Differences over seeds: intervals, verdicts, and how many seeds would be needed. All comparisons are paired: what is averaged is one
+ * number for each seed, in which both sides saw the same batches. n seeds, d their mean, s their standard deviation.
  */
 import { draws, type Uniform } from "../train/uniform.ts";
 
@@ -42,8 +42,8 @@ export function estimate(values: readonly number[]): Estimate {
 }
 
 /**
- * The same of a statistic of all seeds together (a ratio of deviations, of means): percentile bootstrap over seeds, whole seeds drawn, so that pairs stay
- * together. Efron 1979. With few seeds such intervals are somewhat too short.
+ * The same of a statistic of all seeds together (a ratio of deviations, of means): percentile bootstrap over seeds, whole seeds drawn, so
+ * that pairs stay together. Efron 1979. With few seeds such intervals are somewhat too short.
  */
 export function bootstrapped<T>(
   seeds: readonly T[],
@@ -64,8 +64,9 @@ export function bootstrapped<T>(
 }
 
 /**
- * Of a published sign: "same direction" or "opposite" where the interval leaves 0 out, else not resolvable. Of "no difference": "same direction" where the
- * interval lies within the margin, "opposite" where it lies beyond 0 and reaches out of the margin, else not resolvable.
+ * Of a published sign: "same direction" or "opposite" where the interval leaves 0 out, else not resolvable. Of "no difference": "same
+ * direction" where the interval lies within the margin, "opposite" where it lies beyond 0 and reaches out of the margin, else not
+ * resolvable.
  */
 export function verdictOf({ low, high }: Pick<Estimate, "low" | "high">, published: Published): Verdict {
   if (published.direction === 0 && low >= -published.margin && high <= published.margin) return "same direction";
@@ -76,7 +77,8 @@ export function verdictOf({ low, high }: Pick<Estimate, "low" | "high">, publish
 
 /**
  * Seeds with which a difference as large as the one found would be resolved in four of five trials: the least n with
- * (t(97.5 %) + t(80 %)) s / sqrt(n) <= |d|; of "no difference", with t(97.5 %) s / sqrt(n) <= margin - |d| while d lies inside. null: more than 10,000.
+ * (t(97.5 %) + t(80 %)) s / sqrt(n) <= |d|; of "no difference", with t(97.5 %) s / sqrt(n) <= margin - |d| while d lies inside. null: more
+ * than 10,000.
  */
 export function seedsNeeded({ mean, deviation }: Pick<Estimate, "mean" | "deviation">, published: Published): number | null {
   const equal = published.direction === 0 && Math.abs(mean) < published.margin;

@@ -1,4 +1,7 @@
-/** Why is one expert worse than dense? It need not be: with a gate of 1 and the same weights it is the dense layer. Capacity is what parts them. */
+/**
+ * Why is one expert worse than dense? It need not be: with a gate of 1 and the same weights it is the dense layer. Capacity is what parts
+ * them.
+ */
 import { key, random } from "switchyard-moe";
 import { FeedForwardExperts, MoE, SwitchRouter } from "switchyard-moe/moe";
 

@@ -12,7 +12,8 @@ async function show(name: string, router: SwitchRouter, tokens = x): Promise<voi
     await readBooks(router.route({ tokens, capacityFactor: 1.25, pass })),
   );
   console.log(
-    `${name.padEnd(10)} load ${load.join(" ").padEnd(31)} entropy ${loadEntropy.toFixed(2)}  MaxVio ${maxViolation.toFixed(2)}  dropped ${(100 * dropped).toFixed(0).padStart(2)} %  gate ${confidence.toFixed(2)}`,
+    `${name.padEnd(10)} load ${load.join(" ").padEnd(31)} entropy ${loadEntropy.toFixed(2)}  MaxVio ${maxViolation.toFixed(2)}  ` +
+      `dropped ${(100 * dropped).toFixed(0).padStart(2)} %  gate ${confidence.toFixed(2)}`,
   );
 }
 

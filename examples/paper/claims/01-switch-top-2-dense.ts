@@ -5,7 +5,9 @@ import { timed } from "../settings.ts";
 
 const dense = { router: "dense" } as const;
 const switchAt = (capacityFactor: number) => ({ router: "switch", capacityFactor }) as const;
-/** Top-2 with experts as wide as Switch's. Our factor counts slots per choice, the paper's per token: half of it reserves the same slots. */
+/**
+ * Top-2 with experts as wide as Switch's. Our factor counts slots per choice, the paper's per token: half of it reserves the same slots.
+ */
 const topTwoAt = (factor: number) => ({ router: "gshard", hidden: 128, capacityFactor: factor / 2 }) as const;
 
 const models = {
@@ -30,15 +32,19 @@ export const claim: Claim = {
   title: "Switch against top-2 against dense, at capacity factors 1, 1.25 and 2",
   source: "Fedus et al. 2021, arXiv:2101.03961, table 1",
   published: [
-    "quality after 100,000 steps (negative log perplexity): T5-Base −1.731; MoE at 2, 1.25, 1: −1.547, −1.559, −1.572; Switch −1.554, −1.553, −1.561",
+    "quality after 100,000 steps (negative log perplexity): T5-Base −1.731; MoE at 2, 1.25, 1: −1.547, −1.559, −1.572; Switch " +
+      "−1.554, −1.553, −1.561",
     "examples per second: T5-Base 1600; MoE 840, 790, 860; Switch 860, 910, 1000",
     "hours to −1.50: MoE 68.7, 80.7, 80.1; Switch 72.8, 65.0, 62.8; T5-Base never",
   ],
   setting:
-    "Spans of text are filled in by an encoder-decoder, as in the paper, and scored in its measure after 1,000 steps. Beside it the small causal model predicts bytes, 400 steps. Top-2 is GShard's, its experts as wide as Switch's and its slots as many, as in the paper: at factor 1 it has room for half of its " +
+    "Spans of text are filled in by an encoder-decoder, as in the paper, and scored in its measure after 1,000 steps. Beside it the " +
+    "small causal model predicts bytes, 400 steps. Top-2 is GShard's, its experts as wide as Switch's and its slots as many, as in " +
+    "the paper: at factor 1 it has room for half of its " +
     "choices. Step times are medians over 24 rounds of steps taken in turn by the seven causal models in one process, once for each seed.",
   limits:
-    "The paper's differences between Switch and top-2 are 0.006 to 0.011 nats; a pair of seeds here differs by more, so their sign is not expected to be " +
+    "The paper's differences between Switch and top-2 are 0.006 to 0.011 nats; a pair of seeds here differs by more, so their sign " +
+    "is not expected to be " +
     "resolved. A thread without an accelerator pays for launches more than for products, so speeds are those of this machine.",
   seeds: 5,
   arms: [
@@ -54,7 +60,8 @@ export const claim: Claim = {
       published: { direction: 1, text: "+0.178 nats" },
       expected: "not resolvable at this size",
       why:
-        "On the seeds that the size was tried on, Switch was 0.05 nats behind after 400 steps of a quarter of the batch and 0.004 ahead and 0.024 behind after 1,000 of the whole: an expert sees an eighth of the few " +
+        "On the seeds that the size was tried on, Switch was 0.05 nats behind after 400 steps of a quarter of the batch and 0.004 " +
+        "ahead and 0.024 behind after 1,000 of the whole: an expert sees an eighth of the few " +
         "tokens that there are, and its gain comes later than this training ends.",
       of: gained("nats", spans("dense"), spans("switch 1.25")),
     },

@@ -22,11 +22,14 @@ export const claim: Claim = {
     "examples per second: float32 1160; bfloat16 1390; selective 1390",
   ],
   setting:
-    "The small models, one that fills in spans as in the paper and one that predicts bytes, 300 steps, activations in bfloat16, parameters and optimiser in float32. Beside training, each trained float32 model of bytes routes the same " +
+    "The small models, one that fills in spans as in the paper and one that predicts bytes, 300 steps, activations in bfloat16, " +
+    "parameters and optimiser in float32. Beside training, each trained float32 model of bytes routes the same " +
     "held-out text in all three precisions, and what changes is counted.",
   limits:
-    "Models this small do not diverge in bfloat16. bfloat16 is emulated here, each operation rounded once, so it is slower than float32 and no speed is " +
-    "compared. The nearest thing that can be seen is the cause: how many tokens change their expert, and how wrong the router's mean probabilities become.",
+    "Models this small do not diverge in bfloat16. bfloat16 is emulated here, each operation rounded once, so it is slower than " +
+    "float32 and no speed is " +
+    "compared. The nearest thing that can be seen is the cause: how many tokens change their expert, and how wrong the router's mean " +
+    "probabilities become.",
   seeds: 5,
   arms: [
     ...armsInBoth(changesOf(precisions, { training })),

@@ -18,9 +18,11 @@ export const claim: Claim = {
     "negative log perplexity after 3,500 steps, 32 experts, 3 seeds: scale 0.1 −2.72, deviation 0.01; scale 1.0 −3.60, deviation 0.68",
   ],
   setting:
-    "The small models on Moby-Dick, one that fills in spans as in the paper and one that predicts bytes, 150 steps: early in training, as in the paper. The scale is that of all weights in the blocks and of the router.",
+    "The small models on Moby-Dick, one that fills in spans as in the paper and one that predicts bytes, 150 steps: early in " +
+    "training, as in the paper. The scale is that of all weights in the blocks and of the router.",
   limits:
-    "The instability at scale 1.0 belongs to deep and wide models; with two blocks, or one in each stack, it is not expected, so the spread over seeds is not either.",
+    "The instability at scale 1.0 belongs to deep and wide models; with two blocks, or one in each stack, it is not expected, so the " +
+    "spread over seeds is not either.",
   seeds: 5,
   arms: armsInBoth({ "scale 1.0": changed(1), "scale 0.1": changed(0.1) }),
   columns: [perplexity, bitsOfEither, column("training", "training"), column("largest gradient norm", "gradNormMost", 2)],
@@ -30,7 +32,9 @@ export const claim: Claim = {
       unit: "nats per token",
       published: { direction: 1, text: "+0.88 nats" },
       expected: "same direction",
-      why: "As in the causal model of the seeds that the size was chosen on: embeddings start small, and smaller weights let them be heard.",
+      why:
+        "As in the causal model of the seeds that the size was chosen on: embeddings start small, and smaller weights let them be " +
+        "heard.",
       of: gained("nats", spans("scale 1.0"), spans("scale 0.1")),
     },
     {

@@ -26,14 +26,19 @@ export const claim: Claim = {
   title: "Fine-tuning: expert dropout against more dropout everywhere",
   source: "Fedus et al. 2021, arXiv:2101.03961, section 2.4, table 4",
   published: [
-    "GLUE, CNNDM, SQuAD, SuperGLUE: T5-Base at 0.1 82.9, 19.6, 83.5, 72.4; Switch at 0.1 84.7, 19.1, 83.7, 73.0; at 0.2 84.4, 19.2, 83.9, 73.2; at 0.3 83.9, 19.6, 83.4, 70.7; at 0.1 with expert dropout 0.4 85.2, 19.6, 83.7, 73.0",
+    "GLUE, CNNDM, SQuAD, SuperGLUE: T5-Base at 0.1 82.9, 19.6, 83.5, 72.4; Switch at 0.1 84.7, 19.1, 83.7, 73.0; at 0.2 84.4, 19.2, " +
+      "83.9, 73.2; at 0.3 83.9, 19.6, 83.4, 70.7; at 0.1 with expert dropout 0.4 85.2, 19.6, 83.7, 73.0",
   ],
   setting:
-    "An encoder-decoder of the small width, one layer in each stack, is pre-trained on the spans of Moby-Dick (300 steps, once for each seed) and tuned on the " +
-    "pronunciation of 50 English words, two hundred times over. Scored: bits per token on held-out words, at the best of eight looks. A first form with 200 words, thirty " +
-    "times over, was run on five seeds and given up: held-out and training loss stayed equal, so there was no over-fitting for a remedy to cure.",
+    "An encoder-decoder of the small width, one layer in each stack, is pre-trained on the spans of Moby-Dick (300 steps, once for " +
+    "each seed) and tuned on the " +
+    "pronunciation of 50 English words, two hundred times over. Scored: bits per token on held-out words, at the best of eight " +
+    "looks. A first form with 200 words, thirty " +
+    "times over, was run on five seeds and given up: held-out and training loss stayed equal, so there was no over-fitting for a " +
+    "remedy to cure.",
   limits:
-    "The paper's models had 34 billion tokens of pre-training behind them; this one hardly knows English, so tuning is half learning. A width of 32 has little to " +
+    "The paper's models had 34 billion tokens of pre-training behind them; this one hardly knows English, so tuning is half " +
+    "learning. A width of 32 has little to " +
     "spare, and dropout takes away what it needs.",
   seeds: 5,
   arms: [

@@ -32,12 +32,16 @@ export const claim: Claim = {
     "2, 4 and 8 experts help already (appendix D, a drawing)",
   ],
   setting:
-    "The small models, 400 steps: one that fills in spans as in the paper, with 2 to 32 experts, and one that predicts bytes, with 2 to 64. Dropless: at 64 experts a queue would have ten " +
+    "The small models, 400 steps: one that fills in spans as in the paper, with 2 to 32 experts, and one that predicts bytes, with 2 " +
+    "to 64. Dropless: at 64 experts a queue would have ten " +
     "slots, and chance alone would overflow it. FLOPs are equal but for the router's product.",
   limits:
-    "The text has about 90 thousand bytes, and an expert of 64 sees a 64th of the 205 thousand that are trained on: the end of the curve belongs to a shortage of " +
-    "bytes, which the paper did not have. In the encoder-decoder a trial showed that the feed-forward layer is not what is short in so short a training: with a quarter of its width the dense " +
-    "model was as good (0.011 nats worse on one seed, equal on the other, 600 steps). What experts add to it cannot show there; the causal model is where it can.",
+    "The text has about 90 thousand bytes, and an expert of 64 sees a 64th of the 205 thousand that are trained on: the end of the " +
+    "curve belongs to a shortage of " +
+    "bytes, which the paper did not have. In the encoder-decoder a trial showed that the feed-forward layer is not what is short in " +
+    "so short a training: with a quarter of its width the dense " +
+    "model was as good (0.011 nats worse on one seed, equal on the other, 600 steps). What experts add to it cannot show there; the " +
+    "causal model is where it can.",
   seeds: 5,
   arms: [...filling, ...predicting],
   columns: [perplexity, bitsOfEither, column("training", "training"), column("parameters, thousands", "parameters", 0, 1e-3), dropped],
@@ -48,7 +52,8 @@ export const claim: Claim = {
       published: { direction: 1, text: "monotone: about 0.03 nats per doubling" },
       expected: "opposite",
       why:
-        "On the seeds that the size was tried on, 8 experts were 0.012 and 0.041 nats behind dense after 600 steps: each sees an eighth of the tokens, and the width that it adds is not what is " +
+        "On the seeds that the size was tried on, 8 experts were 0.012 and 0.041 nats behind dense after 600 steps: each sees an " +
+        "eighth of the tokens, and the width that it adds is not what is " +
         "short.",
       digits: 5,
       of: slope("nats", filling),

@@ -30,12 +30,17 @@ export const claim: Claim = {
     "negative log perplexity after 250,000 steps: T5-Base −1.599, T5-Large −1.402, Switch-Base −1.370",
   ],
   setting:
-    "The small model with 8 experts, 400 steps. Dense models of 400 and 600 steps, and dense models of 3.5 times the FLOPs per byte (width 64) of 400 and " +
-    "160, each with its whole schedule. How many steps they have time for comes from medians of 40 rounds of steps taken in turn in one process; their quality " +
-    "there is read between their runs. All predict bytes: in the paper's encoder-decoder experts gain nothing in so short a training (claim 1), so there would be no gain to weigh against seconds.",
+    "The small model with 8 experts, 400 steps. Dense models of 400 and 600 steps, and dense models of 3.5 times the FLOPs per byte " +
+    "(width 64) of 400 and " +
+    "160, each with its whole schedule. How many steps they have time for comes from medians of 40 rounds of steps taken in turn in " +
+    "one process; their quality " +
+    "there is read between their runs. All predict bytes: in the paper's encoder-decoder experts gain nothing in so short a training " +
+    "(claim 1), so there would be no gain to weigh against seconds.",
   limits:
-    "A step of a model this small is mostly launches, not products: 3.5 times the FLOPs cost far less than 3.5 times the seconds, which favours the large dense " +
-    "model, and routing costs a larger share than on an accelerator, which favours the small one. In FLOPs alone Switch and dense are equal.",
+    "A step of a model this small is mostly launches, not products: 3.5 times the FLOPs cost far less than 3.5 times the seconds, " +
+    "which favours the large dense " +
+    "model, and routing costs a larger share than on an accelerator, which favours the small one. In FLOPs alone Switch and dense " +
+    "are equal.",
   seeds: 5,
   arms: [
     { name: "switch", settings: trained({ model: sparse }) },

@@ -27,7 +27,10 @@ const student =
   };
 const whole: Recipe = { copy: true, hard: 0.75, soft: 0.25 };
 
-/** The dense model, teachers of several sizes, what each part of the recipe makes of the first one's knowledge, and the whole recipe of each. */
+/**
+ * The dense model, teachers of several sizes, what each part of the recipe makes of the first one's knowledge, and the whole recipe of
+ * each.
+ */
 const recipesOf = (small: Small, sizes: readonly number[]): Arm[] => [
   { name: "dense", settings: small(dense) },
   ...sizes.map((experts) => ({ name: `teacher of ${experts}`, settings: taught(small, experts) })),
@@ -46,15 +49,19 @@ export const claim: Claim = {
   title: "Distillation: what each part of the recipe keeps, and from teachers of several sizes",
   source: "Fedus et al. 2021, arXiv:2101.03961, section 4.2, tables 6 to 8",
   published: [
-    "negative log perplexity: T5-Base −1.636; teacher −1.444; distilled −1.631 (keeps 3 %); with the teacher's shared weights −1.598 (20 %); and 0.75 labels, 0.25 teacher −1.580 (29 %); shared weights without distillation −1.639",
+    "negative log perplexity: T5-Base −1.636; teacher −1.444; distilled −1.631 (keeps 3 %); with the teacher's shared weights −1.598 " +
+      "(20 %); and 0.75 labels, 0.25 teacher −1.580 (29 %); shared weights without distillation −1.639",
     "kept, by parameters of the teacher: 1.1B 37 %; 2.0B 32 %; 3.8B 30 %; 7.4B 27 %; 14.7B 28 %; compressed by 82 to 99 %",
   ],
   setting:
-    "The small models, one that fills in spans as in the paper and one that predicts bytes. Teachers of 8 and 32 experts, where spans are filled in of 8 alone, learn for 600 steps; the dense model and all students, " +
+    "The small models, one that fills in spans as in the paper and one that predicts bytes. Teachers of 8 and 32 experts, where " +
+    "spans are filled in of 8 alone, learn for 600 steps; the dense model and all students, " +
     "which have its shape, for 400, on batches of the same text.",
   limits:
-    "The teacher's gain is of experts and of longer training together: experts alone are worth a few hundredths of a bit here, too little to measure a share of. " +
-    "So shares are not comparable with the paper's, only the order of the recipes is. In the encoder-decoder a teacher of 600 steps may not be ahead of the dense model at all (claim 5), so no share is taken there.",
+    "The teacher's gain is of experts and of longer training together: experts alone are worth a few hundredths of a bit here, too " +
+    "little to measure a share of. " +
+    "So shares are not comparable with the paper's, only the order of the recipes is. In the encoder-decoder a teacher of 600 steps " +
+    "may not be ahead of the dense model at all (claim 5), so no share is taken there.",
   seeds: 5,
   arms: [...recipesOf(filling, [8]).map((arm) => ({ ...arm, name: spans(arm.name) })), ...recipesOf(trained, sizes)],
   columns: [perplexity, bitsOfEither, column("parameters, thousands", "parameters", 0, 1e-3)],
@@ -64,7 +71,9 @@ export const claim: Claim = {
       unit: "nats per token",
       published: { direction: 1, text: "+0.056 nats, 29 % of the gain" },
       expected: "same direction",
-      why: "As in the causal model, which was run before: the student begins with embeddings and attention that have learned for 600 steps.",
+      why:
+        "As in the causal model, which was run before: the student begins with embeddings and attention that have learned for 600 " +
+        "steps.",
       digits: 4,
       of: gained("nats", spans("dense"), spans("whole recipe, of 8")),
     },

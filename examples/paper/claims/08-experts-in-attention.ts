@@ -20,11 +20,14 @@ export const claim: Claim = {
     "after 16 hours: −1.614, −1.606, −1.607; examples per second: 1480, 1330, 1240; in bfloat16 the last two diverge",
   ],
   setting:
-    "The small models, one that fills in spans as in the paper and one that predicts bytes, 400 steps, with 8 experts in the feed-forward place, in attention (queries; keys and " +
-    "values), or in both. In the encoder-decoder the attention of each stack to itself has experts, that of the decoder to the encoder has none. Step times are of the causal model: 24 " +
+    "The small models, one that fills in spans as in the paper and one that predicts bytes, 400 steps, with 8 experts in the " +
+    "feed-forward place, in attention (queries; keys and " +
+    "values), or in both. In the encoder-decoder the attention of each stack to itself has experts, that of the decoder to the " +
+    "encoder has none. Step times are of the causal model: 24 " +
     "rounds in turn, in one process.",
   limits:
-    "Attention over 32 bytes, or over the few tokens of their spans, has little to decide. Divergence in bfloat16 is not tried: models this small do not diverge.",
+    "Attention over 32 bytes, or over the few tokens of their spans, has little to decide. Divergence in bfloat16 is not tried: " +
+    "models this small do not diverge.",
   seeds: 5,
   arms: [...armsInBoth(changesOf({ dense: { router: "dense" }, ...models })), { name: "timing", settings: timed(models, 24) }],
   columns: [perplexity, bitsOfEither, column("training", "training"), column("parameters, thousands", "parameters", 0, 1e-3), dropped],
@@ -35,7 +38,8 @@ export const claim: Claim = {
       published: { direction: 1, text: "+0.035 nats" },
       expected: "opposite",
       why:
-        "In the causal model, which was run before, experts in both places cost 0.066 bits: three routers must learn in each block. Here there are two blocks of them too, and no more " +
+        "In the causal model, which was run before, experts in both places cost 0.066 bits: three routers must learn in each block. " +
+        "Here there are two blocks of them too, and no more " +
         "steps.",
       of: gained("nats", spans("feed-forward"), spans("both")),
     },

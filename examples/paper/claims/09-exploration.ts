@@ -19,7 +19,8 @@ export const claim: Claim = {
     "ST-MoE: jitter −1.777 against −1.755 without it: harmful",
   ],
   setting:
-    "The small models on Moby-Dick, one that fills in spans as in the paper and one that predicts bytes, 300 steps. Jitter multiplies the router's input by numbers from 0.99 to 1.01; dropout drops a tenth of it.",
+    "The small models on Moby-Dick, one that fills in spans as in the paper and one that predicts bytes, 300 steps. Jitter " +
+    "multiplies the router's input by numbers from 0.99 to 1.01; dropout drops a tenth of it.",
   limits: "Differences of 0.003 nats, which parted jitter from argmax, would need hundreds of seeds.",
   seeds: 5,
   arms: armsInBoth(changesOf(policies, { text: "moby-dick", training: { steps: 300 } })),
@@ -31,7 +32,8 @@ export const claim: Claim = {
       published: { direction: 1, text: "+0.099 nats" },
       expected: "same direction",
       why:
-        "In the causal model, which was run before, sampling cost 0.067 bits. Here experts bring nothing to lose, but two stacks pass their tokens through experts that were drawn " +
+        "In the causal model, which was run before, sampling cost 0.067 bits. Here experts bring nothing to lose, but two stacks " +
+        "pass their tokens through experts that were drawn " +
         "and, when scored, through those that were not.",
       of: gained("nats", spans("sampling"), spans("argmax")),
     },

@@ -10,7 +10,8 @@ export const claim: Claim = {
   source: "Fedus et al. 2021, arXiv:2101.03961, appendix B",
   published: ["No table: tokens that found no slot are sent to their next best expert; no empirical benefit was seen."],
   setting:
-    "The small models on Moby-Dick, one that fills in spans as in the paper and one that predicts bytes, 300 steps, at capacity factor 1, where most is dropped. With rerouting a token may try its four best experts.",
+    "The small models on Moby-Dick, one that fills in spans as in the paper and one that predicts bytes, 300 steps, at capacity " +
+    "factor 1, where most is dropped. With rerouting a token may try its four best experts.",
   limits: "A benefit below 0.02 nats per token or bits per byte would not be seen with these seeds, nor matter.",
   seeds: 5,
   arms: armsInBoth(
@@ -24,7 +25,8 @@ export const claim: Claim = {
       published: { direction: 0, margin: 0.02, text: "no benefit" },
       expected: "not resolvable at this size",
       why:
-        "The difference is expected inside the margin, but in claim 1 the intervals of two forms of Switch at five seeds were about as wide as the margin, and the causal model, run " +
+        "The difference is expected inside the margin, but in claim 1 the intervals of two forms of Switch at five seeds were about " +
+        "as wide as the margin, and the causal model, run " +
         "before, did not fit into it.",
       of: gained("nats", spans("switch"), spans("rerouted")),
     },

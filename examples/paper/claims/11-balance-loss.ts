@@ -13,9 +13,11 @@ export const claim: Claim = {
   source: "Fedus et al. 2021, arXiv:2101.03961, section 2.2, equations 4 to 6",
   published: ["No table: of alphas from 0.1 to 0.00001, 0.01 balanced the load quickly without interfering with training."],
   setting:
-    "The small model at three alphas; and with first weights of the router drawn from N(0, 1) instead of deviation 0.06, without the loss and with 0.01.",
+    "The small model at three alphas; and with first weights of the router drawn from N(0, 1) instead of deviation 0.06, without the " +
+    "loss and with 0.01.",
   limits:
-    "A router with small first weights does not collapse at this size even without the loss; steep first weights are there to show a collapse.",
+    "A router with small first weights does not collapse at this size even without the loss; steep first weights are there to show a " +
+    "collapse.",
   seeds: 5,
   arms: [
     { name: "alpha 0", settings: at(0) },

@@ -20,10 +20,12 @@ export const claim: Claim = {
     "dropped typically below 1 %",
   ],
   setting:
-    "The small model at factors 0.5 to 2 in training, and without a limit. In evaluation nothing is dropped. Step times: 24 rounds in turn, in one process. " +
+    "The small model at factors 0.5 to 2 in training, and without a limit. In evaluation nothing is dropped. Step times: 24 rounds " +
+    "in turn, in one process. " +
     "Three of the factors are in claim 1 too, in the paper's encoder-decoder.",
   limits:
-    "A batch of 512 bytes fills its queues unevenly: a factor of 1.25 has 80 slots for 64 bytes on average, and chance alone overflows some. This library does not " +
+    "A batch of 512 bytes fills its queues unevenly: a factor of 1.25 has 80 slots for 64 bytes on average, and chance alone " +
+    "overflows some. This library does not " +
     "compute empty slots on a CPU, so a factor costs what it seats.",
   seeds: 5,
   arms: [

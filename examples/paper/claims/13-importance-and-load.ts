@@ -15,7 +15,8 @@ export const claim: Claim = {
     "0.1, 0.1: 35.6, 0.06, 0.05, 1.14; 0.01, 0.01: 35.7, 0.48, 0.11, 1.37; 1, 1: 35.7, 0.03, 0.02, 1.07",
   ],
   setting:
-    "The small model with noisy top-2 gating over 8 experts of half the hidden width, 200 steps. Coefficients of variation on held-out text, without noise, means over layers.",
+    "The small model with noisy top-2 gating over 8 experts of half the hidden width, 200 steps. Coefficients of variation on " +
+    "held-out text, without noise, means over layers.",
   limits: "8 experts instead of 256: without a loss the most loaded can have at most 4 times the mean, not 18.",
   seeds: 5,
   arms: weights.map(([importance, load]) => ({

@@ -22,10 +22,12 @@ export const claim: Claim = {
     "early in training, token choice is over capacity for 20 to 40 % of the tokens",
   ],
   setting:
-    "An encoder-decoder of the small width on spans of eight scripts, 150 steps, sparse in the encoder alone: Expert Choice looks at later tokens, which a decoder " +
+    "An encoder-decoder of the small width on spans of eight scripts, 150 steps, sparse in the encoder alone: Expert Choice looks at " +
+    "later tokens, which a decoder " +
     "must not. Compute is equal: with two experts for a token on average, each has half the hidden width.",
   limits:
-    "The paper's comparison is after hundreds of thousands of steps and at 100 million parameters. In 150 steps the decoder and the embeddings learn most of what is learned.",
+    "The paper's comparison is after hundreds of thousands of steps and at 100 million parameters. In 150 steps the decoder and the " +
+    "embeddings learn most of what is learned.",
   seeds: 5,
   arms: [
     { name: "switch", settings: at("switch") },

@@ -26,15 +26,19 @@ export const claim: Claim = {
   title: "z-loss; what gating, RMS scale, jitter and dropout each do; entropy of routing in encoder and decoder",
   source: "Zoph et al. 2022, arXiv:2202.08906 (ST-MoE); values as two notes on the paper give them",
   published: [
-    "quality, stable runs: baseline −1.755, 4 of 6; no GEGLU −1.849; no RMS scale −2.020; jitter −1.777; dropout 0.1 −1.822; z-loss −1.741; all 3 of 3 but the baseline",
+    "quality, stable runs: baseline −1.755, 4 of 6; no GEGLU −1.849; no RMS scale −2.020; jitter −1.777; dropout 0.1 −1.822; z-loss " +
+      "−1.741; all 3 of 3 but the baseline",
     "entropy of routing in nats (even: 3.47): encoder 2.2 falling to 1.2; decoder 3.4 in all layers",
   ],
   setting:
-    "The small models on Moby-Dick, 200 steps, one that fills in spans as in the paper and one that predicts bytes, their experts GEGLU as the paper's; without gates they are wider (96 instead of " +
-    "64), so that FLOPs are equal. Top-1 instead of the paper's top-2, since jitter belongs to the Switch router. Entropies in an encoder-decoder of two blocks in each stack, on spans of eight " +
+    "The small models on Moby-Dick, 200 steps, one that fills in spans as in the paper and one that predicts bytes, their experts " +
+    "GEGLU as the paper's; without gates they are wider (96 instead of " +
+    "64), so that FLOPs are equal. Top-1 instead of the paper's top-2, since jitter belongs to the Switch router. Entropies in an " +
+    "encoder-decoder of two blocks in each stack, on spans of eight " +
     "scripts, 150 steps, of the expert given the byte.",
   limits:
-    "Instability, the paper's subject, does not appear in two blocks: that a run is stable shows nothing here. What remains is the price of each remedy, and what z-loss does to logits.",
+    "Instability, the paper's subject, does not appear in two blocks: that a run is stable shows nothing here. What remains is the " +
+    "price of each remedy, and what z-loss does to logits.",
   seeds: 5,
   arms: [
     ...armsInBoth(changes),

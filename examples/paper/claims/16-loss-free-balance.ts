@@ -17,7 +17,8 @@ export const claim: Claim = {
   ],
   setting: "The small model, top-1 without noise, 200 steps. MaxVio of all bytes of the last quarter together, before capacity.",
   limits:
-    "A bias that moves by 0.001 a step can move by 0.2 in the whole training; so a step of 0.01 is run too, and the paper's loss weight of 0.001 beside Switch's 0.01.",
+    "A bias that moves by 0.001 a step can move by 0.2 in the whole training; so a step of 0.01 is run too, and the paper's loss " +
+    "weight of 0.001 beside Switch's 0.01.",
   seeds: 5,
   arms: [
     { name: "neither", settings: withLoss(0) },

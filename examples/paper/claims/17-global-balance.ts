@@ -9,13 +9,16 @@ export const claim: Claim = {
   title: "Balance over the whole batch against balance within each part of it",
   source: "Qiu et al. 2025, arXiv:2501.11873",
   published: [
-    "No numbers kept here: with f over the global batch experts specialise and quality rises; within micro-batches each expert must serve every domain.",
+    "No numbers kept here: with f over the global batch experts specialise and quality rises; within micro-batches each expert must " +
+      "serve every domain.",
   ],
   setting:
-    "The small model, alpha 0.01 and 0.1. A batch has sixteen sequences, two of each script; the loss is taken over the batch, or over each sequence and averaged: the " +
+    "The small model, alpha 0.01 and 0.1. A batch has sixteen sequences, two of each script; the loss is taken over the batch, or " +
+    "over each sequence and averaged: the " +
     "smallest micro-batch, of one domain.",
   limits:
-    "Domains are scripts, whose bytes hardly overlap: an extreme of what the paper's domains are. Quality differences of a hundredth of a bit are not seen.",
+    "Domains are scripts, whose bytes hardly overlap: an extreme of what the paper's domains are. Quality differences of a hundredth " +
+    "of a bit are not seen.",
   seeds: 5,
   arms: [
     { name: "batch, 0.01", settings: at(0.01, "batch") },

@@ -11,13 +11,16 @@ export const claim: Claim = {
   title: "Fine-grained and shared experts at equal compute",
   source: "Dai et al. 2024, arXiv:2401.06066 (DeepSeekMoE)",
   published: [
-    "A model of 2B with fine-grained and shared experts equals GShard of 1.5 times its expert parameters and compute; each of the two changes helps (figure 3, no numbers kept here).",
+    "A model of 2B with fine-grained and shared experts equals GShard of 1.5 times its expert parameters and compute; each of the " +
+      "two changes helps (figure 3, no numbers kept here).",
   ],
   setting:
-    "The small model with a hidden width of 128 shared out among the experts of a byte: 2 of 8; 8 of 32, a quarter as wide; and 7 of 32 beside one that all " +
+    "The small model with a hidden width of 128 shared out among the experts of a byte: 2 of 8; 8 of 32, a quarter as wide; and 7 of " +
+    "32 beside one that all " +
     "bytes visit. Compute is equal but for the routers; parameters too, but for the shared expert.",
   limits:
-    "Experts of 16 hidden units are smaller than any that was published. Combinations of experts need bytes to be told apart by; 205 thousand are few.",
+    "Experts of 16 hidden units are smaller than any that was published. Combinations of experts need bytes to be told apart by; 205 " +
+    "thousand are few.",
   seeds: 5,
   arms: [
     { name: "dense", settings: trained({ model: { router: "dense", hidden } }) },

@@ -1,6 +1,6 @@
 /**
- * One trained model, three precisions: how many tokens change their expert, and how wrong the router's counts become. float32 is the measure of the
- * other two: bfloat16 with a float32 router (selective), and bfloat16 everywhere. E experts, T tokens.
+ * One trained model, three precisions: how many tokens change their expert, and how wrong the router's counts become. float32 is the
+ * measure of the other two: bfloat16 with a float32 router (selective), and bfloat16 everywhere. E experts, T tokens.
  */
 import { readFileSync } from "node:fs";
 import { key, noGrad, scope, tensor } from "switchyard-moe";

@@ -1,6 +1,6 @@
 /**
- * What routers do with held-out text: load, importance, entropy, and how many experts a token gets. Counted for each sparse layer, answered as the
- * mean over layers. E experts, T tokens, K choices.
+ * What routers do with held-out text: load, importance, entropy, and how many experts a token gets. Counted for each sparse layer, answered
+ * as the mean over layers. E experts, T tokens, K choices.
  */
 import { maxViolation, readBooks } from "switchyard-moe/moe";
 import type { HostBooks, Routing } from "switchyard-moe/moe";

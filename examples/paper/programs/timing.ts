@@ -1,6 +1,6 @@
 /**
- * Times training steps of several models in turn, in one process: in each round every model takes a step, in an order of its own, so that a machine
- * that becomes slower becomes slower for all. Medians over rounds.
+ * Times training steps of several models in turn, in one process: in each round every model takes a step, in an order of its own, so that a
+ * machine that becomes slower becomes slower for all. Medians over rounds.
  */
 import { key } from "switchyard-moe";
 import type { DecoderLanguageModel } from "switchyard-moe/nn";

@@ -29,7 +29,7 @@ export function context(): Context {
   return current;
 }
 
-/** Changes the context for good. Only `useBackend` does. */
+/** Changes the context from now on, not for the run of a function. Only `useBackend` does. */
 export function setContext(change: Partial<Context>): void {
   current = { ...current, ...change };
 }

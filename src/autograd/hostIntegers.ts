@@ -2,24 +2,7 @@
  * An int32 tensor that the host made keeps its numbers there too, and so does what only moves them. An operation that takes them as indices can
  * check them without reading the device.
  */
-import type { NDArray } from "../backend/backend.ts";
-import { isContiguous, sizeOf } from "../backend/shape.ts";
-
-/** The elements of a view in row-major order; the array itself where the view is all of it. */
-export function inOrder(host: Int32Array, view: Pick<NDArray, "shape" | "strides" | "offset">): Int32Array {
-  const { shape, strides, offset } = view;
-  const size = sizeOf(shape);
-  if (isContiguous(shape, strides)) return size === host.length ? host : host.subarray(offset, offset + size);
-  let places = Int32Array.of(offset);
-  shape.forEach((n, axis) => {
-    const finer = new Int32Array(places.length * n);
-    places.forEach((place, i) => {
-      for (let j = 0; j < n; j++) finer[i * n + j] = place + j * strides[axis];
-    });
-    places = finer;
-  });
-  return places.map((place) => host[place]);
-}
+import { sizeOf } from "../backend/shape.ts";
 
 /** The numbers of parts joined along an axis; null where the host does not know those of one part. */
 export function sideBySide(

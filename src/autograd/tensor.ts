@@ -4,7 +4,7 @@
  */
 import type { ArrayType, Backend, Buffer, DType, NDArray } from "../backend/backend.ts";
 import type { Shape } from "../backend/shape.ts";
-import { formatShape, isContiguous, sameShape, sizeOf, stridesOf } from "../backend/shape.ts";
+import { formatShape, inOrder, isContiguous, sameShape, sizeOf, stridesOf } from "../backend/shape.ts";
 import * as activations from "./activations.ts";
 import { apply, widened } from "./apply.ts";
 import {
@@ -29,7 +29,7 @@ import type { Nested } from "./create.ts";
 import * as elementwise from "./elementwise.ts";
 import * as indexing from "./indexing.ts";
 import type { Key } from "./key.ts";
-import { inOrder } from "./hostIntegers.ts";
+
 import { Holder } from "./life.ts";
 import { matmul } from "./matmul.ts";
 import * as movement from "./movement.ts";

@@ -94,6 +94,25 @@ export function reshapedStrides(shape: Shape, strides: readonly number[], to: Sh
   return result;
 }
 
+/** The elements of a view of int32 that the host has, in row-major order; the array itself where the view is all of it. */
+export function inOrder(
+  host: Int32Array,
+  view: { readonly shape: Shape; readonly strides: readonly number[]; readonly offset: number },
+): Int32Array {
+  const { shape, strides, offset } = view;
+  const size = sizeOf(shape);
+  if (isContiguous(shape, strides)) return size === host.length ? host : host.subarray(offset, offset + size);
+  let places = Int32Array.of(offset);
+  shape.forEach((n, axis) => {
+    const finer = new Int32Array(places.length * n);
+    places.forEach((place, i) => {
+      for (let j = 0; j < n; j++) finer[i * n + j] = place + j * strides[axis];
+    });
+    places = finer;
+  });
+  return places.map((place) => host[place]);
+}
+
 /** A shape as errors show it: "[2, 3]". */
 export function formatShape(shape: Shape): string {
   if (!Array.isArray(shape)) requireLists("formatShape", { shape });

@@ -82,6 +82,11 @@ for (const [title, make] of backends)
       expect(await valuesOf(got)).to.deep.equal(await valuesOf(want));
     });
 
+    it("are refused as concat refuses them, where they would be too large", () => {
+      const add = (): Tensor => withBackend(backend, () => noGrad(() => appended(tensor([1]).broadcastTo([2 ** 29]), tensor([1]), 0)));
+      expect(add).to.throw("concat: a result float32 [536870913] takes 2147483652 bytes; a tensor holds at most 2147483648");
+    });
+
     it("give gradients, and errors, as concat does", async () => {
       const x = withBackend(backend, () => tensor([[[1, 2]]], { requiresGrad: true }));
       const more = withBackend(backend, () => tensor([[[3, 4]]]));

@@ -54,7 +54,7 @@ export class Launcher {
     }
     const result = this.#newBuffer(out, what);
     this.#account.launched();
-    // Why before the queue: the inputs may be gone, or lie elsewhere, when their turn comes.
+    // Made here, not in the queue: the inputs may be freed or moved when the kernel runs.
     const key = `${name} ${variant} [${out.shape}] ${inputs.map((x, k) => keyOf(x, buffers[k], places[k])).join(" ")}`;
     return this.#orFree(result, () => {
       const kernel = sizeOf(out.shape) === 0 ? undefined : this.#kernel(key, () => readingAt(program(), places));

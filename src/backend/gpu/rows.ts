@@ -1,5 +1,5 @@
 /** Sums of rows with the same index, by gathering. N rows, I indices. */
-import { sizeOf } from "../shape.ts";
+import { inOrder, sizeOf } from "../shape.ts";
 import { GpuBuffer } from "./gpuBuffer.ts";
 import { sortedEntries } from "./order.ts";
 import * as source from "./source/rows.ts";
@@ -41,20 +41,13 @@ function hostEntries(launcher: Launcher, index: NDArray, n: number): readonly Bu
   const key = `${n} [${index.shape}/${index.strides}+${index.offset}]`;
   const known = buffer.derived.get(key);
   if (known) return known;
-  const { order, starts } = countingSort(entriesOf(index, buffer.host ?? new Int32Array(0)), n);
+  const { order, starts } = countingSort(inOrder(buffer.host ?? new Int32Array(0), index), n);
   const made = [order, starts].map((data) => launcher.upload({ shape: [data.length], dtype: "int32" }, data) as GpuBuffer);
   buffer.derived.set(key, made);
   return made;
 }
 
-/** The entries of a view in row-major order. */
-function entriesOf({ shape, strides, offset }: NDArray, data: Int32Array): number[] {
-  return shape
-    .reduce((places, size, axis) => places.flatMap((p) => Array.from({ length: size }, (_, i) => p + i * strides[axis])), [offset])
-    .map((place) => data[place]);
-}
-
-function countingSort(entries: readonly number[], n: number): { order: Float32Array; starts: Float32Array } {
+function countingSort(entries: Int32Array, n: number): { order: Float32Array; starts: Float32Array } {
   const starts = new Float32Array(n + 1);
   for (const row of entries) if (row >= 0 && row < n) starts[row + 1]++;
   for (let row = 0; row < n; row++) starts[row + 1] += starts[row];

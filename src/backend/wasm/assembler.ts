@@ -1,5 +1,5 @@
 /**
- * A WebAssembly module, written by hand.
+ * A WebAssembly module, put together from bytes.
  *
  * A module is eight magic bytes and then sections, each a number, a length and its content, in ascending order. We need six: the
  * *types* of functions, the one *import* (the memory), which *function* has which type, *globals*, the *exports*, and the *code*. A function's

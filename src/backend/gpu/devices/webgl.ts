@@ -58,7 +58,7 @@ export class WebglMode implements Device {
     this.#gl = flat.context;
     this.#flat = flat.constructor;
     this.#packed = packed.constructor;
-    // Kernels are kept for good: their textures call back into them.
+    // Kernels are never removed (`kernels: Infinity`): their textures call back into them.
     const side = Number(this.#gl.getParameter(this.#gl.MAX_TEXTURE_SIZE));
     this.limits = { arrays: 7, elements: Math.min(side * side, maxElements), side, kernels: Infinity, together: maxElements };
     this.description = `${mode === "webgl2" ? "WebGL2" : "headless-gl"} of gpu.js on ${rendererOf(this.#gl)}`;

@@ -7,7 +7,7 @@ import type { ArgReduceOp, NDArray, ReduceOp } from "../../backend.ts";
 import type { Program } from "../device.ts";
 import type { GridLimits, Layout } from "./grid.ts";
 
-/** Statements that take v into best. NaN ranks below every number: it gives way in a max and wins a min. */
+/** Statements that take v into best. NaN ranks below every number: in a max any number replaces it, in a min it replaces any number. */
 const takes: Record<Exclude<ReduceOp, "sum">, string> = {
   max: `if (v > best || !${isNumber("best")}) { best = v; }`,
   min: `if (v < best || !${isNumber("v")}) { best = v; }`,

@@ -161,7 +161,7 @@ function castKernels(m: Module, arithmetic: Arithmetic): void {
 function toInt32(f: Body, x: V128): V128 {
   const turns = f.let(f32x4.mul(x, 2 ** -32));
   const rest = f.let(f32x4.mul(f32x4.sub(turns, f32x4.nearest(turns)), 2 ** 32));
-  // What is 2^31 stays one below it, and goes on to -2^31.
+  // Truncation gives 2^31 - 1 for 2^31; one more wraps to -2^31.
   return i32x4.sub(i32x4.truncF32x4(rest), f32x4.ge(rest, 2 ** 31));
 }
 

@@ -85,7 +85,7 @@ export function expOfNegative(s: Emitter, value: V128): V128 {
   return v128.andnot(mul(p, powerOf2(n)), f32x4.lt(given, -87.25));
 }
 
-/** e^x - 1 = 2^n (e^r - 1) + (2^n - 1); with half of 2^n, so that 2^128 does not overflow before its time. */
+/** e^x - 1 = 2^n (e^r - 1) + (2^n - 1); computed with half of 2^n, because 2^128 would overflow where the result does not. */
 export function expm1(s: Emitter, value: V128): V128 {
   const x = s.f.let(f32x4.pmax(clampExponent(value), f32x4.const(-30)));
   const { n, r } = reduceByLn2(s, x);

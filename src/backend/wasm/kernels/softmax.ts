@@ -87,6 +87,10 @@ export function softmaxKernels(m: Module, { madd }: Arithmetic): void {
       forVectors(f, bytes, (at, tail) => store(f, i32.add(out, at), sub(sub(v128.load(i32.add(x, at)), shift), level), tail));
     }),
   );
+  softmaxCotangents(m, madd);
+}
+
+function softmaxCotangents(m: Module, madd: Arithmetic["madd"]): void {
   // dx = y (g - sum(g y))
   m.export("softmaxCotangent", ROWS2, (f, p) =>
     forRows(f, p, (row, bytes) => {

@@ -1,6 +1,6 @@
 /**
- * Lesson 2: a perceptron on two moons. Two crescents that no straight line can part, a network of one hidden layer, plain gradient
- * descent written out: a walk, a step, and a scope around both that frees whatever the step has made.
+ * Lesson 2: a perceptron on two moons. Two crescents of points that no straight line separates, a network with one hidden layer, and
+ * gradient descent written out: a backward pass, a step, and a scope around both that frees the tensors of the step.
  *
  * Expect: an accuracy near 100 % after a second, and a map on which the border winds between the moons.
  */

@@ -1,8 +1,8 @@
 /**
- * Lesson 3: a small dense Transformer learns to write, byte by byte. Attention reads what came before, the feed-forward layer thinks
- * about each byte alone, a residual connection carries the rest. Vaswani et al. 2017, arXiv:1706.03762.
+ * Lesson 3: a small dense Transformer learns to write, byte by byte. Attention reads the bytes before, the feed-forward layer computes each
+ * byte alone, and residual connections add what they compute to their input. Vaswani et al. 2017, arXiv:1706.03762.
  *
- * Expect: bits per byte fall from above 8 (8 is knowing nothing) below the 3-gram table in a hundred steps, and the sample begins to look
+ * Expect: bits per byte fall from above 8 (a uniform guess has 8) below the 3-gram table in a hundred steps, and the sample begins to look
  * like words.
  */
 import { key } from "switchyard-moe";

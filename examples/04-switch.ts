@@ -1,11 +1,11 @@
 /**
- * Lesson 4: the same Transformer with Switch layers: eight experts where one feed-forward layer was, and each byte visits one of them. The
- * compute per byte is equal, the parameters are not. Fedus et al. 2021, arXiv:2101.03961.
+ * Lesson 4: the same Transformer with Switch layers: eight experts in place of one feed-forward layer, and each byte goes to one of them.
+ * The computation per byte is the same, the number of parameters is larger. Fedus et al. 2021, arXiv:2101.03961.
  *
- * Expect: the sparse model is behind for a hundred steps or so; at equal steps it ends 0.01 to 0.08 bits ahead in training and
- * -0.01 to 0.07 ahead on held-out text (three seeds; more steps part them better). At equal seconds it is behind or even, because
- * routing has its price: a step takes up to a third longer. Both comparisons are printed whichever way they fall.
- * Over more seeds, with intervals: claims 1, 5 and 6 of docs/paper.md.
+ * Expect: the sparse model is behind for a hundred steps or so; at equal steps it ends 0.01 to 0.08 bits ahead in training and -0.01 to
+ * 0.07 ahead on held-out text (three seeds; more steps part them better). At equal seconds it is behind or even, because routing takes
+ * time: a step takes up to a third longer. Both comparisons are printed, whatever their result. Over more seeds, with intervals: claims 1,
+ * 5 and 6 of docs/paper.md.
  */
 import { summary } from "switchyard-moe/nn";
 import { begin, keepPicture, meanBits, promised, recentBits, score, short, stepsOf, trainLesson } from "./train/lesson.ts";

@@ -1,8 +1,9 @@
 /**
  * Lesson 5: what capacity does. Twelve tokens, four experts, one choice each. At factor 1.0 an expert has 12 / 4 = 3 seats, at 1.5 it has
- * ceil(4.5) = 5. Who comes too late is dropped: the layer gives exactly 0 for it and the residual carries it on. Fedus et al. 2021, eq. 3.
+ * ceil(4.5) = 5. A token that finds no free seat (slot) is dropped: the layer gives exactly 0 for it, and the residual connection passes it
+ * on unchanged. Fedus et al. 2021, eq. 3.
  *
- * Expect: dropped tokens at 1.0, fewer or none at 1.5, and more empty seats: that is the price.
+ * Expect: dropped tokens at 1.0; at 1.5 fewer or none, but more empty seats.
  */
 import { key, random, scope } from "switchyard-moe";
 import { FeedForwardExperts, MoE, SwitchRouter, measure, readBooks } from "switchyard-moe/moe";

@@ -2,10 +2,10 @@
  * Lesson 6: the load-balancing loss, alpha E sum f P, at alpha 0, 0.01 and 0.1, and with f and P taken per sequence instead of over the
  * batch. Fedus et al. 2021, arXiv:2101.03961, eq. 4-6.
  *
- * Expect: more alpha, evener load and fewer drops. At this size even alpha 0 does not collapse; it ends 0.02 to 0.2 bits behind 0.1. Over
- * the batch an even load costs no specialisation: an expert's number tells 0.6 to 1.5 bits of the language, and seeds differ more in that
- * than alphas. Per sequence it tells 0.05 to 0.5 bits, at 0.01 already, because each language alone has to use all experts. Over more
- * seeds, with intervals, and with a set-up that does collapse: claims 11 and 17 of docs/paper.md.
+ * Expect: with a larger alpha a more even load and fewer drops. At this size even alpha 0 does not collapse; it ends 0.02 to 0.2 bits
+ * behind 0.1. Over the batch an even load costs no specialisation: an expert's number tells 0.6 to 1.5 bits of the language, and seeds
+ * differ more in that than alphas. Per sequence it tells 0.05 to 0.5 bits, at 0.01 already, because each language alone has to use all
+ * experts. Over more seeds, with intervals, and with a set-up that does collapse: claims 11 and 17 of docs/paper.md.
  */
 import { expertShares } from "./train/information.ts";
 import { begin, keepPicture, outcomeOf, promised, recentBits, stepsOf, trainLesson } from "./train/lesson.ts";

@@ -2,9 +2,8 @@
  * Lesson 7: selective precision. The router computes in float32 even where tokens are bfloat16 (Fedus et al. 2021, section 2.4). Here the
  * same router decides twice: from float32 logits, and from logits rounded to bfloat16, which has 8 significant bits.
  *
- * Expect: choices flip, and they flip where the margin between the best two logits (of size about 1) is small: of margins below 2^-9, 30
- * to 50 % flip, of those from 2^-8 to 2^-7 hardly more than 5 to 20 %, above 2^-6 none. Ties appear too, and a tie goes to the lowest
- * expert.
+ * Expect: choices flip, and they flip where the margin between the best two logits (of size about 1) is small: of margins below 2^-9, 30 to
+ * 50 % flip, of those from 2^-8 to 2^-7 hardly more than 5 to 20 %, above 2^-6 none. Ties appear too, and a tie goes to the lowest expert.
  */
 import { key, random } from "switchyard-moe";
 import { begin, keepPicture, promised, short } from "./train/lesson.ts";

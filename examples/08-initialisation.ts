@@ -4,8 +4,7 @@
  *
  * Expect: both start at 8.2 to 8.6 bits, above log2(256) = 8, since the scale is that of the blocks and the head is drawn alike. The
  * smaller one is 0.1 to 0.3 bits ahead after 80 steps, some ten times what seeds differ. The paper's instability at 1.0 does not show:
- * models this small do not diverge.
- * Over more seeds: claim 3 of docs/paper.md.
+ * models this small do not diverge. Over more seeds: claim 3 of docs/paper.md.
  */
 import { begin, keepPicture, promised, recentBits, short, stepsOf, trainLesson } from "./train/lesson.ts";
 import { bars } from "./train/svg/index.ts";

@@ -1,10 +1,10 @@
 /**
- * Lesson 10: the classic mixture of experts. Every expert answers every token, and a softmax weighs the answers: y = sum p_i E_i(x).
+ * Lesson 10: the classic mixture of experts. Every expert computes every token, and a softmax weighs the outputs: y = sum p_i E_i(x).
  * Jacobs et al. 1991; the dense limit of Shazeer et al. 2017, arXiv:1701.06538, eq. 1-2.
  *
  * Expect: gates that add up to 1 and are never 0, so nothing is saved: all experts compute. The softmax only normalises. Logits four
- * and sixteen times as large give gates nearer to one expert, while the shares of the experts in the whole stay uneven: balance is
- * no business of the softmax. And the gradient of a gate is how much its expert's answer helps: <dL/dy, E_i(x)>.
+ * and sixteen times as large give gates nearer to one expert, and the shares of the experts over all tokens stay uneven: a softmax does not
+ * balance. The gradient of a gate is how much the output of its expert changes the loss: <dL/dy, E_i(x)>.
  */
 import { key, random } from "switchyard-moe";
 import { DenseRouter, FeedForwardExperts, MoE, entropy } from "switchyard-moe/moe";

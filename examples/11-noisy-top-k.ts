@@ -2,10 +2,10 @@
  * Lesson 11: noisy top-k gating. H = x W + normal noise x softplus(x W_noise); the k largest are kept, a softmax weighs them. Two losses
  * keep the experts busy: importance (sums of gates) and load (expected numbers of tokens). Shazeer et al. 2017, arXiv:1701.06538.
  *
- * Expect: both weights start at zero, so without noise every token ties and takes experts 0 and 1, with noise all are taken. The
- * smooth load P(x, i) agrees with drawing an expert's own noise again, thousands of times. A router with large weights, which prefers two
- * experts, is led nearly to an even load by the two losses alone; and two experts can be equally important while one has three times the
- * tokens.
+ * Expect: both weights start at zero, so without noise all logits are equal and every token takes experts 0 and 1; with noise all experts
+ * are taken. The smooth load P(x, i) agrees with drawing an expert's own noise again, thousands of times. A router with large weights,
+ * which prefers two experts, is brought nearly to an even load by the two losses alone. And two experts can have the same importance while
+ * one has three times the tokens.
  */
 import { key, noGrad, random, scope, tensor } from "switchyard-moe";
 import { NoisyTopKRouter, importanceLoss, loadProbability, measure, squaredVariation } from "switchyard-moe/moe";

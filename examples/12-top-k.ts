@@ -1,10 +1,10 @@
 /**
- * Lesson 12: top-k token choice, and what makes a gate of the chosen scores. "before": their share in all scores (Switch, V-MoE); "after":
- * their share in the chosen ones (GShard, Mixtral, noisy top-k). GShard leaves the second expert to chance, DeepSeek balances by a
- * bias that chooses and does not weigh. Lepikhin et al. 2020, arXiv:2006.16668; Wang et al. 2024, arXiv:2408.15664.
+ * Lesson 12: top-k token choice, and how the chosen scores become gates. "before": each score over the sum of all scores (Switch, V-MoE);
+ * "after": over the sum of the chosen ones (GShard, Mixtral, noisy top-k). GShard uses the second expert at random, DeepSeek balances by a
+ * bias that is added for the choice and not for the gates. Lepikhin et al. 2020, arXiv:2006.16668; Wang et al. 2024, arXiv:2408.15664.
  *
- * Expect: the same choices, different gates. With one choice, "after" makes every gate 1 and the task teaches the router nothing:
- * gradient exactly 0. GShard's second choices are rarer in training. The bias evens out an uneven load without any loss.
+ * Expect: the same choices, different gates. With one choice, "after" makes every gate 1 and the task teaches the router nothing: gradient
+ * exactly 0. GShard's second choices are rarer in training. The bias evens out an uneven load without any loss.
  */
 import { key, random, scope } from "switchyard-moe";
 import { FeedForwardExperts, MoE, TopKRouter, measure } from "switchyard-moe/moe";

@@ -1,11 +1,11 @@
 /**
- * Lesson 13: Expert Choice. Experts choose tokens, each as many as it has seats, so the load is even by construction and no loss is
+ * Lesson 13: Expert Choice. Each expert chooses as many tokens as it has seats (slots), so the load is even by construction and no loss is
  * needed; a token may have several experts or none. Zhou et al. 2022, arXiv:2202.09368.
  *
- * Expect: full seats everywhere, some words twice or more, some nowhere; capped at one expert per word they spread. And the probe of
- * causality: fair coins cannot be foretold, so no honest model gets below 1 bit per coin. Switch stays just above 1. Soft MoE
- * learns to read the coming coins from what was mixed and falls far below; Expert Choice, from who was chosen, by some hundredths:
- * few bits leak that way, but any are too many. A suspiciously low loss is a leak, not a skill.
+ * Expect: every seat is taken, by some words twice or more, by some never; with at most one expert per word the words spread. Then a test
+ * of causality: fair coins cannot be predicted, so a model that does not see the future cannot get below 1 bit per coin. Switch stays just
+ * above 1. Soft MoE learns to read the next coins from its mixtures and falls far below. Expert Choice learns it from which tokens were
+ * chosen, and falls below by some hundredths. A loss that is lower than possible means that the model sees the future, not that it is good.
  */
 import { key, scope, tensor } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";

@@ -1,11 +1,11 @@
 /**
- * Lesson 14: who is seated first where an expert has too few seats. By position: whoever stands first. By gate: whoever wants it most
- * (batch-prioritised routing, Riquelme et al. 2021, arXiv:2106.05974). By lot, in training (random token selection).
- * And among whom: the batch, or each sequence for itself.
+ * Lesson 14: which tokens get the seats (slots) of an expert that has too few. By position: the earlier token. By gate: the token with the
+ * larger gate (batch-prioritised routing, Riquelme et al. 2021, arXiv:2106.05974). At random, in training (random token selection). And
+ * which tokens share the seats: those of the batch, or those of each sequence.
  *
- * Expect: the wishes are the same, the dropped differ. Priority by gate keeps the largest gates, so more of the mixture's weight
- * survives; but a later token can now take an earlier one's seat, which a causal model must not allow: the probe shows it. With a
- * group per sequence, sequences do not push each other out, but an uneven one drops more.
+ * Expect: the choices are the same, the dropped tokens differ. Priority by gate keeps the largest gates; but a later token can then take
+ * the seat of an earlier one, which a causal model must not allow: the lesson shows such a case. With a group per sequence, sequences do
+ * not compete for seats, but a sequence with an uneven load drops more.
  */
 import { key, random } from "switchyard-moe";
 import { SwitchRouter, measure } from "switchyard-moe/moe";

@@ -1,10 +1,10 @@
 /**
- * Lesson 15: Soft MoE. A slot is not given to a token: it is a mixture of all tokens, and each token a mixture of all slots' results.
- * Dispatch is a softmax over tokens, combine one over slots. Puigcerver et al. 2023, arXiv:2308.00951.
+ * Lesson 15: Soft MoE. A slot does not hold one token: it is a weighted mean of all tokens, and each token gets a weighted mean of the
+ * results of all slots. Dispatch is a softmax over tokens, combine one over slots. Puigcerver et al. 2023, arXiv:2308.00951.
  *
- * Expect: nothing is chosen, nothing dropped, every expert equally busy, everything differentiable; the weights of a slot add up to 1
- * over the words, those of a word over the slots. The price: change the last word and every earlier one changes with it, so it has no
- * place in a causal model, and the router refuses to stand there until told otherwise.
+ * Expect: nothing is chosen or dropped, all experts compute equally much, and everything is differentiable. The weights of a slot add up to
+ * 1 over the words, those of a word over the slots. But where the last word changes, all earlier outputs change too, so the router cannot
+ * be used in a causal model, and refuses it unless `allowCausal` is set.
  */
 import { concat, key, noGrad, random } from "switchyard-moe";
 import { FeedForwardExperts, MoE, SoftRouter } from "switchyard-moe/moe";

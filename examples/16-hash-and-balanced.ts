@@ -1,12 +1,12 @@
 /**
- * Lesson 16: routing without a balance loss. Hash routing: a token's id decides its expert, for ever; nothing is learnt. Roller et al.
- * 2021, arXiv:2106.04426. Balanced assignment: while training, Sinkhorn's algorithm evens out the logits before the best is chosen.
- * Clark et al. 2022, arXiv:2202.01169, after Lewis et al. 2021, arXiv:2103.16716.
+ * Lesson 16: routing without a balance loss. Hash routing: a token's id decides its expert, always; nothing is learnt. Roller et al. 2021,
+ * arXiv:2106.04426. Balanced assignment: while training, Sinkhorn's algorithm evens out the logits before the best is chosen. Clark et al.
+ * 2022, arXiv:2202.01169, after Lewis et al. 2021, arXiv:2103.16716.
  *
- * Expect: equal words meet at one expert under a hash; a random table may leave experts without any. On the bytes of real text it is far
- * from even, since few bytes are most of the text; a table dealt from the most frequent byte down is nearer, but the space alone is
- * more than a fair share of 32. Sinkhorn loads experts evenly where the plain best would not, without a gradient; in evaluation it
- * is off.
+ * Expect: with a hash equal words go to one expert, and a random table may leave experts without words. On the bytes of real text its load
+ * is far from even, because few bytes make up most of the text. A table that is filled from the most frequent byte down is more even, but
+ * the space alone is more than an even share of 32 experts. Sinkhorn's algorithm gives an even load, without a gradient, where the best
+ * logits do not; in evaluation it is off.
  */
 import { key, random } from "switchyard-moe";
 import { BalancedRouter, HashRouter, balancedHash, loadEntropy, maxViolation, measure, randomHash } from "switchyard-moe/moe";

@@ -1,9 +1,9 @@
 /**
- * Lesson 17: dropless routing. No slots: rows are sorted by expert, each expert has as many as came, and one grouped matrix product
- * multiplies each row by its expert's matrix. Gale et al. 2022, arXiv:2211.15841.
+ * Lesson 17: dropless routing. There are no slots: rows are sorted by expert, each expert has as many rows as tokens chose it, and one
+ * grouped matrix product multiplies each row by the matrix of its expert. Gale et al. 2022, arXiv:2211.15841.
  *
- * Expect: the same numbers as slots for everybody (an infinite capacity), without its empty rows; and nothing is dropped, as at
- * factor 1.25 it is. Rows computed are exactly the choices made, however uneven the load is.
+ * Expect: the same numbers as with a slot for every token (an infinite capacity), without the empty rows. Nothing is dropped, while factor
+ * 1.25 drops tokens. As many rows are computed as choices were made, however uneven the load is.
  */
 import { key, noGrad, random, scope } from "switchyard-moe";
 import { FeedForwardExperts, MoE, SwitchRouter, measure, readBooks } from "switchyard-moe/moe";

@@ -3,12 +3,12 @@
  * drops, how even it is, and how much an expert's number tells of the language. Writes runs/lessons/20-routers.html with the curves
  * overlaid and the trade of balance against specialisation: a point per alpha and scope of the balance loss.
  *
- * Expect: in bits nobody leads the dense twin by more than the seeds differ, for a model this small and this young has little use for more
- * parameters; Expert Choice and balanced assignment lag. What routers do shows all the same. Experts that choose are loaded evenly, a hash
- * drops 10 to 18 %; Soft MoE's experts and a hash's know half a bit of the language at most, learnt choices one and more. And balance
- * pulls against specialisation where the loss counts per sequence: at alpha 0.1 an expert tells an eighth of a bit of the language, over
- * the batch about one. Losses marked * know the future, and are no lower for it: that proves no honesty, lesson 13 has the coins. About a
- * minute.
+ * Expect: in bits no router is ahead of the dense twin by more than seeds differ, because a model this small, after so few steps, has
+ * little use for more parameters; Expert Choice and balanced assignment are behind. What routers do can be seen nevertheless. Experts that
+ * choose are loaded evenly, a hash drops 10 to 18 %; Soft MoE's experts and a hash's know half a bit of the language at most, learnt
+ * choices one and more. And balance pulls against specialisation where the loss counts per sequence: at alpha 0.1 an expert tells an eighth
+ * of a bit of the language, over the batch about one. Models marked * see the future. Their losses are not lower here, which does not prove
+ * that they do not use it: see the coins of lesson 13. About a minute.
  */
 import { writeAtomically } from "./train/files.ts";
 import { begin, keepPicture, meanBits, outcomeOf, promised, short, stepsOf, trainLesson } from "./train/lesson.ts";

@@ -1,11 +1,11 @@
 /**
- * Lesson 21: write a router and let the laws judge it. A router of one's own has the shape of the built-in ones: a formula, `choose`; the
- * base class checks, groups, seats and adds losses. `routerLaws` picks the laws that its traits promise, and any test runner can check
- * them: `for (const law of laws) it(law.name, () => law.check())`.
+ * Lesson 21: write a router and test it with the laws. Your own router is written like the built-in ones: it has a formula, `choose`; the
+ * base class checks the request, groups tokens, gives slots and adds losses. `routerLaws` selects the laws that its traits promise, and any
+ * test runner can check them: `for (const law of laws) it(law.name, () => law.check())`.
  *
- * Expect: a router of some twenty lines keeps them all. Then it is got wrong in five ways that would train without complaint, and each is
- * refuted in a case of few tokens. A slot too many shows in the shape of the rows; reading later tokens, or letting them take the slot of
- * an earlier one, shows when later tokens are changed; a single gate that is renormalised is always 1, and nothing can be learnt from it.
+ * Expect: a router of some twenty lines keeps all laws. Then five mistakes are made in it, with which a model would still train, and each
+ * breaks a law in a case of few tokens. A slot too many shows in the shape of the rows. Reading later tokens, or giving them the slot of an
+ * earlier one, shows when later tokens are changed. A single gate that is renormalised is always 1, and nothing can be learnt from it.
  */
 import { arange, key } from "switchyard-moe";
 import type { Tensor } from "switchyard-moe";

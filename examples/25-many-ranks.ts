@@ -1,7 +1,7 @@
 /**
  * Lesson 25: the same run on one, two and four ranks. A batch is cut into four shards, each routed by itself with its own capacity. A rank
- * takes some of the shards and holds some of the experts: tokens travel to the experts by all-to-all, and back. Who takes which shard
- * changes no sum, if sums go in the order of the shards: every loss and every weight is the same to the last bit.
+ * takes some of the shards and holds some of the experts: tokens are sent to the experts by all-to-all, and back. Which rank takes which
+ * shard changes no sum if sums are in the order of shards: every loss and every weight is the same to the last bit.
  *
  * An expert has C slots for each shard, whether tokens fill them or not, so what travels is known before a token is routed. The picture
  * shows who sends how many rows to whom, and how many of them are empty: capacity's padding. Fedus et al. 2021, arXiv:2101.03961, sections
@@ -30,9 +30,7 @@ promised("different sets of weights", new Set(all).size, 1, 1);
 
 const four = runs[2];
 const names = four.map((_, r) => `rank ${r}`);
-const description =
-  "For each of four ranks, the rows that it sends to each rank in one sparse layer and step: those with a token, and the empty ones " +
-  "beside them";
+const description = "For each of four ranks, the rows that it sends to each rank in one sparse layer and step: those with a token, and the empty ones beside them"; // prettier-ignore
 const picture = heatMap({
   title: "Rows that each rank sends to each in one sparse layer: with a token, and empty",
   description,

@@ -1,7 +1,8 @@
 /**
  * Lesson 26: expert gradients that are too large, and a loss curve that looks right. Where experts are spread over n ranks, each expert has
- * seen the tokens of all of them already; whoever averages gradients over ranks as for other parameters, or multiplies them to make up for
- * it, has them n times too large or too small. Adam divides by the size of gradients, so the loss hardly shows it.
+ * already computed the tokens of all of them. An implementation that averages their gradients over ranks like those of other parameters, or
+ * multiplies them to correct for that, makes them n times too small or too large. Adam divides by the size of gradients, so the loss hardly
+ * shows it.
  *
  * Expect: the right run and the broken one end at nearly the same loss. The law of layouts compares the gradients with those of one process
  * and refutes the broken one in a case of two ranks and a few tokens. (pytorch#160285, DeepSpeed PR#5259, megablocks PR#20.)

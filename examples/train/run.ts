@@ -1,9 +1,9 @@
 /**
- * A training run and its folder: runs/NAME holds last.safetensors (to continue from), model.safetensors (the best on held-out text), config.json
- * and metrics.jsonl. Here a run begins, or is restored from its folder; runLoop.ts trains it.
+ * A training run and its folder: runs/NAME holds last.safetensors (to continue from), model.safetensors (the best on held-out text),
+ * config.json and metrics.jsonl. Here a run begins, or is restored from its folder; runLoop.ts trains it.
  *
- * Processes that share a run all call the same functions here, and agree on every decision. Only the first of them writes, except for the folder
- * `last`, which takes the place of last.safetensors: each process writes its part there.
+ * Processes that share a run all call the same functions here, and agree on every decision. Only the first of them writes, except for the
+ * folder `last`, which takes the place of last.safetensors: each process writes its part there.
  */
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";

@@ -2,9 +2,9 @@
  * Checkpoints of many ranks: each writes what it holds. A folder holds one sub-folder per save, "save-000007", with a safetensors file of
  * each rank and index.json, and a file `latest` that names the sub-folder that counts.
  *
- * Saving has two phases: all ranks write their files; when all have, rank 0 writes the index and names the new sub-folder in `latest`, by a rename. Killed
- * at any moment, the folder holds the old checkpoint or the new one, whole. A file of the index says where each row of each tensor
- * is, so a checkpoint is read at any other layout, and in one process.
+ * Saving has two phases: all ranks write their files; when all have, rank 0 writes the index and names the new sub-folder in `latest`, by a
+ * rename. Killed at any moment, the folder holds the old checkpoint or the new one, whole. A file of the index says where each row of each
+ * tensor is, so a checkpoint is read at any other layout, and in one process.
  */
 import type * as files from "node:fs";
 import { check, checkOptions, describe, either, having, instance, nothing, optional, text, whole } from "../autograd/arguments.ts";

@@ -38,7 +38,10 @@ export function allGatherRows(x: Tensor, communicator: Communicator): Tensor {
   return widened("allGatherRows", [x], (rows) => apply(gather(communicator), rows));
 }
 
-/** Sums x over ranks and gives each rank its part, x [n N, ...D] -> [N, ...D]. Its adjoint is `allGatherRows`. Throws where n does not divide the rows. */
+/**
+ * Sums x over ranks and gives each rank its part, x [n N, ...D] -> [N, ...D]. Its adjoint is `allGatherRows`. Throws where n does not
+ * divide the rows.
+ */
 export function reduceScatterRows(x: Tensor, communicator: Communicator): Tensor {
   requireBoth("reduceScatterRows", x, communicator);
   return widened("reduceScatterRows", [x], (rows) => apply(scatter(communicator), rows));

@@ -225,7 +225,10 @@ export class Communicator {
     return new Communicator(this.#transport, { ordered: true, checkedCalls: this.#checked }, this);
   }
 
-  /** Declares that this rank makes no more calls. This is compared like a call, so a rank that still waits for this one throws. `threads` and `mpi` call it. */
+  /**
+   * Declares that this rank makes no more calls. This is compared like a call, so a rank that still waits for this one throws. `threads`
+   * and `mpi` call it.
+   */
   finish(): void {
     this.#place.call = { name: "end" };
     if (this.#calls < this.#checked && this.size > 1) this.#compare(this.#place.call);

@@ -104,7 +104,10 @@ export class Replicas {
     return this.held.filter((held) => held.by === by);
   }
 
-  /** Sums the gradients of all shards over the ranks that hold each parameter, into `.grad`. A parameter that no shard used gets zeros. Collective. */
+  /**
+   * Sums the gradients of all shards over the ranks that hold each parameter, into `.grad`. A parameter that no shard used gets zeros.
+   * Collective.
+   */
   reduce(): void {
     noGrad(() =>
       scope(() => {

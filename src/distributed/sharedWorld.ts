@@ -12,7 +12,10 @@ import type { Transport } from "./transport.ts";
 
 /** What all ranks of one run share. */
 export interface SharedWorld {
-  /** How many ranks ended the run, the length of the message, the next group, then a counter and a generation for each group, then a line for each rank. */
+  /**
+   * How many ranks ended the run, the length of the message, the next group, then a counter and a generation for each group, then a line
+   * for each rank.
+   */
   readonly control: SharedArrayBuffer;
   /** Why the run was ended, UTF-8. */
   readonly message: SharedArrayBuffer;

@@ -36,8 +36,8 @@ const programKinds: Kinds<ThreadProgram> = {
 const threadKinds: Kinds<ThreadOptions> = { ...communicatorKinds, limit: optional(positive) };
 
 /**
- * Runs a program on n threads and returns the results in order of ranks. Where a rank throws, all end, and the error names that rank, its step and its
- * last collective.
+ * Runs a program on n threads and returns the results in order of ranks. Where a rank throws, all end, and the error names that rank, its
+ * step and its last collective.
  */
 export async function threads(n: number, program: ThreadProgram, options: ThreadOptions = {}): Promise<unknown[]> {
   check("threads", "n", n, aThreadCount);

@@ -12,7 +12,10 @@ import { Projection, projectionKinds, projectionOptions } from "./projection.ts"
 import { Router, routerKinds } from "./router.ts";
 import type { Choices, SeatingOptions } from "./seating.ts";
 
-/** Options of a dense router. The options of seating change nothing, as every expert has a slot for every token; they are taken so that routers can be exchanged. */
+/**
+ * Options of a dense router. The options of seating change nothing, as every expert has a slot for every token; they are taken so that
+ * routers can be exchanged.
+ */
 export interface DenseOptions extends ProjectionOptions, SeatingOptions, RouterLossOptions {}
 
 /**

@@ -82,7 +82,10 @@ export function softRouting(base: Pick<Routing, "books" | "losses">, experts: nu
   };
 }
 
-/** The books: every token has all experts; the gate of an expert is the sum of the weights of its slots, and its slot is given as the first of them. */
+/**
+ * The books: every token has all experts; the gate of an expert is the sum of the weights of its slots, and its slot is given as the first
+ * of them.
+ */
 function booksOf(logits: Tensor, combine: Tensor, open: Tensor | undefined, experts: number): Books {
   const [groups, size, slotsOfAll] = logits.shape;
   const slots = slotsOfAll / experts;

@@ -15,7 +15,10 @@ import { likeliest } from "./sample.ts";
 export interface BeamSearchOptions extends WritingOptions {
   /** N: how many continuations are followed at once. 1 is greedy. */
   readonly beams: number;
-  /** A finished continuation of n tokens, its stop token counted, scores (sum of log-probabilities) / n^penalty: above 0 favours long ones. Default 1. */
+  /**
+   * A finished continuation of n tokens, its stop token counted, scores (sum of log-probabilities) / n^penalty: above 0 favours long ones.
+   * Default 1.
+   */
   readonly lengthPenalty?: number;
   /**
    * When the search for a prompt ends, once N continuations have finished. true: at once. false: when the best open continuation, at its present
@@ -102,7 +105,10 @@ class Search {
     this.#options = options;
   }
 
-  /** Decides the next tokens; `length` is that of a continuation with its next token. Returns for each new beam the old one it extends, and the id. */
+  /**
+   * Decides the next tokens; `length` is that of a continuation with its next token. Returns for each new beam the old one it extends, and
+   * the id.
+   */
   step(logits: readonly Logits[], length: number, padding: number): { beam: number; id: number }[] {
     const { beams, stop } = this.#options;
     if (this.done) return this.#open.map(() => ({ beam: 0, id: padding }));

@@ -39,8 +39,8 @@ export interface EncoderDecoderOptions extends CommonSettings {
   /** Whether both stacks have the same embedding table. Default true. */
   readonly shared?: boolean;
   /**
-   * Whether logits are the products of the output, divided by sqrt(D), with the rows of the decoder's embedding table, as in T5 1.0 and Switch; else a
-   * matrix of its own makes them. Default true.
+   * Whether logits are the products of the output, divided by sqrt(D), with the rows of the decoder's embedding table, as in T5 1.0 and
+   * Switch; else a matrix of its own makes them. Default true.
    */
   readonly tied?: boolean;
   /** Deviation of the initial embeddings. Default 1 where tied, as in T5, else 0.05. */

@@ -16,7 +16,10 @@ export interface WritingOptions {
   readonly stop?: number | readonly number[];
   /** The id that shorter texts of a batch are padded with; it is masked, so any id will do. Default 0. */
   readonly padding?: number;
-  /** Whether keys and values of earlier tokens are kept. With false everything is read again at each step, which gives the same text more slowly. Default true. */
+  /**
+   * Whether keys and values of earlier tokens are kept. With false everything is read again at each step, which gives the same text more
+   * slowly. Default true.
+   */
   readonly cache?: boolean;
 }
 

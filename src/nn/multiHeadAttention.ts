@@ -126,9 +126,9 @@ interface Projected {
 }
 
 /**
- * Multi-head attention, x [B, T, D] -> [B, T, D]: a projection makes queries, keys and values, each of H heads computes softmax(q k^T scale + bias) v,
- * and a second projection joins the heads. `width` is D. Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2. Throws for options that do not fit one
- * another.
+ * Multi-head attention, x [B, T, D] -> [B, T, D]: a projection makes queries, keys and values, each of H heads computes softmax(q k^T scale
+ * + bias) v, and a second projection joins the heads. `width` is D. Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2. Throws for
+ * options that do not fit one another.
  */
 export class MultiHeadAttention extends Module {
   /** [D, (H + 2 G) K]: queries, keys and values side by side; only queries, [D, H K], with a `keyWidth` or `valueWidth`. */

@@ -14,15 +14,19 @@ const tables = new Tables();
 export interface RotaryOptions {
   /** Wavelengths go from 2 pi to 2 pi theta. Default 10,000. */
   readonly theta?: number;
-  /** Which coordinates form pairs: i and i + K / 2 ("halves", as in Hugging Face), or 2 i and 2 i + 1 ("neighbours", as in the paper). Default "halves". */
+  /**
+   * Which coordinates form pairs: i and i + K / 2 ("halves", as in Hugging Face), or 2 i and 2 i + 1 ("neighbours", as in the paper).
+   * Default "halves".
+   */
   readonly pairs?: "halves" | "neighbours";
 }
 
 const rotaryKinds: Kinds<RotaryOptions> = { theta: optional(positive), pairs: optional(oneOf("halves", "neighbours")) };
 
 /**
- * Rotary position embeddings: rotates pairs of coordinates of queries and keys by angles that grow with the position, so that their products depend on
- * the distance only. Su et al. 2021, arXiv:2104.09864, eq. 34. The constructor throws for an option that it does not know.
+ * Rotary position embeddings: rotates pairs of coordinates of queries and keys by angles that grow with the position, so that their
+ * products depend on the distance only. Su et al. 2021, arXiv:2104.09864, eq. 34. The constructor throws for an option that it does not
+ * know.
  */
 export class Rotary extends Module {
   readonly theta: number;

@@ -9,8 +9,8 @@ import type { Init, Module } from "./module.ts";
 import { someKeyValues } from "./multiHeadAttention.ts";
 
 /**
- * How tokens know their positions: "distance" is `DistanceBias`, "buckets" `BucketBias`, "rotary" `Rotary`, "learned" `LearnedPositions`, "sinusoidal"
- * `SinusoidalPositions`.
+ * How tokens know their positions: "distance" is `DistanceBias`, "buckets" `BucketBias`, "rotary" `Rotary`, "learned" `LearnedPositions`,
+ * "sinusoidal" `SinusoidalPositions`.
  */
 export type PositionKind = "distance" | "buckets" | "rotary" | "learned" | "sinusoidal" | "none";
 

@@ -29,8 +29,8 @@ export interface Summary {
 }
 
 /**
- * Lists the parts of a model with their parameters and the cost of one token, one row for each module. `length` is how many tokens a token attends to,
- * 1 by default; FLOPs count matrix products, a multiply-add as two. Throws where `model` is no module.
+ * Lists the parts of a model with their parameters and the cost of one token, one row for each module. `length` is how many tokens a token
+ * attends to, 1 by default; FLOPs count matrix products, a multiply-add as two. Throws where `model` is no module.
  */
 export function summary(model: Module, options: { readonly length?: number } = {}): Summary {
   check("summary", "model", model, instance(Module, "a module"));

@@ -1,4 +1,7 @@
-/** The config.json of T5 and the Switch Transformer, read and written. V vocabulary, D width, F hidden width, H heads, K width of a head, E experts. */
+/**
+ * The config.json of T5 and the Switch Transformer, read and written. V vocabulary, D width, F hidden width, H heads, K width of a head, E
+ * experts.
+ */
 import type { StackName } from "../nn/encoderDecoder.ts";
 import type { FeedForwardKind } from "../nn/feedForward.ts";
 import type { Fields } from "./config.ts";

@@ -10,20 +10,21 @@ import type { Transport } from "./transport.ts";
 let world: (Required<CommunicatorOptions> & { readonly communicator: Promise<Communicator> }) | undefined;
 
 /**
- * Returns the communicator of all processes; a second call returns the same one, and its options must be the same. Needs the package koffi and an
- * installed Open MPI or MPICH; without them it throws an Error that says how to get them. A process that was not started by mpirun is a world of
- * one.
+ * Returns the communicator of all processes. A second call returns the same one; an option that it gives must be that of the first. Needs
+ * the package koffi and an installed Open MPI or MPICH; without them it throws an Error that says how to get them. A process that was not
+ * started by mpirun is a world of one.
  *
  * MPI ends with the process. A process that ends with an error, or while others still call collectives, ends all of them, and
  * says on stderr which rank, step and collective it was. Collectives block the event loop.
  */
 export function mpi(options: CommunicatorOptions = {}): Promise<Communicator> {
   checkOptions("mpi", options, communicatorKinds);
-  const { ordered = false, checkedCalls = 1000 } = options;
+  const { ordered = world?.ordered ?? false, checkedCalls = world?.checkedCalls ?? 1000 } = options;
   world ??= { ordered, checkedCalls, communicator: start(options) };
   if (world.ordered !== ordered || world.checkedCalls !== checkedCalls)
     throw new RangeError(
-      `mpi: called with ordered ${ordered} and checkedCalls ${checkedCalls}, before with ${world.ordered} and ${world.checkedCalls}: want the same; inOrder() makes an ordered communicator of another`,
+      `mpi: called with ordered ${ordered} and checkedCalls ${checkedCalls}, before with ${world.ordered} and ` +
+        `${world.checkedCalls}: want the same; inOrder() makes an ordered communicator of another`,
     );
   return world.communicator;
 }

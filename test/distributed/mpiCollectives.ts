@@ -6,8 +6,10 @@ import type { CollectiveCase } from "./programs.ts";
 import { specification } from "./specification.ts";
 
 const world = await mpi({ checkedCalls: Infinity });
-strictEqual(await mpi({ checkedCalls: Infinity }), world);
-throws(() => mpi({ checkedCalls: Infinity, ordered: true }), /mpi: called with ordered true .*, before with false/);
+strictEqual(await mpi({ checkedCalls: Infinity, ordered: false }), world);
+strictEqual(await mpi(), world); // an option that is not given is as before
+throws(() => mpi({ checkedCalls: 1 }), /mpi: called with ordered false and checkedCalls 1, before with false and Infinity/);
+throws(() => mpi({ ordered: true }), /mpi: called with ordered true .*, before with false/);
 // Else UCX replaces libc's memory functions, which V8 survives only most of the time.
 deepStrictEqual(process.env["UCX_MEM_EVENTS"], "n");
 const { rank, size } = world;

@@ -40,6 +40,16 @@ describe("a checkpoint of many ranks", () => {
     expect(error).to.equal('RangeError: saveShards: optimizer: "another/first" is state of no parameter of the model');
   });
 
+  it("that lacks a tensor, or rows of one, says which", () => {
+    const place = join(folder, readFileSync(join(folder, "latest"), "utf8"));
+    const index = readFileSync(join(place, "index.json"), "utf8");
+    expect(() => openShards(folder).read("weights")).to.throw(RangeError, 'openShards: there is no tensor "weights"');
+    writeFileSync(join(place, "index.json"), index.replaceAll(/"from":\s*0/g, '"from":1'));
+    expect(() => openShards(folder).read("weight")).to.throw('openShards: "weight": rows 0 to 2 are not all there');
+    writeFileSync(join(place, "index.json"), index.replaceAll('"bias"', '"bios"'));
+    expect(() => openShards(folder).read("bios")).to.throw(/^openShards: .*rank-0000\.safetensors holds no "bios"$/);
+  });
+
   it("that is damaged is an error that names the file", () => {
     const place = join(folder, readFileSync(join(folder, "latest"), "utf8"));
     const opened = openShards(folder);

@@ -39,6 +39,7 @@ const devices: Record<string, () => Promise<Backend>> = {
   "gpu.js": () => gpu({ mode: "webasm" }),
 };
 
+const int = (ids: readonly number[], shape: readonly number[]) => tensor(Int32Array.from(ids), { shape });
 const prompts = [[1, 2, 3], [4], [5, 6, 7, 8, 9], [2, 2]];
 
 for (const [device, open] of Object.entries(devices))
@@ -121,6 +122,20 @@ describe("generateBatch and beamSearch", () => {
     });
   }
 
+  it("write nothing where no token is asked for", async () => {
+    expect(await generateBatch(model, prompts, { tokens: 0, temperature: 0 })).to.deep.equal(
+      prompts.map(() => ({ ids: [], logProbability: 0 })),
+    );
+    for await (const id of generate(model, [1], { tokens: 0, temperature: 0 })) expect.fail(`it wrote ${id}`);
+  });
+
+  it("end at once where every token stops, with the likeliest ones", async () => {
+    const stop = Array.from({ length: V }, (_, id) => id);
+    const [found] = await beamSearch(model, [[1]], { tokens: 3, beams: 3, returned: 3, stop });
+    const [all] = await beamSearch(model, [[1]], { tokens: 1, beams: V, returned: V });
+    expect(found.map(({ ids }) => ids)).to.deep.equal(all.slice(0, 3).map(({ ids }) => ids));
+  });
+
   it("stop early as asked: at once, by the heuristic, or when nothing better can come", async () => {
     const found = async (earlyStopping: boolean | "never") =>
       (await beamSearch(model, prompts, { tokens: 8, beams: 2, stop: [0, 1, 2, 3, 4, 5], earlyStopping })).map(([{ score }]) => score);
@@ -183,6 +198,8 @@ describe("generateBatch and beamSearch", () => {
       [() => beamSearch(model, [[1]], { tokens: 1, beams: 2, returned: 3 }), "beamSearch: returned 3: want a whole number from 1 to 2"],
       [() => beamSearch(model, [[1]], { tokens: 1, beams: 0 }), "beamSearch: beams 0: want a whole number from 1 to 65536"],
       [() => beamSearch(model, [[1]], { tokens: 1, beam: 2 } as never), "beamSearch: there is no option beam"],
+      [() => generateBatch(model, { ids: int([1, 2], [2]) }, { tokens: 1, temperature: 0 }), "generateBatch: ids [2]: want [B, T] both"],
+      [() => generateBatch(model, { ids: int([1, 2], [1, 2]), mask: int([1], [1, 1]) }, { tokens: 1, temperature: 0 }), "generateBatch: ids [1, 2] and mask [1, 1]: want [B, T] both"], // prettier-ignore
     ];
     for (const [run, message] of cases) expect(await failure(run)).to.contain(message);
   });

@@ -74,6 +74,13 @@ describe("the coverage of laws of layouts", () => {
       }
     });
 
+  it("refuses cases that are none", () => {
+    const note = (change: Partial<LayoutCase>) => () => new LayoutCoverage().note({ ...plain, ...change }, [1, 1]);
+    expect(note({ shards: [1, 1, 1] })).to.throw("LayoutCoverage.note: shards [1, 1, 1]: want as many for each of the 2 ranks");
+    expect(note({ shards: [] })).to.throw("LayoutCoverage.note: shards []: want as many for each of the 2 ranks");
+    expect(note({ padding: [0] })).to.throw("LayoutCoverage.note: padding [0]: want a number for each of 2 shards");
+  });
+
   it("of a world without a token: no rank, shard or expert counts as the one that is empty", () => {
     const coverage = new LayoutCoverage();
     coverage.note({ ...plain, ranks: 1, expertsOver: 1, shards: [0], padding: [2], sharedState: true }, [0, 0]);

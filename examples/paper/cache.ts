@@ -43,8 +43,8 @@ export class Cache {
   }
 
   /**
-   * The result of a run by this version of its code, or null. A file that is no result is set aside, as NAME.damaged, and `tell` hears of
-   * it; so nothing is lost, and the run is done again.
+   * The result of a run by this version of its code, or null. A file that is no result is renamed to NAME.damaged, and `tell` is called; so
+   * nothing is lost, and the run is done again.
    */
   read(program: Program, settings: Settings, tell: (note: string) => void): Kept | null {
     const path = this.#path(program, settings);

@@ -43,8 +43,7 @@ export function runsOf(claims: readonly Claim[], extent: Extent): PlannedRun[] {
 }
 
 /**
- * Seconds that a run takes about, on one thread: a step of the small model in the small model's unit. Only ratios matter to who looks at
- * progress.
+ * About how many seconds a run takes on one thread, in units of a step of the small model. Progress needs only the ratios.
  */
 export function costOf(settings: Settings): number {
   if (settings.program === "precision") return 2;

@@ -21,7 +21,7 @@ export interface Program {
   /** Twelve hexadecimal digits: of the code and of the versions of what it reads. */
   readonly version: string;
   readonly code: string;
-  /** Where its file stands: below the project, whose packages it loads. */
+  /** The path of its file: below the project, whose packages it loads. */
   readonly folder: string;
 }
 

@@ -120,7 +120,7 @@ export function loadResults(path = RESULTS): Results {
   return value;
 }
 
-/** A claim's results seed by seed. A UserError where they are not those of the claim as it stands. */
+/** A claim's results seed by seed. Throws a UserError where they are not those of the present claim. */
 export function seedsFrom(claim: Claim, { claims }: Results): Seed[] {
   const found = claims.find(({ number }) => number === claim.number);
   const lacking = claim.arms.filter(({ name }) => found?.arms[name]?.length !== claim.seeds).map(({ name }) => name);

@@ -11,7 +11,7 @@ import type { Corpus } from "./text.ts";
 
 const BYTES = 256;
 
-/** What was seen of one order: how often a history, how often a byte after it, and how many different bytes. */
+/** The counts of one order: of each history, of each byte after it, and of the different bytes after it. */
 interface Order {
   readonly totals: CountTable;
   readonly pairs: CountTable;
@@ -92,9 +92,9 @@ export interface Baseline {
 
 const NAMES = ["unigram", "bigram"];
 
-/** At most so many bytes are counted, so that time and memory have a bound: seconds and 200 MB for text that never repeats itself. */
+/** The most bytes that are counted. It bounds time and memory: some seconds and 200 MB for text without repetitions. */
 const MOST_COUNTED = 2 ** 20;
-/** Where a part is counted, it is made of so many pieces of each class, evenly spread. */
+/** A part of the text that is counted consists of this number of pieces of each class, evenly spread. */
 const PIECES = 16;
 
 /** The training text that is counted: all of it, or evenly spread pieces of each class, `most` bytes together. */
@@ -121,7 +121,7 @@ export function partCounted(corpus: Corpus): string | null {
 
 const ORDER = 5;
 
-/** Counted once for each corpus: a run shows what counting achieves at its start and at its end. */
+/** Each corpus is counted once: a run shows the baselines at its start and at its end. */
 const counted = new WeakMap<Corpus, NgramModel>();
 
 function ngrams(corpus: Corpus): NgramModel {

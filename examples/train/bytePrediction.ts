@@ -1,4 +1,4 @@
-/** Learning each byte of a text from those before it. Apart from how it is scored, so that who only trains need not load that. */
+/** Learning each byte of a text from those before it. Scoring is in another file, so that a page that only trains need not load it. */
 import { tensor } from "switchyard-moe";
 import type { Key, Tensor } from "switchyard-moe";
 import type { Routing } from "switchyard-moe/moe";

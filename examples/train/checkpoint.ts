@@ -29,7 +29,7 @@ export type Goal =
   | {
       readonly kind: "finetune";
       readonly task: "phonemes" | "languages" | "pairs";
-      /** Of the sentences whose language is named, or of one's own pairs. */
+      /** The sentences whose language is named, or the user's own pairs. */
       readonly text: TextSource;
       /** Pairs that are learned from; 0: all. */
       readonly examples: number;
@@ -169,7 +169,7 @@ function withInfinity(name: string, value: unknown): unknown {
   return name === "capacityFactor" && value === null ? Infinity : value;
 }
 
-/** The configuration alone, without a tensor being made: which backend to make them on stands in it. */
+/** The configuration only. It makes no tensors, as the configuration says on which backend to make them. */
 export function configOfCheckpoint(path: string): RunConfig {
   if (isFolder(path)) return openCheckpoint(path).config;
   const header = attempt(path, "is damaged or no checkpoint", () => JSON.parse(headerOf(path)) as Header);

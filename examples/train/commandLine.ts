@@ -18,7 +18,7 @@ export interface Kind<T> {
   readonly required?: boolean;
 }
 
-/** One option: gives the typed value, or the one that stands when nothing is typed. */
+/** One option: returns the typed value, or the default. */
 export type Reader = <T>(name: string, kind: Kind<T>, value: T, help: string) => T;
 
 export const integer = (least: number): Kind<number> => ({

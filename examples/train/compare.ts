@@ -1,6 +1,6 @@
 /**
  * Sparse against dense at equal compute per token. Each side gets the better of two learning rates and two initialisation scales (chosen on
- * the first seed), then three seeds. Both see the same batches. Printed whichever way it falls, and kept as a page.
+ * the first seed), then three seeds. Both see the same batches. The result is printed, whatever it is, and kept as a page.
  */
 import { join } from "node:path";
 import { key } from "switchyard-moe";

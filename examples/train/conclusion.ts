@@ -10,7 +10,7 @@ import { bestModel } from "./runLoop.ts";
 import { writeReport } from "./runReport.ts";
 import type { Corpus } from "./text.ts";
 
-/** Prints the account of a run and answers with its numbers. */
+/** Prints the account of a run and returns its numbers. */
 export async function conclude(run: Run<DecoderLanguageModel>, corpus: Corpus): Promise<Findings> {
   const line = new ProgressLine(screenOf());
   const found = await findings(run, corpus, (what, share) => line.stage(`evaluating ${what}`, share));

@@ -16,7 +16,7 @@ export class CountTable {
     return this.#counts[this.#place(key)];
   }
 
-  /** Adds 1 to a key, a whole number from 0 to below 2^53 - 1, and answers with its new count. */
+  /** Adds 1 to the count of a key, a whole number from 0 to below 2^53 - 1, and returns the new count. */
   increment(key: number): number {
     let place = this.#place(key);
     if (this.#keys[place] === 0) {

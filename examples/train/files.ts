@@ -33,7 +33,7 @@ export function readBytes(path: string): Uint8Array {
   return attempt(path, "cannot be read", () => readFileSync(path));
 }
 
-/** What `act` answers; where it fails, a UserError that says what of the path. */
+/** Returns what `act` returns. Where it fails, throws a UserError with the path and `what`. */
 export function attempt<T>(path: string, what: string, act: () => T): T {
   try {
     return act();

@@ -1,4 +1,4 @@
-/** Writes what fits into the gaps of a text, or the answer of a tuned model, and shows the expert of every token in both stacks. */
+/** Fills the gaps of a text, or prints the output of a fine-tuned model, and shows the expert of every token in both stacks. */
 import { key, noGrad, scope, tensor } from "switchyard-moe";
 import { formatTrace, trace } from "switchyard-moe/moe";
 import type { TraceableModel } from "switchyard-moe/moe";
@@ -47,7 +47,7 @@ async function showExperts(model: EncoderDecoder, input: Int32Array, written: In
 
 const row = (ids: Int32Array) => tensor(ids, { shape: [1, ids.length] });
 
-/** A checkpoint and its encoder-decoder; a folder stands for the best model in it, or the last one where none was validated. */
+/** A checkpoint and its encoder-decoder. Of a folder it is the best model, or the last one where none was validated. */
 export function openEncoderDecoder(from: string): { model: EncoderDecoder; checkpoint: Checkpoint } {
   const path = keptFile(from);
   const checkpoint = loadCheckpoint(path);

@@ -1,4 +1,4 @@
-/** Where runs are kept. No run ever shares a folder with another, nor with somebody's files, unless it is told to. */
+/** Where runs are kept. No run shares a folder with another run or with other files, unless the user asks for it. */
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { attempt } from "./files.ts";
@@ -70,7 +70,7 @@ function claimOut(out: string, overwrite?: boolean): string {
   return out;
 }
 
-/** The file that `from` stands for: of a folder the best model in it, or the last one where none was validated. */
+/** The file for `from`: of a folder the best model in it, or the last one where none was validated. */
 export function keptFile(from: string): string {
   if (!existsSync(from)) throw new UserError(`--from ${from}: there is no such file or folder`);
   const path = statSync(from).isDirectory() ? [modelFile(from), lastFile(from)].find(existsSync) : from;

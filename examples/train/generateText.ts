@@ -22,7 +22,7 @@ export async function generateText({ from, prompt, bytes, temperature, topK, top
   process.stdout.write("\n");
 }
 
-/** A checkpoint and its model; a folder stands for the best model in it, or the last one where none was validated. */
+/** A checkpoint and its model. Of a folder it is the best model, or the last one where none was validated. */
 export function openModel(from: string): { model: DecoderLanguageModel; checkpoint: Checkpoint } {
   const path = keptFile(from);
   const checkpoint = loadCheckpoint(path);

@@ -12,12 +12,12 @@ import { signals } from "./stopping.ts";
 import type { SignalName } from "./stopping.ts";
 import { UserError } from "./userError.ts";
 
-/** Set for the processes that a launcher started: their first one hears of signals through its input. */
+/** Set for processes that a launcher started: the first of them gets signals through its standard input. */
 const LAUNCHED = "SWITCHYARD_LAUNCHED";
 /** Names another mpirun than the one on the PATH. */
 const MPIRUN = "SWITCHYARD_MPIRUN";
 
-/** Runs this program's own command on so many processes; answers with the exit code when they have ended. */
+/** Runs this program's own command on several processes; returns the exit code when they have ended. */
 export async function launch(processes: number): Promise<number> {
   const mpirun = process.env[MPIRUN] ?? "mpirun";
   const child = spawn(mpirun, ["-n", String(processes), process.execPath, ...process.execArgv, ...process.argv.slice(1)], {
@@ -35,7 +35,7 @@ export async function launch(processes: number): Promise<number> {
   return code === 0 ? asked() : code;
 }
 
-/** What Open MPI, of version 4 and of 5, wants to be told: also as root, more processes than cores, and no process of several threads bound to one core. */
+/** Options of Open MPI 4 and 5: allow root, allow more processes than cores, and bind no process (it has several threads) to one core. */
 function settings(processes: number): Record<string, string> {
   const { isTTY, columns } = process.stdout;
   return {

@@ -46,7 +46,7 @@ export function promised(what: string, value: number, low: number, high: number)
   console.log(`${what}: ${Number(value.toPrecision(3))} (the header says ${low} to ${high}: ${verdict})`);
 }
 
-/** Takes steps until the run has `steps` of them; answers with their reports. */
+/** Takes steps until the run has `steps` of them; returns their reports. */
 export async function takeSteps<M extends Module>(trainer: Trainer<M>, steps: number): Promise<StepReport[]> {
   const reports: StepReport[] = [];
   while (trainer.steps < steps) reports.push(await trainer.step());

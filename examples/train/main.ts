@@ -76,7 +76,7 @@ try {
   await main(process.argv.slice(2));
 } catch (error) {
   if (!(error instanceof UserError) && !(error instanceof Error && error.name === "BackendError")) throw error;
-  // What one process is told, all are; the first of them says it and ends the others.
+  // All processes get the same arguments; the first of them reports the mistake and ends the others.
   if (started?.rank) await new Promise((resolve) => setTimeout(resolve, 1500));
   console.error(error.message);
   process.exitCode = 1;

@@ -29,7 +29,7 @@ function routerAt({ router, sparseEvery, variant }: VariedModel, layer: number, 
   return (layer + 1) % sparseEvery === 0 && (sparsePlaces === "both" || sparsePlaces === place) ? router : "dense";
 }
 
-/** What stands in the feed-forward place of a layer. */
+/** The feed-forward layer of a block. */
 function feedForwardOf(config: VariedModel, layer: number, init: Init, make: MakeExperts): FeedForward & Module {
   const router = routerAt(config, layer, "feedForward");
   return router === "dense" ? denseLayer(config, init) : sparseLayer(config, router, init, make);
@@ -42,7 +42,7 @@ function denseLayer(config: VariedModel, init: Init): DenseFeedForward {
 
 const kindOf = ({ variant }: VariedModel) => (variant?.kind ? { kind: variant.kind } : {});
 
-/** What stands in the attention place of a layer; undefined: what stands there by default. */
+/** The attention of a layer; undefined: the default one. */
 function attentionOf(config: VariedModel, layer: number, init: Init, scale?: number): (Attention & Module) | undefined {
   const router = routerAt(config, layer, "attention");
   if (router === "dense") return undefined;

@@ -1,4 +1,4 @@
-/** The options that decide the shape of a model. They stand here, with their help, and where the model is built; nowhere else. */
+/** The options that decide the shape of a model, with their help. Only this file and the one that builds the model name them. */
 import { choice, factor, integer, positive, real, type Reader } from "./commandLine.ts";
 import { routerNames, type RouterName } from "./routerNames.ts";
 

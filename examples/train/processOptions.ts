@@ -41,8 +41,8 @@ export function isShared({ processes, expertsOver, shards, ordered, sharedState 
 }
 
 /**
- * Over how many processes the experts go where nobody says. Where each holds all of them, the gradients of all travel, twice; where they are
- * spread, the tokens in their slots travel, four times. Whichever is less, and never beyond a host.
+ * The default number of processes over which the experts are spread. Where each process holds all experts, the gradients of all are sent,
+ * twice; where experts are spread, the tokens in their slots are sent, four times. It is the choice that sends less, within one host.
  */
 export function usualGroup(processes: number, { model, training }: Shared, onHost = processes): number {
   const { width, hidden, capacityFactor, expertDropout } = model;
@@ -53,7 +53,7 @@ export function usualGroup(processes: number, { model, training }: Shared, onHos
   return expertDropout > 0 || experts === 0 || 4 * slots * width >= gradients ? 1 : group;
 }
 
-/** The least number of shards of a batch that so many processes can share: they divide the shards of a step. */
+/** The least number of shards of a batch for a number of processes, which must divide the shards of a step. */
 export function leastShards(processes: number, accumulate: number): number {
   return processes / greatestDivisor(processes, accumulate);
 }
@@ -62,7 +62,7 @@ function greatestDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestDivisor(b, a % b);
 }
 
-/** Throws a UserError for a sharing that does not fit; answers with the shards of a batch. */
+/** Returns the number of shards of a batch. Throws a UserError for a number of processes or shards that does not fit. */
 export function checkedShards({ processes, expertsOver, shards }: Omit<ProcessOptions, "threads">, shared: Shared): number {
   const { batch, accumulate } = shared.training;
   checkModel(expertsOver, shared.model);

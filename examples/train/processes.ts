@@ -44,7 +44,7 @@ export class Processes implements Peers {
     this.wire = new WireAccount(world);
   }
 
-  /** The processes of mpirun or srun, this one among them; this one alone where nobody started several. */
+  /** The processes that mpirun or srun started, this one among them; otherwise this one only. */
   static async start(sharing: Sharing): Promise<Processes> {
     const { ordered, processes } = sharing;
     const world = underMpi() ? await mpi({ ordered }) : alone({ ordered });
@@ -132,7 +132,7 @@ export class Processes implements Peers {
     return gatherUneven(new TextEncoder().encode(own), this.world).map((bytes) => new TextDecoder().decode(bytes));
   }
 
-  /** What the leading process does, and answers with on all of them; where it throws, all end. */
+  /** Runs `act` on the first process and returns its result on all of them. Where it throws, all end. */
   led(act: () => string): string {
     return this.texts(this.leads ? act() : "")[0];
   }

@@ -1,4 +1,4 @@
-/** One line that tells how training goes. */
+/** The progress line of a training run. */
 
 export interface ProgressState {
   readonly step: number;

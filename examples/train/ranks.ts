@@ -65,14 +65,14 @@ export async function lossesOf(name: "RightRun" | "ExpertGradientsTimesRanks", s
   return (first as NonNullable<Awaited<ReturnType<typeof layoutProgram>>>).losses;
 }
 
-/** The run of lesson 25: so many steps, whatever the number of ranks. */
+/** The run of lesson 25, the same on any number of ranks. */
 export interface SharedOrder {
   readonly steps: number;
   /** Of a batch. */
   readonly shards: number;
 }
 
-/** What a rank tells of it. */
+/** What a rank reports of it. */
 export interface SharedReport {
   readonly losses: readonly number[];
   /** SHA-256 of all weights, the experts of all ranks among them. */
@@ -141,7 +141,7 @@ function digest(arrays: readonly ArrayBufferView[]): string {
   return hash.digest("hex");
 }
 
-/** The reports of so many ranks. */
+/** The reports of all ranks. */
 export async function sharedRun(ranks: number, order: SharedOrder): Promise<SharedReport[]> {
   const reports = await threads(ranks, { module: import.meta.url, export: "sharedProgram", data: order }, { ordered: true });
   return reports as SharedReport[];

@@ -1,6 +1,6 @@
 /**
  * The routers one can ask for, at equal compute per byte: where a byte visits K experts, each expert has a K-th of the hidden width.
- * (So their parameters differ; the summary prints them.) Papers stand in the routers' own files.
+ * (So their parameters differ; the summary prints them.) The routers' own files cite the papers.
  * E experts, K choices of a byte.
  */
 import {
@@ -27,7 +27,7 @@ interface Recipe {
   make(config: VariedModel, init: Init): Router;
   /** Experts that a byte visits, those that are always on included: the hidden width is shared out among them. Default 1. */
   readonly visits?: (config: VariedModel) => number;
-  /** Each expert cut into so many. Default 1. */
+  /** Into how many narrower experts each expert is cut. Default 1. */
   readonly finer?: (config: Pick<VariedModel, "variant">) => number;
   /** Whether one of the experts visited is always on. */
   readonly shared?: (config: VariedModel) => boolean;

@@ -13,7 +13,7 @@ export interface Shard {
   readonly index: number;
 }
 
-/** What a training step leaves to those that share it. */
+/** The parts of a training step that differ between one process and several. */
 export interface Strategy {
   /** The shards that are computed here, in order. */
   readonly shards: readonly Shard[];
@@ -21,15 +21,15 @@ export interface Strategy {
   readonly parameters: Parameters;
   /** Names the step, for errors. */
   begin(step: number): void;
-  /** Walks back from the loss of one shard. */
+  /** The backward pass from the loss of one shard. */
   backward(loss: Tensor): void;
-  /** Makes the gradients those of the whole step; answers with their norm. */
+  /** Sums the gradients of all shards of the step; returns their norm. */
   reduce(): Tensor;
-  /** Gives the parameters that were moved here to those that hold them too. */
+  /** Sends the parameters that were updated here to the other processes that hold them. */
   share(): void;
-  /** Tells the routers of a step what was chosen in each shard. */
+  /** Passes the routings of the step, of each shard, to the routers. */
   afterStep(routings: readonly (readonly Routing[])[]): void;
-  /** A few numbers of each shard of the step, equally many, in order of shards. */
+  /** Gathers some numbers of each shard of the step, the same number from each, in order of shards. */
   gather(own: readonly Float64Array[]): Float64Array[];
 }
 

@@ -149,7 +149,7 @@ function splitSections(sections: readonly string[]): Pick<TextClass, "document" 
 
 const PARTS_HELD_OUT = 8;
 const LEAST_BYTES = 1000;
-/** Of a class: more would cost minutes to score and tell hardly more. */
+/** The most held-out bytes of a class: more take minutes to score and change the score little. */
 const MOST_HELD_OUT = 2 ** 17;
 
 /**

@@ -20,14 +20,14 @@ export interface TrainingConfig {
   readonly warmup: number;
   /** Micro-batches whose gradients are added up before each step. */
   readonly accumulate: number;
-  /** Parts of each batch that are routed apart; 1 unless told. */
+  /** The number of parts of each batch that are routed separately. Default 1. */
   readonly shards?: number;
   readonly clip: number;
   readonly weightDecay: number;
   readonly seed: number;
 }
 
-/** What one step showed. */
+/** The numbers of one step. */
 export interface StepReport {
   readonly step: number;
   /** Nats per token, and the auxiliary losses by name. */
@@ -71,12 +71,12 @@ export class Trainer<M extends Module> {
     return this.optimizer.steps;
   }
 
-  /** One optimiser step, and what it showed. */
+  /** Takes one optimiser step and reports its numbers. */
   step(): Promise<StepReport> {
     return readReport(this.steps + 1, this.take(), this.#strategy);
   }
 
-  /** One optimiser step, of which nothing is read back: the caller need not wait for the device. */
+  /** Takes one optimiser step and reads nothing back, so that the caller need not wait for the device. */
   take(): ShownStep {
     const step = this.steps;
     return scope(() => {
@@ -96,7 +96,7 @@ export class Trainer<M extends Module> {
     return this.#random.at("batch", step, part);
   }
 
-  /** Adds the gradients of one shard; answers with constants to be shown, and with what was routed. */
+  /** Adds the gradients of one shard; returns constants to be shown, and the routings. */
   #accumulate(step: number, { part, index }: Shard): { shown: Shown; routings: readonly Routing[] } {
     const { batch, accumulate, shards = 1 } = this.#config;
     const place = this.#random.at("pass", step, part);

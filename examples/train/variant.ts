@@ -13,7 +13,7 @@ export interface Variant {
   readonly temperature?: number;
   /** Of routers with top-k and of Expert Choice, on average: the experts that a token visits. Default 2, at most all. */
   readonly choices?: number;
-  /** Of "top-k": each expert cut into so many, and whether one more is visited by all tokens. */
+  /** For "top-k": into how many narrower experts each expert is cut, and whether all tokens also go to a shared expert. */
   readonly finer?: number;
   readonly shared?: boolean;
   /** Of "noisy-top-k": the weights of its two losses. */

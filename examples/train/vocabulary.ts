@@ -1,4 +1,4 @@
-/** The ids of the encoder-decoder: every byte is itself; above 255 stand what is no text. */
+/** The ids of the encoder-decoder: 0 to 255 are bytes, larger ids are padding, the end and the sentinels. */
 import type { Sentinels } from "switchyard-moe/nn";
 
 export const BYTES = 256;

@@ -66,7 +66,7 @@ export function seats(books: HostBooks, captions: Captions, { text = words, sort
   return dispatch({ ...captions, tokens: text, experts: books.experts, capacity, choices });
 }
 
-/** One line per expert: who sits there, and who found no seat. */
+/** Prints one line for each expert: the words that have its seats (slots), and those that found none. */
 export function printSeats(books: HostBooks, text: readonly string[] = words): void {
   const choices = choicesOf(books);
   for (let expert = 0; expert < books.experts; expert++) {

@@ -1,4 +1,4 @@
-/** What a configuration stands for: what is learned, and what is said of it before and after. The one place that knows all kinds of runs. */
+/** The work of a configuration: the task, and the reports before and after it. Only this file knows all kinds of runs. */
 import type { Module } from "switchyard-moe/nn";
 import type { RunConfig } from "./checkpoint.ts";
 import { distillationOf } from "./distilWork.ts";

@@ -71,7 +71,7 @@ export function numbers(options: NumberOptions = {}): fc.Arbitrary<number> {
   return fc.integer({ min: Math.ceil(min * 64), max: Math.floor(max * 64) }).map((n) => n / 64 + shift);
 }
 
-/** Draws arrays of a shape, or of shapes that are drawn first, of elements of one arbitrary (`numbers()` unless told). Throws for neither. */
+/** Draws arrays of a shape, or of shapes that are drawn first, with elements of one arbitrary, by default `numbers()`. Throws for neither. */
 export function arrays(
   shape: readonly number[] | fc.Arbitrary<number[]>,
   elements: fc.Arbitrary<number> = numbers(),

@@ -20,7 +20,7 @@ export interface RouterCase {
   readonly batch: number;
   readonly length: number;
   readonly experts: number;
-  /** Wished for; a router never takes more than E. */
+  /** The K asked for; a router never takes more than E. */
   readonly choices: number;
   readonly factor: CapacityFactor;
   readonly group: "batch" | "sequence";
@@ -37,7 +37,7 @@ export interface RouterCase {
   readonly dtype?: "float32" | "float64";
 }
 
-/** What a router is made of: everything it needs to be one of a case. The names are those of the package's own options. */
+/** What `make` of `routerLaws` gets: all that a router of a case needs. The names are those of the package's own options. */
 export interface RouterSetting {
   /** D, the width of a token. */
   readonly width: number;
@@ -57,7 +57,7 @@ export interface RouterSetting {
   readonly initializer: Initializer;
 }
 
-/** What is held to the laws. */
+/** A router under test. */
 export interface Subject {
   readonly name: string;
   make(setting: RouterSetting): Router;
@@ -138,7 +138,7 @@ export const passOf = (training: boolean, seed: number, ...path: (string | numbe
   random: key(seed).at("pass", ...path),
 });
 
-/** One case made real: a router in a layer, its tokens, and what it does with them. */
+/** The tensors and modules of one case: a router in a layer, its tokens, and functions that run them. */
 export interface World {
   readonly router: Router;
   readonly layer: MoE;

@@ -16,11 +16,11 @@ import { claims, laws } from "./laws/index.ts";
 import type { Claim, Law } from "./laws/law.ts";
 import { RUNS } from "./laws/law.ts";
 
-/** How many cases the laws try, from which seed, and what a router does not promise. */
+/** How many cases the laws try, from which seed, and which laws a router may break. */
 export interface LawOptions {
   /** Of the cases: the same seed, the same cases. Default 7. */
   readonly seed?: number;
-  /** Cases of each law; a law has its own number, 14 or so, unless told. */
+  /** Cases of each law. Default: the law's own number, about 14. */
   readonly runs?: number;
   /**
    * Laws that the router is known to break, each with the reason: by number ("P17": every law that proves P17) or by how the law's
@@ -28,9 +28,9 @@ export interface LawOptions {
    */
   readonly except?: Readonly<Record<string, string>> | undefined;
   /**
-   * The slots that all choices should have in evaluation, by plain loops over the paper's formula; it selects the laws that compare seats, outputs and
-   * derivatives to second order with it. Without it nothing says *which* expert a token should get, nor, of a router that is not causal,
-   * who should be dropped.
+   * The slots that all choices should have in evaluation, by plain loops over the paper's formula; it selects the laws that compare seats,
+   * outputs and derivatives to second order with it. Without it nothing says *which* expert a token should get, nor, of a router that is
+   * not causal, who should be dropped.
    */
   readonly seats?: SeatsByHand | undefined;
 }
@@ -74,8 +74,9 @@ const lawKinds: Kinds<LawOptions> = {
 };
 
 /**
- * The laws that the traits of a router select, as tests for any test runner. `make` builds the router of a case from a `RouterSetting`, and must build equal routers of
- * equal settings. Parameters whose last axis has E elements are taken for weights of experts: laws rename, shift and scale them.
+ * The laws that the traits of a router select, as tests for any test runner. `make` builds the router of a case from a `RouterSetting`, and
+ * must build equal routers of equal settings. Parameters whose last axis has E elements are taken for weights of experts: laws rename,
+ * shift and scale them.
  *
  * - every router: P11, P25, P30, P39, P54, P60, P64, P68, P75, P87; all but "mixtures": P90
  * - `choosing` "tokens": P21, P31, and with `capacity` P16, P17; all but "mixtures": P2, P9, P14, P15, P19, P28, P33, P40, P55, P56, P61

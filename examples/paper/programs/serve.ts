@@ -8,7 +8,7 @@ import { hashOf } from "../settings.ts";
 export interface Tools {
   /** The file of the weights that another run has left. */
   weightsOf(settings: TrainSettings): string;
-  /** Where to leave the weights; undefined: nobody needs them. */
+  /** The path to write the weights to; undefined: they are not needed. */
   readonly keep: string | undefined;
 }
 
@@ -20,7 +20,7 @@ export interface Order {
   readonly keep?: string;
 }
 
-/** What it answers. */
+/** What the process sends back. */
 export type Answer = { readonly result: Result; readonly backend: string } | { readonly error: string };
 
 /** Answers orders until the other end goes away. */

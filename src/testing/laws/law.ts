@@ -8,7 +8,7 @@ interface Selection {
   /** Begins with the numbers of the properties it proves. */
   readonly name: string;
   readonly cases: fc.Arbitrary<RouterCase>;
-  /** Which routers it speaks of; all, unless said. */
+  /** Which routers it applies to. Default: all. */
   readonly of?: (traits: RouterTraits, subject: Subject) => boolean;
 }
 

@@ -19,7 +19,7 @@ function leaves({ tokens, layer }: World): Tensor[] {
   return [tokens, ...layer.parameters()];
 }
 
-/** A scalar of the output, curved so that second derivatives speak of it. */
+/** A scalar of the output with a second derivative that is not 0. */
 function objective(output: Tensor): Tensor {
   const flat = output.reshape([output.size]);
   return flat.mul(direction(flat, "objective")).sum().add(flat.square().sum().mul(0.3));

@@ -139,7 +139,7 @@ export function layoutCases(ranks: readonly number[] = [1, 2, 3, 4, 6, 8]): fc.A
     });
 }
 
-/** What experts of one's own are made from. `share.initializer` draws weights as all E would be drawn. */
+/** What `MakeExperts` gets. `share.initializer` draws the weights of the experts here as they would be drawn among all E. */
 export interface ExpertsSetting {
   readonly share: ExpertShare;
   readonly width: number;

@@ -35,7 +35,7 @@ import { oneProcess } from "./run.ts";
 export interface LayoutLawOptions {
   /** Of the cases. Default 7. */
   readonly seed?: number;
-  /** Cases of each law; a law has its own number unless told. */
+  /** Cases of each law. Default: the law's own number. */
   readonly runs?: number;
   /** Cases that are tried before drawn ones, such as one that once broke a law. */
   readonly examples?: readonly LayoutCase[];
@@ -227,9 +227,9 @@ async function threadPool(ranks: number): Promise<ThreadWorld> {
 }
 
 /**
- * The laws for experts of one's own: `make` names a module and its export, a `MakeExperts`, for ranks are threads that load it themselves.
- * Without it they speak of `FeedForwardExperts`. Any test runner checks them: `for (const law of layoutLaws("mine", make)) it(law.name, ()
- * => law.check())`. Throws for an option that it does not know.
+ * The laws of layouts for experts of your own: `make` names a module and its export, a `MakeExperts`, because ranks are threads that load it
+ * themselves. Without it the laws test `FeedForwardExperts`. Any test runner can check them: `for (const law of layoutLaws("mine", make))
+ * it(law.name, () => law.check())`. Throws for an option that it does not know.
  */
 export function layoutLaws(
   name: string,

@@ -21,7 +21,7 @@ export interface LayoutOrder {
   readonly precision: Precision;
   readonly backend: "cpu" | "wasm";
   readonly steps: number;
-  /** Of experts of one's own. */
+  /** Makes experts of your own; null: `FeedForwardExperts`. */
   readonly make: Exported | null;
   /** A class below LayoutRun, to be held to the laws instead of it. */
   readonly variant: Exported | null;
@@ -59,7 +59,7 @@ const orderKinds: Kinds<LayoutOrder> = {
   load: aPath,
 };
 
-/** The program. Ranks that the case does not need answer null. Throws for an order that is none. */
+/** The program of a rank. Ranks that the case does not need return null. Throws for an order that is none. */
 export async function layoutProgram(world: Communicator, data: unknown): Promise<LayoutReport | null> {
   check("layoutProgram", "world", world, aCommunicator);
   checkOptions<LayoutOrder>("layoutProgram", data, orderKinds);

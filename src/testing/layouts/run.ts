@@ -127,7 +127,7 @@ export class LayoutRun {
     if (milliseconds > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
   }
 
-  /** What one step showed. Throws for a step that is no whole number from 0. */
+  /** Takes one step and returns its numbers. Throws for a step that is no whole number of 0 or more. */
   step(step: number): { outputs: Numbers; loss: number; norm: number; gradients: Numbers; chosen: number[] } {
     check("LayoutRun.step", "step", step, whole());
     const { world } = this.layout;
@@ -177,7 +177,7 @@ export class LayoutRun {
     return numbersOf(wholeState(new Map(grads), this.replicas));
   }
 
-  /** So many steps more: after a checkpoint was loaded, those that follow it. Throws for more than 1000. */
+  /** Takes `steps` more steps; after a checkpoint was loaded, those that follow it. Throws for more than 1000. */
   run(steps = STEPS): LayoutResult {
     check("LayoutRun.run", "steps", steps, whole(0, 1000));
     const first = this.optimizer.steps;

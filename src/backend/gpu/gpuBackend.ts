@@ -127,7 +127,7 @@ export class GpuBackend implements Backend {
   }
 
   cast(out: ArrayType, x: NDArray): Buffer {
-    if (out.dtype === "bfloat16" && x.dtype !== "bfloat16") return this.#elementwise("round", out, [x], () => roundToBfloat16);
+    if (out.dtype === "bfloat16" && x.dtype !== "bfloat16") return this.#elementwise("bfloat16", out, [x], () => roundToBfloat16);
     if (out.dtype === "int32" && x.dtype !== "int32") return this.unary("trunc", out, x);
     return this.copy(out, x);
   }

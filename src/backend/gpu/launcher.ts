@@ -14,6 +14,7 @@ import type { Place } from "./source/grid.ts";
 const throttleBytes = 64 * 2 ** 20;
 
 export interface Launch {
+  /** Kernels are kept by it, with the variant, shapes and strides: two sources for one array must have two names. */
   readonly name: string;
   readonly out: ArrayType;
   readonly inputs: readonly NDArray[];

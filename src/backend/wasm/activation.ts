@@ -44,6 +44,7 @@ export function activateInto(launcher: Launcher, to: number, name: Activation, x
 /** Whether the bias has a row for neighbouring rows of x: it has the leading sizes of x up to an axis, 1 from there on, and the width of x. */
 function sharesRows(x: NDArray, bias: NDArray): boolean {
   const last = x.shape.length - 1;
+  if (last < 0) return false;
   const sizes = [...new Array<number>(x.shape.length - bias.shape.length).fill(1), ...bias.shape];
   const shared = sizes.findIndex((n, axis) => axis < last && n !== x.shape[axis]);
   return sizes[last] === x.shape[last] && (shared < 0 || sizes.slice(shared, last).every((n) => n === 1));

@@ -56,6 +56,18 @@ export const data: Record<string, Law> = {
     }
   },
 
+  "bfloat16: rounding to it and rounding to a whole number are two things, on the same array": async (bench) => {
+    if (!bench.backend.dtypes.has("bfloat16")) return "not served";
+    const x = plain([2, 3], "float32", [0.5, 1.5, 2.25, -4.5, 3, -0.5]);
+    const stored = plain([2, 3], "bfloat16", Array.from(packBfloat16(x.data)));
+    const rounded = plain([2, 3], "float32", [0, 2, 2, -4, 3, -0]);
+    for (const layout of ["contiguous", "flipped"] as const)
+      for (let again = 0; again < 2; again++) {
+        await bench.expect("cast to bfloat16", (out) => bench.backend.cast(out, bench.put(x, layout)), stored);
+        await bench.expect("round", (out) => bench.backend.unary("round", out, bench.put(x, layout)), rounded);
+      }
+  },
+
   "bfloat16: cast from it is exact, cast to it rounds to nearest even": async (bench) => {
     if (!bench.backend.dtypes.has("bfloat16")) return "not served";
     const finite = Uint16Array.from({ length: 65536 }, (_, bits) => bits).filter((bits) => (bits & 0x7f80) !== 0x7f80);

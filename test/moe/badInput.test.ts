@@ -7,6 +7,8 @@ import { gradients, key, scope, tensor } from "../../src/index.ts";
 import * as moe from "../../src/moe/index.ts";
 import type { RouterCase, World } from "../../src/testing/cases.ts";
 import { D, booksOf, list, normals, settingOf, vectors, world } from "../../src/testing/cases.ts";
+import type { Tensor } from "../../src/index.ts";
+import { DenseFeedForward, Module } from "../../src/nn/index.ts";
 import { routers } from "./routers.ts";
 
 const plain: RouterCase = {
@@ -167,4 +169,51 @@ describe("bad options", () => {
     );
     expect(() => new moe.HashRouter({ experts: 2, table: [] })).to.throw(RangeError, "HashRouter: number of ids in table 0");
   });
+});
+
+describe("parts that do not fit each other", () => {
+  const pass = { training: false, random: key(0) };
+  const options = { width: D, experts: 6, random: key(1) };
+  const floats = (...shape: number[]) => tensor(new Float32Array(shape.reduce((a, b) => a * b, 1)), { shape });
+  const router = new moe.SwitchRouter(options);
+  const request = { tokens: floats(1, 4, D), capacityFactor: 1, pass };
+  const base = router.route(request);
+  const books = { tokens: 1, experts: 2, choices: 1, rows: 1, slotOfChoice: Int32Array.of(0), gate: Float64Array.of(1) };
+  const groups = (count: number, keep: number) => new moe.TopKRouter({ ...options, choices: 2, expertGroups: { count, keep } });
+
+  class Holder extends Module {
+    readonly part: Module;
+    constructor(part: Module) {
+      super();
+      this.part = part;
+    }
+  }
+  const random = key(2);
+  const sparse = (experts: moe.Experts) => new Holder(new moe.MoE({ router, experts }));
+  const dense = new DenseFeedForward(D, 4, { random });
+  const narrow = new moe.FeedForwardExperts({ width: D, hidden: 3, experts: 6, random });
+  class Same extends Module {
+    forward(rows: Tensor): Tensor {
+      return rows;
+    }
+  }
+  const modules = new moe.ModuleExperts(Array.from({ length: 6 }, () => new Same()));
+  const unbiased = new moe.FeedForwardExperts({ width: D, hidden: 4, experts: 6, bias: false, random });
+
+  // prettier-ignore
+  const cases: readonly (readonly [string, () => unknown, string])[] = [
+    ["groups of slots", () => moe.slotRouting(base, 6, 3, 2), "slotRouting: groups 2: want a number that divides the 3 rows"],
+    ["experts of mixed slots", () => moe.softRouting(base, 3, { dispatch: floats(1, 4, 3), combine: floats(1, 3, 4) }), "softRouting: experts 3: want a number that divides the 4 slots of dispatch"],
+    ["logits of other tokens", () => moe.loadProbability(floats(1, 2, 3), floats(1, 1, 3), floats(1, 2, 3), 1), "loadProbability: noisy [1, 1, 3]: want the shape of clean, [1, 2, 3]"],
+    ["ids that are no integers", () => router.route({ ...request, ids: floats(1, 4) }), "SwitchRouter.route: ids of float32: want int32"],
+    ["groups of experts", () => groups(4, 1), "TopKRouter: expertGroups: want a count that divides the 6 experts, not 4"],
+    ["more groups than there are", () => groups(2, 3), "TopKRouter: expertGroups: 3 of 2 groups of 3: want groups that hold 2 choices"],
+    ["groups with too few experts", () => groups(6, 1), "TopKRouter: expertGroups: 1 of 6 groups of 1: want groups that hold 2 choices"],
+    ["an expert that there is not", () => moe.measure({ ...books, expertOfChoice: Int32Array.of(2) }), "measure: books: expertOfChoice[0] 2: want -1 to 1"],
+    ["experts of another kind", () => moe.upcycle(new Holder(dense), sparse(modules)), 'upcycle: "part" has experts that are not feed-forward networks'],
+    ["a dense model without the layer", () => moe.upcycle(new Holder(router), sparse(narrow)), 'upcycle: the dense model has no feed-forward layer at "part"'],
+    ["experts of another width", () => moe.upcycle(new Holder(dense), sparse(narrow)), `upcycle: "part": hidden is float32 [6, ${D}, 3] in the experts, float32 [${D}, 4] in the dense layer`],
+    ["experts without a bias", () => moe.upcycle(new Holder(dense), sparse(unbiased)), 'upcycle: "part": hidden bias is missing in the experts, float32 [4] in the dense layer'],
+  ];
+  for (const [what, attempt, message] of cases) it(`are refused: ${what}`, () => expect(attempt).to.throw(message));
 });

@@ -32,9 +32,15 @@ describe("Switch attention", () => {
       dense.output.weight.assign(sparse.output.weight);
       const x = tokensOf(5);
       const mask = tensor(Float64Array.of(1, 1, 1, 1, 1, 1, 1, 1, 0, 0), { shape: [2, 5] });
-      for (const causal of [true, false]) {
-        const wanted = dense.forward(x, { causal, mask }, evaluation);
-        const { output } = sparse.extend(x, { causal, mask }, evaluation);
+      const bias = tensor(Float64Array.from(normals(2 * 5 * 5, key(6))), { shape: [1, 2, 5, 5] });
+      for (const given of [
+        { causal: true, mask },
+        { causal: false, mask },
+        { causal: true, bias },
+        { causal: false, bias, mask },
+      ]) {
+        const wanted = dense.forward(x, given, evaluation);
+        const { output } = sparse.extend(x, given, evaluation);
         closeTo(list(output.narrow(0, 0, 1)), list(wanted.narrow(0, 0, 1)));
         closeTo(list(output.narrow(0, 1, 2).narrow(1, 0, 3)), list(wanted.narrow(0, 1, 2).narrow(1, 0, 3)));
       }

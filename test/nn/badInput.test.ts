@@ -62,6 +62,7 @@ const cases: readonly (readonly [string, () => unknown, string])[] = [
   ["a deviation that is a word", () => nn.initializers.truncatedNormal(wrong("small")), 'initializers.truncatedNormal: std "small": want'],
   ["an initializer without key", () => nn.initializers.normal(1)([2], none), "initializers.normal: at is missing: want a key, such as key(1)"],
   ["an initializer without shape", () => nn.initializers.xavierUniform()(wrong(3), random), "initializers.xavierUniform: shape 3: want a shape"],
+  ["a state that lacks everything", () => new nn.MultiHeadAttention(4, { heads: 2, random, queryKeyNorm: "head", keyWidth: 4, valueWidth: 4 }).load(new Map()), "\"values.weight\" [4, 4] is not in the saved state; and 5 more"],
   ["targets of one text alone", () => nn.shiftRight(tensor([1], { dtype: "int32" })), "shiftRight: targets [1]: want [B, U]"],
   ["documents of one text alone", () => nn.documentBias(tensor([0], { dtype: "int32" }), "float32"), "documentBias: documents [1]: want [B, S]"],
   ["attention over one row", () => attention.forward(x, {}, evaluating), "MultiHeadAttention: x [2, 3]: want [B, T, D]"],

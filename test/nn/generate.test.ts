@@ -145,6 +145,15 @@ describe("evaluate", () => {
     }
   });
 
+  it("shows the model the mask of a batch", async () => {
+    const ids = tensor(Int32Array.of(1, 2, 3), { shape: [1, 3] });
+    const targets = tensor(Int32Array.of(2, 3, 4), { shape: [1, 3] });
+    const mask = tensor([[0, 1, 1]]);
+    const wanted = crossEntropy(model.forward(ids, { mask }, evaluating).logits, targets).itemSync();
+    expect((await evaluate(model, [{ ids, targets, mask }])).loss).to.be.closeTo(wanted, 1e-6);
+    expect((await evaluate(model, [{ ids, targets }])).loss).not.to.be.closeTo(wanted, 1e-6);
+  });
+
   it("refuses data without a token to score", async () => {
     const ids = tensor(Int32Array.of(1), { shape: [1, 1] });
     const error: unknown = await evaluate(model, [{ ids, targets: tensor(Int32Array.of(-100), { shape: [1, 1] }) }]).catch(

@@ -289,6 +289,10 @@ describe("an optimiser", () => {
       'Adam.load: "weight/first" is missing in the saved state, float32 [3, 2] here',
     );
     const { tensors } = optimizer.state();
+    const first = [...tensors.keys()][0];
+    expect(() => optimizer.load({ step: 1, tensors: new Map([...tensors, [first, zeros([9, 9])]]) })).to.throw(
+      `"${first}" is float32 [9, 9] in the saved state, `,
+    );
     expect(() => optimizer.load({ step: 1, tensors: new Map([...tensors, ["x", zeros([1])]]) })).to.throw(
       '"x" of the saved state has no place here',
     );

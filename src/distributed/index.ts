@@ -29,5 +29,7 @@ export { SharedState, stateBytes } from "./sharedState.ts";
 export { afterGlobalStep, gatherUneven, globalBalance } from "./globalRouting.ts";
 
 // Checkpoints
-export { openShards, restoreShards, saveShards, wholeState } from "./checkpoint.ts";
-export type { ShardedCheckpoint, ShardedSave } from "./checkpoint.ts";
+export { saveShards, wholeState } from "./checkpoint.ts";
+export type { ShardedSave } from "./checkpoint.ts";
+export { openShards, restoreShards } from "./openShards.ts";
+export type { ShardedCheckpoint } from "./openShards.ts";

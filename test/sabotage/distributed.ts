@@ -19,7 +19,7 @@ export const distributed: readonly Sabotage[] = [
   },
   {
     what: "distributed: a checkpoint loads the optimiser of the first ranks",
-    file: at("checkpoint"),
+    file: at("openShards"),
     from: "checkpoint.read(name, group.rank * rows, (group.rank + 1) * rows)",
     to: "checkpoint.read(name, (name === of ? group.rank : 0) * rows, (name === of ? group.rank + 1 : 1) * rows)",
     test: laws,

@@ -36,7 +36,8 @@ for (const expertDropout of [0, 0.1, 0.4]) {
   const { bits } = await evaluateModel(model, windows, { batch: 16, languages: 1 });
   const clean = await evaluateModel(model, sample(greek, 8), { batch: 16, languages: 1 });
   console.log(
-    `expert dropout ${expertDropout.toFixed(1)}: training ${recentBits(reports).toFixed(3)}, held out ${bits.toFixed(3)} bits per byte (${clean.spans.length} articles)`,
+    `expert dropout ${expertDropout.toFixed(1)}: training ${recentBits(reports).toFixed(3)}, held out ${bits.toFixed(3)} bits per ` +
+      `byte (${clean.spans.length} articles)`,
   );
   tuned.push({ bits, gap: bits - recentBits(reports) });
   rows.push({ name: `dropout ${expertDropout}`, value: bits });

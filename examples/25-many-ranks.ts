@@ -30,7 +30,9 @@ promised("different sets of weights", new Set(all).size, 1, 1);
 
 const four = runs[2];
 const names = four.map((_, r) => `rank ${r}`);
-const description = "For each of four ranks, the rows that it sends to each rank in one sparse layer and step: those with a token, and the empty ones beside them"; // prettier-ignore
+const description =
+  "For each of four ranks, the rows that it sends to each rank in one sparse layer and step: those with a token, and the empty ones " +
+  "beside them";
 const picture = heatMap({
   title: "Rows that each rank sends to each in one sparse layer: with a token, and empty",
   description,

@@ -116,7 +116,10 @@ export function partCounted(corpus: Corpus): string | null {
   const [counted, all] = [sum(countedText(corpus)), sum(corpus.classes.map(({ training }) => training))];
   if (counted === all) return null;
   const millions = (bytes: number): string => (bytes / 1e6).toFixed(1);
-  return `n-grams are counted on ${millions(counted)} of ${millions(all)} million bytes, in pieces evenly spread; on all of them they would need fewer bits`;
+  return (
+    `n-grams are counted on ${millions(counted)} of ${millions(all)} million bytes, in pieces evenly spread; on all of them they would ` +
+    "need fewer bits"
+  );
 }
 
 const ORDER = 5;
@@ -137,7 +140,10 @@ function ngrams(corpus: Corpus): NgramModel {
 /** The same for what was scored with it. */
 const known = new WeakMap<Corpus, Baseline[]>();
 
-/** The orders 1..5, fitted on the training text of all classes together and scored on what is held out, with the same context as a model has. */
+/**
+ * The orders 1..5, fitted on the training text of all classes together and scored on what is held out, with the same context as a model
+ * has.
+ */
 export function baselines(corpus: Corpus): Baseline[] {
   const heldOut = (): SpanOf[] => corpus.classes.flatMap((text, classIndex) => text.heldOut.map((span) => ({ classIndex, ...span })));
   const found = known.get(corpus) ?? baselinesOf(corpus, heldOut());

@@ -23,7 +23,8 @@ export async function conclude(run: Run<DecoderLanguageModel>, corpus: Corpus): 
   if (found.layers.length > 0) describeExperts(found, run, corpus);
   const report = await writeReport(run, corpus, bestModel(run), found);
   console.log(
-    `\nkept in ${run.folder}: model.safetensors, ${run.processes ? "last/" : "last.safetensors"}, config.json, metrics.jsonl; to look at: ${report}`,
+    `\nkept in ${run.folder}: model.safetensors, ${run.processes ? "last/" : "last.safetensors"}, config.json, metrics.jsonl; to ` +
+      `look at: ${report}`,
   );
   return found;
 }
@@ -43,6 +44,7 @@ function describeExperts({ layers, capacities: found }: Findings, { trainer }: R
   if (found.length > 0) console.log(`\ncapacity in evaluation (trained ${own === "dropless" ? "without drops" : `with ${own}`})`);
   for (const { factor, bits, dropped } of found)
     console.log(
-      `  ${(factor === "dropless" ? "no drops" : `factor ${factor.toFixed(2)}`).padEnd(12)} ${bits.toFixed(3)} bits per byte, ${(100 * dropped).toFixed(1)} % of bytes dropped`,
+      `  ${(factor === "dropless" ? "no drops" : `factor ${factor.toFixed(2)}`).padEnd(12)} ${bits.toFixed(3)} bits per byte, ` +
+        `${(100 * dropped).toFixed(1)} % of bytes dropped`,
     );
 }

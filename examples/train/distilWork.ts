@@ -73,7 +73,8 @@ function describe<M extends Module>({ trainer }: Run<M>, teacher: M, { from, har
   const fewer = (100 * (1 - small / large)).toFixed(0);
   console.log(`teacher: ${from}, ${of} parameters; student: dense, ${left}, ${fewer} % fewer`);
   console.log(
-    `  begins ${copy ? "with the teacher's weights that are not experts'" : "from nothing"}; learns from labels (${hard}) and the teacher (${soft})\n`,
+    `  begins ${copy ? "with the teacher's weights that are not experts'" : "from nothing"}; learns from labels (${hard}) and the ` +
+      `teacher (${soft})\n`,
   );
 }
 
@@ -90,7 +91,9 @@ interface Classroom<M extends Module> {
   readonly fingerprint: string;
 }
 
-/** Beside the student a dense model learns from labels alone, from nothing, on the same batches: what it reaches is no gain of the teacher. */
+/**
+ * Beside the student a dense model learns from labels alone, from nothing, on the same batches: what it reaches is no gain of the teacher.
+ */
 async function conclude<M extends Module>(run: Run<M>, { task, teacher, student, fingerprint }: Classroom<M>): Promise<void> {
   console.log("\nthe same dense model from labels alone, for comparison:");
   const folder = join(run.folder, "dense");
@@ -153,10 +156,12 @@ function reportOf<M extends Module>(
     notes: [
       ...(goal.kind === "distil"
         ? [
-            `Labels weigh ${goal.hard}, the teacher's probabilities ${goal.soft}; ${goal.copy ? "the student begins with the teacher's weights that are not experts'" : "the student begins from nothing"}.`,
+            `Labels weigh ${goal.hard}, the teacher's probabilities ${goal.soft}; ` +
+              `${goal.copy ? "the student begins with the teacher's weights that are not experts'" : "the student begins from nothing"}.`,
           ]
         : []),
-      "The dense model learns from labels alone, from nothing, on the same batches. The curves are of a sample of the held-out text, the table of all of it.",
+      "The dense model learns from labels alone, from nothing, on the same batches. The curves are of a sample of the held-out text, " +
+        "the table of all of it.",
     ],
   };
 }

@@ -96,7 +96,8 @@ function print(run: Run<EncoderDecoder>, { data }: PairTask, { heldOut, written,
     ["training", writtenTraining],
   ] as const)
     // prettier-ignore
-    console.log(`  ${name.padEnd(10)} ${percent(exact)} exact, ${data.part} error rate ${percent(errorRate)} (${answers.length} pairs written)`);
+    console.log(`  ${name.padEnd(10)} ${percent(exact)} exact, ${data.part} error rate ${percent(errorRate)} ` +
+      `(${answers.length} pairs written)`);
   const gap = overfit(run);
   if (gap) console.log(`  ${gap}`);
   console.log("\nheld-out pairs: input, what it wrote, and the target where that differs");
@@ -159,7 +160,8 @@ async function reportOf(run: Run<EncoderDecoder>, { data }: PairTask, model: Enc
     ],
     notes: [
       ...(gap ? [`${gap.charAt(0).toUpperCase()}${gap.slice(1)}.`] : []),
-      `${data.training.length.toLocaleString("en-US")} pairs to learn from, ${data.heldOut.length.toLocaleString("en-US")} held out. ${data.split}`,
+      `${data.training.length.toLocaleString("en-US")} pairs to learn from, ${data.heldOut.length.toLocaleString("en-US")} held out. ` +
+        `${data.split}`,
       `Dropout ${dropout}, inside the experts ${expertDropout}. Fedus et al. 2021, section 2.4, fine-tune with 0.1 and 0.4.`,
     ],
   };

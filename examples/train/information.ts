@@ -48,7 +48,10 @@ export interface Specialisation {
   readonly expertLanguage: number;
   readonly expertByte: number;
   readonly expertLanguageGivenByte: number;
-  /** The same three with experts (given the byte: experts of the same byte) dealt out at random: what an estimate from so few observations gives without any relation. */
+  /**
+   * The same three with experts (given the byte: experts of the same byte) dealt out at random: what an estimate from so few observations
+   * gives without any relation.
+   */
   readonly shuffled: { readonly expertLanguage: number; readonly expertByte: number; readonly expertLanguageGivenByte: number };
 }
 

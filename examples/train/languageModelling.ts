@@ -34,8 +34,8 @@ export class LanguageModelling extends BytePrediction implements PredictingTask<
 }
 
 /**
- * Bits per byte over windows that peers share out. All of them look at equally many, some at one again, since models whose experts are spread
- * must run equally often; sums go window by window, so that they do not depend on the number of peers.
+ * Bits per byte over windows that peers share out. All of them look at equally many, some at one again, since models whose experts are
+ * spread must run equally often; sums go window by window, so that they do not depend on the number of peers.
  */
 async function sharedBits(
   windows: readonly Sequence[],

@@ -1,6 +1,6 @@
 /**
- * Starting a run on many processes: this one becomes the launcher and starts the same command under mpirun. It passes on what they print and
- * the signals that it gets, for mpirun itself would end them before they have saved.
+ * Starting a run on many processes: this one becomes the launcher and starts the same command under mpirun. It passes on what they print
+ * and the signals that it gets, for mpirun itself would end them before they have saved.
  */
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
@@ -61,7 +61,9 @@ function ended(child: ChildProcess, mpirun: string): Promise<number> {
   });
 }
 
-/** The first signal asks the run to save and end, a second one ends it at once. Answers with the exit code that belongs to what was asked. */
+/**
+ * The first signal asks the run to save and end, a second one ends it at once. Answers with the exit code that belongs to what was asked.
+ */
 function passSignals(child: ChildProcess): () => number {
   let code = 0;
   const ask = (name: SignalName) => (): void => {

@@ -36,8 +36,8 @@ export async function begin(title: string): Promise<void> {
 }
 
 /**
- * Holds the lesson to its header, which must say "`low` to `high`": prints the number, and whether it is as promised. One that is not makes the
- * program fail. The short form promises nothing.
+ * Holds the lesson to its header, which must say "`low` to `high`": prints the number, and whether it is as promised. One that is not makes
+ * the program fail. The short form promises nothing.
  */
 export function promised(what: string, value: number, low: number, high: number): void {
   const kept = value >= low && value <= high;

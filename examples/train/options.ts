@@ -214,7 +214,8 @@ function checked(options: TrainOptions): TrainOptions {
   if (isShared(options)) checkSharing(options);
   if (compare && architecture !== "decoder")
     throw new UserError(
-      `--compare --architecture ${architecture}: only decoders are compared, byte by byte of the held-out articles; distil trains a dense model of two stacks beside its student`,
+      `--compare --architecture ${architecture}: only decoders are compared, byte by byte of the held-out articles; distil trains a ` +
+        "dense model of two stacks beside its student",
     );
   return checkedFolder(options);
 }

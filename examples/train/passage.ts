@@ -58,7 +58,9 @@ const named = (id: number) => (id < BYTES ? id.toString(16).padStart(2, "0") : `
 function characterSpan({ text, start, end }: Character, passage: Passage): string {
   const { dir, experts, ids } = passage;
   const at = Array.from({ length: end - start }, (_, i) => start + i);
-  const hint = `${visible(text)} = ${at.map((i) => named(ids[i])).join(" ")}; expert ${at.map((i) => `${passage.expert[i]}${passage.kept[i] ? "" : " (dropped)"}`).join(", ")}`;
+  const hint =
+    `${visible(text)} = ${at.map((i) => named(ids[i])).join(" ")}; expert ` +
+    `${at.map((i) => `${passage.expert[i]}${passage.kept[i] ? "" : " (dropped)"}`).join(", ")}`;
   const style = laneStyle(runs(at, passage), at.length, experts, dir);
   const span = element("span", { title: hint, style, class: ids[start] < BYTES ? undefined : "named" }, escape(visible(text)));
   return text.includes("\n") ? `${span}<br/>` : span;
@@ -126,7 +128,9 @@ export function laneLegend(experts: number): string {
     const sign = element(
       "i",
       {
-        style: `background-image:var(--e${e % light.series.length});background-position:0 ${Math.round(place)}%;height:${experts * laneHeight(experts)}px`,
+        style:
+          `background-image:var(--e${e % light.series.length});background-position:0 ` +
+          `${Math.round(place)}%;height:${experts * laneHeight(experts)}px`,
       },
       "",
     );
@@ -137,7 +141,8 @@ export function laneLegend(experts: number): string {
 
 export const passageStyle = [
   `:root{${light.series.map((_, i) => `--e${i}:linear-gradient(var(--c${i}) 0 0)`).join(";")};--ground:linear-gradient(var(--well) 0 0)}`,
-  ".roll{font-size:1.2rem;line-height:calc(1.55em + var(--lanes)*var(--lane) + 6px);white-space:pre-wrap;overflow-wrap:anywhere;margin:calc(.3rem - var(--lanes)*var(--lane)/2) 0 .4rem;padding-bottom:calc(var(--lanes)*var(--lane)/2)}",
+  ".roll{font-size:1.2rem;line-height:calc(1.55em + var(--lanes)*var(--lane) + 6px);white-space:pre-wrap;overflow-wrap:anywhere;" +
+    "margin:calc(.3rem - var(--lanes)*var(--lane)/2) 0 .4rem;padding-bottom:calc(var(--lanes)*var(--lane)/2)}",
   ".roll span{background-repeat:no-repeat;padding-bottom:calc(var(--lanes)*var(--lane) + 2px)}",
   ".roll .named{color:var(--muted);font-size:.85em}",
   ".lanes{display:flex;flex-wrap:wrap;gap:.2rem 1rem;list-style:none;padding:0;margin:.5rem 0;font-size:.85rem}",

@@ -12,7 +12,13 @@ export const processOptions = (read: Reader) => ({
     1,
     "processes that share every step, started under mpirun; inside of mpirun or srun: as many as it started",
   ),
-  expertsOver: read("experts-over", integer(0), 0, "processes that share the experts of a layer out; 1: each holds all of them; 0: those of a host, where tokens are fewer than gradients"), // prettier-ignore
+  expertsOver: read(
+    "experts-over",
+    integer(0),
+    0,
+    "processes that share the experts of a layer out; 1: each holds all of them; 0: those of a host, where tokens are fewer than " +
+      "gradients",
+  ),
   shards: read(
     "shards",
     integer(0),
@@ -71,7 +77,8 @@ export function checkedShards({ processes, expertsOver, shards }: Omit<ProcessOp
   const parts = shards || leastShards(processes, accumulate);
   if ((parts * accumulate) % processes !== 0)
     throw new UserError(
-      `--shards ${parts}: a step has ${parts * accumulate} shards, which do not divide over ${processes} processes; want a multiple of ${leastShards(processes, accumulate)}`,
+      `--shards ${parts}: a step has ${parts * accumulate} shards, which do not divide over ${processes} processes; want a multiple ` +
+        `of ${leastShards(processes, accumulate)}`,
     );
   if (parts > batch) {
     const why = shards ? "" : `, which ${processes} processes need`;
@@ -84,13 +91,15 @@ function checkModel(expertsOver: number, model: Shared["model"]): void {
   const experts = expertCount(model);
   if (model.architecture !== "decoder")
     throw new UserError(
-      `--architecture ${model.architecture}: only decoders are trained on many processes or in shards: the pairs of an encoder-decoder have targets of different lengths, and their batches are padded as a whole`,
+      `--architecture ${model.architecture}: only decoders are trained on many processes or in shards: the pairs of an ` +
+        "encoder-decoder have targets of different lengths, and their batches are padded as a whole",
     );
   if (experts % expertsOver !== 0)
     throw new UserError(`--experts-over ${expertsOver}: does not divide ${experts} experts; want one of ${divisors(experts)}`);
   if (model.expertDropout > 0 && expertsOver > 1)
     throw new UserError(
-      `--expert-dropout ${model.expertDropout} --experts-over ${expertsOver}: the masks inside experts would depend on who holds them; use --dropout, or --experts-over 1`,
+      `--expert-dropout ${model.expertDropout} --experts-over ${expertsOver}: the masks inside experts would depend on who holds ` +
+        "them; use --dropout, or --experts-over 1",
     );
 }
 
@@ -110,6 +119,7 @@ export function refuseProcesses(command: string, argv: readonly string[]): void 
   const asked = names.find((name) => argv.some((word) => word === `--${name}` || word.startsWith(`--${name}=`)));
   if (asked === undefined || command === "train" || command === "resume") return;
   throw new UserError(
-    `${command}: --${asked}: only train and resume share their work over processes${notShared[command] ? `; of ${command}, ${notShared[command]}` : ""}`,
+    `${command}: --${asked}: only train and resume share their work over ` +
+      `processes${notShared[command] ? `; of ${command}, ${notShared[command]}` : ""}`,
   );
 }

@@ -16,7 +16,10 @@ export interface ProgressState {
   readonly load: readonly number[];
 }
 
-/** `step  12/300  loss 2.413  3.21 bits/byte  11.4k tokens/s  1:05 left  dropped  3.1%  load ▃▅▄▆`; parts that `columns` have no room for are left out. */
+/**
+ * `step  12/300  loss 2.413  3.21 bits/byte  11.4k tokens/s  1:05 left  dropped  3.1%  load ▃▅▄▆`; parts that `columns` have no room for
+ * are left out.
+ */
 export function formatProgress(state: ProgressState, columns = Infinity): string {
   const { step, steps } = state;
   const parts = [

@@ -62,7 +62,8 @@ export function courseOf<M extends Module>({ config, measurements }: Run<M>) {
 export function wireTables<M extends Module>({ wire, processes }: Run<M>): RunReport["tables"] {
   if (!wire || !processes) return [];
   const waited = wire.inside.map((share) => `${(100 * share).toFixed(1)} %`).join(", ");
-  const times = `a step took ${milliseconds(wire.seconds)} ms; inside collectives, moving numbers and waiting for others, by process: ${waited}`;
+  const waits = "inside collectives, moving numbers and waiting for others, by process";
+  const times = `a step took ${milliseconds(wire.seconds)} ms; ${waits}: ${waited}`;
   return [
     {
       caption: `What the first of ${processes.description} sent in a step (mean of ${wire.steps}); ${times}`,

@@ -87,7 +87,9 @@ export function load({ load: courses }: RunReport): Section | undefined {
   if (courses.length === 0) return undefined;
   const drawings = courses.map(({ layer, steps, shares }) => {
     const last = shares.map((share) => share.at(-1) ?? 0);
-    const description = `At the last step the experts of ${layer} take between ${percentage(Math.min(...last))} and ${percentage(Math.max(...last))} of the bytes.`;
+    const description =
+      `At the last step the experts of ${layer} take between ${percentage(Math.min(...last))} and ${percentage(Math.max(...last))} of ` +
+      "the bytes.";
     const rows = shares.map((values, expert) => ({ name: `expert ${expert}`, values }));
     return ridges({
       title: `Load per expert over time, ${layer}`,
@@ -100,11 +102,13 @@ export function load({ load: courses }: RunReport): Section | undefined {
       format: percentage,
     });
   });
-  return { id: "load", title: "Load", parts: [paragraph("What each expert was sent, before capacity."), grid(...drawings), paragraph(balanceMeans), table(balanceTable(courses))] }; // prettier-ignore
+  const parts = [paragraph("What each expert was sent, before capacity."), grid(...drawings), paragraph(balanceMeans)];
+  return { id: "load", title: "Load", parts: [...parts, table(balanceTable(courses))] };
 }
 
 const balanceMeans =
-  "Load entropy is 1 where all experts take equally much and 0 where one takes all. MaxVio (maximal violation) is how much more than an even share the busiest expert takes: 0 where the load is even, experts - 1 where one takes all.";
+  "Load entropy is 1 where all experts take equally much and 0 where one takes all. MaxVio (maximal violation) is how much more than " +
+  "an even share the busiest expert takes: 0 where the load is even, experts - 1 where one takes all.";
 
 /** How even the load was at the first measurement and at the last. */
 function balanceTable(courses: RunReport["load"]): ReportTable {

@@ -186,11 +186,20 @@ export function caution(model: Module): string | null {
   for (const { router, trainingCapacityFactor } of sparseLayers(model)) {
     const { name, time, choosing } = router.traits;
     if (choosing !== "tokens")
-      return `"${name}" looks at later bytes to decide what becomes of earlier ones, in training and in evaluation: in a causal model neither its training loss nor its held-out loss is to be believed, and it cannot write text`;
+      return (
+        `"${name}" looks at later bytes to decide what becomes of earlier ones, in training and in evaluation: in a causal model ` +
+        "neither its training loss nor its held-out loss is to be believed, and it cannot write text"
+      );
     if (time === "acausal")
-      return `"${name}" looks at later bytes while it trains: in a causal model its training loss is not to be believed; in evaluation each byte chooses for itself, so the held-out loss is`;
+      return (
+        `"${name}" looks at later bytes while it trains: in a causal model its training loss is not to be believed; in evaluation each ` +
+        "byte chooses for itself, so the held-out loss is"
+      );
     if (time === "dropless" && trainingCapacityFactor !== "dropless")
-      return `"${name}" with a capacity: a later byte may take an earlier one's slot: the training loss knows a little of the future; evaluation drops nothing, so the held-out loss does not`;
+      return (
+        `"${name}" with a capacity: a later byte may take an earlier one's slot: the training loss knows a little of the future; ` +
+        "evaluation drops nothing, so the held-out loss does not"
+      );
   }
   return null;
 }

@@ -107,7 +107,8 @@ export function restoreRun<M extends Module>(
   const job = jobOf(config);
   if (job.fingerprint !== saved.fingerprint)
     throw new UserError(
-      `${path}: what it learned from has changed since it was saved (SHA-256 ${saved.fingerprint.slice(0, 12)} then, ${job.fingerprint.slice(0, 12)} now); its held-out scores would be of two texts. Start a new run, or bring the old text back`,
+      `${path}: what it learned from has changed since it was saved (SHA-256 ${saved.fingerprint.slice(0, 12)} then, ` +
+        `${job.fingerprint.slice(0, 12)} now); its held-out scores would be of two texts. Start a new run, or bring the old text back`,
     );
   const trainer = restoredTrainer(path, saved, job, config, processes);
   const { kept, note, best } = byLead(processes, () => {

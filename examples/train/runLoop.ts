@@ -1,4 +1,7 @@
-/** The loop of a training run: steps, measurements, checkpoints. Numbers that are not finite stop the run and are traced to their first operation. */
+/**
+ * The loop of a training run: steps, measurements, checkpoints. Numbers that are not finite stop the run and are traced to their first
+ * operation.
+ */
 import { existsSync, rmSync } from "node:fs";
 import type { Module } from "switchyard-moe/nn";
 import type { Checkpoint } from "./checkpoint.ts";
@@ -169,7 +172,9 @@ export function bestModel<M extends Module>({ folder, job, trainer, processes }:
   return processes ? read(lastFile(folder)) : trainer.model; // a process may hold some of the experts only
 }
 
-/** Stops a run whose numbers are not finite: the error names the operation that made the first of them, and the checkpoint to continue from. */
+/**
+ * Stops a run whose numbers are not finite: the error names the operation that made the first of them, and the checkpoint to continue from.
+ */
 async function explain<M extends Module>(run: Run<M>, what: string): Promise<never> {
   const { folder, job, config, processes, trainer } = run;
   const kept = existsSync(lastFile(folder)) ? openCheckpoint(lastFile(folder)) : null;

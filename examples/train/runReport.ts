@@ -42,7 +42,9 @@ async function reportOf(run: Run<DecoderLanguageModel>, corpus: Corpus, model: D
   const [beaten] = found.baselines.filter(({ bits }) => bits > found.trained.bits).toSorted((a, b) => a.bits - b.bits);
   return {
     title: `${titles[config.model.router] ?? `A Transformer with ${config.model.router} layers`} on ${classCount(corpus)}`,
-    lead: `${found.trained.bits.toFixed(3)} bits per byte on held-out text${beaten ? `, below the ${beaten.name} table's ${beaten.bits.toFixed(3)}` : ""}.`,
+    lead:
+      `${found.trained.bits.toFixed(3)} bits per byte on held-out ` +
+      `text${beaten ? `, below the ${beaten.name} table's ${beaten.bits.toFixed(3)}` : ""}.`,
     facts: factsOf(run, found),
     ...withStart(courseOf(run), found),
     baselines: found.baselines.map(({ name, bits }) => ({ name, value: bits })),
@@ -54,8 +56,10 @@ async function reportOf(run: Run<DecoderLanguageModel>, corpus: Corpus, model: D
     tables: [...tablesOf(found), ...wireTables(run)],
     notes: [
       ...(warning ? [`${warning}.`] : []),
-      `The validation curve is of a sample of the held-out text, measured while the model trains; the numbers of the tables, and the curve's point at step 0, are of all of it. They differ by what is in the sample.`,
-      `The best model is the one with the lowest loss on that sample, of step ${run.best?.step ?? run.trainer.steps}; the numbers at the top are its.`,
+      "The validation curve is of a sample of the held-out text, measured while the model trains; the numbers of the tables, and the " +
+        "curve's point at step 0, are of all of it. They differ by what is in the sample.",
+      `The best model is the one with the lowest loss on that sample, of step ${run.best?.step ?? run.trainer.steps}; the numbers at ` +
+        "the top are its.",
       "A byte-level causal language model with sparse layers as in their papers; it does not reproduce the papers' experiments.",
       `${corpus.split} Compare models in pairs, over seeds.`,
       ...(part ? [`${part}.`] : []),

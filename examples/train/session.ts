@@ -65,7 +65,10 @@ function whereItStands<M extends Module>({ folder, trainer, config: { training }
   if (trainer.steps >= training.steps)
     return `${folder} has taken all of its ${training.steps} steps; --steps N adds more. Its account once more:`;
   if (training.seconds > 0 && seconds >= training.seconds)
-    return `${folder} has used its ${training.seconds} seconds after step ${trainer.steps} of ${training.steps}; --seconds N gives more. Its account once more:`;
+    return (
+      `${folder} has used its ${training.seconds} seconds after step ${trainer.steps} of ${training.steps}; --seconds N gives more. ` +
+      "Its account once more:"
+    );
   return `going on with ${folder} after step ${trainer.steps} of ${training.steps}`;
 }
 

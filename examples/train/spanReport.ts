@@ -59,7 +59,10 @@ const readText = ({ input, written, of: { name, lang, dir } }: FilledPiece): Rea
 export function behindCounting({ trained, baselines }: Pick<SpanFindings, "trained" | "baselines">): string | null {
   const ahead = baselines.filter(({ bits }) => bits < trained.bitsPerByte).map(({ name }) => name);
   if (ahead.length === 0) return null;
-  return `counting does better (${ahead.join(", ")}): a step teaches the 15 % of its bytes that are taken out, a decoder's teaches all, so an encoder-decoder needs several times the steps`;
+  return (
+    `counting does better (${ahead.join(", ")}): a step teaches the 15 % of its bytes that are taken out, a decoder's teaches all, so ` +
+    "an encoder-decoder needs several times the steps"
+  );
 }
 
 /** Each gap: what was taken out of it, and what the model wrote. */
@@ -83,7 +86,9 @@ export async function spanReport(run: Run<EncoderDecoder>, corpus: Corpus, model
   const { length } = run.config.training;
   return {
     title: `An encoder-decoder fills in spans of ${classCount(corpus)}`,
-    lead: `Negative log perplexity ${trained.negativeLogPerplexity.toFixed(3)} on held-out spans; ${trained.bitsPerByte.toFixed(3)} bits per masked byte.`,
+    lead:
+      `Negative log perplexity ${trained.negativeLogPerplexity.toFixed(3)} on held-out spans; ${trained.bitsPerByte.toFixed(3)} bits ` +
+      "per masked byte.",
     facts: [
       {
         name: "negative log perplexity",
@@ -119,7 +124,8 @@ export async function spanReport(run: Run<EncoderDecoder>, corpus: Corpus, model
       ...(behind ? [`${behind.charAt(0).toUpperCase()}${behind.slice(1)}.`] : []),
       ...(warning ? [`Of the decoder: ${warning}.`] : []),
       `15 % of the bytes are taken out, in spans of three on average; sentinels are ids from ${sentinels.first} on. Raffel et al. 2020.`,
-      "Negative log perplexity is the mean natural log-probability of a token of the targets, sentinels and end included: the measure of Fedus et al. 2021. Closer to 0 is better.",
+      "Negative log perplexity is the mean natural log-probability of a token of the targets, sentinels and end included: the " +
+        "measure of Fedus et al. 2021. Closer to 0 is better.",
       corpus.split,
     ],
   };

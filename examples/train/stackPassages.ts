@@ -19,7 +19,10 @@ export interface ReadText {
   readonly written: Int32Array;
 }
 
-/** A passage for each text and sparse layer: the layers of the encoder over the input, those of the decoder over the start and what was written. */
+/**
+ * A passage for each text and sparse layer: the layers of the encoder over the input, those of the decoder over the start and what was
+ * written.
+ */
 export async function stackPassages(model: EncoderDecoder, texts: readonly ReadText[]): Promise<Passage[]> {
   const names = sparseLayerNames(model);
   if (names.length === 0) return [];

@@ -43,7 +43,9 @@ export interface Objective<M extends Module> {
   readonly tokens: number;
   /** What the loss is counted in, by its base 2: "bits/byte". */
   readonly unit: string;
-  /** Whether it can learn from some rows of a batch: where every sequence scores equally many tokens, so that shards weigh as their rows. */
+  /**
+   * Whether it can learn from some rows of a batch: where every sequence scores equally many tokens, so that shards weigh as their rows.
+   */
   readonly cutsBatches?: true;
   forward(model: M, at: At): Forwarded;
 }

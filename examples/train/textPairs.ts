@@ -80,8 +80,8 @@ function phonemes(): TextPairs {
 
 // prettier-ignore
 const ENDINGS = [
-  "ations", "ation", "ments", "ment", "iest", "ness", "able", "ings", "ally", "ive", "ors", "ers", "ier", "ies", "ied", "est", "ing", "al", "or", "er",
-  "ed", "es", "ly", "s", "y", "e",
+  "ations", "ation", "ments", "ment", "iest", "ness", "able", "ings", "ally", "ive", "ors", "ers", "ier", "ies", "ied", "est", "ing", "al",
+  "or", "er", "ed", "es", "ly", "s", "y", "e",
 ];
 
 /** A word without its English endings, as far as four letters are left. Porter 1980 does it better; words of one family must only meet. */

@@ -10,7 +10,8 @@ import { UserError } from "./userError.ts";
 
 /** What the columns of a trace are. */
 export const traceLegend =
-  "columns: position, token, expert, gate and slot, [probability of every expert]; a byte that continues a character of several bytes is shown\n" +
+  "columns: position, token, expert, gate and slot, [probability of every expert]; a byte that continues a character of several " +
+  "bytes is shown\n" +
   "as 2/3, the second of three; x dropped: the expert was full";
 
 export async function traceText({ from, text, capacityFactor }: TraceOptions): Promise<void> {

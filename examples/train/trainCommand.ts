@@ -107,7 +107,8 @@ export async function resume(options: ResumeOptions): Promise<void> {
   const before = config.training.shards ?? 1;
   if (shared && shared.shards !== before && processes?.leads)
     console.log(
-      `note: ${shared.sharing.processes} processes do not divide ${before} shards: batches are cut into ${shared.shards} from now on, each routed apart with its own capacity`,
+      `note: ${shared.sharing.processes} processes do not divide ${before} shards: batches are cut into ${shared.shards} from now ` +
+        "on, each routed apart with its own capacity",
     );
   await withWork(config, (work) => goOn(work, folder, { ...options, ...shared }, processes));
 }

@@ -42,7 +42,10 @@ export function characters(bytes: ArrayLike<number>): Character[] {
   }));
 }
 
-/** Of the first `most` bytes those that are whole characters: without what continues one from before, and without one that is cut at the end. */
+/**
+ * Of the first `most` bytes those that are whole characters: without what continues one from before, and without one that is cut at the
+ * end.
+ */
 export function wholeCharacters(bytes: ArrayLike<number>, most: number): { readonly from: number; readonly to: number } {
   const isContinued = (i: number): boolean => (bytes[i] & 0xc0) === 0x80;
   let from = 0;

@@ -96,7 +96,8 @@ export function wireLines({ rows, seconds, inside, steps }: WireReport): string[
     `what crosses the wire in a step (mean of ${steps}; ${(1000 * seconds).toFixed(1)} ms each; inside collectives, by process: ${share})`,
     ...rows.map(
       ({ name, calls, bytes, least, most }) =>
-        `  ${name.padEnd(14)} ${calls.toFixed(1).padStart(6)} calls  ${kilobytes(bytes).padStart(10)} sent  ${milliseconds(least).padStart(7)} to ${milliseconds(most)} ms`,
+        `  ${name.padEnd(14)} ${calls.toFixed(1).padStart(6)} calls  ${kilobytes(bytes).padStart(10)} sent  ` +
+        `${milliseconds(least).padStart(7)} to ${milliseconds(most)} ms`,
     ),
   ];
 }

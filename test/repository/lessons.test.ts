@@ -1,4 +1,5 @@
-import { readdirSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { expect } from "chai";
 import { lessonOf } from "../../scripts/lessons.ts";
 
@@ -27,5 +28,17 @@ describe("npm run example", () => {
     }
     expect(lessonOf(undefined, files).error).to.include("which lesson?").and.to.include(lessons[0]);
     expect(lessonOf("", files).error).to.include("could be");
+  });
+});
+
+describe("examples", () => {
+  it("have no line over 140 columns, which the formatter lets pass in comments and strings", () => {
+    const files = readdirSync("examples", { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
+    expect(files.length).to.be.above(100);
+    const long = files.flatMap((name) => {
+      const lines = readFileSync(join("examples", name), "utf8").split("\n");
+      return lines.flatMap((line, i) => (line.length > 140 ? [`${name}:${i + 1}`] : []));
+    });
+    expect(long).to.deep.equal([]);
   });
 });

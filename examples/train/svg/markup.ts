@@ -17,7 +17,10 @@ function attribute(name: string, key: string, value: string | number): string {
 
 const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 
-/** Text as it may stand in XML and HTML, between tags or quotes. Characters that XML does not know (control characters, halves of pairs) become U+FFFD. */
+/**
+ * Text as it may stand in XML and HTML, between tags or quotes. Characters that XML does not know (control characters, halves of pairs)
+ * become U+FFFD.
+ */
 export function escape(text: string): string {
   return text.replace(FORBIDDEN, "\ufffd").replace(/[&<>"']/g, (character) => ENTITIES[character]);
 }

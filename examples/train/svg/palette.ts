@@ -85,10 +85,12 @@ function heatRules(theme: Theme): string {
 /** The style sheet that each drawing carries. */
 export const styleSheet = [
   `.switchyard{${variables(light)};font:12px system-ui,sans-serif;background:var(--paper)}`,
-  ".switchyard text{fill:var(--ink)}.switchyard .muted{fill:var(--muted)}.switchyard .strong{font-weight:600}.switchyard .small{font-size:10.5px}",
+  ".switchyard text{fill:var(--ink)}.switchyard .muted{fill:var(--muted)}.switchyard .strong{font-weight:600}" +
+    ".switchyard .small{font-size:10.5px}",
   ".switchyard .grid{stroke:var(--grid);fill:none}.switchyard .axis{stroke:var(--muted);fill:none}",
   ".switchyard .line{stroke:var(--c,var(--ink));fill:none;stroke-width:2;stroke-linejoin:round}",
-  ".switchyard .area{fill:var(--c,var(--ink))}.switchyard .paper{fill:var(--paper)}.switchyard .outline{stroke:var(--c,var(--ink));fill:none}",
+  ".switchyard .area{fill:var(--c,var(--ink))}.switchyard .paper{fill:var(--paper)}" +
+    ".switchyard .outline{stroke:var(--c,var(--ink));fill:none}",
   light.series.map((_, i) => `.switchyard .c${i}{--c:var(--c${i})}`).join(""),
   heatRules(light),
   `@media (prefers-color-scheme:dark){.switchyard{${variables(dark)}}${heatRules(dark)}}`,

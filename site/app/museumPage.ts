@@ -114,8 +114,12 @@ ${codeHtml(room, strings)}
 
 /** Threads and papers as links. */
 function linked(text: string): string {
+  let repository = ""; // of "#2" in "org/name#1, fixed in #2"
   return text
-    .replace(/\b([\w-]+\/[\w.-]+)#(\d+)/g, '<a href="https://github.com/$1/issues/$2">$&</a>')
+    .replace(/(?:([\w-]+\/[\w.-]+)|(\w[^\s;]*))?#(\d+)/g, (thread, full: string | undefined, short: string | undefined, number: string) => {
+      repository = full ?? (short === undefined ? repository : "");
+      return repository === "" ? thread : `<a href="https://github.com/${repository}/issues/${number}">${thread}</a>`;
+    })
     .replace(/\barXiv:(\d{4}\.\d{4,5})/g, '<a href="https://arxiv.org/abs/$1">$&</a>');
 }
 

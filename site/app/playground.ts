@@ -149,7 +149,13 @@ async function textOf(name: string): Promise<TextPart[]> {
 function clear(settings: Settings, text: readonly TextPart[]): void {
   shown = new Shown(settings, text, document.documentElement.lang);
   screen.clear(shown);
-  if (passage.value === "") passage.value = new TextDecoder().decode(text.at(1)?.training.slice(0, 300) ?? text[0]?.training.slice(0, 300)).replace(/\uFFFD+$/, ""); // prettier-ignore
+  if (passage.value === "") passage.value = passageOf(text.at(1) ?? text[0]);
+}
+
+/** Some words of a text: not of its headings, which are short. */
+function passageOf({ training }: TextPart): string {
+  const lines = new TextDecoder().decode(training.subarray(0, 2000)).split("\n");
+  return (lines.find((line) => line.length > 60) ?? lines.join(" ")).slice(0, 120).trim();
 }
 
 function receive(report: Report): void {

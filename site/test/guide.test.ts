@@ -62,6 +62,11 @@ describe("the guide", () => {
     }
   });
 
+  it("has a program from data to text of at most 40 lines", () => {
+    const program = readFileSync(join(content, "programs/fromDataToText.ts"), "utf8");
+    expect(program.split("\n").filter((line) => line.trim() !== "").length).to.be.at.most(40);
+  });
+
   it("leads to the API's page of every export that it shows, and that page back to the guide", () => {
     const seen = new Set<string>();
     for (const page of pages) {

@@ -52,7 +52,12 @@ describe("the site's pages", function () {
       const { page, faults } = await newPage(around);
       for (const path of left) {
         await page.goto(around.address + path, { waitUntil: "load" });
-        const found = [...(await tooWide(page, path)), ...(looked.includes(path) ? await axeFinds(page) : []), ...faults.splice(0)];
+        const found = [
+          ...(await emptyWidgets(page)),
+          ...(await tooWide(page, path)),
+          ...(looked.includes(path) ? await axeFinds(page) : []),
+          ...faults.splice(0),
+        ];
         wrong.push(...found.map((fault) => `${path}: ${fault}`));
       }
       await page.close();
@@ -93,6 +98,14 @@ async function tooWide(page: Page, path: string): Promise<string[]> {
     if (pictured !== undefined) await keepPictures(page, join(pictured, `${path.replaceAll("/", "-").replace(".html", "")}-${width}`));
   }
   return wrong;
+}
+
+/** Instruments of the guide that draw nothing; their script comes after the page. */
+async function emptyWidgets(page: Page): Promise<string[]> {
+  const here = await page.evaluate(() => [...document.querySelectorAll(".vp-doc *")].some(({ localName }) => localName.startsWith("sy-")));
+  if (!here) return [];
+  const drawn = () => [...document.querySelectorAll(".vp-doc *")].every((element) => !element.localName.startsWith("sy-") || element.querySelector(".widget-picture :is(svg, table)")); // prettier-ignore
+  return page.waitForFunction(drawn, null, { timeout: 60_000 }).then(() => [], () => ["an instrument draws nothing"]); // prettier-ignore
 }
 
 async function keepPictures(page: Page, name: string): Promise<void> {

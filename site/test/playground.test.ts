@@ -58,6 +58,9 @@ describe("the playground", function () {
     await reach(page, still + 5);
     expect(await page.locator("#curve svg").count()).to.equal(1);
     expect(await page.locator("#load-a path").count()).to.be.greaterThan(8);
+    expect(await page.textContent("#speed-shown")).to.match(/[\d,]+ bytes per second, [\d.]+ MB in tensors/);
+    await page.click("#reset");
+    await page.waitForFunction((steps) => Number(document.body.dataset["step"]) < steps, still, { timeout: PATIENCE });
     expect(faults).to.deep.equal([]);
     await page.close();
   });
@@ -152,12 +155,21 @@ describe("the playground", function () {
     const names = await page.locator("#preset option").evaluateAll((all) => all.map((one) => one.getAttribute("value") ?? ""));
     const real = names.filter((name) => name !== "");
     expect(real).to.include.members(["switch-dense", "collapse", "small-capacity", "expert-choice", "renormalised-top-1", "loss-free"]);
+    await page.evaluate(() => {
+      const numbers: string[] = [];
+      Object.assign(window, { numbers });
+      // What stands under a title when it was just written.
+      const note = (): unknown => numbers.push(["#numbers-a", "#load-a", "#flow-a", "#fingerprint"].map((id) => document.querySelector(id)?.textContent).join("")); // prettier-ignore
+      new MutationObserver(note).observe(document.querySelector("#title-a") ?? document.body, { childList: true });
+    });
     for (const name of real) {
       await page.evaluate(() => delete document.body.dataset["step"]);
       await page.selectOption("#preset", name);
       await reach(page, 2);
       expect((await page.textContent("#preset-sentence"))?.length, name).to.be.greaterThan(20);
     }
+    const numbers = await page.evaluate(() => (window as unknown as { numbers: string[] }).numbers);
+    expect(numbers).to.deep.equal(real.map(() => ""));
     expect(faults).to.deep.equal([]);
     await page.close();
   });

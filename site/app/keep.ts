@@ -2,8 +2,8 @@
 import { download, find } from "./dom.ts";
 import { offerPictures } from "./pictures.ts";
 import type { Side } from "./protocol.ts";
-import { sides } from "./protocol.ts";
 import type { Settings } from "./settings.ts";
+import { sides } from "./settings.ts";
 import type { ScriptStrings } from "./strings.ts";
 
 interface Kept {

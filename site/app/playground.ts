@@ -3,11 +3,9 @@ import { adviceOn } from "./advice.ts";
 import { download, find, h } from "./dom.ts";
 import { SettingsForm } from "./form.ts";
 import { offerKeeping } from "./keep.ts";
-import { ownTextOf } from "./ownText.ts";
 import type { Report, Request, TextPart } from "./protocol.ts";
-import { sides } from "./protocol.ts";
 import type { Settings } from "./settings.ts";
-import { fromHash, presets, toHash } from "./settings.ts";
+import { fromHash, presets, sides, toHash } from "./settings.ts";
 import { filled } from "./strings.ts";
 import type { ScriptStrings } from "./strings.ts";
 import { Screen } from "./screen.ts";
@@ -140,7 +138,7 @@ function prepared(): boolean {
 }
 
 async function textOf(name: string): Promise<TextPart[]> {
-  if (name === "own") return ownTextOf(find<HTMLTextAreaElement>("#own-text").value, strings);
+  if (name === "own") return (await import("./ownText.ts")).ownTextOf(find<HTMLTextAreaElement>("#own-text").value, strings);
   declaration ??= await (await fetch(`${base}app/text.json`)).json();
   const parts = declaration?.[name] ?? [];
   return parts.map((part) => ({ ...part, training: new TextEncoder().encode(part.training) }));
@@ -155,7 +153,7 @@ function clear(settings: Settings, text: readonly TextPart[]): void {
 /** Some words of a text: not of its headings, which are short. */
 function passageOf({ training }: TextPart): string {
   const lines = new TextDecoder().decode(training.subarray(0, 2000)).split("\n");
-  return (lines.find((line) => line.length > 60) ?? lines.join(" ")).slice(0, 120).trim();
+  return (lines.find((line) => line.length > 60) ?? lines[0]).slice(0, 120);
 }
 
 function receive(report: Report): void {

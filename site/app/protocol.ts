@@ -2,7 +2,6 @@
 import type { Settings } from "./settings.ts";
 
 export type Side = "a" | "b";
-export const sides: readonly Side[] = ["a", "b"];
 
 /** One class of the text: a language, or one's own. */
 export interface TextPart {

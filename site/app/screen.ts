@@ -3,7 +3,7 @@ import { find } from "./dom.ts";
 import { Frames } from "./frames.ts";
 import { PassageView } from "./passageView.ts";
 import type { Side } from "./protocol.ts";
-import { sides } from "./protocol.ts";
+import { sides } from "./settings.ts";
 import type { Shown } from "./shown.ts";
 import { curveSvg, numbersView } from "./shown.ts";
 import { filled } from "./strings.ts";

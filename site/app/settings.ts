@@ -3,6 +3,8 @@
  * travels in the link, as the differences from the defaults, so that a link opens the same run.
  */
 
+export const sides = ["a", "b"] as const;
+
 export const routers = [
   "dense",
   "switch",
@@ -141,7 +143,7 @@ export function faultOf(name: string, field: Field, value: unknown): string | nu
 export function faultsOf({ shared, a, b }: Settings): string[] {
   const faults = [
     ...Object.entries(sharedFields).map(([name, field]) => faultOf(name, field, shared[name as keyof Shared])),
-    ...(["a", "b"] as const).flatMap((side) =>
+    ...sides.flatMap((side) =>
       Object.entries(columnFields).map(([name, field]) =>
         faultOf(`${side.toUpperCase()} ${name}`, field, { a, b }[side][name as keyof Column]),
       ),
@@ -149,7 +151,7 @@ export function faultsOf({ shared, a, b }: Settings): string[] {
   ].filter((fault) => fault !== null);
   if (faults.length > 0) return faults;
   if (shared.width % shared.heads !== 0) return [`width ${shared.width} does not divide into ${shared.heads} heads`];
-  return (["a", "b"] as const).flatMap((side) => {
+  return sides.flatMap((side) => {
     const { router, k, experts } = { a, b }[side];
     return choosesK(router) && k > experts ? [`${side.toUpperCase()} k: ${k} is more than its ${experts} experts`] : [];
   });

@@ -2,8 +2,8 @@
 import { curve } from "../../examples/train/svg/curve.ts";
 import { h } from "./dom.ts";
 import type { Observation, Report, Side, StepNumbers, TextPart } from "./protocol.ts";
-import { sides } from "./protocol.ts";
 import type { Settings } from "./settings.ts";
+import { sides } from "./settings.ts";
 import type { ScriptStrings } from "./strings.ts";
 import { LoadHistory } from "./views.ts";
 

@@ -1,6 +1,5 @@
 /** Files of text that a reader chooses or drops anywhere on the playground. */
 import { find } from "./dom.ts";
-import { textOfFile } from "./ownText.ts";
 import { filled } from "./strings.ts";
 import type { ScriptStrings } from "./strings.ts";
 
@@ -8,6 +7,7 @@ import type { ScriptStrings } from "./strings.ts";
 export function takeFiles(strings: ScriptStrings, { chosen, tell }: { chosen(): void; tell(text: string): void }): void {
   const take = async (file: File): Promise<void> => {
     try {
+      const { textOfFile } = await import("./ownText.ts");
       find<HTMLTextAreaElement>("#own-text").value = await textOfFile(file, strings);
       tell(filled(strings.fileTaken, { name: file.name, bytes: file.size }));
     } catch (error) {

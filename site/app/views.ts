@@ -80,14 +80,13 @@ const BYTES_SHOWN = 6;
 export function byteTable({ byByte }: Observation, layer: number, strings: ScriptStrings): HTMLElement {
   const table = byByte[layer];
   if (!table) return h("p", { class: "quiet" }, strings.dense);
-  const head = h("tr", {}, h("th", { scope: "col" }, strings.expert), h("th", { scope: "col", colspan: BYTES_SHOWN }, "%"));
   const rows = table.map((counts, e) => {
     const total = counts.reduce((sum, n) => sum + n, 0);
     const often = Array.from(counts.keys()).filter((byte) => counts[byte] > 0).sort((a, b) => counts[b] - counts[a]).slice(0, BYTES_SHOWN); // prettier-ignore
     const cells = often.map((byte) => h("td", { style: `--share:${(counts[byte] / total).toFixed(2)}` }, h("code", {}, byteName(byte)), ` ${Math.round((100 * counts[byte]) / total)}`)); // prettier-ignore
     return h("tr", {}, h("th", { scope: "row", class: expertClass(e) }, String(e)), ...cells);
   });
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": strings.byByte }, h("table", { class: "shares bytes" }, h("thead", {}, head), h("tbody", {}, ...rows))); // prettier-ignore
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": strings.byByte }, h("table", { class: "shares bytes" }, h("tbody", {}, ...rows))); // prettier-ignore
 }
 
 /** A printable ASCII character as itself, any other byte as its number. */

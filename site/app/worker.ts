@@ -9,13 +9,12 @@ import { BytePrediction } from "../../examples/train/bytePrediction.ts";
 import type { Corpus } from "../../examples/train/text.ts";
 import { Trainer } from "../../examples/train/training.ts";
 import { modelConfig, trainingConfig } from "./configs.ts";
+import { exportModel } from "./exportModel.ts";
 import { Fingerprint } from "./fingerprint.ts";
 import { observe, writeOn } from "./observe.ts";
-import { exportModel } from "./exportModel.ts";
 import type { Report, Request, Side, StepNumbers, TextPart } from "./protocol.ts";
-import { sides } from "./protocol.ts";
 import type { Settings } from "./settings.ts";
-import { isDevice } from "./settings.ts";
+import { isDevice, sides } from "./settings.ts";
 
 /** What a worker sees of the page. */
 interface WorkerScope {

@@ -78,7 +78,9 @@ function introduce(root: string, project: ProjectReflection): void {
     return `| [${entry.name}](${address}) | ${/^.*?\.(?=\s|$)/.exec(text.replaceAll("\n", " "))?.[0] ?? ""} |`;
   });
   const intro = "Every public class, function and type, by the entry of the package that exports it.";
-  project.readme = [{ kind: "text", text: [intro, "", "## Entries", "", "| import from | what it holds |", "| --- | --- |", ...rows].join("\n") }];
+  project.readme = [
+    { kind: "text", text: [intro, "", "## Entries", "", "| import from | what it holds |", "| --- | --- |", ...rows].join("\n") },
+  ];
 }
 
 /** The comment at the top of a file, without the entry's own name. */

@@ -159,8 +159,9 @@ describe("the playground", function () {
       const numbers: string[] = [];
       Object.assign(window, { numbers });
       // What stands under a title when it was just written.
-      const note = (): unknown => numbers.push(["#numbers-a", "#load-a", "#flow-a", "#fingerprint"].map((id) => document.querySelector(id)?.textContent).join("")); // prettier-ignore
-      new MutationObserver(note).observe(document.querySelector("#title-a") ?? document.body, { childList: true });
+      new MutationObserver(() =>
+        numbers.push(["#numbers-a", "#load-a", "#flow-a", "#fingerprint"].map((id) => document.querySelector(id)?.textContent).join("")),
+      ).observe(document.querySelector("#title-a") ?? document.body, { childList: true });
     });
     for (const name of real) {
       await page.evaluate(() => delete document.body.dataset["step"]);

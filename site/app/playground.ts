@@ -281,6 +281,7 @@ document.addEventListener("visibilitychange", () => {
 // Keeping, and texts of one's own
 
 offerKeeping(strings, {
+  base,
   settings: () => form.value,
   keepInLink,
   csv: () => shown?.csv() ?? "",

@@ -34,6 +34,7 @@ export async function writeApp(root: string, out: string): Promise<void> {
   const { metafile } = await bundle(app, "playground", "worker");
   await bundle(app, "museum", "museumWorker");
   await bundle(app, "widgets");
+  await bundle(app, "code");
   // At the top: a service worker serves nothing above its own place.
   await bundle(out, "isolate");
   const minified = async (file: string): Promise<string> => (await transform(readFileSync(file, "utf8"), { loader: "css", minify: true })).code; // prettier-ignore

@@ -54,7 +54,7 @@ function proofsIn(file: string): Proof[] {
       numbers,
       statement: title
         .slice(end + 1)
-        .replace(/\$\{\w+\} /g, "")
+        .replace(/ (?:of|in) \$\{\w+\}|\$\{\w+\} /g, "")
         .trim(),
     };
   });

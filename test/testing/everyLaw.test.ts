@@ -184,6 +184,7 @@ const faults: Readonly<Record<string, Fault>> = {
     },
   },
   P68: { choose: (right) => ({ ...right, gate: right.logits.exp().takeAlong(right.expertOfChoice, 2) }) },
+  "P68, in the output alone": combined((y) => y.add(y.detach().mul(0).add(Infinity))),
   "P68, backward": combined((y) => y.add(still(y).square().sqrt())),
   "P87, its losses": {
     route: (router, request, right) => ({

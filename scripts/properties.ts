@@ -23,7 +23,7 @@ sizes out of range; \`test/moe/careless.test.ts\` calls every function and class
 
 E experts, T tokens, k choices, C slots of an expert, f the share of choices of an expert, p probabilities, h logits.
 
-| | property, as its law or test is called | proved in |
+| number | property, as its law or test is called | proved in |
 |---|---|---|
 `;
 

@@ -90,3 +90,15 @@ describe("the test of documents itself", () => {
   ])
     it(`refuses ${proof}`, () => expect(faultOfProof(proof)).to.be.a("string"));
 });
+
+describe("tables of documents", () => {
+  it("name every column in their head, which is what a screen reader says", () => {
+    const documents = ["README.md", "README.ko.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "bench/README.md"];
+    documents.push(...readdirSync("docs").flatMap((name) => (name.endsWith(".md") ? [`docs/${name}`] : [])));
+    const heads = documents.flatMap((file) =>
+      [...readFileSync(file, "utf8").matchAll(/^(\|.*\|)\n\|[-:| ]+\|$/gm)].map(([, head]) => `${file}: ${head}`),
+    );
+    expect(heads.length).to.be.above(60);
+    expect(heads.filter((head) => /\|\s*\|/.test(head))).to.deep.equal([]);
+  });
+});

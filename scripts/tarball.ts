@@ -12,7 +12,7 @@ import { entries, manifest } from "./entries.ts";
 import { loadedWith } from "./loadedWith.ts";
 
 /** KB of 1,000 bytes, minified and gzipped. They move only with a line in the changelog. */
-const BUDGETS: Readonly<Record<string, number>> = { ".": 34, "./moe": 20, "./pretrained": 42 };
+const BUDGETS: Readonly<Record<string, number>> = { ".": 35, "./moe": 20, "./pretrained": 43 };
 
 const folder = resolve(process.argv[2] ?? ".");
 const consumer = join(folder, "consumer");

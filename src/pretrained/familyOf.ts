@@ -11,6 +11,7 @@ import type { StackName } from "../nn/encoderDecoder.ts";
 import { DenseFeedForward, isGated } from "../nn/feedForward.ts";
 import type { FeedForwardKind } from "../nn/feedForward.ts";
 import { DecoderLanguageModel } from "../nn/languageModel.ts";
+import { MultiHeadAttention } from "../nn/multiHeadAttention.ts";
 import type { CommonSettings } from "../nn/stackSettings.ts";
 import type { DecoderConfig, DecoderFamily } from "./decoderConfig.ts";
 import { formatDecoder } from "./decoderConfig.ts";
@@ -70,6 +71,26 @@ function requirePlain({ norm = "rms", bias = false }: CommonSettings, faults: st
   requireSettings({ norm, bias }, { norm: "rms", bias: false }, faults);
 }
 
+/** What the options of a model say of its attention. */
+interface AttentionSettings extends Pick<MultiHeadAttention, "heads" | "keyValueHeads" | "headWidth" | "scale" | "clip"> {
+  readonly rotary: boolean;
+  readonly queryKeyNorm: boolean;
+}
+
+/** Adds a fault for each block whose attention, which the option `attention` may have made, is not what the other options say. */
+function requireAttention(blocks: readonly Block[], wanted: AttentionSettings, faults: string[]): void {
+  for (const [layer, { attention }] of blocks.entries()) {
+    if (!(attention instanceof MultiHeadAttention)) {
+      faults.push(`the attention of layer ${layer} is no MultiHeadAttention`);
+      continue;
+    }
+    const { heads, keyValueHeads, headWidth, scale, clip, rotary, queryNorm } = attention;
+    const own = { heads, keyValueHeads, headWidth, scale, clip, rotary: rotary !== null, queryKeyNorm: queryNorm !== null };
+    if (Object.entries(own).some(([name, value]) => value !== wanted[name as keyof AttentionSettings]))
+      faults.push(`the attention of layer ${layer} has other settings than the model's options`);
+  }
+}
+
 /** The feed-forward layers of some blocks, dense and sparse ones. */
 interface Places {
   readonly dense: DenseFeedForward[];
@@ -113,7 +134,8 @@ function encoderDecoderConfig(model: EncoderDecoder, { padId = 0, endId = 1 }: T
   const { vocabulary, width, heads, headWidth = width / heads, keyValueHeads = heads, attentionBias = false } = options;
   const { positions = "buckets", scale = 1, shared = true, buckets = 32, maxDistance = 128 } = options;
   requirePlain(options, faults);
-  if (options.attention) faults.push("attention is of the model's own");
+  const attention = { heads, keyValueHeads, headWidth, scale, clip: null, rotary: false, queryKeyNorm: false };
+  for (const { blocks } of [encoder, decoder]) requireAttention(blocks, attention, faults);
   requireSettings({ positions, scale, shared, attentionBias, keyValueHeads }, { positions: "buckets", scale: 1, shared: true, attentionBias: false, keyValueHeads: heads }, faults); // prettier-ignore
   const places = { encoder: placesOf(encoder.blocks, faults), decoder: placesOf(decoder.blocks, faults) };
   const both = { dense: [...places.encoder.dense, ...places.decoder.dense], sparse: [...places.encoder.sparse, ...places.decoder.sparse] };
@@ -196,7 +218,8 @@ function decoderConfig(model: DecoderLanguageModel, { endId, context = 4096 }: T
   const { positions = "distance", scale = 1 / Math.sqrt(headWidth), clip = null, window = null } = options;
   requirePlain(options, faults);
   requireSettings({ positions, scale }, { positions: "rotary", scale: 1 / Math.sqrt(headWidth) }, faults);
-  if (options.attention) faults.push("attention is of the model's own");
+  const attention = { heads, keyValueHeads, headWidth, scale, clip, rotary: positions === "rotary", queryKeyNorm: queryKeyNorm !== null };
+  requireAttention(blocks, attention, faults);
   const places = placesOf(blocks, faults);
   const { hidden, expertHidden, kind } = sizesOf(places, faults);
   requireSettings({ kind }, { kind: "swiglu" }, faults);

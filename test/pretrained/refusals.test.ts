@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { cpuBackend, key, tensor } from "switchyard-moe";
 import type { Backend, Tensor } from "switchyard-moe";
-import { MoE, FeedForwardExperts, SwitchRouter, TopKRouter } from "switchyard-moe/moe";
+import { MoE, FeedForwardExperts, SwitchAttention, SwitchRouter, TopKRouter } from "switchyard-moe/moe";
 import type { MoEOptions } from "switchyard-moe/moe";
 import { wasm } from "switchyard-moe/backend/wasm";
-import { DecoderLanguageModel, EncoderDecoder } from "switchyard-moe/nn";
+import { DecoderLanguageModel, EncoderDecoder, MultiHeadAttention } from "switchyard-moe/nn";
 import type { EncoderDecoderOptions, Init } from "switchyard-moe/nn";
 import { familyOf, loadPretrained, memorySource, savePretrained } from "switchyard-moe/pretrained";
 import type { DecoderConfig, EncoderDecoderConfig, LoadOptions } from "switchyard-moe/pretrained";
@@ -325,9 +325,14 @@ describe("savePretrained", () => {
     "sparse layers at odd places": [() => new EncoderDecoder({ ...init, vocabulary: 10, width: 4, heads: 2, hidden: 3, layers: 4, feedForward: (stack, layer, at) => (layer === 0 && stack === "encoder" ? new MoE({ router: new SwitchRouter({ experts: 2, width: 4, ...at }), experts: new FeedForwardExperts({ experts: 2, width: 4, hidden: 3, bias: false, ...at }) }) : undefined) }), /layers 0 of the encoder are sparse; switch_transformers can only say 1/],
     "a capacity factor in evaluation": [() => switchModel({ evaluationCapacityFactor: 2 }), /experts have a capacity factor in evaluation/],
     "a number of slots for the whole batch": [() => switchModel({ expertCapacity: 4 }), /has not the group of a sequence/],
-    "attention of its own": [() => switchModel({}, { attention: () => undefined }), /attention is of the model's own/],
+    "attention that is sparse": [() => switchModel({}, { attention: (_stack, _layer, at) => new SwitchAttention(4, { heads: 2, experts: 2, router: (of) => new SwitchRouter({ experts: 2, width: 4, ...of }), ...at }) }), /the attention of layer 0 is no MultiHeadAttention/],
+    "attention of another scale than the model's": [() => switchModel({}, { attention: (_, layer, at) => (layer === 0 ? new MultiHeadAttention(4, { heads: 2, scale: 0.5, bias: false, ...at }) : undefined) }), /the attention of layer 0 has other settings than the model's options/],
     "experts with biases": [() => new EncoderDecoder({ ...init, vocabulary: 10, width: 4, heads: 2, hidden: 3, layers: 1, feedForward: (_, layer, at) => switchLayer(layer, at) }), /feed-forward layers have biases/],
   }; // prettier-ignore
+  it("finds one for a model whose attention option leaves all attention as it is", () => {
+    expect(familyOf(switchModel({}, { attention: () => undefined }))).to.deep.equal(familyOf(switchModel({})));
+  });
+
   for (const [what, [model, says]] of Object.entries(odd))
     it(`says why there is no family for ${what}`, () => expect(() => familyOf(model())).to.throw(RangeError, says));
 });

@@ -91,6 +91,8 @@ function corpusOf(text: readonly TextPart[]): Corpus {
 
 let run: Run | undefined;
 
+// The threads of the wasm device leave a processor to the page, which draws and answers meanwhile.
+Object.defineProperty(navigator, "hardwareConcurrency", { value: Math.max(1, navigator.hardwareConcurrency - 1) });
 // The device is made ready while the page is still read and drawn; where it cannot be had, "start" says why.
 const early = isDevice(page.name) ? useBackend(page.name).catch(() => {}) : undefined;
 

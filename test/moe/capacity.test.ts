@@ -64,6 +64,16 @@ describe("capacity", () => {
     expect(Array.from(slotOfChoice(line, 2, 0).dataSync())).to.deep.equal([-1, -1, -1]);
   });
 
+  it("is numbered up to 2^31 - 1 slots", () => {
+    const line = queue(tensor(Int32Array.of(1, 0), { shape: [1, 2, 1] }));
+    const most = 2 ** 30 - 1;
+    expect(Array.from(slotOfChoice(line, 2, most).dataSync())).to.deep.equal([most, 0]);
+    expect(() => slotOfChoice(line, 2, 2 ** 30)).to.throw(
+      RangeError,
+      "slotOfChoice: 2 experts x 1 groups x 1073741824 slots: want less than 2^31 in all",
+    );
+  });
+
   it("P66: places in a queue are exact far beyond what bfloat16 counts", () => {
     const tokens = 100_000;
     const line = queue(tensor(new Int32Array(tokens), { shape: [1, tokens, 1] }));

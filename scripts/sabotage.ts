@@ -106,8 +106,9 @@ function told({ what, file, from, to, test }: Sabotage, wrong: string | undefine
 async function main(word = "", of = 1): Promise<void> {
   const started = performance.now();
   const all = (await lists()).filter((one) => JSON.stringify(one).includes(word));
-  const failures = all.flatMap((one) => (unfit(one) === undefined ? [] : told(one, unfit(one))));
-  const groups = drawn(groupsOf(all.filter((one) => unfit(one) === undefined)), of);
+  const misplaced = new Map(all.map((one) => [one, unfit(one)] as const).filter(([, why]) => why !== undefined));
+  const failures = [...misplaced].flatMap(([one, why]) => told(one, why));
+  const groups = drawn(groupsOf(all.filter((one) => !misplaced.has(one))), of);
   const trees = Array.from({ length: LANES }, copyTree);
   const processes = new Map(trees.map((tree) => [tree, new FreshMocha(tree)]));
   await share(trees, groups, async (tree, group) => {

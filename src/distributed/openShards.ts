@@ -36,7 +36,8 @@ export function openShards(folder: string): ShardedCheckpoint {
   const tensorsOf = (file: string): Map<string, Tensor> => {
     if (file === open.file) return open.tensors;
     const path = join(place, file);
-    open = { file, tensors: undamaged(path, () => readSafetensors(contentOf(path)).tensors) };
+    const content = contentOf(path);
+    open = { file, tensors: undamaged(path, () => readSafetensors(content).tensors) };
     for (const tensor of open.tensors.values()) tensor.persist(); // the reader's scope may end before the file is done with
     return open.tensors;
   };
@@ -49,7 +50,8 @@ export function openShards(folder: string): ShardedCheckpoint {
 }
 
 function indexIn(path: string): Index {
-  const index = undamaged(path, () => JSON.parse(contentOf(path).toString("utf8")) as Partial<Index> | null);
+  const content = contentOf(path).toString("utf8");
+  const index = undamaged(path, () => JSON.parse(content) as Partial<Index> | null);
   if (index?.format !== "1") throw new Error(`openShards: ${path} has format ${describe(index?.format)}: want "1"`);
   if (typeof index.tensors !== "object" || index.tensors === null) throw new Error(`openShards: ${path} is damaged: it lists no tensors`);
   return index as Index;
@@ -60,7 +62,6 @@ function undamaged<T>(path: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    if (error instanceof Error && error.message.startsWith("openShards: ")) throw error;
     throw new Error(`openShards: ${path} is damaged: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }
 }

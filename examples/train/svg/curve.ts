@@ -1,4 +1,4 @@
-import { apart, axes, drawing, label, legend, line, ticks, type Captions, type Plot } from "./drawing.ts";
+import { apart, axes, drawing, label, legend, line, tickText, ticks, type Captions, type Plot } from "./drawing.ts";
 import { element, escape, fitted, textWidth } from "./markup.ts";
 import { colourClass, dashes } from "./palette.ts";
 
@@ -35,10 +35,11 @@ export function curve({ series, baselines = [], x, y, height = 250, ...captions 
     const key = legend(thin.map(({ name, points }, i) => ({ name, sign: (at, middle) => sample(i, at, middle, points.length <= MARKED) })));
     const names = levels.map(({ name, value }) => `${name} ${value.toFixed(2)}`);
     const room = Math.min(120, Math.max(0, ...names.map((name) => textWidth(name, 10.5) + 16)));
-    const plot: Plot = { left: 34, right: 410 - room, top: key.height + 26, bottom: key.height + height - 34 };
     const points = thin.flatMap((one) => one.points);
-    const values = [...points.map((point) => point[1]), ...levels.map(({ value }) => value)];
-    const frame = axes(plot, { name: x, ticks: around(points.map((point) => point[0])) }, { name: y, ticks: around(values) });
+    const marks = around([...points.map((point) => point[1]), ...levels.map(({ value }) => value)]);
+    const left = Math.max(34, ...marks.map((value) => textWidth(tickText(value), 10.5) + 8));
+    const plot: Plot = { left, right: 410 - room, top: key.height + 26, bottom: key.height + height - 34 };
+    const frame = axes(plot, { name: x, ticks: around(points.map((point) => point[0])) }, { name: y, ticks: marks });
     const across = levelMarks(levels.map(({ value }) => frame.placeY(value)), names, plot); // prettier-ignore
     const lines = thin.map((one, i) =>
       path(

@@ -2,6 +2,7 @@ import { expect } from "chai";
 import * as fc from "fast-check";
 import { thinned } from "../../../examples/train/svg/curve.ts";
 import { bars, curve, dispatch, heatMap, intervals, ridges, scatter, type Choice, type Point } from "../../../examples/train/svg/index.ts";
+import { textWidth } from "../../../examples/train/svg/markup.ts";
 import { anyLabel, parsed, type Found } from "./wellFormed.ts";
 
 const number = fc.oneof(fc.double({ min: -1e4, max: 1e4, noNaN: true }), fc.constantFrom(NaN, Infinity, -Infinity));
@@ -71,6 +72,14 @@ describe("a curve", () => {
   it("leaves out points that are no numbers", () => {
     const draw = (points: readonly Point[]) => curve({ title: "", description: "", series: [{ name: "a", points }], x: "", y: "" });
     expect(draw([[0, 1], [1, NaN], [2, 3], [Infinity, 2]])).to.equal(draw([[0, 1], [2, 3]])); // prettier-ignore
+  });
+
+  it("has room for the longest number beside its axis", () => {
+    const points: Point[] = [[0, 0.0005], [10, 0.003]]; // prettier-ignore
+    const svg = curve({ title: "", description: "", series: [{ name: "a", points }], x: "", y: "" });
+    const beside = [...svg.matchAll(/<text x="([\d.-]+)"[^>]*text-anchor="end">([\d.]+)</g)];
+    expect(beside.map(([, , text]) => text)).to.include("0.0005");
+    for (const [, x, text] of beside) expect(Number(x)).to.be.at.least(textWidth(text, 10.5));
   });
 
   it("keeps the mean of a line that it thins", () => {

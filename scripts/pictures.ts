@@ -19,7 +19,7 @@ import {
   squaredVariation,
   zLoss,
 } from "switchyard-moe/moe";
-import { DenseFeedForward, attentionWeights, initializers, noiseSpans } from "switchyard-moe/nn";
+import { DecoderLanguageModel, DenseFeedForward, attentionWeights, beamSearch, initializers, noiseSpans } from "switchyard-moe/nn";
 import { bars, curve, heatMap } from "../examples/train/svg/index.ts";
 import type { Point } from "../examples/train/svg/index.ts";
 import { WIDTH, seats, send, vectorsOf, words } from "../examples/train/words.ts";
@@ -233,6 +233,19 @@ function spans(): string {
   return heatMap({ ...captions, rows: names(6), columns: names(24), values, row: "key", column: "token", unit: "taken out", format: String, most: 1 }); // prettier-ignore
 }
 
+async function beams(): Promise<string> {
+  const model = new DecoderLanguageModel({ vocabulary: 24, width: 16, layers: 1, heads: 2, context: 12, initScale: 8, random: key(4) });
+  const prompts = Array.from({ length: 24 }, (_, id) => [id]);
+  const list = [];
+  for (const count of [1, 2, 4, 8]) {
+    const found = await beamSearch(model, prompts, { tokens: 8, beams: count });
+    const mean = found.reduce((sum, [{ logProbability }]) => sum + logProbability, 0) / prompts.length;
+    list.push({ name: count === 1 ? "1 beam: greedy" : `${count} beams`, value: Math.exp(mean / 8) });
+  }
+  const description = "Of the best eight tokens after each of 24 prompts, by a model with random weights";
+  return bars({ title: "What more beams find", description, bars: list, x: "probability of a token, geometric mean", format: (x) => x.toFixed(3) }); // prettier-ignore
+}
+
 const told = (title: string, description: string) => ({ title, description });
 
 /** Every picture by name. */
@@ -264,6 +277,7 @@ export async function pictures(): Promise<Map<string, string>> {
     upcycling: upcycled(),
     distillation: distilled(),
     spans: spans(),
+    beams: beams(),
   };
   return new Map(await Promise.all(Object.entries(drawn).map(async ([name, svg]) => [name, await svg] as const)));
 }

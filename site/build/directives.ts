@@ -82,11 +82,11 @@ const directives: Readonly<Record<string, Directive>> = {
     const code = readFileSync(join(root, file), "utf8").replace(/^\/\*\*[\s\S]*?\*\/\n/, "");
     return `\`\`\`text\n${answer}\n\`\`\`\n\n::: details ${words.program}: \`npm run question ${letter}\`\n\`\`\`ts\n${code.trimEnd()}\n\`\`\`\n:::`;
   },
-  picture({ root }, argument) {
+  picture({ root, prefix }, argument) {
     const [, name = "", hint = ""] = /^(\S+) (.+)$/.exec(argument) ?? [];
     if (hint === "") throw new Error(`site: ::picture ${argument}: want a name and a description`);
     readFileSync(join(root, "docs/pictures", `${name}.svg`));
-    return `<Picture src="/pictures/${name}.svg" alt="${hint.replaceAll('"', "&quot;")}" />`;
+    return `<Picture src="${prefix}/pictures/${name}.svg" alt="${hint.replaceAll('"', "&quot;")}" />`;
   },
 };
 

@@ -7,6 +7,7 @@ import { dirname, join, posix } from "node:path";
 import { dark, light, variables } from "../../examples/train/svg/palette.ts";
 import { lessonsOf, sourceLink, withDirectives } from "./directives.ts";
 import type { Place } from "./directives.ts";
+import { pictureWords, withKoreanPictures, writeKoreanPictures } from "./koreanPictures.ts";
 import { lessonPagesOf, summariesOf } from "./lessonPages.ts";
 import { koreanMuseum } from "./museumWords.ts";
 import { sentencesOf } from "./laws.ts";
@@ -62,6 +63,7 @@ export function writePages(root: string, site: string, shown: Pick<Place, "api" 
   const palette = `:root{${variables(light)}}:root.dark,.dark .switchyard{${variables(dark)}}`;
   write("public/colours.css", `${palette}\n${readFileSync(join(site, "public/colours.css"), "utf8")}`);
   for (const folder of ["pictures", "lessons"]) cpSync(join(root, "docs", folder), join(out, "public", folder), { recursive: true });
+  writeKoreanPictures(root, site, out);
 }
 
 /** How a language says what laws state and what they met: Korean as the museum does. */
@@ -100,7 +102,8 @@ function marked({ words }: Language, text: string): string {
 function inTongue(root: string, site: string, file: string, language: Language): string {
   const page = documentPage(root, file, language);
   const prose = join(site, "content", `${language.code}-prose`, posix.basename(file));
-  return existsSync(prose) ? withProse(page, readFileSync(prose, "utf8"), language.words.facts) : marked(language, page);
+  if (!existsSync(prose)) return marked(language, page);
+  return withKoreanPictures(withProse(page, readFileSync(prose, "utf8"), language.words.facts), pictureWords(site));
 }
 
 /**

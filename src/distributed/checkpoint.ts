@@ -6,7 +6,6 @@
  * rename. Killed at any moment, the folder holds the old checkpoint or the new one, whole. A file of the index says where each row of each
  * tensor is, so a checkpoint is read at any other layout, and in one process.
  */
-import type * as files from "node:fs";
 import { check, checkOptions, either, having, instance, nothing, optional } from "../autograd/arguments.ts";
 import { noGrad } from "../autograd/context.ts";
 import type { DType } from "../autograd/contract.ts";
@@ -18,12 +17,10 @@ import { allGatherRows } from "./collectives.ts";
 import { gatherUneven } from "./globalRouting.ts";
 import { Replicas } from "./replicas.ts";
 import type { Held } from "./replicas.ts";
+import { shardFiles } from "./shardFiles.ts";
 import { LATEST, OPTIMIZER, aFolder, rowsOf } from "./shardIndex.ts";
 import type { Entry, Index, Part } from "./shardIndex.ts";
 import { ownersOf } from "./sharedState.ts";
-
-const fs = (): typeof files => process.getBuiltinModule("node:fs");
-const join = (...parts: readonly string[]): string => process.getBuiltinModule("node:path").join(...parts);
 
 /** What `saveShards` writes: the model, its replicas, and each rank's share of the optimiser state. */
 export interface ShardedSave {
@@ -48,14 +45,15 @@ export async function saveShards(folder: string, save: ShardedSave): Promise<voi
     metadata: optional(having("an object of strings")),
   });
   const { world } = save.replicas.layout;
+  const files = shardFiles();
   const own = heldHere(save);
   const file = `rank-${String(world.rank).padStart(4, "0")}.safetensors`;
   const name = nextName(folder, world.rank === 0);
   const shared = world.broadcast(new TextEncoder().encode(name));
-  const place = join(folder, new TextDecoder().decode(shared));
+  const place = files.join(folder, new TextDecoder().decode(shared));
   await together(save, async () => {
-    fs().mkdirSync(place, { recursive: true });
-    writeWhole(join(place, file), await writeSafetensors(new Map(own.map(({ name: of, tensor }) => [of, tensor]))));
+    files.makeFolder(place);
+    files.write(files.join(place, file), await writeSafetensors(new Map(own.map(({ name: of, tensor }) => [of, tensor]))));
   });
   const mine = JSON.stringify(
     own.map(({ name: of, tensor, from, shape }) => ({
@@ -68,10 +66,10 @@ export async function saveShards(folder: string, save: ShardedSave): Promise<voi
   const lists = gatherUneven(new TextEncoder().encode(mine), world).map((bytes) => JSON.parse(new TextDecoder().decode(bytes)) as Row[]);
   await together(save, () => {
     if (world.rank > 0) return;
-    writeWhole(join(place, "index.json"), JSON.stringify(indexOf(lists.flat(), save)));
-    writeWhole(join(folder, `${LATEST}.new`), name);
-    fs().renameSync(join(folder, `${LATEST}.new`), join(folder, LATEST));
-    for (const old of savesIn(folder)) if (old !== name) fs().rmSync(join(folder, old), { recursive: true, force: true });
+    files.write(files.join(place, "index.json"), JSON.stringify(indexOf(lists.flat(), save)));
+    files.write(files.join(folder, `${LATEST}.new`), name);
+    files.rename(files.join(folder, `${LATEST}.new`), files.join(folder, LATEST));
+    for (const old of savesIn(folder)) if (old !== name) files.remove(files.join(folder, old));
   });
 }
 
@@ -141,22 +139,9 @@ function nextName(folder: string, decides: boolean): string {
 }
 
 function savesIn(folder: string): string[] {
-  return fs().existsSync(folder)
-    ? fs()
-        .readdirSync(folder)
-        .filter((name) => /^save-\d{6}$/.test(name))
-    : [];
-}
-
-function writeWhole(path: string, content: Uint8Array | string): void {
-  const file = fs().openSync(path, "w");
-  try {
-    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
-    for (let at = 0; at < bytes.length;) at += fs().writeSync(file, bytes, at);
-    fs().fsyncSync(file);
-  } finally {
-    fs().closeSync(file);
-  }
+  return shardFiles()
+    .list(folder)
+    .filter((name) => /^save-\d{6}$/.test(name));
 }
 
 /**

@@ -1,5 +1,4 @@
 /** Reads checkpoints of many ranks at any layout. How they are written: checkpoint.ts. */
-import type * as files from "node:fs";
 import { check, describe, having, instance, optional, text, whole } from "../autograd/arguments.ts";
 import type { DType } from "../autograd/contract.ts";
 import { formatShape, sameShape } from "../autograd/contract.ts";
@@ -10,11 +9,9 @@ import type { Optimizer } from "../nn/optimizer.ts";
 import { Module } from "../nn/module.ts";
 import { readSafetensors } from "../nn/safetensors.ts";
 import { Replicas } from "./replicas.ts";
+import { shardFiles } from "./shardFiles.ts";
 import { LATEST, OPTIMIZER, aFolder, rowsOf } from "./shardIndex.ts";
 import type { Index, Part } from "./shardIndex.ts";
-
-const fs = (): typeof files => process.getBuiltinModule("node:fs");
-const join = (...parts: readonly string[]): string => process.getBuiltinModule("node:path").join(...parts);
 
 /** A checkpoint that was written by any number of ranks. */
 export interface ShardedCheckpoint {
@@ -29,13 +26,13 @@ export interface ShardedCheckpoint {
 /** Opens the latest checkpoint of a folder. Throws an Error that names the file where something is missing or damaged; `read` too. */
 export function openShards(folder: string): ShardedCheckpoint {
   check("openShards", "folder", folder, aFolder);
-  const name = contentOf(join(folder, LATEST)).toString("utf8").trim();
-  const place = join(folder, name);
-  const index = indexIn(join(place, "index.json"));
+  const files = shardFiles();
+  const place = files.join(folder, textOf(files.join(folder, LATEST)).trim());
+  const index = indexIn(files.join(place, "index.json"));
   let open = { file: "", tensors: new Map<string, Tensor>() }; // one file at a time
   const tensorsOf = (file: string): Map<string, Tensor> => {
     if (file === open.file) return open.tensors;
-    const path = join(place, file);
+    const path = files.join(place, file);
     const content = contentOf(path);
     open = { file, tensors: undamaged(path, () => readSafetensors(content).tensors) };
     for (const tensor of open.tensors.values()) tensor.persist(); // the reader's scope may end before the file is done with
@@ -50,7 +47,7 @@ export function openShards(folder: string): ShardedCheckpoint {
 }
 
 function indexIn(path: string): Index {
-  const content = contentOf(path).toString("utf8");
+  const content = textOf(path);
   const index = undamaged(path, () => JSON.parse(content) as Partial<Index> | null);
   if (index?.format !== "1") throw new Error(`openShards: ${path} has format ${describe(index?.format)}: want "1"`);
   if (typeof index.tensors !== "object" || index.tensors === null) throw new Error(`openShards: ${path} is damaged: it lists no tensors`);
@@ -66,9 +63,11 @@ function undamaged<T>(path: string, read: () => T): T {
   }
 }
 
-function contentOf(path: string): Buffer {
+const textOf = (path: string): string => new TextDecoder().decode(contentOf(path));
+
+function contentOf(path: string): Uint8Array {
   try {
-    return fs().readFileSync(path);
+    return shardFiles().read(path);
   } catch (error) {
     throw new Error(`openShards: ${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }

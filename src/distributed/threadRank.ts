@@ -1,37 +1,32 @@
 /** The side of a thread: a rank that waits for programs and runs them. */
-import type { CommunicatorOptions } from "./communicator.ts";
 import { Communicator } from "./communicator.ts";
+import type { Assignment, Report } from "./rankPool.ts";
 import { AbortedError, SharedGroup } from "./sharedWorld.ts";
-import type { SharedWorld } from "./sharedWorld.ts";
 import type { ThreadProgram } from "./threads.ts";
-
-export interface Assignment {
-  readonly world: SharedWorld;
-  readonly rank: number;
-  readonly program: ThreadProgram;
-  readonly options: CommunicatorOptions;
-}
-
-/** The result or the error of a program. error null: another rank ended this one. */
-export interface Report {
-  readonly result?: unknown;
-  readonly error?: unknown;
-}
 
 /** Serves the thread that started this one, until it is terminated. Throws in the main thread. */
 export function serveRank(): void {
   const { parentPort } = process.getBuiltinModule("node:worker_threads");
   if (!parentPort) throw new Error("serveRank: this is no worker thread; use threads(n, program)");
-  parentPort.on("message", (assignment: Assignment) => void perform(assignment).then((report) => parentPort.postMessage(report)));
+  parentPort.on(
+    "message",
+    (assignment: Assignment<ThreadProgram>) => void perform(assignment).then((report) => parentPort.postMessage(report)),
+  );
   parentPort.postMessage("ready");
 }
 
-async function perform({ world, rank, program, options }: Assignment): Promise<Report> {
+const perform = (assignment: Assignment<ThreadProgram>): Promise<Report> =>
+  carryOut(assignment, async (communicator) => (await programOf(assignment.program))(communicator, assignment.program.data));
+
+/** Runs a program as one of the ranks that share a world, and reports what came of it. Where it fails, all ranks end. */
+export async function carryOut(
+  { world, rank, options }: Assignment<unknown>,
+  run: (communicator: Communicator) => unknown,
+): Promise<Report> {
   const allRanks = Array.from(world.outboxes, (_, r) => r);
   const communicator = new Communicator(new SharedGroup(world, 0, allRanks, rank), options);
   try {
-    const run = await programOf(program);
-    const result: unknown = await run(communicator, program.data);
+    const result: unknown = await run(communicator);
     communicator.finish();
     return { result: structuredClone(result) };
   } catch (error) {

@@ -7,9 +7,8 @@ import { check, checkOptions, optional, positive, text, whole } from "../autogra
 import type { Kinds } from "../autograd/arguments.ts";
 import type { CommunicatorOptions } from "./communicator.ts";
 import { communicatorKinds } from "./communicator.ts";
-import { abortMessage, abortWorld, newOutboxes, newSharedWorld } from "./sharedWorld.ts";
-import type { SharedWorld } from "./sharedWorld.ts";
-import type { Assignment, Report } from "./threadRank.ts";
+import { RankPool } from "./rankPool.ts";
+import type { RankWorker } from "./rankPool.ts";
 
 /** The program that each rank runs: an exported function of a module, and its data. */
 export interface ThreadProgram {
@@ -54,15 +53,13 @@ export async function threads(n: number, program: ThreadProgram, options: Thread
 /** Threads that run programs one after the other: starting threads takes longer than most programs run. */
 export class ThreadWorld {
   readonly size: number;
-  readonly #workers: Worker[];
-  readonly #outboxes: SharedArrayBuffer[];
-  #busy = false;
-  #ended: string | null = null;
+  readonly #workers: readonly Worker[];
+  readonly #pool: RankPool<ThreadProgram>;
 
-  private constructor(workers: Worker[]) {
+  private constructor(workers: readonly Worker[]) {
     this.size = workers.length;
     this.#workers = workers;
-    this.#outboxes = newOutboxes(workers.length);
+    this.#pool = new RankPool("threads", workers.map(rankIn));
   }
 
   /** n threads, loaded and waiting. Throws for fewer than 1 or more than 256. */
@@ -76,73 +73,37 @@ export class ThreadWorld {
   async run(program: ThreadProgram, options: ThreadOptions = {}): Promise<unknown[]> {
     checkOptions("threads", program, programKinds);
     checkOptions("threads", options, threadKinds);
-    if (this.#ended !== null) throw new Error(`threads: ${this.#ended}; start a new world`);
-    if (this.#busy) throw new Error("threads: this world already runs a program; await it first");
-    this.#busy = true;
     const { limit = 60, ...communicator } = options;
-    const world = newSharedWorld(this.#outboxes, limit);
     for (const worker of this.#workers) worker.ref();
     try {
-      const reports = this.#workers.map((worker, rank) => this.#outcome(worker, { world, rank, program, options: communicator }));
-      const all = await Promise.all(reports);
-      return resultsOf(all, world);
+      return await this.#pool.run(program, limit, communicator);
     } finally {
-      this.#busy = false;
       for (const worker of this.#workers) worker.unref();
     }
   }
 
   /** Whether a thread has ended, so that no program can run any more. */
   get ended(): boolean {
-    return this.#ended !== null;
+    return this.#pool.ended;
   }
 
   /** Ends the threads. */
   async close(): Promise<void> {
-    this.#ended ??= "it was closed";
-    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+    await this.#pool.close();
   }
+}
 
-  /** What one rank reports. A thread that ends ends the run; one that does not hear of its end within seconds is terminated. */
-  #outcome(worker: Worker, assignment: Assignment): Promise<Report> {
-    const { world, rank } = assignment;
-    return new Promise((resolve) => {
-      const settle = (report: Report): void => {
-        clearInterval(watch);
-        worker.removeListener("message", settle);
-        worker.removeListener("exit", gone);
-        resolve(report);
-      };
-      const gone = (code: number): void => {
-        this.#ended = `rank ${rank} ended with exit code ${code}`;
-        abortWorld(world, `rank ${rank} of ${this.size} ended with exit code ${code}`);
-        settle({ error: null });
-      };
-      const watch = watched(world, () => void worker.terminate());
-      worker.on("message", settle);
-      worker.on("exit", gone);
+function rankIn(worker: Worker): RankWorker<ThreadProgram> {
+  return {
+    assign(assignment, report, gone) {
+      const exited = (code: number): void => gone(`ended with exit code ${code}`);
+      worker.on("message", report);
+      worker.on("exit", exited);
       worker.postMessage(assignment);
-    });
-  }
-}
-
-/** Seconds between the end of a run and that of threads which did not notice. */
-const PATIENCE = 5;
-
-/** Asks once a second whether the run was ended. */
-function watched(world: SharedWorld, late: () => void): NodeJS.Timeout {
-  let seconds = 0;
-  const watch = setInterval(() => {
-    if (abortMessage(world) !== undefined && ++seconds > PATIENCE) late();
-  }, 1000);
-  return watch;
-}
-
-function resultsOf(reports: readonly Report[], world: SharedWorld): unknown[] {
-  const message = abortMessage(world);
-  const guilty = reports.find((report) => report.error);
-  if (message !== undefined) throw new Error(message, { cause: guilty?.error ?? undefined });
-  return reports.map(({ result }) => result);
+      return () => void worker.removeListener("message", report).removeListener("exit", exited);
+    },
+    terminate: () => worker.terminate(),
+  };
 }
 
 /** A thread that has loaded this chapter and says so. What the program was started with (`--import`) is loaded in the thread too. */

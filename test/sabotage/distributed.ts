@@ -29,7 +29,7 @@ export const distributed: readonly Sabotage[] = [
     what: "distributed: old saves go before the new one is whole",
     file: at("checkpoint"),
     from: "  const shared = world.broadcast(new TextEncoder().encode(name));",
-    to: "  if (world.rank === 0) for (const old of savesIn(folder)) fs().rmSync(join(folder, old), { recursive: true, force: true });\n  const shared = world.broadcast(new TextEncoder().encode(name));",
+    to: "  if (world.rank === 0) for (const old of savesIn(folder)) files.remove(files.join(folder, old));\n  const shared = world.broadcast(new TextEncoder().encode(name));",
     test: commands,
     title: "a failure loses nothing that was saved",
   },

@@ -1,6 +1,6 @@
 /**
  * Cases of layouts as plain data, and the small model that they train. n ranks, G ranks that share the experts, S shards, E experts.
- * D width, F hidden width, V classes, B sequences of a shard, T tokens of each.
+ * B sequences of a shard; other sizes are in sizes.ts.
  */
 import fc from "fast-check";
 import { check, checkOptions, either, flag, having, listOf, oneOf, positive, whole } from "../../autograd/arguments.ts";
@@ -23,8 +23,7 @@ import {
 import type { Pass } from "../../nn/index.ts";
 import { Linear, Module, initializers, under } from "../../nn/index.ts";
 import type { ExpertShare } from "../../distributed/index.ts";
-
-export const [D, F, V, T] = [4, 5, 3, 3] as const;
+import { D, T, V } from "./sizes.ts";
 
 /** One drawn case: how many ranks, how the experts are spread over them, and the program that they run. */
 export interface LayoutCase {

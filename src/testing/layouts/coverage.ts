@@ -1,7 +1,8 @@
 /** What the cases of a law of layouts were like: a law that never meets a rank without tokens proves nothing about them. */
 import { check, listOf, oneOf, whole } from "../../autograd/arguments.ts";
-import { T, checkCase } from "./cases.ts";
+import { checkCase } from "./cases.ts";
 import type { LayoutCase } from "./cases.ts";
+import { T } from "./sizes.ts";
 
 /** What a case of layouts can be like: the names that `LayoutCoverage` counts by. */
 export const layoutKinds = [

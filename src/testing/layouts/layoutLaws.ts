@@ -18,17 +18,18 @@ import {
   whole,
 } from "../../autograd/arguments.ts";
 import { aCommunicator } from "../../distributed/communicator.ts";
-import { ThreadWorld, alone, gatherUneven } from "../../distributed/index.ts";
+import { alone } from "../../distributed/index.ts";
 import type { Communicator } from "../../distributed/index.ts";
-import { entryOf } from "../../distributed/threads.ts";
 import { cpuBackend, withBackend } from "../../index.ts";
 import { Breach, text as shown } from "../check.ts";
 import { feedForwardExperts, layoutCases } from "./cases.ts";
 import type { LayoutCase, MakeExperts } from "./cases.ts";
 import { agree, compareWithOne } from "./compare.ts";
 import { LayoutCoverage } from "./coverage.ts";
-import { layoutProgram, runOrder, usualOrder } from "./program.ts";
+import { runOrder, usualOrder } from "./program.ts";
 import type { Exported, LayoutOrder, LayoutReport } from "./program.ts";
+import { threadRanks, worldRanks } from "./ranks.ts";
+import type { LayoutRanks } from "./ranks.ts";
 import { oneProcess } from "./run.ts";
 
 /** How many cases the laws try, from which seed, and on how many ranks. */
@@ -77,8 +78,13 @@ interface Subject {
   readonly make: Exported | null;
   readonly local: MakeExperts;
   readonly options: LayoutLawOptions;
+  readonly ranks: LayoutRanks;
+  readonly heard: Heard;
   readonly coverage: LayoutCoverage;
 }
+
+/** Hears of each case that was tried, those of shrinking too, and of what broke the law in it; undefined: nothing. */
+type Heard = (c: LayoutCase, fault: unknown) => void;
 
 interface Law {
   readonly name: string;
@@ -158,27 +164,19 @@ async function sameBits(subject: Subject, c: LayoutCase, backend: "cpu" | "wasm"
 
 /** Two steps at one layout, one more at another, or in one process. */
 async function resumed(subject: Subject, c: LayoutCase): Promise<void> {
-  const { mkdtempSync, rmSync } = process.getBuiltinModule("node:fs");
-  const { join } = process.getBuiltinModule("node:path");
-  const { world } = subject.options;
-  const own = mkdtempSync(join(process.getBuiltinModule("node:os").tmpdir(), "switchyard-layout-"));
-  const folder = world ? new TextDecoder().decode(world.broadcast(new TextEncoder().encode(own))) : own;
-  try {
-    const plain = { ...c, balance: "rank" as const };
+  const plain = { ...c, balance: "rank" as const };
+  const { ranks } = subject;
+  const others = [plain, { ...plain, ranks: c.expertsOver, sharedState: !c.sharedState }, { ...plain, ranks: 1 }];
+  await ranks.withFolder(async (folder) => {
     const whole = await onRanks(subject, { case: plain, steps: 3 });
     const before = await onRanks(subject, { case: plain, steps: 2, save: folder });
-    const others = [plain, { ...plain, ranks: c.expertsOver, sharedState: !c.sharedState }, { ...plain, ranks: 1 }];
-    // Processes of mpirun are as many as they are.
-    for (const other of world ? [plain, { ...plain, sharedState: !c.sharedState }] : others) {
+    for (const other of ranks.fixed ? [plain, { ...plain, sharedState: !c.sharedState }] : others) {
       compareStates((await onRanks(subject, { case: other, steps: 0, load: folder }))[0], before[0], BITS);
       const further = await onRanks(subject, { case: other, steps: 1, load: folder });
       compareStates(further[0], whole[0], EXACT);
       compareLast(further[0], whole[0]);
     }
-  } finally {
-    world?.barrier(); // before the first to be done takes the folder away
-    rmSync(own, { recursive: true, force: true });
-  }
+  });
 }
 
 function compareStates(actual: LayoutReport, wanted: LayoutReport, tolerance: number): void {
@@ -193,38 +191,16 @@ function compareLast(further: LayoutReport, whole: LayoutReport): void {
 }
 
 /** What each rank of the case reports. */
-async function onRanks(
-  subject: Subject,
+function onRanks(
+  { ranks, make, options: { variant = null, limit = 60 } }: Subject,
   order: Partial<LayoutOrder> & { readonly case: LayoutCase },
   ordered = false,
 ): Promise<LayoutReport[]> {
-  const whole: LayoutOrder = { ...usualOrder, make: subject.make, variant: subject.options.variant ?? null, ...order };
-  const { world } = subject.options;
-  if (world) return onWorld(ordered ? world.inOrder() : world, whole);
-  const pool = await threadPool(Math.max(order.case.ranks, ...(subject.options.ranks ?? usualRanks)));
-  const program = { module: entryOf("switchyard-moe/testing"), export: "layoutProgram", data: whole };
-  const reports = await pool.run(program, { ordered, checkedCalls: Infinity, limit: subject.options.limit ?? 60 });
-  return reports.slice(0, order.case.ranks) as LayoutReport[];
-}
-
-/** The same on the processes of mpirun; each of them gets all reports. */
-async function onWorld(world: Communicator, order: LayoutOrder): Promise<LayoutReport[]> {
-  const report = JSON.stringify(await layoutProgram(world, order));
-  const all = gatherUneven(new TextEncoder().encode(report), world).map((bytes) => new TextDecoder().decode(bytes));
-  return all.map((text) => JSON.parse(text) as LayoutReport | null).filter((one) => one !== null);
+  return ranks.carryOut({ ...usualOrder, make, variant, ...order }, { ordered, limit });
 }
 
 const RANKS = 8;
 const usualRanks: readonly number[] = [1, 2, 3, 4, 6, RANKS];
-let pool: ThreadWorld | undefined;
-
-/** One pool for all laws: a thread starts in a second, a case takes a tenth. Threads that a broken case ended are started anew. */
-async function threadPool(ranks: number): Promise<ThreadWorld> {
-  if (pool && !pool.ended && pool.size >= ranks) return pool;
-  await pool?.close();
-  pool = await ThreadWorld.start(ranks);
-  return pool;
-}
 
 /**
  * The laws of layouts for experts of your own: `make` names a module and its export, a `MakeExperts`, because ranks are threads that load it
@@ -251,10 +227,24 @@ export function layoutLaws(
     limit: optional(positive),
     world: optional(aCommunicator),
   });
+  const { world, ranks = usualRanks } = options;
+  return layoutLawsOn(world ? worldRanks(world) : threadRanks(Math.max(...ranks)), name, make, options);
+}
+
+/** The same on ranks that are given, wherever they are; `heard` hears of each case that was tried. Checks nothing. */
+export function layoutLawsOn(
+  ranks: LayoutRanks,
+  name: string,
+  make: (Exported & { readonly local: MakeExperts }) | null,
+  options: LayoutLawOptions,
+  heard: Heard = () => {},
+): LayoutLaw[] {
   const subject = {
     make: make && { module: make.module, export: make.export },
     local: make?.local ?? feedForwardExperts,
     options,
+    ranks,
+    heard,
   };
   return laws.map((law) => {
     const coverage = new LayoutCoverage();
@@ -265,9 +255,21 @@ export function layoutLaws(
 async function hold(subject: Subject, law: Law): Promise<void> {
   const { seed = 7, runs = law.runs, ranks = usualRanks, shrink = true, examples = [] } = subject.options;
   const cases = layoutCases(ranks.filter((n) => n <= (law.most ?? RANKS)));
-  const found = await fc.check(fc.asyncProperty(cases, (c) => law.holds(subject, c)), { seed, numRuns: runs, endOnFailure: !shrink, examples: examples.map((c) => [c]) }); // prettier-ignore
+  const found = await fc.check(fc.asyncProperty(cases, (c) => tried(subject, law, c)), { seed, numRuns: runs, endOnFailure: !shrink, examples: examples.map((c) => [c]) }); // prettier-ignore
   const [c] = found.counterexample ?? [];
   if (!c) return;
   const why = found.errorInstance instanceof Error ? found.errorInstance.message : String(found.errorInstance);
   throw new BrokenLayout(`a layout breaks the law "${law.name}"\n  case: ${shown(c)}\n  ${why}`, c, found.errorInstance);
+}
+
+async function tried(subject: Subject, law: Law, c: LayoutCase): Promise<void> {
+  let fault: unknown;
+  try {
+    await law.holds(subject, c);
+  } catch (error) {
+    fault = error;
+    throw error;
+  } finally {
+    subject.heard(c, fault);
+  }
 }

@@ -71,11 +71,15 @@ export async function layoutProgram(world: Communicator, data: unknown): Promise
   return runOrder(group, order);
 }
 
-/** The same on a world of just the right size. */
-export async function runOrder(world: Communicator, order: LayoutOrder): Promise<LayoutReport> {
+/** The same on a world of just the right size. `load` finds what the order names; in a page no module is loaded by its address. */
+export async function runOrder(
+  world: Communicator,
+  order: LayoutOrder,
+  load: (of: Exported) => Promise<unknown> = exported,
+): Promise<LayoutReport> {
   world.traffic.clear(); // processes of mpirun count on from case to case
-  const make = order.make ? ((await exported(order.make)) as MakeExperts) : feedForwardExperts;
-  const Run = order.variant ? ((await exported(order.variant)) as typeof LayoutRun) : LayoutRun;
+  const make = order.make ? ((await load(order.make)) as MakeExperts) : feedForwardExperts;
+  const Run = order.variant ? ((await load(order.variant)) as typeof LayoutRun) : LayoutRun;
   const backend = await backendOf(order.backend);
   const run = withBackend(backend, () => new Run(order.case, world, order.precision, make));
   run.delays = order.delays;

@@ -25,8 +25,9 @@ import type { Routing } from "../../moe/index.ts";
 import { afterStep } from "../../moe/index.ts";
 import type { OptimizerState } from "../../nn/index.ts";
 import { AdamW, clipScale, crossEntropy, gradNorm } from "../../nn/index.ts";
-import { BALANCE, D, F, LayoutModel, checkCase, expertKey, passOf, shardOf } from "./cases.ts";
+import { BALANCE, LayoutModel, checkCase, expertKey, passOf, shardOf } from "./cases.ts";
 import type { LayoutCase, MakeExperts, Shard } from "./cases.ts";
+import { D, F } from "./sizes.ts";
 
 export type Precision = "float32" | "float64";
 export const STEPS = 3;
@@ -90,6 +91,10 @@ export class LayoutRun {
     return expertKey(this.case);
   }
 
+  protected shardOf(step: number, shard: number): Shard {
+    return shardOf(this.case, step, shard, this.precision);
+  }
+
   protected passOf(step: number, shard: number): ReturnType<typeof passOf> {
     return passOf(this.case, step, shard);
   }
@@ -132,7 +137,7 @@ export class LayoutRun {
     check("LayoutRun.step", "step", step, whole());
     const { world } = this.layout;
     world.beginStep(step);
-    const shards = this.replicas.ownShards.map((s) => ({ s, shard: shardOf(this.case, step, s, this.precision) }));
+    const shards = this.replicas.ownShards.map((s) => ({ s, shard: this.shardOf(step, s) }));
     const all = this.totalTokens(shards.reduce((sum, { shard }) => sum + shard.tokens, 0));
     const routings: Routing[][] = [];
     const outputs: Record<string, number[]> = {};

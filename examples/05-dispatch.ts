@@ -1,9 +1,9 @@
 /**
- * Lesson 5: what capacity does. Twelve tokens, four experts, one choice each. At factor 1.0 an expert has 12 / 4 = 3 seats, at 1.5 it has
- * ceil(4.5) = 5. A token that finds no free seat (slot) is dropped: the layer gives exactly 0 for it, and the residual connection passes it
+ * Lesson 5: what capacity does. Twelve tokens, four experts, one choice each. At factor 1.0 an expert has 12 / 4 = 3 slots, at 1.5 it has
+ * ceil(4.5) = 5. A token that finds no free slot is dropped: the layer gives exactly 0 for it, and the residual connection passes it
  * on unchanged. Fedus et al. 2021, eq. 3.
  *
- * Expect: dropped tokens at 1.0; at 1.5 fewer or none, but more empty seats.
+ * Expect: dropped tokens at 1.0; at 1.5 fewer or none, but more empty slots.
  */
 import { key, random, scope } from "switchyard-moe";
 import { FeedForwardExperts, MoE, SwitchRouter, measure, readBooks } from "switchyard-moe/moe";
@@ -31,12 +31,12 @@ for (const factor of [1, 1.5]) {
   const capacity = Math.ceil((tokens.length * factor) / experts);
   const numbers = await output.data();
 
-  const shares = `dropped ${(100 * dropped).toFixed(0)} %, seats used ${(100 * utilisation).toFixed(0)} %`;
-  console.log(`factor ${factor}: ${capacity} seats for each of ${experts} experts; wished ${load.join(" ")}; ${shares}`);
+  const shares = `dropped ${(100 * dropped).toFixed(0)} %, slots used ${(100 * utilisation).toFixed(0)} %`;
+  console.log(`factor ${factor}: ${capacity} slots for each of ${experts} experts; wished ${load.join(" ")}; ${shares}`);
   tokens.forEach((word, t) => {
     const kept = slotOfChoice[t] >= 0;
     const length = Math.hypot(...numbers.subarray(t * width, (t + 1) * width));
-    const choice = `expert ${expertOfChoice[t]}  gate ${gate[t].toFixed(2)}  ${kept ? `seat ${slotOfChoice[t] % capacity}` : "no seat"}`;
+    const choice = `expert ${expertOfChoice[t]}  gate ${gate[t].toFixed(2)}  ${kept ? `slot ${slotOfChoice[t] % capacity}` : "no slot"}`;
     console.log(`  ${word.padEnd(7)} ${choice}  output of length ${length.toFixed(3)}`);
   });
   const choices = tokens.map((_, token) => ({
@@ -49,7 +49,7 @@ for (const factor of [1, 1.5]) {
     `05-dispatch-${factor}`,
     dispatch({
       title: `Capacity factor ${factor}`,
-      description: `Which of ${experts} experts each word goes to, and who finds no seat`,
+      description: `Which of ${experts} experts each word goes to, and who finds no slot`,
       tokens,
       experts,
       capacity,

@@ -11,7 +11,7 @@ import { FeedForwardExperts, MoE, TopKRouter, measure } from "switchyard-moe/moe
 import type { TopKOptions } from "switchyard-moe/moe";
 import { initializers } from "switchyard-moe/nn";
 import { begin, keepPicture, short } from "./train/lesson.ts";
-import { WIDTH, printSeats, seats, send, vectorsOf, words } from "./train/words.ts";
+import { WIDTH, printSlots, slotsPicture, send, vectorsOf, words } from "./train/words.ts";
 
 await begin("Top-k and its normalisations");
 const [experts, choices] = [4, 2];
@@ -58,8 +58,11 @@ for (let step = 0; step < (short ? 4 : 100); step++)
 console.log(`  after : ${await load()}\n`);
 
 const books = await send(routerOf({ choices }));
-printSeats(books);
+printSlots(books);
 keepPicture(
   "12-top-k",
-  seats(books, { title: "Top-2 at factor 1.0", description: "First choices are seated before second ones; who comes too late is dropped" }),
+  slotsPicture(books, {
+    title: "Top-2 at factor 1.0",
+    description: "First choices get slots before second ones; who comes too late is dropped",
+  }),
 );

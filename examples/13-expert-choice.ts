@@ -1,8 +1,8 @@
 /**
- * Lesson 13: Expert Choice. Each expert chooses as many tokens as it has seats (slots), so the load is even by construction and no loss is
+ * Lesson 13: Expert Choice. Each expert chooses as many tokens as it has slots, so the load is even by construction and no loss is
  * needed; a token may have several experts or none. Zhou et al. 2022, arXiv:2202.09368.
  *
- * Expect: every seat is taken, by some words twice or more, by some never; with at most one expert per word the words spread. Then a test
+ * Expect: every slot is taken, by some words twice or more, by some never; with at most one expert per word the words spread. Then a test
  * of causality: fair coins cannot be predicted, so a model that does not see the future cannot get below 1 bit per coin. Switch stays just
  * above 1. Soft MoE learns to read the next coins from its mixtures and falls far below. Expert Choice learns it from which tokens were
  * chosen, and falls below by some hundredths. A loss that is lower than possible means that the model sees the future, not that it is good.
@@ -17,7 +17,7 @@ import type { RouterName } from "./train/routerNames.ts";
 import { curve } from "./train/svg/index.ts";
 import type { Series } from "./train/svg/index.ts";
 import { configOf } from "./train/configuration.ts";
-import { WIDTH, choicesOf, printSeats, seats, send, vectorsOf, words } from "./train/words.ts";
+import { WIDTH, choicesOf, printSlots, slotsPicture, send, vectorsOf, words } from "./train/words.ts";
 
 await begin("Expert Choice");
 const experts = 4;
@@ -30,14 +30,14 @@ for (const cap of [Infinity, 1]) {
     `cap ${cap}: experts per word ${times.join(" ")}; nowhere: ${unserved.join(", ") || "-"}; MaxVio ` +
       `${measure(books).maxViolation.toFixed(2)}`,
   );
-  printSeats(books);
+  printSlots(books);
   const title = cap === Infinity ? "Expert Choice" : `Expert Choice, capped at one`;
   keepPicture(
     `13-expert-choice${cap === Infinity ? "" : "-capped"}`,
-    seats(books, {
+    slotsPicture(books, {
       title,
       description:
-        cap === Infinity ? "Every seat is taken; a word may have several or none" : "A word has one expert at most; a seat may stay empty",
+        cap === Infinity ? "Every slot is taken; a word may have several or none" : "A word has one expert at most; a slot may stay empty",
     }),
   );
 }

@@ -1,18 +1,18 @@
 /**
- * Lesson 14: which tokens get the seats (slots) of an expert that has too few. By position: the earlier token. By gate: the token with the
+ * Lesson 14: which tokens get the slots of an expert that has too few. By position: the earlier token. By gate: the token with the
  * larger gate (batch-prioritised routing, Riquelme et al. 2021, arXiv:2106.05974). At random, in training (random token selection). And
- * which tokens share the seats: those of the batch, or those of each sequence.
+ * which tokens share the slots: those of the batch, or those of each sequence.
  *
  * Expect: the choices are the same, the dropped tokens differ. Priority by gate keeps the largest gates; but a later token can then take
- * the seat of an earlier one, which a causal model must not allow: the lesson shows such a case. With a group per sequence, sequences do
- * not compete for seats, but a sequence with an uneven load drops more.
+ * the slot of an earlier one, which a causal model must not allow: the lesson shows such a case. With a group per sequence, sequences do
+ * not compete for slots, but a sequence with an uneven load drops more.
  */
 import { key, random } from "switchyard-moe";
 import { SwitchRouter, measure } from "switchyard-moe/moe";
 import type { Priority } from "switchyard-moe/moe";
 import { initializers } from "switchyard-moe/nn";
 import { begin, keepPicture } from "./train/lesson.ts";
-import { WIDTH, choicesOf, seats, send, vectorsOf, words } from "./train/words.ts";
+import { WIDTH, choicesOf, slotsPicture, send, vectorsOf, words } from "./train/words.ts";
 
 await begin("Priority: who is dropped");
 const experts = 4;
@@ -27,11 +27,11 @@ for (const priority of ["position", "gate", "random"] as const) {
   console.log(`by ${priority.padEnd(8)} dropped: ${lost.join(", ").padEnd(26)} gates that survive add up to ${weight.toFixed(2)}`);
   keepPicture(
     `14-priority-${priority}`,
-    seats(books, { title: `Seated by ${priority}`, description: "One choice of each word at factor 1.0; hatched: no seat" }),
+    slotsPicture(books, { title: `Slots by ${priority}`, description: "One choice of each word at factor 1.0; hatched: no slot" }),
   );
 }
 
-/** The first words that lose or gain a seat when only the last six change. */
+/** The first words that lose or gain a slot when only the last six change. */
 async function probe(priority: Priority): Promise<number> {
   const before = vectorsOf();
   const later = random.normal([1, 6, WIDTH], key(11)).mul(2);
@@ -40,12 +40,12 @@ async function probe(priority: Priority): Promise<number> {
   return [0, 1, 2, 3, 4, 5].filter((t) => a.slotOfChoice[t] >= 0 !== b.slotOfChoice[t] >= 0).length;
 }
 console.log(
-  `\nof the first six words, seats that change when only the last six do: by position ${await probe("position")}, by gate ` +
+  `\nof the first six words, slots that change when only the last six do: by position ${await probe("position")}, by gate ` +
     `${await probe("gate")}`,
 );
 
 const tokens = random.normal([4, 16, WIDTH], key(5)).add(random.normal([4, 1, WIDTH], key(6))); // each sequence has a taste of its own
 for (const group of ["batch", "sequence"] as const) {
   const { dropped, load } = measure(await send(routerOf("position", group), { tokens, capacityFactor: 1.25 }));
-  console.log(`seats shared out in each ${group.padEnd(8)}: wished ${load.join(" ")}, dropped ${(100 * dropped).toFixed(0)} %`);
+  console.log(`slots shared out in each ${group.padEnd(8)}: wished ${load.join(" ")}, dropped ${(100 * dropped).toFixed(0)} %`);
 }

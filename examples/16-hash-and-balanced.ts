@@ -13,17 +13,21 @@ import { BalancedRouter, HashRouter, balancedHash, loadEntropy, maxViolation, me
 import { initializers } from "switchyard-moe/nn";
 import { begin, keepPicture } from "./train/lesson.ts";
 import { loadDeclaration } from "./train/text.ts";
-import { WIDTH, printSeats, seats, send } from "./train/words.ts";
+import { WIDTH, printSlots, slotsPicture, send } from "./train/words.ts";
 
 await begin("Hash routing and balanced assignment");
 const experts = 4;
 const text = "a switch sends a wagon and a switch sends a train".split(" ");
 const hash = new HashRouter({ experts, table: randomHash(new Set(text).size, experts, key(2)) });
 const hashed = await send(hash, { text });
-printSeats(hashed, text);
+printSlots(hashed, text);
 keepPicture(
   "16-hash",
-  seats(hashed, { title: "Hash routing at factor 1.0", description: "Equal words go to one expert, whoever stands around them" }, { text }),
+  slotsPicture(
+    hashed,
+    { title: "Hash routing at factor 1.0", description: "Equal words go to one expert, whoever stands around them" },
+    { text },
+  ),
 );
 
 const bytes = loadDeclaration("eng").classes[0].training;
@@ -49,12 +53,12 @@ for (const training of [false, true]) {
   console.log(`  ${training ? "while training, evened out by Sinkhorn" : "in evaluation, each its best         "}: ${load.join(" ")}`);
 }
 console.log();
-const seated = await send(balanced, { training: true });
-printSeats(seated);
+const assigned = await send(balanced, { training: true });
+printSlots(assigned);
 keepPicture(
   "16-balanced",
-  seats(seated, {
+  slotsPicture(assigned, {
     title: "Balanced assignment at factor 1.0",
-    description: "Nearly every word finds a seat at an expert it scores well with",
+    description: "Nearly every word finds a slot at an expert it scores well with",
   }),
 );

@@ -10,7 +10,7 @@ import { FeedForwardExperts, MoE, SwitchRouter, measure, readBooks } from "switc
 import type { CapacityFactor } from "switchyard-moe/moe";
 import { initializers } from "switchyard-moe/nn";
 import { begin, keepPicture, short } from "./train/lesson.ts";
-import { WIDTH, seats, send } from "./train/words.ts";
+import { WIDTH, slotsPicture, send } from "./train/words.ts";
 
 await begin("Dropless");
 const router = new SwitchRouter({
@@ -23,7 +23,7 @@ const router = new SwitchRouter({
 const books = await send(router, { capacityFactor: "dropless" });
 keepPicture(
   "17-dropless",
-  seats(books, { title: "Dropless", description: "Each expert has as many rows as words came" }, { sorted: true }),
+  slotsPicture(books, { title: "Dropless", description: "Each expert has as many rows as words came" }, { sorted: true }),
 );
 
 const [experts, width, hidden, T] = [8, 64, 256, short ? 256 : 2048];

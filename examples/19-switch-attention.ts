@@ -10,7 +10,7 @@ import { key, noGrad } from "switchyard-moe";
 import { SwitchAttention, SwitchRouter, measure, readBooks } from "switchyard-moe/moe";
 import { initializers } from "switchyard-moe/nn";
 import { begin, keepPicture } from "./train/lesson.ts";
-import { WIDTH, seats, vectorsOf, words } from "./train/words.ts";
+import { WIDTH, slotsPicture, vectorsOf, words } from "./train/words.ts";
 
 await begin("Switch layers in attention");
 const experts = 4;
@@ -33,7 +33,7 @@ for (const [name, routing] of [
 ] as const) {
   const books = await readBooks(routing);
   console.log(`${name}: words per expert ${measure(books).load.join(" ")}`);
-  const picture = seats(
+  const picture = slotsPicture(
     books,
     { title: `Experts of the ${name}`, description: "The matrix that each word is multiplied with" },
     { sorted: true },

@@ -15,7 +15,7 @@ import { initializers } from "switchyard-moe/nn";
 import { BrokenLaw, routerLaws } from "switchyard-moe/testing";
 import type { RouterLaw, RouterSetting } from "switchyard-moe/testing";
 import { begin, keepPicture, short } from "./train/lesson.ts";
-import { WIDTH, seats, send } from "./train/words.ts";
+import { WIDTH, slotsPicture, send } from "./train/words.ts";
 
 /** The best expert, weighed by its probability; first come, first served. G groups, S tokens of a group, E experts, D width. */
 class MyRouter extends Router {
@@ -110,7 +110,7 @@ const mine = new MyRouter({
 });
 keepPicture(
   "21-your-own-router",
-  seats(await send(mine), {
+  slotsPicture(await send(mine), {
     title: "A router of your own at factor 1.0",
     description: "Each word to its best expert, first come, first served",
   }),

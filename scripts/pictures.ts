@@ -22,7 +22,7 @@ import {
 import { DecoderLanguageModel, DenseFeedForward, attentionWeights, beamSearch, initializers, noiseSpans } from "switchyard-moe/nn";
 import { bars, curve, heatMap } from "../examples/train/svg/index.ts";
 import type { Point } from "../examples/train/svg/index.ts";
-import { WIDTH, seats, send, vectorsOf, words } from "../examples/train/words.ts";
+import { WIDTH, slotsPicture, send, vectorsOf, words } from "../examples/train/words.ts";
 
 const experts = 4;
 const base = { width: WIDTH, experts, random: key(2).at("router"), initializer: initializers.normal(0.5) };
@@ -256,23 +256,23 @@ export async function pictures(): Promise<Map<string, string>> {
   const drawn: Record<string, Promise<string> | string> = {
     attention: attending(),
     "softmax-gate": gates(),
-    "top-k": send(top2).then((books) => seats(books, told("Top-2 at factor 1.0", "First choices get slots before second ones"))),
+    "top-k": send(top2).then((books) => slotsPicture(books, told("Top-2 at factor 1.0", "First choices get slots before second ones"))),
     noise: noise(),
     importance: importance(),
-    switch: send(choosesBest, { capacityFactor: 2.5 }).then((books) => seats(books, told("Switch at factor 2.5", "One expert for each word; room for nearly all"))), // prettier-ignore
+    switch: send(choosesBest, { capacityFactor: 2.5 }).then((books) => slotsPicture(books, told("Switch at factor 2.5", "One expert for each word; room for nearly all"))), // prettier-ignore
     sizes: sizes(),
     precision: precision(),
     initialisation: initial(),
     "expert-dropout": expertDropout(),
     balance: balance(),
     "z-loss": normaliser(),
-    overflow: send(choosesBest).then((books) => seats(books, told("Overflow at factor 1.0", "A token without a slot is dropped; the residual carries it on"))), // prettier-ignore
+    overflow: send(choosesBest).then((books) => slotsPicture(books, told("Overflow at factor 1.0", "A token without a slot is dropped; the residual carries it on"))), // prettier-ignore
     capacity: capacityCost(),
-    "expert-choice": send(new ExpertChoiceRouter({ ...base, average: 1 })).then((books) => seats(books, told("Expert Choice", "Each expert takes three words; a word may have several or none"))), // prettier-ignore
+    "expert-choice": send(new ExpertChoiceRouter({ ...base, average: 1 })).then((books) => slotsPicture(books, told("Expert Choice", "Each expert takes three words; a word may have several or none"))), // prettier-ignore
     soft: soft(),
-    hash: send(hash, { text }).then((books) => seats(books, told("Hash routing", "Equal words go to one expert"), { text })),
-    balanced: send(new BalancedRouter(base), { training: true }).then((books) => seats(books, told("Balanced assignment", "While training, nearly all tokens get a slot"))), // prettier-ignore
-    dropless: send(choosesBest, { capacityFactor: "dropless" }).then((books) => seats(books, told("Dropless", "As many rows as words came"), { sorted: true })), // prettier-ignore
+    hash: send(hash, { text }).then((books) => slotsPicture(books, told("Hash routing", "Equal words go to one expert"), { text })),
+    balanced: send(new BalancedRouter(base), { training: true }).then((books) => slotsPicture(books, told("Balanced assignment", "While training, nearly all tokens get a slot"))), // prettier-ignore
+    dropless: send(choosesBest, { capacityFactor: "dropless" }).then((books) => slotsPicture(books, told("Dropless", "As many rows as words came"), { sorted: true })), // prettier-ignore
     "loss-free": lossFree(),
     upcycling: upcycled(),
     distillation: distilled(),

@@ -29,7 +29,7 @@ export const modelOptions = (read: Reader) => ({
   alpha: read("alpha", real(0), 0.01, "weight of the load-balancing loss"),
   group: read("group", choice("batch", "sequence"), "batch", "tokens that share out the slots: all of a batch, or each sequence its own"),
   balanceScope: read("balance-scope", choice("batch", "sequence"), "batch", "tokens over which the balance loss counts"),
-  priority: read("priority", choice("position", "gate", "random"), "position", "who is seated first where an expert is full"),
+  priority: read("priority", choice("position", "gate", "random"), "position", "who gets a slot first where an expert is full"),
   zLoss: read("z-loss", real(0), 0, "weight of the router z-loss"),
   jitter: read("jitter", real(0, 1), 0.01, "relative noise of the router's input, in training"),
   initScale: read("init-scale", positive(), 0.1, "s of the deviation sqrt(s / fan-in) of the first weights"),

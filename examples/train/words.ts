@@ -60,20 +60,20 @@ export function choicesOf({ expertOfChoice, slotOfChoice, gate, choices, experts
 }
 
 /** Experts as columns, slots as cells, the words in them. */
-export function seats(books: HostBooks, captions: Captions, { text = words, sorted = false } = {}): string {
+export function slotsPicture(books: HostBooks, captions: Captions, { text = words, sorted = false } = {}): string {
   const choices = choicesOf(books, sorted);
   const capacity = sorted ? null : books.rows / books.experts;
   return dispatch({ ...captions, tokens: text, experts: books.experts, capacity, choices });
 }
 
-/** Prints one line for each expert: the words that have its seats (slots), and those that found none. */
-export function printSeats(books: HostBooks, text: readonly string[] = words): void {
+/** Prints one line for each expert: the words that have its slots, and those that found none. */
+export function printSlots(books: HostBooks, text: readonly string[] = words): void {
   const choices = choicesOf(books);
   for (let expert = 0; expert < books.experts; expert++) {
     const own = choices.filter((choice) => choice.expert === expert);
     const name = ({ token, gate = 0 }: Choice): string => `${text[token]} ${gate.toFixed(2)}`;
     const kept = own.filter(({ slot }) => slot >= 0).map(name);
     const lost = own.filter(({ slot }) => slot < 0).map(name);
-    console.log(`  expert ${expert}: ${kept.join(", ") || "-"}${lost.length > 0 ? `  no seat: ${lost.join(", ")}` : ""}`);
+    console.log(`  expert ${expert}: ${kept.join(", ") || "-"}${lost.length > 0 ? `  no slot: ${lost.join(", ")}` : ""}`);
   }
 }

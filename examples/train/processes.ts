@@ -20,7 +20,7 @@ import { FeedForwardExperts } from "switchyard-moe/moe";
 import { initializers } from "switchyard-moe/nn";
 import type { Module } from "switchyard-moe/nn";
 import type { Tensor } from "switchyard-moe";
-import type { MakeExperts } from "./model.ts";
+import type { MakeExperts } from "./layers.ts";
 import type { Sharing } from "./processOptions.ts";
 import { shardsOf } from "./strategy.ts";
 import type { StepParts, Strategy } from "./strategy.ts";

@@ -15,7 +15,7 @@ import { attempt, writeAtomically } from "./files.ts";
 import { configFile, lastFile, metricsFile, modelFile } from "./folders.ts";
 import { readMeasurements } from "./metrics.ts";
 import type { Measurement } from "./metrics.ts";
-import type { MakeExperts } from "./model.ts";
+import type { MakeExperts } from "./layers.ts";
 import type { Processes } from "./processes.ts";
 import type { Task } from "./task.ts";
 import { Trainer } from "./training.ts";

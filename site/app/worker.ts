@@ -3,7 +3,7 @@ import { key, useBackend } from "switchyard-moe";
 import type { Backend } from "switchyard-moe";
 import type { DecoderLanguageModel } from "switchyard-moe/nn";
 import { NgramModel } from "../../examples/train/baselines.ts";
-import { buildModel } from "../../examples/train/model.ts";
+import { causalModel } from "../../examples/train/layers.ts";
 import { canGenerate, caution } from "../../examples/train/routers.ts";
 import { BytePrediction } from "../../examples/train/bytePrediction.ts";
 import type { Corpus } from "../../examples/train/text.ts";
@@ -43,7 +43,7 @@ class Run {
     this.backend = backend;
     const trainer = (side: Side): Trainer<DecoderLanguageModel> =>
       new Trainer(
-        buildModel(modelConfig(settings, side), key(settings.shared.seed).at("init")),
+        causalModel(modelConfig(settings, side), key(settings.shared.seed).at("init")),
         this.task,
         trainingConfig(settings.shared),
       );

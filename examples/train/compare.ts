@@ -100,10 +100,8 @@ async function once(
   const run = newRun(join(folder, `${name}-lr${lr}-init${initScale}-seed${seed}`), config, languageJob(config, corpus));
   console.log(`\n${name}, seed ${seed}, lr ${lr}, initial scale ${initScale}`);
   const outcome = await continueRun(run, { screen: process.stdout, interrupted: stop.asked });
-  if (outcome === "interrupted") {
-    process.exitCode = stop.code();
-    throw new UserError(`interrupted; a comparison cannot be resumed, but its runs are kept in ${folder}`);
-  }
+  if (outcome === "interrupted")
+    throw new UserError(`interrupted; a comparison cannot be resumed, but its runs are kept in ${folder}`, stop.code());
   const windows = validationWindows(corpus, { length: config.training.length });
   const evaluation = await evaluateModel(bestModel(run), windows, { batch: config.training.batch, languages: corpus.classes.length });
   return { run, evaluation };

@@ -79,5 +79,5 @@ try {
   // All processes get the same arguments; the first of them reports the mistake and ends the others.
   if (started?.rank) await new Promise((resolve) => setTimeout(resolve, 1500));
   console.error(error.message);
-  process.exitCode = 1;
+  process.exitCode = error instanceof UserError ? error.exitCode : 1;
 }

@@ -1,6 +1,13 @@
 /** A mistake of the person at the keyboard, not of the program: it is shown as one line, without a stack. */
 export class UserError extends Error {
   override readonly name = "UserError";
+  /** What the process ends with. */
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode = 1) {
+    super(message);
+    this.exitCode = exitCode;
+  }
 }
 
 /** What the operating system said, without its path and call: "no such file or directory". */

@@ -2,9 +2,15 @@
 import { find, h } from "./dom.ts";
 import type { MuseumReport, MuseumRequest, Tried } from "./museumProtocol.ts";
 import { filled, museumEnglish, museumKorean } from "./museumStrings.ts";
+import { isolated } from "./isolation.ts";
+import { layoutEnglish, layoutKorean } from "./layoutStrings.ts";
+import { openLayoutRooms } from "./museumLayouts.ts";
 
-const strings = document.documentElement.lang === "ko" ? museumKorean : museumEnglish;
+const korean = document.documentElement.lang === "ko";
+const strings = korean ? museumKorean : museumEnglish;
 const base = find<HTMLMetaElement>('meta[name="base"]').content;
+await isolated(base); // ranks share memory
+openLayoutRooms({ museum: strings, layout: korean ? layoutKorean : layoutEnglish }, base);
 /** Laws by their statement, and words of their cases, on a page that is not English. */
 const words = JSON.parse(document.querySelector("#words")?.textContent ?? "{}") as Readonly<Record<string, string>>;
 const told = (coverage: string): string => coverage.replace(/[a-z]+/gi, (word) => words[word] ?? word);

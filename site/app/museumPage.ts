@@ -1,6 +1,7 @@
 /** The museum's page as HTML: every room can be read before any script runs. */
 import { linkedStyles, pageHead } from "./pageHead.ts";
 import { toHash } from "./settings.ts";
+import { layoutEnglish, layoutKorean } from "./layoutStrings.ts";
 import type { MuseumStrings } from "./museumStrings.ts";
 import { trainedBugs } from "./trainedBugs.ts";
 
@@ -30,6 +31,8 @@ interface Picture {
 
 /** A bug of training on many processes. */
 export interface LayoutRoom extends Omit<Room, "chapter" | "picture"> {
+  /** The class in the gallery. */
+  readonly variant: string;
   /** The smallest case: ranks with their experts and tokens, as HTML. */
   readonly smallest: string;
   /** What the law says of it. */
@@ -60,7 +63,7 @@ export function museumPage(strings: MuseumStrings, base: string, { rooms, layout
 <p>${strings.lead}</p>
 <details class="card"><summary>${strings.rooms} (${rooms.length + layouts.length + 1})</summary><ul>${list.join("")}<li><a href="#layouts">${strings.layouts}</a><ul>${links(layouts)}</ul></li><li><a href="#own">${strings.empty}</a></li></ul></details>
 ${rooms.map((room) => roomHtml(room, strings, home)).join("\n")}
-<section class="card" id="layouts"><h2>${strings.layouts}</h2><p>${strings.layoutsLead}</p><pre><code>npx mocha test/testing/brokenLayouts.test.ts</code></pre></section>
+<section class="card" id="layouts"><h2>${strings.layouts}</h2><p>${strings.layoutsLead}</p></section>
 ${layouts.map((room) => layoutHtml(room, strings)).join("\n")}
 <section class="card" id="own"><h2>${strings.empty}</h2><p>${strings.emptyLead}</p>
 <label for="own-router" class="quiet">TypeScript</label><textarea id="own-router" rows="24" spellcheck="false">${escaped(ownRouter)}</textarea>
@@ -82,17 +85,20 @@ function codeHtml({ right, broken }: { readonly right: string; readonly broken: 
 }
 
 function layoutHtml(room: LayoutRoom, strings: MuseumStrings): string {
-  return `<section class="card layout" id="${slug(room.bug)}"><h2${tongue(room)}>${escaped(room.title)}</h2>
+  const own = strings.language === "ko" ? layoutKorean : layoutEnglish;
+  return `<section class="card layout" id="${slug(room.bug)}" data-variant="${room.variant}"><h2${tongue(room)}>${escaped(room.title)}</h2>
 ${factsHtml(room, strings)}
 <p>${strings.smallest}</p>${room.smallest}
 <p>${strings.layoutFault} <code class="bad" lang="en">${escaped(room.fault)}</code><br>${strings.layoutKept}</p>
-${codeHtml(room, strings)}</section>`;
+${codeHtml(room, strings)}
+<div class="controls"><button type="button" data-ask="broken">${strings.letBroken}</button> <button type="button" data-ask="right">${strings.letRight}</button> <button type="button" data-ask="train">${own.train}</button> <button type="button" data-stop hidden>${own.stop}</button></div>
+<p class="said" role="status"></p><div class="shown"></div></section>`;
 }
 
 const tongue = ({ foreign }: Pick<Room, "foreign">): string => (foreign ? ' lang="en"' : "");
 
 /** What the room says; where that is not in the page's language yet, it says so. */
-function factsHtml(room: Omit<LayoutRoom, "smallest" | "fault">, strings: MuseumStrings): string {
+function factsHtml(room: Omit<LayoutRoom, "smallest" | "fault" | "variant">, strings: MuseumStrings): string {
   const rows = (["seen", "wrong", "unseen", "law"] as const).map((name) => `<dt>${strings[name]}</dt><dd${tongue(room)}>${linked(escaped(room[name]))}</dd>`); // prettier-ignore
   return `${room.foreign ? `<p class="quiet untold">${strings.note}</p>` : ""}<dl class="facts">${rows.join("")}</dl>`;
 }

@@ -22,7 +22,7 @@ export const museumEnglish = {
   train: "Switch it on and train: A with the bug, B without",
   layouts: "Many processes",
   layoutsLead:
-    "Bugs of distributed training. Their law runs every case on several ranks, which wait for each other in shared memory (Atomics.wait on Node's worker threads); a page may not wait so, and the ranks load their modules from files. So these are refuted by a test and not here. The smallest cases that the test found are drawn below. It takes a few minutes:",
+    "Bugs of distributed training. The law runs every case on two ranks, which wait for each other in shared memory (Atomics.wait). In Node ranks are worker threads; here they are Web Workers of this page, because a page itself may not wait, but its workers may. The search is the one of the project's test. The smallest case that the test found is drawn in each room; let the law find it again, or switch the bug on and train.",
   layoutFault: "With the bug the law says of this case:",
   layoutKept: "Without it the law is kept: what the ranks compute is what one process computes, within 1e-12 in float64.",
   rank: "rank",
@@ -73,7 +73,7 @@ export const museumKorean: MuseumStrings = {
   train: "켜고 학습시키기: A는 버그가 있는 쪽, B는 없는 쪽",
   layouts: "여러 프로세스",
   layoutsLead:
-    "분산 학습에서 있었던 버그들입니다. 이 법칙은 경우마다 여러 랭크를 띄우는데, 랭크들은 공유 메모리에서 서로를 기다립니다(Node 워커 스레드의 Atomics.wait). 페이지에서는 그렇게 기다릴 수 없고, 랭크는 모듈을 파일에서 읽어야 합니다. 그래서 여기가 아니라 테스트에서 반박하고, 테스트가 찾은 가장 작은 경우를 아래에 그렸습니다. 테스트는 몇 분 걸립니다.",
+    "분산 학습에서 있었던 버그들입니다. 법칙은 경우마다 랭크 둘을 실행하고, 랭크들은 공유 메모리에서 서로를 기다립니다(Atomics.wait). Node에서는 랭크가 워커 스레드이고, 여기서는 이 페이지의 웹 워커입니다. 페이지 자신은 그렇게 기다릴 수 없지만 워커는 기다릴 수 있습니다. 탐색은 프로젝트의 테스트와 같습니다. 방마다 테스트가 찾은 가장 작은 반례를 그려 두었습니다. 법칙에게 다시 찾게 하거나, 버그를 켜고 학습시켜 보세요.",
   layoutFault: "버그가 있으면 이 경우에 법칙이 이렇게 말합니다.",
   layoutKept: "버그가 없으면 법칙이 지켜집니다. 여러 랭크가 계산한 값이 프로세스 하나로 계산한 값과 같습니다(float64에서 1e-12 이내).",
   rank: "랭크",

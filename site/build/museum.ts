@@ -6,11 +6,11 @@ import type { LayoutCase } from "../../src/testing/index.ts";
 import { chapters } from "../../test/moe/gallery/index.ts";
 import { layoutPages } from "../../test/testing/layoutPages.ts";
 import type { LayoutRoom, Room } from "../app/museumPage.ts";
+import { layoutPicture } from "../app/layoutPicture.ts";
 import type { MuseumStrings } from "../app/museumStrings.ts";
 import { bugPictureOf } from "./bugPictures.ts";
 import { codeHtml } from "./codeHtml.ts";
 import { declaration, declarationsOf } from "./declaration.ts";
-import { layoutPicture } from "./layoutPicture.ts";
 import type { MuseumWords } from "./museumWords.ts";
 import { roomText } from "./museumWords.ts";
 
@@ -55,6 +55,7 @@ export function layoutRoomsOf(root: string, strings: MuseumStrings, words: Museu
     const right = methods.map((method) => declaration(root, `src/testing/layouts/run.ts#LayoutRun.${method}`).text.trimEnd()).join("\n\n");
     return {
       bug: page.title,
+      variant,
       ...roomText(words, page),
       smallest: layoutPicture(of, strings),
       fault,

@@ -1,13 +1,11 @@
 /** Every page of the site: it loads without a fault, leads only to what is there, fits a phone, and can be used by everyone. */
 import { existsSync, readFileSync, readdirSync } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, join, posix } from "node:path";
 import { expect } from "chai";
 import type { Page } from "playwright-core";
+import { axeFinds } from "./axe.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { colours, dist, fallsBack, newPage, open, pagesOf } from "./surroundings.ts";
-
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 const pictured = process.env["SCREENSHOTS"];
 
@@ -114,31 +112,6 @@ async function keepPictures(page: Page, name: string): Promise<void> {
     await page.screenshot({ path: `${name}-${scheme}.png`, fullPage: true });
   }
   await colours(page, "light");
-}
-
-async function axeFinds(page: Page): Promise<string[]> {
-  await page.evaluate(axe);
-  const wrong: string[] = [];
-  for (const scheme of ["dark", "light"] as const) {
-    await colours(page, scheme);
-    wrong.push(...(await page.evaluate(violationsFound, scheme === "dark")).map((found) => `${scheme}: ${found}`));
-  }
-  return wrong;
-}
-
-/** Run in the page, in which axe was loaded. In the other scheme nothing but colours is another. The tree of the API is drawn by TypeDoc's own script, with links in its folds. */
-async function violationsFound(coloursOnly: boolean): Promise<string[]> {
-  interface Axe {
-    run(
-      context: { readonly exclude: readonly string[] },
-      options: { readonly runOnly?: readonly string[] },
-    ): Promise<{ readonly violations: readonly { readonly id: string; readonly nodes: readonly { readonly html: string }[] }[] }>;
-  }
-  const { violations } = await (window as unknown as { readonly axe: Axe }).axe.run(
-    { exclude: ["#tsd-nav-container"] },
-    coloursOnly ? { runOnly: ["color-contrast", "link-in-text-block"] } : {},
-  );
-  return violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html.slice(0, 160)}`);
 }
 
 describe("the site's links", () => {

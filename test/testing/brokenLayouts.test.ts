@@ -8,6 +8,7 @@ import { expect } from "chai";
 import { BrokenLayout, layoutLaws } from "../../src/testing/index.ts";
 import type { LayoutCase, LayoutLawOptions } from "../../src/testing/index.ts";
 import * as gallery from "./brokenLayouts.ts";
+import { faultText } from "./faultText.ts";
 import { layoutPages } from "./layoutPages.ts";
 
 const module = new URL("brokenLayouts.ts", import.meta.url).href;
@@ -36,12 +37,6 @@ async function faultOf(name: string): Promise<unknown> {
     );
 }
 
-/** What differs, in the law's words, and the numbers to ten digits; the case is told elsewhere. */
-function toldBy({ cause }: Error): string {
-  const said = cause instanceof Error ? cause.message : String(cause);
-  return said.split("\n")[0].replace(/-?\d+\.\d{4,}(e[+-]?\d+)?/g, (number) => String(Number(Number(number).toPrecision(10))));
-}
-
 /** What is compared; which rank speaks first, and the last digits, are not the same on every machine. */
 const beginning = (told: string): string => told.replace(/\d.*/, "");
 
@@ -53,8 +48,8 @@ describe("broken layouts", function () {
       expect(fault).to.be.instanceOf(BrokenLayout);
       if (!(fault instanceof BrokenLayout)) return;
       if (drawsAnew) smallest[name] = fault.counterexample;
-      if (tellsAnew) faults[name] = toldBy(fault);
-      expect(beginning(toldBy(fault))).to.equal(beginning(faults[name]));
+      if (tellsAnew) faults[name] = faultText(fault.cause);
+      expect(beginning(faultText(fault.cause))).to.equal(beginning(faults[name]));
     });
   }
 

@@ -65,18 +65,21 @@ export async function layoutProgram(world: Communicator, data: unknown): Promise
   checkOptions<LayoutOrder>("layoutProgram", data, orderKinds);
   const order = data as LayoutOrder;
   checkCase("layoutProgram", order.case);
-  const takesPart = world.rank < order.case.ranks;
-  const group = world.split(takesPart ? 0 : 1);
-  if (!takesPart) return null;
-  return runOrder(group, order);
+  return takePart(world, order);
 }
 
-/** The same on a world of just the right size. `load` finds what the order names; in a page no module is loaded by its address. */
-export async function runOrder(
-  world: Communicator,
-  order: LayoutOrder,
-  load: (of: Exported) => Promise<unknown> = exported,
-): Promise<LayoutReport> {
+/** Finds what an order names. */
+export type Load = (of: Exported) => Promise<unknown>;
+
+/** The same without checks. In a page no module is loaded by its address, so `load` is another. */
+export async function takePart(world: Communicator, order: LayoutOrder, load?: Load): Promise<LayoutReport | null> {
+  const takesPart = world.rank < order.case.ranks;
+  const group = world.split(takesPart ? 0 : 1);
+  return takesPart ? runOrder(group, order, load) : null;
+}
+
+/** The same on a world of just the right size. */
+export async function runOrder(world: Communicator, order: LayoutOrder, load: Load = exported): Promise<LayoutReport> {
   world.traffic.clear(); // processes of mpirun count on from case to case
   const make = order.make ? ((await load(order.make)) as MakeExperts) : feedForwardExperts;
   const Run = order.variant ? ((await load(order.variant)) as typeof LayoutRun) : LayoutRun;

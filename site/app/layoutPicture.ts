@@ -1,7 +1,7 @@
 /** A case of many ranks, drawn: what each rank holds and reads. E experts, T tokens of a sequence. */
 import type { LayoutCase } from "../../src/testing/index.ts";
 import { T } from "../../src/testing/layouts/sizes.ts";
-import type { MuseumStrings } from "../app/museumStrings.ts";
+import type { MuseumStrings } from "./museumStrings.ts";
 
 /** A box for each rank, with its experts and the tokens of its shards; padding is dashed. */
 export function layoutPicture(of: LayoutCase, strings: MuseumStrings): string {

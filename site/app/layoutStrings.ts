@@ -1,0 +1,78 @@
+/** What rooms of many processes say while the law looks and while ranks train, in both languages. */
+export const layoutEnglish = {
+  train: "Switch it on and train",
+  stop: "Stop",
+  looking: "The law is looking: each case runs on two ranks, which are Web Workers of this page.",
+  tried: "Cases tried: {cases}.",
+  shrinking: "Refuted in case {cases}. Now fast-check makes it smaller.",
+  refuted:
+    "Refuted in case {cases}. Then {smaller} smaller cases were tried; those that fail too are listed, and the last of them is the smallest.",
+  smallest: "The smallest case that was found here just now:",
+  fails: "It fails:",
+  fault: "With the bug the law says of it:",
+  kept: "Kept in {cases} cases: the law finds nothing.",
+  training: "Two ranks train, first as it should be, then with the bug.",
+  what: "Both learn one batch by heart, {tokens} tokens with random inputs and targets, {steps} steps on two ranks.",
+  saved: "After step {step} each is saved, loaded into a new model, and goes on.",
+  last: "The last batch is short: only rank 0 has tokens.",
+  same: "The two curves are the same to the last bit.",
+  apart:
+    "Over the last {steps} steps the loss is {right} as it should be and {broken} with the bug. The curves are farthest apart in step {step}: by {gap}.",
+  endedEarly: "For {steps} steps the curves are at most {gap} apart. In the next step the training with the bug ends:",
+  endedAlike: "For {steps} steps the two curves are the same to the last bit. In the next step the training with the bug ends:",
+  endedAtOnce: "With the bug the training ends in its first step:",
+  rightEnded: "The right code did not come to its end:",
+  weights: "At the end the weights of rank 0 differ by up to {gap} between the two trainings.",
+  sameWeights: "At the end the weights of rank 0 are the same in both trainings, to the last bit.",
+  alike: "With the bug both ranks hold the same bits of what they share.",
+  unlike: "With the bug the two ranks no longer hold the same bits:",
+  step: "step",
+  loss: "loss, mean of {steps} steps",
+  rightCode: "as it should be",
+  brokenCode: "with the bug",
+  curves: "Loss of both trainings",
+  stopped: "Stopped.",
+  tooLong: "It took longer than {seconds} seconds and was ended.",
+  notIsolated:
+    "Ranks share memory, which a browser allows only to pages that are isolated. This page is not: the host sends no headers for it, and no service worker could add them (that needs https or localhost, and a browser that allows service workers here). Loading the page again may help. The smallest case above was found by the same law in a test.",
+};
+
+export type LayoutStrings = typeof layoutEnglish;
+
+export const layoutKorean: LayoutStrings = {
+  train: "켜고 학습시키기",
+  stop: "멈추기",
+  looking: "법칙이 살펴보는 중입니다. 경우마다 랭크 둘이 실행하며, 랭크는 이 페이지의 웹 워커입니다.",
+  tried: "지금까지 시험한 경우: {cases}가지.",
+  shrinking: "{cases}번째 경우에 반박되었습니다. 이제 fast-check가 더 작은 경우를 찾습니다.",
+  refuted:
+    "{cases}번째 경우에 반박되었습니다. 그다음 더 작은 경우 {smaller}가지를 시험했습니다. 그중 마찬가지로 틀리는 것이 아래에 있고, 마지막 것이 가장 작습니다.",
+  smallest: "방금 여기서 찾은 가장 작은 반례:",
+  fails: "틀리는 경우:",
+  fault: "버그가 있으면 이 경우에 법칙이 이렇게 말합니다.",
+  kept: "{cases}가지 경우에 모두 지켜졌습니다. 법칙이 찾은 것이 없습니다.",
+  training: "랭크 둘이 학습합니다. 먼저 올바른 코드로, 그다음 버그를 켜고 학습합니다.",
+  what: "둘 다 배치 하나를 외웁니다. 입력과 정답이 무작위인 토큰 {tokens}개를 랭크 둘에서 {steps}스텝 동안 학습합니다.",
+  saved: "{step}스텝 뒤에 저장하고, 새 모델에 불러와 이어서 학습합니다.",
+  last: "마지막 배치는 짧아서 랭크 0에만 토큰이 있습니다.",
+  same: "두 곡선은 마지막 비트까지 같습니다.",
+  apart:
+    "마지막 {steps}스텝의 평균 손실은 올바른 코드에서 {right}, 버그가 있을 때 {broken}입니다. 두 곡선은 {step}스텝에서 가장 많이 벌어지며, 차이는 {gap}입니다.",
+  endedEarly: "{steps}스텝 동안 두 곡선의 차이는 {gap}을 넘지 않습니다. 그다음 스텝에서 버그가 있는 학습이 끊깁니다.",
+  endedAlike: "{steps}스텝 동안 두 곡선은 마지막 비트까지 같습니다. 그다음 스텝에서 버그가 있는 학습이 끊깁니다.",
+  endedAtOnce: "버그가 있으면 첫 스텝에서 학습이 끊깁니다.",
+  rightEnded: "올바른 코드가 끝까지 실행되지 못했습니다.",
+  weights: "학습이 끝났을 때 두 학습에서 랭크 0의 가중치는 최대 {gap}만큼 다릅니다.",
+  sameWeights: "학습이 끝났을 때 두 학습에서 랭크 0의 가중치는 비트까지 같습니다.",
+  alike: "버그가 있어도 두 랭크가 함께 가진 값은 비트까지 같습니다.",
+  unlike: "버그가 있으면 두 랭크의 값이 더는 같지 않습니다.",
+  step: "스텝",
+  loss: "손실({steps}스텝 평균)",
+  rightCode: "올바른 코드",
+  brokenCode: "버그가 있는 코드",
+  curves: "두 학습의 손실",
+  stopped: "멈췄습니다.",
+  tooLong: "{seconds}초가 넘게 걸려 멈췄습니다.",
+  notIsolated:
+    "랭크들은 메모리를 공유하는데, 브라우저는 격리된 페이지에만 이를 허용합니다. 이 페이지는 격리되지 않았습니다. 호스트가 필요한 헤더를 보내지 않고, 서비스 워커로 더할 수도 없었습니다(https나 localhost여야 하고, 브라우저가 이 페이지에 서비스 워커를 허용해야 합니다). 페이지를 다시 불러오면 될 수도 있습니다. 위에 그린 가장 작은 반례는 같은 법칙이 테스트에서 찾은 것입니다.",
+};

@@ -91,10 +91,25 @@ function corpusOf(text: readonly TextPart[]): Corpus {
 
 let run: Run | undefined;
 
-// The threads of the wasm device leave a processor to the page, which draws and answers meanwhile.
-Object.defineProperty(navigator, "hardwareConcurrency", { value: Math.max(1, navigator.hardwareConcurrency - 1) });
+/** The threads of this device leave a processor to the page, which draws and answers meanwhile. */
+let sparing: Promise<Backend> | undefined;
+
+async function sparingWasm(): Promise<Backend> {
+  sparing ??= import("switchyard-moe/backend/wasm").then(({ wasm }) => wasm({ spare: 1 }));
+  try {
+    return await sparing;
+  } catch (error) {
+    sparing = undefined;
+    throw error;
+  }
+}
+
+async function use(device: Settings["shared"]["backend"]): Promise<Backend> {
+  return useBackend(device === "wasm" ? await sparingWasm() : device);
+}
+
 // The device is made ready while the page is still read and drawn; where it cannot be had, "start" says why.
-const early = isDevice(page.name) ? useBackend(page.name).catch(() => {}) : undefined;
+const early = isDevice(page.name) ? use(page.name).catch(() => {}) : undefined;
 
 page.onmessage = ({ data }) => {
   answer(data).catch((error: unknown) =>
@@ -134,7 +149,7 @@ async function answer(request: Request): Promise<void> {
 async function start({ settings, text, paused }: Request & { kind: "start" }): Promise<void> {
   run = undefined;
   await early; // or it would become the device of a run that asks for another one
-  const backend = await useBackend(settings.shared.backend);
+  const backend = await use(settings.shared.backend);
   const made = new Run(settings, text, backend);
   made.paused = paused;
   run = made;

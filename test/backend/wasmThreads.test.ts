@@ -191,6 +191,16 @@ describe("wasm threads", () => {
     }
   });
 
+  it("leave processors to others where asked, and are one at least", async () => {
+    for (const spare of [0, 1, 1000]) {
+      const backend = await wasm({ spare });
+      expect(backend.threads, `spare ${spare}`).to.equal(Math.max(1, availableParallelism() - spare));
+      backend.close();
+    }
+    const error: unknown = await wasm({ threads: 2, spare: 1 }).catch((reason: unknown) => reason);
+    expect(error).to.be.instanceOf(BackendError).with.property("message", "wasm: threads: 2 and spare: 1: give one of them");
+  });
+
   it("after close, a kernel is an error", async () => {
     const backend = await wasm({ threads: 2 });
     const x = put(backend, float(8), 1);

@@ -17,6 +17,8 @@ export { WasmBackend };
 export interface WasmOptions {
   /** Threads, the caller's among them; by default one for each processor, and one where the caller may not block. */
   readonly threads?: number;
+  /** Processors that are left to others, such as the page around a worker, where `threads` is not given. Default 0. */
+  readonly spare?: number;
   /** Leaves out relaxed SIMD, whose rounding may differ between processors: results are then the same on every machine. */
   readonly deterministic?: boolean;
   /** Bytes that the memory may grow to: 4 GiB unless said otherwise, which is also the most that one memory can hold. */
@@ -33,6 +35,7 @@ const INITIAL_PAGES = 256;
 
 const kinds: Kinds<WasmOptions> = {
   threads: optional(whole(1, MAXIMUM_THREADS)),
+  spare: optional(whole()),
   deterministic: optional(flag),
   maximumBytes: optional(whole(INITIAL_PAGES * PAGE, MAXIMUM_PAGES * PAGE)),
   guarded: optional(flag),
@@ -40,16 +43,17 @@ const kinds: Kinds<WasmOptions> = {
 
 /**
  * A new WebAssembly backend, with a memory and threads of its own. Without `threads` it takes one thread where more cannot be had, and
- * `description` says why. Throws a BackendError where there is no WebAssembly SIMD, where the memory cannot be had, or where more than one thread
- * is asked for and cannot be had; the message says why.
+ * `description` says why. Throws a BackendError where there is no WebAssembly SIMD, where the memory cannot be had, where more than one thread
+ * is asked for and cannot be had, or where both `threads` and `spare` are given; the message says why.
  */
 export async function wasm(options: WasmOptions = {}): Promise<WasmBackend> {
   checkOptions("wasm", options, kinds);
   if (!engine || !hasSimd()) throw new BackendError(`wasm: this engine has no WebAssembly${engine ? " SIMD" : ""}; use the cpu backend`);
-  const { threads: wanted } = options;
+  const { threads: wanted, spare = 0 } = options;
+  if (wanted !== undefined && spare > 0) throw new BackendError(`wasm: threads: ${wanted} and spare: ${spare}: give one of them`);
   const obstacle = noThreads();
   if (wanted !== undefined && wanted > 1 && obstacle) throw new BackendError(`wasm: threads: ${wanted} were asked for, but ${obstacle}`);
-  const threads = wanted ?? (obstacle ? 1 : Math.min(processorCount(), MAXIMUM_THREADS));
+  const threads = wanted ?? (obstacle ? 1 : Math.min(Math.max(1, processorCount() - spare), MAXIMUM_THREADS));
   try {
     return await open(engine, options, threads, wanted === undefined ? obstacle : undefined);
   } catch (error) {

@@ -446,7 +446,7 @@ async function tasksDuring(page: Page, wait: () => Promise<void>): Promise<numbe
   const complete = new Promise((resolve) => session.once("Tracing.tracingComplete", resolve));
   await session.send("Tracing.end");
   await complete;
-  const ours = events.find(({ args, name }) => name === "FunctionCall" && /app\/playground\.js$/.test(args.data?.url ?? ""));
+  const ours = events.find(({ args, name }) => name === "FunctionCall" && (args.data?.url ?? "").endsWith("app/playground.js"));
   return events.filter(({ name, ph, pid, tid }) => name.endsWith("RunTask") && ph === "X" && pid === ours?.pid && tid === ours.tid).map(({ tdur = 0 }) => tdur / 1000); // prettier-ignore
 }
 

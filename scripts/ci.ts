@@ -19,7 +19,10 @@ const examples = ["examples", "examples/train"].flatMap((folder) =>
     .map((name) => `${folder}/${name}`),
 );
 
-const onNode24 = { env: { PATH: node24 + delimiter + process.env.PATH }, after: ["fetch Node 24"] };
+/** A file of the tree that `npm run compile` makes. */
+const compiled = (file: string): string => `runs/compiled/${file.replace(/\.ts$/, ".js")}`;
+
+const onNode24 = { env: { PATH: node24 + delimiter + process.env.PATH }, after: ["fetch Node 24", "compile"] };
 /**
  * What depends on the engine: WebAssembly, gpu.js, threads, processes, the collector, files, and the numbers of other implementations. Layers, routers
  * and derivatives are arithmetic on these, the same on every engine that keeps to the language.
@@ -34,13 +37,14 @@ const engineMatters = [
 
 // Those that take longest first, so that the lanes end together.
 const stages: Stage[] = [
+  { name: "compile", command: "npm run compile" },
   { name: "build", command: "npm run build" },
   {
     name: "fetch Node 24",
     command: `npm i --no-save --ignore-scripts --no-audit --no-fund --prefix ${join(temp, "node24")} node-${process.platform}-${process.arch}@24`,
   },
   { name: "check", command: "npm run check" },
-  { name: `tests on Node ${process.versions.node}`, command: "npm test" },
+  { name: `tests on Node ${process.versions.node}`, command: "npm test", after: ["compile"] },
   // Installs the site's own packages, which are no part of `npm ci` above.
   { name: "site", command: "npm run site" },
   { name: "browser", command: "npm run test:browser" },
@@ -48,7 +52,7 @@ const stages: Stage[] = [
   { name: "tests of the site", command: "npm run test:site", after: ["site"] },
   {
     name: "tests of what depends on the engine, on Node 24",
-    command: `node --version && npm exec -- mocha --parallel --jobs 2 ${engineMatters.map((files) => `"${files}"`).join(" ")}`,
+    command: `node --version && npm exec -- mocha --config test/compiled.mocharc.json --parallel --jobs 2 ${engineMatters.map((files) => `"${compiled(files)}"`).join(" ")}`,
     ...onNode24,
   },
   { name: "pack", command: `npm pack --silent --ignore-scripts --pack-destination ${temp}`, after: ["build"] },
@@ -73,7 +77,8 @@ const stages: Stage[] = [
   },
   ...examples.toReversed().map((file) => ({
     name: file,
-    command: `node --import=./scripts/typescript.mjs --conditions=source ${file}`,
+    command: `node ${compiled(file)}`,
+    after: ["compile"],
     env: { SWITCHYARD_SHORT: "1" },
   })),
   { name: "types of the site", command: "npm run check:site", after: ["site"] },

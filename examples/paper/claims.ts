@@ -1,7 +1,7 @@
 /** All claims, from the files of their folder. */
 import { readdirSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { join } from "node:path";
+import { extname, join } from "node:path";
 import { UserError } from "../train/userError.ts";
 import type { Claim } from "./claim.ts";
 
@@ -9,7 +9,8 @@ const FOLDER = fileURLToPath(new URL("claims", import.meta.url));
 
 /** Every claim, by number. */
 export async function allClaims(): Promise<Claim[]> {
-  const files = readdirSync(FOLDER).filter((name) => /^\d\d-[\w-]+\.ts$/.test(name)).toSorted(); // prettier-ignore
+  const ending = extname(import.meta.url); // ".js" where this file was compiled
+  const files = readdirSync(FOLDER).filter((name) => /^\d\d-[\w-]+\.\w+$/.test(name) && extname(name) === ending).toSorted(); // prettier-ignore
   const claims = await Promise.all(
     files.map(async (name) => ((await import(pathToFileURL(join(FOLDER, name)).href)) as { claim: Claim }).claim),
   );

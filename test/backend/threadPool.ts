@@ -65,4 +65,4 @@ async function program(what: string): Promise<void> {
   }
 }
 
-if (process.argv[1]?.endsWith("threadPool.ts")) await program(process.argv[2]);
+if (/threadPool\.[jt]s$/.test(process.argv[1] ?? "")) await program(process.argv[2]);

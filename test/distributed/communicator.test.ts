@@ -135,7 +135,7 @@ describe("a world in which something goes wrong", function () {
   });
 
   it("says which program it lacks", async () => {
-    expect(await failure("nothingOfThatName")).to.match(/programs\.ts exports no function nothingOfThatName/);
+    expect(await failure("nothingOfThatName")).to.match(/programs\.[jt]s exports no function nothingOfThatName/);
   });
 
   it("is started and ended by threads()", async () => {

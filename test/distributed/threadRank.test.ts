@@ -14,7 +14,7 @@ describe("a rank in its thread", function () {
   const failure = (name: string): Promise<string> => world.run({ module, export: name }).then(() => "nothing was thrown", String);
 
   it("says which function a module lacks", async () => {
-    expect(await failure("nothingOfThatName")).to.match(/^Error: rank 0 of 1, .*TypeError: threads: file:.*programs\.ts exports no function nothingOfThatName$/); // prettier-ignore
+    expect(await failure("nothingOfThatName")).to.match(/^Error: rank 0 of 1, .*TypeError: threads: file:.*programs\.[jt]s exports no function nothingOfThatName$/); // prettier-ignore
     expect(await failure("crossingNames"), "what is exported is no function").to.include("exports no function crossingNames");
   });
 

@@ -20,7 +20,7 @@ const recorded = (code: string): string =>
     return `${kept}\npromises.push([${JSON.stringify(value)}, [${printed ?? name ?? plain}]]);`;
   });
 
-const { resolve } = createRequire(`${process.cwd()}/package.json`);
+const { resolve } = createRequire(import.meta.url);
 let runs = 0;
 
 /** Runs a block as a module of its own and answers with what it promised and what came: pairs of one-line texts. */

@@ -48,7 +48,8 @@ export function toldTraining(
   { training, right, broken, weights }: LayoutMessage & { kind: "trained" },
   strings: LayoutStrings,
 ): (Node | string)[] {
-  const tokens = T * training.case.shards.reduce((sum, n) => sum + n, 0);
+  const { shards, padding } = training.case;
+  const tokens = shards.reduce((sum, sequences, s) => sum + sequences * (T - padding[s]), 0);
   const steps = right.losses.length;
   const what = [
     filled(strings.what, { tokens, steps }),

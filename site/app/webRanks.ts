@@ -8,6 +8,9 @@ import type { RankMessage, RankProgram } from "./layoutProtocol.ts";
 import type { Training } from "./layoutTraining.ts";
 import type { RankResult } from "./rankWorker.ts";
 
+/** What a rank sends at once is some kilobytes. */
+const MOST_BYTES = 2 ** 24;
+
 export class WebRanks implements LayoutRanks {
   readonly fixed = false;
   /** What the orders train; null: they are orders of a law. */
@@ -41,7 +44,7 @@ export class WebRanks implements LayoutRanks {
     await this.#pool?.close();
     const address = new URL("rankWorker.js", location.href);
     const workers = Array.from({ length: this.#size }, () => rankIn(new Worker(address, { type: "module" }), (step, loss) => this.heard(step, loss))); // prettier-ignore
-    return (this.#pool = new RankPool("ranks", await Promise.all(workers)));
+    return (this.#pool = new RankPool("ranks", await Promise.all(workers), MOST_BYTES));
   }
 }
 

@@ -39,12 +39,12 @@ export class RankPool<P> {
   #busy = false;
   #ended: string | null = null;
 
-  /** Workers that are loaded and waiting; `name` begins the errors. */
-  constructor(name: string, workers: readonly RankWorker<P>[]) {
+  /** Workers that are loaded and waiting; `name` begins the errors; `most`: bytes that a rank can send at once. */
+  constructor(name: string, workers: readonly RankWorker<P>[], most?: number) {
     this.size = workers.length;
     this.#name = name;
     this.#workers = workers;
-    this.#outboxes = newOutboxes(workers.length);
+    this.#outboxes = newOutboxes(workers.length, most);
   }
 
   /** Runs a program on all ranks; `limit`: seconds that a rank waits for another. Rejects while it runs another one, and after it has ended. */

@@ -32,8 +32,9 @@ const RANKS = GROUPS + 2 * MOST_GROUPS;
 const SLICE = 50;
 const MOST_OUTBOX = 2 ** 32;
 
-export function newOutboxes(ranks: number): SharedArrayBuffer[] {
-  return Array.from({ length: ranks }, () => new SharedArrayBuffer(2 ** 16, { maxByteLength: MOST_OUTBOX }));
+/** `most`: bytes that a rank can send at once. An address is set aside for each of them, which a browser on a phone has not without end. */
+export function newOutboxes(ranks: number, most = MOST_OUTBOX): SharedArrayBuffer[] {
+  return Array.from({ length: ranks }, () => new SharedArrayBuffer(2 ** 16, { maxByteLength: most }));
 }
 
 export function newSharedWorld(outboxes: readonly SharedArrayBuffer[], limit: number): SharedWorld {
@@ -152,8 +153,9 @@ export class SharedGroup implements Transport {
   /** This rank's outbox, grown to hold `bytes`. */
   #outbox(bytes: number): Uint8Array {
     const box = this.#world.outboxes[this.#members[this.rank]];
-    if (bytes > MOST_OUTBOX) throw new RangeError(`threads: a rank sends at most ${MOST_OUTBOX} bytes at once, not ${bytes}`);
-    if (box.byteLength < bytes) box.grow(Math.min(MOST_OUTBOX, Math.max(bytes, 2 * box.byteLength)));
+    const most = box.maxByteLength;
+    if (bytes > most) throw new RangeError(`threads: a rank sends at most ${most} bytes at once, not ${bytes}`);
+    if (box.byteLength < bytes) box.grow(Math.min(most, Math.max(bytes, 2 * box.byteLength)));
     return new Uint8Array(box, 0, bytes);
   }
 

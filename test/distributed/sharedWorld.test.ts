@@ -28,6 +28,13 @@ describe("a shared world", () => {
     expect(() => second.barrier()).to.throw("waited 0.2 s for rank 2 of a group of 3");
   });
 
+  it("tells how much a rank can send at once", () => {
+    const group = new SharedGroup(newSharedWorld(newOutboxes(1, 2 ** 17), 1), 0, [0], 0);
+    const send = (bytes: number) => group.allGather(new Uint8Array(bytes), new Uint8Array(bytes));
+    expect(() => send(2 ** 17)).to.not.throw();
+    expect(() => send(2 ** 17 + 1)).to.throw("threads: a rank sends at most 131072 bytes at once, not 131073");
+  });
+
   it("has room for messages of any size: an outbox grows and keeps its size", () => {
     const outboxes = newOutboxes(1);
     const group = new SharedGroup(newSharedWorld(outboxes, 1), 0, [0], 0);

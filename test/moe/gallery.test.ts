@@ -33,7 +33,7 @@ function layoutChapter(): string {
   );
   const named = namedOnly.map(({ bug, seen, why }) => `- **${bug}** (${seen}): ${why}.`);
   const intro =
-    "Variants stand in [test/testing/brokenLayouts.ts](../test/testing/brokenLayouts.ts); `layoutLaws` of `switchyard-moe/testing` refutes them on ranks that are threads.\n";
+    "Variants stand in [test/testing/brokenLayouts.ts](../test/testing/brokenLayouts.ts); `layoutLaws` of `switchyard-moe/testing` refutes them on ranks that are threads, and the site's museum on ranks that are Web Workers of the page.\n";
   return `\n## Many processes\n\n${intro}\n${pages.join("\n")}\n### Named, not rebuilt\n\n${named.join("\n")}\n`;
 }
 

@@ -73,4 +73,18 @@ export const distributed: readonly Sabotage[] = [
     test: job,
     title: "says how MPI is installed",
   },
+  {
+    what: "distributed: files in memory are the writer's own bytes",
+    file: at("memoryFiles"),
+    from: ": bytes.slice()",
+    to: ": bytes",
+    test: "test/distributed/shardFiles.test.ts",
+  },
+  {
+    what: "distributed: who drives the ranks goes on listening to them",
+    file: at("rankPool"),
+    from: "        stop();\n",
+    to: "",
+    test: "test/distributed/rankPool.test.ts",
+  },
 ];

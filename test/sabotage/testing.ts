@@ -32,4 +32,11 @@ export const testing: readonly Sabotage[] = [
     to: "cause instanceof Error ?",
     test: judge,
   },
+  {
+    what: "a law of layouts tells only of the cases that keep it",
+    file: "src/testing/layouts/layoutLaws.ts",
+    from: "subject.heard(c, fault);",
+    to: "if (fault === undefined) subject.heard(c, fault);",
+    test: "test/testing/layoutRanks.test.ts",
+  },
 ];

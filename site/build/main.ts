@@ -16,9 +16,8 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const out = join(site, "dist");
 
 const api = join(site, ".cache/api");
-// Both run beside TypeDoc.
-const [answers, met] = [answersOf(root), casesMet(root)];
-writePages(root, site, { api: await writeApi(root, api), answers: await answers, met: await met });
+const answers = answersOf(root); // runs beside TypeDoc
+writePages(root, site, { api: await writeApi(root, api), answers: await answers, met: casesMet(root) });
 await build(site);
 cpSync(api, join(out, "api"), { recursive: true });
 await writeApp(root, out);

@@ -1,5 +1,6 @@
 /** The museum's page as HTML: every room can be read before any script runs. */
 import { linkedStyles, pageHead } from "./pageHead.ts";
+import { linked } from "./threads.ts";
 import { toHash } from "./settings.ts";
 import { layoutEnglish, layoutKorean } from "./layoutStrings.ts";
 import type { MuseumStrings } from "./museumStrings.ts";
@@ -116,17 +117,6 @@ ${pictureHtml(room.picture, strings)}
 ${codeHtml(room, strings)}
 <div class="controls"><button type="button" data-which="broken">${strings.letBroken}</button> <button type="button" data-which="right">${strings.letRight}</button>${trainHtml(room.bug, home, strings)}</div>
 <div class="verdict" role="status"></div></section>`;
-}
-
-/** Threads and papers as links. */
-function linked(text: string): string {
-  let repository = ""; // of "#2" in "org/name#1, fixed in #2"
-  return text
-    .replace(/(?:([\w-]+\/[\w.-]+)|(\w[^\s;]*))?#(\d+)/g, (thread, full: string | undefined, short: string | undefined, number: string) => {
-      repository = full ?? (short === undefined ? repository : "");
-      return repository === "" ? thread : `<a href="https://github.com/${repository}/issues/${number}">${thread}</a>`;
-    })
-    .replace(/\barXiv:(\d{4}\.\d{4,5})/g, '<a href="https://arxiv.org/abs/$1">$&</a>');
 }
 
 function slug(title: string): string {

@@ -123,7 +123,7 @@ export const gates: readonly Bug[] = [
   }),
   bug<(gates: readonly number[]) => [number, number], [number[]]>({
     title: "Twice the same expert",
-    seen: "the top-2 recipe of removing the first choice by multiplication (moe.md 4.15)",
+    seen: "the recipe for two experts that removes the first choice by multiplying it by 0",
     wrong:
       "To find the second expert, the first one's probability is multiplied by 0. Where all others underflow to 0 too, argmax takes the lowest index, which may be the first choice again.",
     unseen: "It needs a router that is certain; then it sends the token twice to one expert and counts it twice.",
@@ -237,7 +237,7 @@ export const gates: readonly Bug[] = [
   }),
   bug<(scores: readonly number[], bias: readonly number[]) => number, [number[][], number[]]>({
     title: "The bias that was only meant to choose",
-    seen: "what arXiv:2408.15664, eq. 3, warns of, and moe.md 4.22 lists",
+    seen: "what arXiv:2408.15664, eq. 3, warns of",
     wrong:
       "Experts are chosen by score plus bias, and weighed by the same sum. The balance then changes what the model computes, and large biases drown the scores.",
     unseen: "While biases are thousandths, the gates are nearly right.",

@@ -1,10 +1,12 @@
 /** The museum's page: each room lets the law look at its bug, and the last room judges a router that is written there. */
+import { offerTraining } from "./bugTraining.ts";
 import { find, h } from "./dom.ts";
 import type { MuseumReport, MuseumRequest, Tried } from "./museumProtocol.ts";
 import { filled, museumEnglish, museumKorean } from "./museumStrings.ts";
 import { isolated } from "./isolation.ts";
 import { layoutEnglish, layoutKorean } from "./layoutStrings.ts";
 import { openLayoutRooms } from "./museumLayouts.ts";
+import { beginWorker, endWorker } from "./oneWorker.ts";
 
 const korean = document.documentElement.lang === "ko";
 const strings = korean ? museumKorean : museumEnglish;
@@ -16,21 +18,25 @@ const words = JSON.parse(document.querySelector("#words")?.textContent ?? "{}") 
 const told = (coverage: string): string => coverage.replace(/[a-z]+/gi, (word) => words[word] ?? word);
 const LIMIT = 60_000;
 const STEPS_SHOWN = 14;
-let worker: Worker | undefined;
 let limit = 0;
 
 /** Sends a request to a worker of its own and ends it when it takes too long. */
 function ask(request: MuseumRequest, receive: (report: MuseumReport) => void): void {
-  worker?.terminate();
   clearTimeout(limit);
-  worker = new Worker(`${base}app/museumWorker.js`, { type: "module" });
+  const worker = beginWorker(`${base}app/museumWorker.js`, () => {
+    clearTimeout(limit);
+    receive({ kind: "failed", message: strings.otherBegan });
+  });
   worker.onmessage = ({ data }: MessageEvent<MuseumReport>) => {
-    if (data.kind !== "law") clearTimeout(limit);
+    if (data.kind !== "law") {
+      clearTimeout(limit);
+      endWorker(worker);
+    }
     receive(data);
   };
   worker.onerror = (event) => receive({ kind: "failed", message: event.message, lang: "en" });
   limit = window.setTimeout(() => {
-    worker?.terminate();
+    endWorker(worker);
     receive({ kind: "failed", message: filled(strings.tooLong, { seconds: LIMIT / 1000 }) });
   }, LIMIT);
   worker.postMessage(request);
@@ -39,6 +45,7 @@ function ask(request: MuseumRequest, receive: (report: MuseumReport) => void): v
 for (const room of document.querySelectorAll<HTMLElement>("[data-bug]")) {
   const title = room.dataset["bug"] ?? "";
   const out = find<HTMLElement>(".verdict", room);
+  offerTraining(room, title, base);
   for (const button of room.querySelectorAll<HTMLButtonElement>("button[data-which]"))
     button.onclick = () => {
       const which = button.dataset["which"] === "right" ? "right" : "broken";

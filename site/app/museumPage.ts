@@ -104,8 +104,8 @@ function factsHtml(room: Omit<LayoutRoom, "smallest" | "fault" | "variant">, str
   return `${room.foreign ? `<p class="quiet untold">${strings.note}</p>` : ""}<dl class="facts">${rows.join("")}</dl>`;
 }
 
-/** Where the bug can be switched on in the playground. */
-function trainHtml(title: string, home: string, strings: MuseumStrings): string {
+/** Where settings of the playground switch the bug on. */
+function playgroundHtml(title: string, home: string, strings: MuseumStrings): string {
   const settings = trainedBugs[title];
   return settings ? ` <a class="button" href="${home}playground/index.html#${escaped(toHash(settings))}">${strings.train}</a>` : "";
 }
@@ -115,8 +115,8 @@ function roomHtml(room: Room, strings: MuseumStrings, home: string): string {
 ${factsHtml(room, strings)}
 ${pictureHtml(room.picture, strings)}
 ${codeHtml(room, strings)}
-<div class="controls"><button type="button" data-which="broken">${strings.letBroken}</button> <button type="button" data-which="right">${strings.letRight}</button>${trainHtml(room.bug, home, strings)}</div>
-<div class="verdict" role="status"></div></section>`;
+<div class="controls"><button type="button" data-which="broken">${strings.letBroken}</button> <button type="button" data-which="right">${strings.letRight}</button> <button type="button" data-train>${strings.trainHere}</button>${playgroundHtml(room.bug, home, strings)}</div>
+<div class="verdict" role="status"></div><div class="twins" hidden></div></section>`;
 }
 
 function slug(title: string): string {

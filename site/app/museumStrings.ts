@@ -1,10 +1,11 @@
 /** The words of the museum, in both languages. */
+import { trainingEnglish, trainingKorean } from "./bugTrainingStrings.ts";
 export { filled } from "./strings.ts";
 
 export const museumEnglish = {
   language: "en",
   title: "Museum of bugs",
-  lead: "Real defects of well-known Mixture-of-Experts code. Each was rebuilt small. In its room you can let a law look at it: fast-check searches for a case that the broken code gets wrong, and shrinks it to the smallest one. It runs here, in the page.",
+  lead: "Real defects of well-known Mixture-of-Experts code. Each was rebuilt small. In its room you can let a law look at it: fast-check searches for a case that the broken code gets wrong, and shrinks it to the smallest one. Or you switch the bug on and train a small model with it beside one without it: the loss often looks right. All of it runs here, in the page.",
   guide: "Guide",
   playground: "Playground",
   otherLanguage: "한국어",
@@ -19,7 +20,8 @@ export const museumEnglish = {
   brokenCode: "broken",
   letBroken: "Let the law look at the broken code",
   letRight: "Let it look at the right code",
-  train: "Switch it on and train: A with the bug, B without",
+  trainHere: trainingEnglish.train,
+  train: "Also in the playground: A with the bug, B without",
   layouts: "Many processes",
   layoutsLead:
     "Bugs of distributed training. The law runs every case on two ranks, which wait for each other in shared memory (Atomics.wait). In Node ranks are worker threads; here they are Web Workers of this page, because a page itself may not wait, but its workers may. The search is the one of the project's test. The smallest case that the test found is drawn in each room; let the law find it again, or switch the bug on and train.",
@@ -40,6 +42,7 @@ export const museumEnglish = {
   refuted: "Refuted in case {cases}. Then {tried} smaller cases were tried; those that fail too:",
   smallest: "The smallest case:",
   tooLong: "It took longer than {seconds} seconds and was ended.",
+  otherBegan: "It was ended, because something else was started.",
   empty: "An empty room: your own router",
   emptyLead:
     "Write a router here. Types are stripped, and the laws that its traits promise judge it, as in lesson 21. Ctrl+Enter starts. Change a line and see which law notices.",
@@ -55,7 +58,7 @@ export type MuseumStrings = typeof museumEnglish;
 export const museumKorean: MuseumStrings = {
   language: "ko",
   title: "버그 박물관",
-  lead: "널리 쓰이는 전문가 혼합 코드에 실제로 있었던 결함을 작게 재현했습니다. 방마다 법칙에게 코드를 살펴보게 할 수 있습니다. fast-check가 잘못된 코드가 틀리는 입력을 찾고 가장 작은 것으로 줄입니다. 모두 이 페이지 안에서 실행됩니다.",
+  lead: "널리 쓰이는 전문가 혼합 코드에 실제로 있었던 결함을 작게 재현했습니다. 방마다 법칙에게 코드를 살펴보게 할 수 있습니다. fast-check가 잘못된 코드가 틀리는 입력을 찾고 가장 작은 것으로 줄입니다. 버그를 켜고 작은 모델을 버그가 없는 모델과 나란히 학습시킬 수도 있습니다. 손실만 보면 멀쩡해 보일 때가 많습니다. 모두 이 페이지 안에서 실행됩니다.",
   guide: "안내서",
   playground: "실험장",
   otherLanguage: "English",
@@ -70,7 +73,8 @@ export const museumKorean: MuseumStrings = {
   brokenCode: "잘못된 코드",
   letBroken: "법칙에게 잘못된 코드를 보이기",
   letRight: "올바른 코드를 보이기",
-  train: "켜고 학습시키기: A는 버그가 있는 쪽, B는 없는 쪽",
+  trainHere: trainingKorean.train,
+  train: "실험장에서도 보기: A는 버그가 있는 쪽, B는 없는 쪽",
   layouts: "여러 프로세스",
   layoutsLead:
     "분산 학습에서 있었던 버그들입니다. 법칙은 경우마다 랭크 둘을 실행하고, 랭크들은 공유 메모리에서 서로를 기다립니다(Atomics.wait). Node에서는 랭크가 워커 스레드이고, 여기서는 이 페이지의 웹 워커입니다. 페이지 자신은 그렇게 기다릴 수 없지만 워커는 기다릴 수 있습니다. 탐색은 프로젝트의 테스트와 같습니다. 방마다 테스트가 찾은 가장 작은 반례를 그려 두었습니다. 법칙에게 다시 찾게 하거나, 버그를 켜고 학습시켜 보세요.",
@@ -91,6 +95,7 @@ export const museumKorean: MuseumStrings = {
   refuted: "{cases}번째 경우에 반박되었습니다. 그다음 더 작은 경우 {tried}가지를 시험했고, 그중 마찬가지로 틀리는 것은 다음과 같습니다.",
   smallest: "가장 작은 반례:",
   tooLong: "{seconds}초가 넘게 걸려 멈췄습니다.",
+  otherBegan: "다른 것을 시작해서 멈췄습니다.",
   empty: "빈방: 나만의 라우터",
   emptyLead:
     "여기에 라우터를 써 보세요. 타입은 지워지고, 라우터가 약속한 특성(traits)에 해당하는 법칙들이 21번 레슨처럼 심판합니다. Ctrl+Enter로 시작합니다. 한 줄을 바꾸고 어느 법칙이 알아채는지 보세요.",

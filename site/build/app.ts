@@ -32,7 +32,7 @@ export async function writeApp(root: string, out: string): Promise<void> {
     });
   // Apart, so that the playground does not load what only the museum's laws use.
   const { metafile } = await bundle(app, "playground", "worker");
-  await bundle(app, "museum", "museumWorker", "layoutWorker", "rankWorker");
+  await bundle(app, "museum", "museumWorker", "bugTrainingWorker", "layoutWorker", "rankWorker");
   await bundle(app, "widgets");
   await bundle(app, "code");
   // At the top: a service worker serves nothing above its own place.

@@ -12,7 +12,7 @@ import { chapters } from "./gallery/index.ts";
 import { trained, trainedOf } from "./gallery/trained/index.ts";
 import { partsOf } from "./gallery/trained/layer.ts";
 import { TwinRun, taskOf } from "./gallery/trained/run.ts";
-import type { TwinStep } from "./gallery/trained/run.ts";
+import type { TwinStep } from "./gallery/trained/twins.ts";
 
 const titles = chapters.flatMap(({ bugs }) => bugs.map(({ title }) => title));
 const corpus = loadDeclaration("scripts");

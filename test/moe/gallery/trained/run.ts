@@ -12,20 +12,8 @@ import type { Change } from "./layer.ts";
 import type { Trained } from "./look.ts";
 import { PaddedPrediction, settingOf } from "./setting.ts";
 import type { Setting } from "./setting.ts";
+import type { Twin, TwinStep } from "./twins.ts";
 import { trainedOf } from "./index.ts";
-
-export const twins = ["right", "broken"] as const;
-export type Twin = (typeof twins)[number];
-
-/** A step of one twin. */
-export interface TwinStep {
-  /** Bits per byte of the batch. */
-  readonly bits: number;
-  /** What betrays the bug; null: it was not looked at in this step. */
-  readonly watched: number | null;
-  /** What ended the run in this step; null: nothing. */
-  readonly error: string | null;
-}
 
 /** The model of a twin: the main job's own, whose sparse layers show themselves and, in the broken twin, have the bug. */
 function modelOf({ right = asItIs, broken = asItIs }: Trained, setting: Setting, twin: Twin): DecoderLanguageModel {

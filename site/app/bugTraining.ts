@@ -1,5 +1,5 @@
 /** A room's training: a button begins it, a worker trains both twins, and their curves are drawn as they come. */
-import { find, h } from "./dom.ts";
+import { calm, find, h } from "./dom.ts";
 import type { TrainingReport, TrainingRequest } from "./bugTrainingProtocol.ts";
 import { TrainingHistory, picturesOf, sentencesOf } from "./bugTrainingSummary.ts";
 import { trainingEnglish, trainingKorean } from "./bugTrainingStrings.ts";
@@ -75,7 +75,8 @@ class Training {
         return;
       case "step":
         this.#history?.add(report.step, report);
-        this.#drawing ||= requestAnimationFrame(() => this.#draw());
+        this.#progress.textContent = filled(strings.progress, { step: this.#step, steps: this.#steps });
+        if (!calm()) this.#drawing ||= requestAnimationFrame(() => this.#draw());
         return;
       case "finished":
         return this.#end("finished");
@@ -87,7 +88,6 @@ class Training {
   #draw(): void {
     this.#drawing = 0;
     if (!this.#history) return;
-    this.#progress.textContent = filled(strings.progress, { step: this.#step, steps: this.#steps });
     const pictures = picturesOf(this.#history, strings);
     this.#curves.replaceChildren(...pictures.map((svg) => figureOf(svg)));
   }
@@ -102,7 +102,7 @@ class Training {
     const told = this.#history ? sentencesOf(this.#history, strings, language) : [];
     this.#said.replaceChildren(
       ...(why ? [h("p", { class: state === "failed" ? "bad" : "quiet" }, why)] : []),
-      ...told.map((sentence) => h("p", {}, sentence)),
+      ...told.map(({ text, error }) => h("p", {}, error ? h("code", { class: "bad", lang: "en" }, text) : text)),
     );
     this.#button.textContent = strings.train;
     this.#place.dataset["state"] = state;

@@ -17,10 +17,12 @@ export const trainingEnglish = {
   bits: "bits per byte",
   units: { count: "number", percent: "%", number: "value" },
   result: "After {step} steps the loss is {right} without the bug and {broken} with it (bits per byte, mean of the last {window}).",
-  hidden: "The gap of {gap} is smaller than what the right curve moves from batch to batch ({spread}): the loss does not show the bug.",
-  higher: "With the bug it is {gap} higher; from batch to batch the right curve moves by {spread}. Here the loss shows it.",
+  hidden:
+    "The gap of {gap} is smaller than the standard deviation of the right curve in these steps, {spread}: the loss does not show the bug.",
+  higher:
+    "With the bug it is {gap} higher, which is more than the standard deviation of the right curve in these steps, {spread}: here the loss shows it.",
   lower:
-    "With the bug it is {gap} lower; from batch to batch the right curve moves by {spread}. By the loss alone the bug looks like an improvement.",
+    "With the bug it is {gap} lower, which is more than the standard deviation of the right curve in these steps, {spread}: by the loss alone the bug looks like an improvement.",
   crashed: "In step {step} the model with the bug ended with this error:",
   notNumber: "In step {step} the loss with the bug is no number any more; without it the loss is {right} bits per byte in the end.",
   betrayed: "{name}: {right} without the bug, {broken} with it.",
@@ -78,9 +80,10 @@ export const trainingKorean: TrainingStrings = {
   bits: "바이트당 비트",
   units: { count: "개수", percent: "%", number: "값" },
   result: "{step}스텝 뒤의 손실은 버그가 없을 때 {right}, 있을 때 {broken}입니다(바이트당 비트, 마지막 {window}스텝의 평균).",
-  hidden: "두 손실의 차이({gap})가 올바른 곡선이 배치마다 흔들리는 폭({spread})보다 작습니다. 손실만 보아서는 버그를 알 수 없습니다.",
-  higher: "버그가 있으면 {gap}만큼 높습니다. 올바른 곡선이 배치마다 흔들리는 폭은 {spread}입니다. 여기서는 손실에 드러납니다.",
-  lower: "버그가 있으면 {gap}만큼 낮습니다. 올바른 곡선이 배치마다 흔들리는 폭은 {spread}입니다. 손실만 보면 버그가 개선처럼 보입니다.",
+  hidden: "두 손실의 차이({gap})가 이 구간에서 올바른 곡선의 표준 편차({spread})보다 작습니다. 손실만 보아서는 버그를 알 수 없습니다.",
+  higher: "버그가 있으면 {gap}만큼 높습니다. 이 구간에서 올바른 곡선의 표준 편차({spread})보다 큰 차이여서 손실에 드러납니다.",
+  lower:
+    "버그가 있으면 {gap}만큼 낮습니다. 이 구간에서 올바른 곡선의 표준 편차({spread})보다 큰 차이여서, 손실만 보면 버그가 개선처럼 보입니다.",
   crashed: "버그가 있는 모델은 {step}번째 스텝에서 다음 오류로 끝났습니다.",
   notNumber: "버그가 있으면 {step}번째 스텝에서 손실이 숫자가 아니게 됩니다. 버그가 없으면 마지막 손실은 바이트당 {right}비트입니다.",
   betrayed: "{name}: 버그가 없을 때 {right}, 있을 때 {broken}.",

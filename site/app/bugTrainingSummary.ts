@@ -51,28 +51,38 @@ export function picturesOf({ losses, looks, watched: { name, as } }: TrainingHis
 const mean = (values: readonly number[]): number => values.reduce((sum, x) => sum + x, 0) / values.length;
 const last = (points: readonly Point[]): number[] => points.slice(-WINDOW).map(([, y]) => y);
 
-/** What is to be said after the steps that there were. */
-export function sentencesOf(history: TrainingHistory, strings: TrainingStrings, language: string): string[] {
-  const { losses, step, error } = history;
-  if (step === 0) return [];
-  const [right, broken] = twins.map((twin) => last(losses[twin]));
-  const bits = (x: number): string => x.toFixed(3);
-  const notNumber = losses.broken.find(([, y]) => !Number.isFinite(y))?.[0];
-  const told: string[] = [];
-  if (error) told.push(filled(strings.crashed, { step: error.step }), error.message);
-  if (notNumber !== undefined) told.push(filled(strings.notNumber, { step: notNumber, right: bits(mean(right)) }));
-  else if (!error) told.push(...comparedLosses(right, broken, strings, step));
-  return [...told, betrayal(history, strings, language)];
+/** A sentence in the language of the page, or the message of an error, which is English. */
+export interface Said {
+  readonly text: string;
+  readonly error?: true;
 }
 
-function comparedLosses(right: readonly number[], broken: readonly number[], strings: TrainingStrings, step: number): string[] {
+/** What is to be said after the steps that there were. */
+export function sentencesOf(history: TrainingHistory, strings: TrainingStrings, language: string): Said[] {
+  const { losses, step, error } = history;
+  if (step === 0) return [];
+  // Where the broken twin ended with an error, both are compared up to there.
+  const common = error ? losses.broken.length : step;
+  const [right, broken] = twins.map((twin) => last(losses[twin].slice(0, common)));
+  const bits = (x: number): string => x.toFixed(3);
+  const notNumber = losses.broken.find(([, y]) => !Number.isFinite(y))?.[0];
+  const told: Said[] = [];
+  if (error) told.push({ text: filled(strings.crashed, { step: error.step }) }, { text: error.message, error: true });
+  if (notNumber !== undefined) told.push({ text: filled(strings.notNumber, { step: notNumber, right: bits(mean(right)) }) });
+  else if (broken.length > 0) told.push(...comparedLosses(right, broken, strings, losses.broken.length));
+  if (history.looks.right.length > 0) told.push({ text: betrayal(history, strings, language) });
+  return told;
+}
+
+/** The losses of the last steps that both have made. */
+function comparedLosses(right: readonly number[], broken: readonly number[], strings: TrainingStrings, step: number): Said[] {
   const gap = mean(broken) - mean(right);
   const spread = Math.sqrt(mean(right.map((x) => (x - mean(right)) ** 2)));
   const said = Math.abs(gap) <= spread ? strings.hidden : gap > 0 ? strings.higher : strings.lower;
   const bits = (x: number): string => x.toFixed(3);
   return [
-    filled(strings.result, { step, right: bits(mean(right)), broken: bits(mean(broken)), window: right.length }),
-    filled(said, { gap: bits(Math.abs(gap)), spread: bits(spread) }),
+    { text: filled(strings.result, { step, right: bits(mean(right)), broken: bits(mean(broken)), window: right.length }) },
+    { text: filled(said, { gap: bits(Math.abs(gap)), spread: bits(spread) }) },
   ];
 }
 

@@ -40,7 +40,11 @@ async function train({ title, seed, text }: TrainingRequest): Promise<void> {
     },
     device: description,
   });
-  while (!run.ended) page.postMessage({ kind: "step", ...(await run.step()), step: run.steps });
+  while (!run.ended) {
+    const made = await run.step();
+    if (made.right && made.right.error !== null) throw new Error(made.right.error);
+    page.postMessage({ kind: "step", ...made, step: run.steps });
+  }
   page.postMessage({ kind: "finished" });
 }
 

@@ -33,3 +33,6 @@ export function download(name: string, data: BlobPart, type: string): void {
   link.remove();
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
+
+/** Whether the reader wants no motion: what changes all the time is drawn once, at the end. */
+export const calm = (): boolean => matchMedia("(prefers-reduced-motion: reduce)").matches;

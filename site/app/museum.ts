@@ -49,12 +49,13 @@ for (const room of document.querySelectorAll<HTMLElement>("[data-bug]")) {
   for (const button of room.querySelectorAll<HTMLButtonElement>("button[data-which]"))
     button.onclick = () => {
       const which = button.dataset["which"] === "right" ? "right" : "broken";
-      out.replaceChildren(strings.looking);
-      room.dataset["verdict"] = "";
+      // What this ends says so first.
       ask({ kind: "refute", title, which, seed: 5 }, (report) => {
         room.dataset["verdict"] = report.kind;
         out.replaceChildren(...verdictOf(report));
       });
+      out.replaceChildren(strings.looking);
+      room.dataset["verdict"] = "";
     };
 }
 
@@ -113,9 +114,6 @@ const code = find<HTMLTextAreaElement>("#own-router");
 const verdicts = find<HTMLElement>("#own-verdicts");
 const state = find<HTMLElement>("#own-state");
 find<HTMLButtonElement>("#judge").onclick = () => {
-  verdicts.replaceChildren();
-  state.textContent = strings.looking;
-  document.body.dataset["judged"] = "";
   ask({ kind: "judge", code: code.value, runs: 14 }, (report) => {
     if (report.kind === "law")
       verdicts.append(
@@ -134,6 +132,9 @@ find<HTMLButtonElement>("#judge").onclick = () => {
       state.textContent = filled(strings.judged, { kept: report.kept, all: report.all });
     } else if (report.kind === "failed") state.replaceChildren(h("span", { lang: report.lang ?? strings.language }, report.message));
   });
+  verdicts.replaceChildren();
+  state.textContent = strings.looking;
+  document.body.dataset["judged"] = "";
 };
 code.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) find<HTMLButtonElement>("#judge").click();

@@ -3,13 +3,14 @@
  * another room ends it.
  */
 import type { LayoutCase } from "switchyard-moe/testing";
-import { find, h } from "./dom.ts";
+import { calm, find, h } from "./dom.ts";
 import { filled } from "./museumStrings.ts";
 import type { MuseumStrings } from "./museumStrings.ts";
 import { layoutPicture } from "./layoutPicture.ts";
 import type { LayoutMessage, LayoutRequest, Which } from "./layoutProtocol.ts";
 import type { LayoutStrings } from "./layoutStrings.ts";
 import { drawnTraining, toldTraining } from "./layoutCurves.ts";
+import { beginWorker, endWorker } from "./oneWorker.ts";
 
 const LIMIT = 300_000;
 const REDRAW = 250;
@@ -18,8 +19,6 @@ export interface LayoutPageWords {
   readonly museum: MuseumStrings;
   readonly layout: LayoutStrings;
 }
-
-let stopOther: () => void = () => {};
 
 /** Makes the buttons of all rooms work. */
 export function openLayoutRooms(words: LayoutPageWords, base: string): void {
@@ -62,19 +61,19 @@ class RoomView {
 
   /** Lets the law look at "broken" or "right", or trains both ("train"). */
   ask(what: string): void {
-    stopOther();
-    this.#clear();
     const { layout } = this.#words;
     if (!crossOriginIsolated) return this.#fail(layout.notIsolated);
+    // What this ends says so first, in this room too.
+    const worker = beginWorker(`${this.#base}app/layoutWorker.js`, () => {
+      this.#end("stopped");
+      this.#say(layout.stopped);
+    });
+    this.#clear();
     const variant = this.#room.dataset["variant"] ?? "";
     const request: LayoutRequest = what === "train" ? { kind: "train", variant } : { kind: "refute", variant, which: what === "right" ? "right" : "broken" }; // prettier-ignore
     this.#say(what === "train" ? layout.training : layout.looking);
     this.#stop.hidden = false;
-    stopOther = () => {
-      this.#end("stopped");
-      this.#say(layout.stopped);
-    };
-    this.#worker = new Worker(`${this.#base}app/layoutWorker.js`, { type: "module" });
+    this.#worker = worker;
     this.#worker.onmessage = ({ data }: MessageEvent<LayoutMessage>) => this.#receive(data);
     this.#worker.onerror = ({ message }) => this.#fail(message, "en");
     this.#limit = window.setTimeout(() => this.#fail(filled(layout.tooLong, { seconds: LIMIT / 1000 })), LIMIT);
@@ -93,10 +92,9 @@ class RoomView {
     clearTimeout(this.#limit);
     clearTimeout(this.#due);
     this.#due = 0;
-    this.#worker?.terminate();
+    endWorker(this.#worker);
     this.#worker = null;
     this.#progress.remove();
-    stopOther = () => {};
     if (document.activeElement === this.#stop) find<HTMLElement>("[data-ask]", this.#room).focus();
     this.#stop.hidden = true;
     this.#room.dataset["verdict"] = verdict;
@@ -167,9 +165,6 @@ class RoomView {
     }, REDRAW);
   }
 }
-
-/** Whether pictures are to be drawn once, at the end. */
-const calm = (): boolean => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /** A case in one line; what is not as it was in the case before is marked. */
 function caseText(c: LayoutCase, before: LayoutCase | null): HTMLElement {

@@ -12,7 +12,7 @@ export function beginWorker(address: string, ended: () => void): Worker {
 }
 
 /** Ends a worker, if it is still the current one. */
-export function endWorker(worker: Worker | undefined): void {
+export function endWorker(worker: Worker | null | undefined): void {
   worker?.terminate();
   if (current?.worker === worker) current = undefined;
 }

@@ -15,10 +15,10 @@ export const trainingEnglish = {
   lossTitle: "Loss of each batch",
   step: "step",
   bits: "bits per byte",
-  units: { count: "number", percent: "%", number: "value" },
+  units: { count: "number", percent: "per cent", number: "value" },
   result: "After {step} steps the loss is {right} without the bug and {broken} with it (bits per byte, mean of the last {window}).",
   hidden:
-    "The gap of {gap} is smaller than the standard deviation of the right curve in these steps, {spread}: the loss does not show the bug.",
+    "The gap of {gap} is smaller than the standard deviation of the right curve in these steps, {spread}: seen alone, the curve with the bug does not show it.",
   higher:
     "With the bug it is {gap} higher, which is more than the standard deviation of the right curve in these steps, {spread}: here the loss shows it.",
   lower:
@@ -78,9 +78,10 @@ export const trainingKorean: TrainingStrings = {
   lossTitle: "배치마다의 손실",
   step: "스텝",
   bits: "바이트당 비트",
-  units: { count: "개수", percent: "%", number: "값" },
+  units: { count: "개수", percent: "퍼센트", number: "값" },
   result: "{step}스텝 뒤의 손실은 버그가 없을 때 {right}, 있을 때 {broken}입니다(바이트당 비트, 마지막 {window}스텝의 평균).",
-  hidden: "두 손실의 차이({gap})가 이 구간에서 올바른 곡선의 표준 편차({spread})보다 작습니다. 손실만 보아서는 버그를 알 수 없습니다.",
+  hidden:
+    "두 손실의 차이({gap})가 이 구간에서 올바른 곡선의 표준 편차({spread})보다 작습니다. 버그가 있는 곡선 하나만 보아서는 버그를 알 수 없습니다.",
   higher: "버그가 있으면 {gap}만큼 높습니다. 이 구간에서 올바른 곡선의 표준 편차({spread})보다 큰 차이여서 손실에 드러납니다.",
   lower:
     "버그가 있으면 {gap}만큼 낮습니다. 이 구간에서 올바른 곡선의 표준 편차({spread})보다 큰 차이여서, 손실만 보면 버그가 개선처럼 보입니다.",

@@ -1,5 +1,6 @@
 /** The museum: laws refute bugs in the page, and judge a router that is written there. */
 import { expect } from "chai";
+import { axeFinds } from "./axe.ts";
 import { PATIENCE, newPage, open } from "./surroundings.ts";
 import { museumEnglish } from "../app/museumStrings.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -34,6 +35,42 @@ describe("the museum", function () {
       expect(await room.getAttribute("data-verdict"), `room ${index}, ${which}`).to.equal(verdict);
     }
     expect(faults).to.deep.equal([]);
+    await page.close();
+  });
+
+  it("trains a bug in its room: the loss of both, what betrays it, and what ended it; the room that is left says so", async () => {
+    const { page, faults } = await newPage(around, { reducedMotion: "reduce" });
+    await page.goto(`${around.address}museum/index.html`);
+    const room = (title: string) => page.locator(`[data-bug="${title}"]`);
+    const state = (title: string, wanted: string) =>
+      page.waitForFunction(
+        ([bug, is]) => document.querySelector<HTMLElement>(`[data-bug="${bug}"] .twins`)?.dataset["state"] === is,
+        [title, wanted],
+      );
+    const [left, never, nan] = ["One slot too few", "The capacity that was never enforced", "Zero times infinity"];
+    await room(left).locator("[data-train]").click();
+    await room(left)
+      .getByText(/^Step [1-9]\d* of/)
+      .waitFor();
+    await room(never).locator("[data-train]").click();
+    await state(left, "stopped");
+    expect(await room(left).locator(".said").innerText()).to.match(/^Stopped after \d+ steps?, because/);
+    await room(never)
+      .getByText(/^Step ([2-9]\d|\d{3}) of/)
+      .waitFor();
+    await room(never).locator("[data-train]").press("Enter"); // now it stops
+    await state(never, "stopped");
+    const said = await room(never).locator(".said").innerText();
+    const [, right, broken] = /computes: (\d+) without the bug, ([\d.]+) with it/.exec(said) ?? [];
+    expect(Number(right)).to.equal(80);
+    expect(Number(broken)).to.be.greaterThan(100);
+    expect(await room(never).locator("desc").first().textContent()).to.match(/^without the bug: bits per byte \d\.\d+, step \d+; with/);
+    await room(nan).locator("[data-train]").click();
+    await state(nan, "finished");
+    expect(await room(nan).locator(".said").innerText()).to.contain("In step 1 the loss with the bug is no number any more");
+    expect(page.workers()).to.have.length(0);
+    expect(faults).to.deep.equal([]);
+    expect(await axeFinds(page)).to.deep.equal([]);
     await page.close();
   });
 

@@ -196,7 +196,7 @@ export const seats: Readonly<Record<string, Trained>> = {
     watched: { name: "emptySlots", as: "count", look: emptyWhileTurnedAway },
   },
   "Two hundred and fifty-six is a long queue": {
-    setting: { experts: 2, batch: 24, capacityFactor: 1.25 },
+    setting: { experts: 2, batch: 20, capacityFactor: 1.25 },
     broken: ofSwitch((options) => new CountedInBfloat16(options)),
     watched: { name: "sharedSlots", as: "count", look: (at) => summedOver(at, sharingASlot) },
   },

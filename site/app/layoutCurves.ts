@@ -48,9 +48,9 @@ export function toldTraining(
   { training, right, broken, weights }: LayoutMessage & { kind: "trained" },
   strings: LayoutStrings,
 ): (Node | string)[] {
+  const { steps } = training;
   const { shards, padding } = training.case;
   const tokens = shards.reduce((sum, sequences, s) => sum + sequences * (T - padding[s]), 0);
-  const steps = right.losses.length;
   const what = [
     filled(strings.what, { tokens, steps }),
     training.saved ? filled(strings.saved, { step: steps / 2 }) : "",

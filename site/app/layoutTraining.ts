@@ -3,11 +3,11 @@ import type { LayoutCase, LayoutRun } from "switchyard-moe/testing";
 import { shardOf } from "../../src/testing/layouts/cases.ts";
 import { ofCheckpoints } from "../../test/testing/brokenLayouts.ts";
 
-export const TRAINING_STEPS = 120;
-
 /** What is trained. */
 export interface Training {
   readonly case: LayoutCase;
+  /** An even number: half of them before the training is saved. */
+  readonly steps: number;
   /** Sequences of each shard in the last step, where it has a batch of its own: the end of an epoch is short. */
   readonly last: readonly number[] | null;
   /** Whether the training is saved in the middle and goes on from that. */
@@ -28,16 +28,17 @@ export const ofShortBatches: readonly string[] = ["BranchOnData", "NoTokensNoBac
 export function trainingOf(variant: string): Training {
   return {
     case: { ...usual, ...needs[variant] },
+    steps: 120,
     last: ofShortBatches.includes(variant) ? [8, 0] : null,
     saved: ofCheckpoints.includes(variant),
   };
 }
 
 /** A run that learns one batch by heart, the same in each step: what is drawn at random can be learned in no other way. Tells the loss of each step. */
-export function learning(Run: typeof LayoutRun, { last }: Training, heard: (step: number, loss: number) => void): typeof LayoutRun {
+export function learning(Run: typeof LayoutRun, { last, steps }: Training, heard: (step: number, loss: number) => void): typeof LayoutRun {
   return class extends Run {
     protected override shardOf(step: number, shard: number) {
-      if (last === null || step < TRAINING_STEPS - 1) return super.shardOf(0, shard);
+      if (last === null || step < steps - 1) return super.shardOf(0, shard);
       return shardOf({ ...this.case, shards: last }, 0, shard, this.precision);
     }
 

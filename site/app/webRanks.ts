@@ -26,7 +26,7 @@ export class WebRanks implements LayoutRanks {
   }
 
   async carryOut(order: LayoutOrder, { ordered, limit }: RankSetting): Promise<LayoutReport[]> {
-    const pool = await this.#started();
+    const pool = await this.start();
     const files = order.load === null ? new Map() : this.#files;
     const results = (await pool.run({ order, files, training: this.training }, limit, { ordered, checkedCalls: Infinity })) as RankResult[];
     if (order.save !== null) this.#files = new Map(results.flatMap((result) => [...result.files]));
@@ -39,7 +39,8 @@ export class WebRanks implements LayoutRanks {
     await use("checkpoint");
   }
 
-  async #started(): Promise<RankPool<RankProgram>> {
+  /** The ranks, loaded and waiting. Rejects where one of them does not start. */
+  async start(): Promise<RankPool<RankProgram>> {
     if (this.#pool && !this.#pool.ended) return this.#pool;
     await this.#pool?.close();
     const address = new URL("rankWorker.js", location.href);

@@ -35,22 +35,23 @@ describe("the museum's rooms of many processes", function () {
   afterEach(() => Promise.all(around.browser.contexts().map((context) => context.close())));
   after(() => around.close());
 
-  it("find again the smallest case that the test keeps: of a wrong number, of ranks that wait for ever, of a checkpoint", async () => {
+  it("find again the smallest case that the test keeps: of a wrong number, and of a checkpoint; and one of ranks that wait for ever", async () => {
     const { page, faults } = await newPage(around);
     await page.goto(`${around.address}museum/index.html`);
     for (const variant of ["MeanOfMeans", "NoTokensNoBackward", "WeightsNeverCopied"]) {
       expect(await ask(page, variant, "broken"), variant).to.equal("refuted");
       const room = roomOf(page, variant);
       const pictures = await room.locator(".ranks").evaluateAll((found) => found.map(({ innerHTML }) => innerHTML));
-      expect(pictures, variant).to.deep.equal([pictures[0], pictures[0]]);
+      expect(pictures.length, variant).to.equal(2);
+      // Where ranks wait for ever, a slow machine may be late in another case.
+      if (variant !== "NoTokensNoBackward") expect(pictures[1], variant).to.equal(pictures[0]);
       expect(await room.locator(".shown .fails").count(), variant).to.be.greaterThan(4);
     }
     const [kept = "", found = ""] = await roomOf(page, "WeightsNeverCopied").locator("code.bad").allInnerTexts();
     expect(found).to.equal(kept);
-    expect((await roomOf(page, "NoTokensNoBackward").locator("code.bad").allInnerTexts())[1]).to.contain("waited 1 s for rank");
-    await page.setViewportSize({ width: 390, height: 900 });
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).to.be.at.most(390);
-    expect(await axeFinds(page)).to.deep.equal([]);
+    expect((await roomOf(page, "NoTokensNoBackward").locator("code.bad").allInnerTexts())[1]).to.match(
+      /waited 1 s for rank \d of a group of 2/,
+    );
     expect(faults).to.deep.equal([]);
   });
 
@@ -75,6 +76,8 @@ describe("the museum's rooms of many processes", function () {
     expect(await picture.textContent())
       .to.contain(layoutEnglish.rightCode)
       .and.to.contain(layoutEnglish.brokenCode);
+    // With a training and a refutation before the reader:
+    expect(await ask(page, "LoadsFirstExperts", "broken")).to.equal("refuted");
     await page.setViewportSize({ width: 390, height: 900 });
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).to.be.at.most(390);
     expect(await axeFinds(page)).to.deep.equal([]);
@@ -97,6 +100,17 @@ describe("the museum's rooms of many processes", function () {
     await first.locator("[data-ask=train]").press("Enter");
     await roomOf(page, "TwoClips").locator("[data-ask=right]").press("Enter");
     expect(await verdictOf(page, "LossTimesWorld")).to.equal("stopped");
+  });
+
+  it("tell a rank that does not start apart from a broken law", async () => {
+    const { page } = await newPage(around);
+    const script = 'import "./layoutWorker.js?real"; globalThis.Worker = class extends Worker { constructor() { super("nothing.js"); } };';
+    await page.route("**/layoutWorker.js", (route) =>
+      route.fulfill({ contentType: "text/javascript", headers: { "cross-origin-embedder-policy": "require-corp" }, body: script }),
+    );
+    await page.goto(`${around.address}museum/index.html`);
+    expect(await ask(page, "MeanOfMeans", "broken")).to.equal("failed");
+    expect(await said(page, "MeanOfMeans")).to.equal("a rank did not start");
   });
 
   it("end a search that takes too long", async () => {

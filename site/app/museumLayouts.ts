@@ -66,7 +66,7 @@ class RoomView {
     // What this ends says so first, in this room too.
     const worker = beginWorker(`${this.#base}app/layoutWorker.js`, () => {
       this.#end("stopped");
-      this.#say(layout.stopped);
+      this.#say(this.#words.museum.otherBegan);
     });
     this.#clear();
     const variant = this.#room.dataset["variant"] ?? "";

@@ -2,6 +2,7 @@
 import { expect } from "chai";
 import type { Locator, Page } from "playwright-core";
 import { layoutEnglish, layoutKorean } from "../app/layoutStrings.ts";
+import { museumEnglish } from "../app/museumStrings.ts";
 import { axeFinds } from "./axe.ts";
 import { PATIENCE, newPage, open } from "./surroundings.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -100,6 +101,7 @@ describe("the museum's rooms of many processes", function () {
     await first.locator("[data-ask=train]").press("Enter");
     await roomOf(page, "TwoClips").locator("[data-ask=right]").press("Enter");
     expect(await verdictOf(page, "LossTimesWorld")).to.equal("stopped");
+    expect(await said(page, "LossTimesWorld")).to.equal(museumEnglish.otherBegan);
   });
 
   it("tell a rank that does not start apart from a broken law", async () => {

@@ -70,7 +70,8 @@ class Training {
       case "started":
         this.#history = new TrainingHistory(report.watched);
         this.#steps = report.steps;
-        this.#about.textContent = filled(strings.about, { ...report.sizes, device: report.device });
+        this.#about.replaceChildren(filled(strings.about, report.sizes), english(` ${report.device}.`));
+        if (report.wished.length > 0) this.#about.append(` ${strings.active} `, english(`${report.wished.join(", ")}.`));
         this.#said.replaceChildren();
         return;
       case "step":
@@ -108,6 +109,9 @@ class Training {
     this.#place.dataset["state"] = state;
   }
 }
+
+/** Text of the library, which is English. */
+const english = (text: string): HTMLElement => h("span", { lang: "en" }, text);
 
 function figureOf(svg: string): HTMLElement {
   const figure = h("figure");

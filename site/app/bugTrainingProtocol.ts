@@ -20,6 +20,8 @@ export type TrainingReport =
       readonly watched: WatchedName;
       readonly steps: number;
       readonly sizes: Readonly<Record<"layers" | "width" | "experts" | "choices" | "tokens" | "languages", number>>;
+      /** What is not as in the playground so that the bug is active, by the names of the options: "experts 2". */
+      readonly wished: readonly string[];
       /** The device that computes. */
       readonly device: string;
     }

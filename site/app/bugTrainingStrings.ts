@@ -5,7 +5,8 @@ export const trainingEnglish = {
   stop: "Stop",
   preparing: "Two models are being made…",
   about:
-    "Two models in training, here in the page: the same first weights, the same batches; one of them has the bug. {layers} sparse layers of width {width}, {experts} experts, {choices} of them for each token; {tokens} bytes of the declaration in {languages} languages in each step. {device}.",
+    "Two models in training, here in the page: the same first weights, the same batches; one of them has the bug. {layers} sparse layers of width {width}, {experts} experts, {choices} of them for each token; {tokens} bytes of the declaration in {languages} languages in each step.",
+  active: "Set so that the bug is active:",
   progress: "Step {step} of {steps}",
   stopped: "Stopped after {step} steps.",
   ended: "Stopped after {step} steps, because something else was started.",
@@ -23,6 +24,7 @@ export const trainingEnglish = {
     "With the bug it is {gap} higher, which is more than the standard deviation of the right curve in these steps, {spread}: here the loss shows it.",
   lower:
     "With the bug it is {gap} lower, which is more than the standard deviation of the right curve in these steps, {spread}: by the loss alone the bug looks like an improvement.",
+  same: "Both curves are the same, bit for bit.",
   crashed: "In step {step} the model with the bug ended with this error:",
   notNumber: "In step {step} the loss with the bug is no number any more; without it the loss is {right} bits per byte in the end.",
   betrayed: "{name}: {right} without the bug, {broken} with it.",
@@ -68,7 +70,8 @@ export const trainingKorean: TrainingStrings = {
   stop: "멈추기",
   preparing: "두 모델을 만드는 중…",
   about:
-    "두 모델을 이 페이지에서 학습시킵니다. 초기 가중치와 배치가 같고, 한쪽에만 버그가 있습니다. 희소 층 {layers}개, 너비 {width}, 전문가 {experts}개, 토큰마다 전문가 {choices}개. 한 스텝에 {languages}개 언어로 된 선언문 {tokens}바이트를 배웁니다. {device}.",
+    "두 모델을 이 페이지에서 학습시킵니다. 초기 가중치와 배치가 같고, 한쪽에만 버그가 있습니다. 희소 층 {layers}개, 너비 {width}, 전문가 {experts}개, 토큰마다 전문가 {choices}개. 한 스텝에 {languages}개 언어로 된 선언문 {tokens}바이트를 배웁니다.",
+  active: "버그가 드러나도록 바꾼 설정:",
   progress: "{steps}스텝 가운데 {step}스텝",
   stopped: "{step}스텝에서 멈췄습니다.",
   ended: "다른 것을 시작해서 {step}스텝에서 멈췄습니다.",
@@ -85,6 +88,7 @@ export const trainingKorean: TrainingStrings = {
   higher: "버그가 있으면 {gap}만큼 높습니다. 이 구간에서 올바른 곡선의 표준 편차({spread})보다 큰 차이여서 손실에 드러납니다.",
   lower:
     "버그가 있으면 {gap}만큼 낮습니다. 이 구간에서 올바른 곡선의 표준 편차({spread})보다 큰 차이여서, 손실만 보면 버그가 개선처럼 보입니다.",
+  same: "두 곡선은 비트까지 똑같습니다.",
   crashed: "버그가 있는 모델은 {step}번째 스텝에서 다음 오류로 끝났습니다.",
   notNumber: "버그가 있으면 {step}번째 스텝에서 손실이 숫자가 아니게 됩니다. 버그가 없으면 마지막 손실은 바이트당 {right}비트입니다.",
   betrayed: "{name}: 버그가 없을 때 {right}, 있을 때 {broken}.",

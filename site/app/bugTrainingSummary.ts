@@ -69,20 +69,27 @@ export function sentencesOf(history: TrainingHistory, strings: TrainingStrings, 
   const told: Said[] = [];
   if (error) told.push({ text: filled(strings.crashed, { step: error.step }) }, { text: error.message, error: true });
   if (notNumber !== undefined) told.push({ text: filled(strings.notNumber, { step: notNumber, right: bits(mean(right)) }) });
-  else if (broken.length > 0) told.push(...comparedLosses(right, broken, strings, losses.broken.length));
+  else if (broken.length > 0) told.push(...comparedLosses(right, broken, strings, losses));
   if (history.looks.right.length > 0) told.push({ text: betrayal(history, strings, language) });
   return told;
 }
 
-/** The losses of the last steps that both have made. */
-function comparedLosses(right: readonly number[], broken: readonly number[], strings: TrainingStrings, step: number): Said[] {
+/** The losses of the last steps that both have made, and whether all were the same. */
+function comparedLosses(
+  right: readonly number[],
+  broken: readonly number[],
+  strings: TrainingStrings,
+  all: TrainingHistory["losses"],
+): Said[] {
+  const step = all.broken.length;
+  const same = all.broken.every(([, y], i) => y === all.right[i][1]);
   const gap = mean(broken) - mean(right);
   const spread = Math.sqrt(mean(right.map((x) => (x - mean(right)) ** 2)));
   const said = Math.abs(gap) <= spread ? strings.hidden : gap > 0 ? strings.higher : strings.lower;
   const bits = (x: number): string => x.toFixed(3);
   return [
     { text: filled(strings.result, { step, right: bits(mean(right)), broken: bits(mean(broken)), window: right.length }) },
-    { text: filled(said, { gap: bits(Math.abs(gap)), spread: bits(spread) }) },
+    { text: same ? strings.same : filled(said, { gap: bits(Math.abs(gap)), spread: bits(spread) }) },
   ];
 }
 

@@ -22,7 +22,7 @@ page.onmessage = ({ data }) => {
 };
 
 async function train({ title, seed, text }: TrainingRequest): Promise<void> {
-  const { watched } = trainedOf(title);
+  const { watched, setting: { variant, ...wish } = {} } = trainedOf(title);
   const [corpus, { description }] = await Promise.all([corpusAt(text), device()]);
   const run = new TwinRun(title, corpus, { seed });
   const { model, training } = run.setting;
@@ -38,6 +38,7 @@ async function train({ title, seed, text }: TrainingRequest): Promise<void> {
       tokens: training.batch * training.length,
       languages: corpus.classes.length,
     },
+    wished: Object.entries({ ...wish, ...variant }).map(([name, value]) => `${name} ${String(value)}`),
     device: description,
   });
   while (!run.ended) {

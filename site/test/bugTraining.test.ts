@@ -24,8 +24,13 @@ describe("what is said of a training", () => {
       .and.to.contain("0.100: seen alone");
     expect(gap(0.11)).to.contain("0.110 higher").and.to.contain("the loss shows it");
     expect(gap(-0.11)).to.contain("0.110 lower").and.to.contain("looks like an improvement");
-    expect(gap(0)).to.contain("computes: 80 without the bug, 172.3 with it.");
+    expect(gap(0))
+      .to.contain("Both curves are the same, bit for bit.\nTokens that")
+      .and.to.contain("computes: 80 without the bug, 172.3 with it.");
   });
+
+  it("is that both curves are the same only where all of their steps are", () =>
+    expect(said(history((step) => made(step === 1 ? 9 : 3 + 0.2 * (step % 2), 80)))).to.contain("gap of 0.000 is smaller"));
 
   it("tells where both agree in what was looked at", () =>
     expect(said(history(() => made(3, 80)))).to.contain("80 in both. This run does not tell them apart."));

@@ -3,12 +3,17 @@
  * the bug does so, so that a switch that switches nothing is found.
  */
 import { expect } from "chai";
-import { key, useBackend } from "../../src/index.ts";
-import { MoE } from "../../src/moe/index.ts";
+import fc from "fast-check";
+import { eye, key, scope, tensor, useBackend } from "../../src/index.ts";
+import type { Tensor } from "../../src/index.ts";
+import { FeedForwardExperts, MoE, SwitchRouter } from "../../src/moe/index.ts";
+import type { Routing } from "../../src/moe/index.ts";
 import { buildModel } from "../../examples/train/model.ts";
 import { loadDeclaration } from "../../examples/train/text.ts";
 import { Trainer } from "../../examples/train/training.ts";
+import { list, near, rows, table } from "./gallery/bug.ts";
 import { chapters } from "./gallery/index.ts";
+import { gaveBroken } from "./gallery/trained/gallery.ts";
 import { trained, trainedOf } from "./gallery/trained/index.ts";
 import { partsOf } from "./gallery/trained/layer.ts";
 import { TwinRun, taskOf } from "./gallery/trained/run.ts";
@@ -91,5 +96,59 @@ describe("bugs in training", () => {
       if (last.error !== null) return;
       const seen = [right[right.length - 1].watched, last.watched].map(Number);
       expect((otherwise[name] ?? fromZero)(seen[0], seen[1]), `${name}: ${seen.join(" right, ")} broken`).to.equal(true);
+    });
+});
+
+describe("bugs in training are those of the gallery", () => {
+  interface Case {
+    readonly h: readonly (readonly number[])[];
+    readonly padding: number;
+    readonly slots: number;
+  }
+  const cases: fc.Arbitrary<Case> = fc.record({
+    h: table({ min: 3, max: 3 }, { min: 3, max: 7 }),
+    padding: fc.integer({ min: 1, max: 3 }),
+    slots: fc.integer({ min: 1, max: 3 }),
+  });
+  /** Logits are the tokens themselves. */
+  const identity = ([rows_, columns]: readonly number[], _: unknown, options = {}): Tensor =>
+    eye(rows_, columns, { ...options, dtype: "float64" });
+
+  /** What the broken router of a bug makes of tokens, and of padding behind them. */
+  function routed(title: string, { h, padding, slots }: Case): Routing {
+    const [tokens, experts] = [h.length + padding, h[0].length];
+    const sizes = { width: experts, experts, random: key(1) };
+    const router = new SwitchRouter({ ...sizes, dtype: "float64", initializer: identity, balance: 1, zLoss: 1, jitter: 0 });
+    const right = { router, experts: new FeedForwardExperts({ ...sizes, hidden: 1 }) };
+    const broken = trainedOf(title).broken?.(right).router ?? router;
+    return broken.route({
+      tokens: rows([...h, ...Array.from({ length: padding }, () => h[0].map(() => 0))]),
+      mask: tensor(Int32Array.from({ length: tokens }, (_, t) => Number(t < h.length)), { shape: [1, tokens] }), // prettier-ignore
+      capacityFactor: (slots * experts) / tokens,
+      pass: { training: true, random: key(0) },
+    });
+  }
+  const named = (name: string) => (routing: Routing) => [routing.losses[name].itemSync()];
+  const seated = ({ books }: Routing): number[] => list(books.slotOfChoice).map((slot) => Number(slot >= 0));
+  const best = ({ h }: Case): number[] => h.map((row) => row.indexOf(Math.max(...row)));
+
+  /** For each bug: what the routing says, what the gallery's function is asked, and whether the case has padding. */
+  const forms: Readonly<Record<string, readonly [(routing: Routing) => number[], (of: Case) => unknown[], padded?: boolean]>> = {
+    "The z-loss of a probability": [named("z"), ({ h }) => [h, 0]],
+    "Padding that pays (ln E)^2": [named("z"), ({ h, padding }) => [h, padding], true],
+    "Padding has a favourite expert": [named("balance"), ({ h, padding }) => [h, padding], true],
+    "Counting after closing the doors": [named("balance"), ({ h, slots }) => [h, slots]],
+    "A loss without an opinion": [named("balance"), ({ h }) => [3, h.length]],
+    "Nothing beats a negative": [seated, ({ h, slots }) => [h, slots]],
+    "One slot too few": [seated, (of) => [best(of), of.slots]],
+  };
+  for (const [title, [mine, asked, padded = false]] of Object.entries(forms))
+    it(title, () => {
+      const agrees = (drawn: Case): boolean => {
+        const of = padded ? drawn : { ...drawn, padding: 0 };
+        const [own, theirs] = [mine(routed(title, of)), gaveBroken(title, ...asked(of))];
+        return own.length === theirs.length && own.every((x, i) => near(x, theirs[i], 1e-6));
+      };
+      fc.assert(fc.property(cases, (drawn) => scope(() => agrees(drawn))), { numRuns: 30 }); // prettier-ignore
     });
 });

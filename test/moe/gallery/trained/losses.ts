@@ -28,7 +28,7 @@ class PaddingCounted extends OwnBalance {
 /** f has an axis too many, over which its sum is 1 for every token. */
 class WithoutOpinion extends OwnBalance {
   protected balance({ expertOfChoice, probs }: Choices, alpha: number): Tensor {
-    const f = expertOfChoice.squeeze(2).oneHot(this.experts).sum(-1, { keepDims: true }).mul(1 / probs.shape[1]); // prettier-ignore
+    const f = expertOfChoice.squeeze(2).oneHot(this.experts, probs.dtype).sum(-1, { keepDims: true }).mul(1 / probs.shape[1]); // prettier-ignore
     return f
       .mul(probs.mean(1, { keepDims: true }))
       .sum()

@@ -14,7 +14,7 @@ describe("memory of gpu.js webasm in long runs", function () {
     await backend.destroy();
   });
 
-  it("2,000 training steps: as many buffers, bytes and kernels live as after 100", () => expectBoundedTraining(backend, 2000, smallest));
+  it("800 training steps: as many buffers, bytes and kernels live as after 40", () => expectBoundedTraining(backend, 800, smallest));
 
   it("20,000 results of 64 KB outside of scopes, each read: at most a fifth alive at once", () =>
     expectBoundedReads(backend, 20_000, 128, 4000));

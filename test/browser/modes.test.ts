@@ -3,7 +3,7 @@ import { expect } from "chai";
 import type { Browser, Page } from "playwright-core";
 import { cpuBackend, useBackend } from "../../src/index.ts";
 import { expectSameLosses } from "../parity/agreement.ts";
-import { parityLosses } from "../parity/training.ts";
+import { fewSteps, parityLosses } from "../parity/training.ts";
 import { launch, program, serveBundle } from "./chromium.ts";
 import type { Site } from "./chromium.ts";
 import type { PageReport } from "./page.ts";
@@ -27,7 +27,7 @@ describe("gpu.js in Chromium", function () {
     site = await serveBundle("test/browser/page.ts");
     browser = await launch();
     await useBackend(cpuBackend());
-    want = await parityLosses();
+    want = await parityLosses(fewSteps);
   });
   after(async () => {
     await browser?.close();

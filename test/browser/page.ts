@@ -5,7 +5,7 @@ import { gpu } from "../../src/backend/gpu/index.ts";
 import type { GpuBackend, GpuMode } from "../../src/backend/gpu/index.ts";
 import type { Backend } from "../../src/backend/backend.ts";
 import { useBackend } from "../../src/index.ts";
-import { parityLosses } from "../parity/training.ts";
+import { fewSteps, parityLosses } from "../parity/training.ts";
 import { conformance } from "../backend/conformance.ts";
 import { gpuOptions } from "../backend/gpuOptions.ts";
 import { accuracy } from "../backend/laws/accuracy.ts";
@@ -41,7 +41,7 @@ globalThis.runConformance = async (mode) => {
 globalThis.runParity = async (mode) => {
   const backend = await gpu({ mode });
   await useBackend(backend);
-  return parityLosses();
+  return parityLosses(fewSteps);
 };
 
 globalThis.runLoss = async (mode) => {

@@ -6,7 +6,14 @@ import { build } from "esbuild";
 import { chromium } from "playwright-core";
 import type { Browser } from "playwright-core";
 
-const places = [process.env["CHROMIUM"], "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+/** First the build without windows: it takes a quarter less of the processor for a page. */
+const places = [
+  process.env["CHROMIUM"],
+  "/usr/lib/chromium/chromium-headless-shell",
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+];
 
 /** The browser's program, or undefined where none is installed. */
 export const program: string | undefined = places.find((place) => place !== undefined && existsSync(place));

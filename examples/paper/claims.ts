@@ -10,7 +10,8 @@ const FOLDER = fileURLToPath(new URL("claims", import.meta.url));
 /** Every claim, by number. */
 export async function allClaims(): Promise<Claim[]> {
   const ending = extname(import.meta.url); // ".js" where this file was compiled
-  const files = readdirSync(FOLDER).filter((name) => /^\d\d-[\w-]+\.\w+$/.test(name) && extname(name) === ending).toSorted(); // prettier-ignore
+  const isClaim = (name: string): boolean => /^\d\d-[\w-]+\.\w+$/.test(name) && extname(name) === ending;
+  const files = readdirSync(FOLDER).filter(isClaim).toSorted();
   const claims = await Promise.all(
     files.map(async (name) => ((await import(pathToFileURL(join(FOLDER, name)).href)) as { claim: Claim }).claim),
   );

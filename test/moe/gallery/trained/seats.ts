@@ -7,7 +7,7 @@ import type { Pass } from "../../../../src/nn/index.ts";
 import { gaveBroken } from "./gallery.ts";
 import { ofSwitch, ofTopK, reseated, summed } from "./layer.ts";
 import type { Look, Trained } from "./look.ts";
-import { choicesOf, meanOver, numbers, summedOver } from "./look.ts";
+import { choicesOf, meanOver, numbers, sumOf, summedOver } from "./look.ts";
 
 /** Every token is first in line, and 0 is below any capacity. */
 class NeverEnforced extends SwitchRouter {
@@ -136,7 +136,7 @@ class SortedAsText extends SwitchRouter {
 function emptyWhileTurnedAway({ seen, setting }: Look): number {
   const groups = setting.model.group === "sequence" ? setting.training.batch : 1;
   return seen.reduce((total, { routing }) => {
-    const [experts, rows] = routing.layout.lead;
+    const [, rows] = routing.layout.lead;
     const [used, turned] = [new Map<number, number>(), new Map<number, number>()];
     const tokens = routing.books.expertOfChoice.shape[0] / groups;
     for (const { token, expert, slot } of choicesOf(routing)) {
@@ -144,8 +144,7 @@ function emptyWhileTurnedAway({ seen, setting }: Look): number {
       const table = slot < 0 ? turned : used;
       table.set(at, (table.get(at) ?? 0) + 1);
     }
-    const empty = [...turned.keys()].map((at) => rows / groups - (used.get(at) ?? 0));
-    return total + (experts > 0 ? empty.reduce((a, b) => a + b, 0) : 0);
+    return total + sumOf([...turned.keys()].map((at) => rows / groups - (used.get(at) ?? 0)));
   }, 0);
 }
 
@@ -168,6 +167,19 @@ function slotsForThree({ layers, setting }: Look): number {
   const pass: Pass = { training: false, random: key(0) };
   const { layout } = router.route({ tokens: zeros([1, 3, setting.model.width]), capacityFactor: 1.25, causal: true, pass });
   return layout.lead[1];
+}
+
+/** Tokens that the expert with the most of them computes. */
+function fullest(routing: Routing): number {
+  const served = new Map<number, number>();
+  for (const { expert, slot } of choicesOf(routing)) if (slot >= 0) served.set(expert, (served.get(expert) ?? 0) + 1);
+  return Math.max(0, ...served.values());
+}
+
+/** Share of first choices without a slot. */
+function firstLost(routing: Routing): number {
+  const first = choicesOf(routing).filter(({ rank }) => rank === 0);
+  return first.filter(({ slot }) => slot < 0).length / first.length;
 }
 
 export const seats: Readonly<Record<string, Trained>> = {
@@ -216,16 +228,3 @@ export const seats: Readonly<Record<string, Trained>> = {
     watched: { name: "passedOver", as: "count", look: (at) => summedOver(at, passedOver) },
   },
 };
-
-/** Tokens that the expert with the most of them computes. */
-function fullest(routing: Routing): number {
-  const served = new Map<number, number>();
-  for (const { expert, slot } of choicesOf(routing)) if (slot >= 0) served.set(expert, (served.get(expert) ?? 0) + 1);
-  return Math.max(0, ...served.values());
-}
-
-/** Share of first choices without a slot. */
-function firstLost(routing: Routing): number {
-  const first = choicesOf(routing).filter(({ rank }) => rank === 0);
-  return first.filter(({ slot }) => slot < 0).length / first.length;
-}

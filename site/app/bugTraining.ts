@@ -50,10 +50,11 @@ class Training {
     this.#said.textContent = strings.preparing;
     this.#button.textContent = strings.stop;
     this.#place.dataset["state"] = "training";
-    const worker = beginWorker(`${base}app/bugTrainingWorker.js`, () => this.#end("stopped", filled(strings.ended, { step: this.#step })));
+    const address = `${base}app/bugTrainingWorker.js`;
+    const worker = beginWorker(address, () => this.#end("stopped", filled(strings.ended, { step: this.#step })));
     this.#worker = worker;
     worker.onmessage = ({ data }: MessageEvent<TrainingReport>) => this.#hear(data);
-    worker.onerror = ({ message }) => this.#hear({ kind: "failed", message });
+    worker.onerror = ({ message }) => this.#hear({ kind: "failed", message: message || address }); // none where it could not be loaded
     worker.postMessage(request);
   }
 

@@ -2,6 +2,7 @@
 import { expect } from "chai";
 import { axeFinds } from "./axe.ts";
 import { PATIENCE, newPage, open } from "./surroundings.ts";
+import { trainingKorean } from "../app/bugTrainingStrings.ts";
 import { museumEnglish } from "../app/museumStrings.ts";
 import type { Surroundings } from "./surroundings.ts";
 
@@ -71,6 +72,22 @@ describe("the museum", function () {
     expect(page.workers()).to.have.length(0);
     expect(faults).to.deep.equal([]);
     expect(await axeFinds(page)).to.deep.equal([]);
+    await page.close();
+  });
+
+  it("says why a bug cannot be trained, and trains it when asked again", async () => {
+    const { page } = await newPage(around);
+    await page.goto(`${around.address}ko/museum/index.html`);
+    const room = page.locator(".room").first();
+    const said = room.locator(".said");
+    for (const missing of ["text.json", "bugTrainingWorker.js"]) {
+      await page.route(`**/${missing}`, (route) => route.fulfill({ status: 404, body: "" }));
+      await room.locator("[data-train]").click();
+      await said.getByText(new RegExp(`^${trainingKorean.failed.split("{")[0]}.*${missing}`)).waitFor();
+      await page.unroute(`**/${missing}`);
+    }
+    await room.locator("[data-train]").click();
+    await room.getByText(/^120스텝 가운데 [1-9]/).waitFor();
     await page.close();
   });
 

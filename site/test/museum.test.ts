@@ -57,7 +57,7 @@ describe("the museum", function () {
     await state(left, "stopped");
     expect(await room(left).locator(".said").innerText()).to.match(/^Stopped after \d+ steps?, because/);
     await room(never)
-      .getByText(/^Step ([2-9]\d|\d{3}) of/)
+      .getByText(/^Step \d{2} of/)
       .waitFor();
     await room(never).locator("[data-train]").press("Enter"); // now it stops
     await state(never, "stopped");

@@ -60,7 +60,7 @@ function describePackage(): void {
   writeFileSync(join(TREE, "package.json"), JSON.stringify({ ...manifest, exports: Object.fromEntries(exports) }, null, 2));
 }
 
-const files = ["src", "test", "examples", "scripts", "bench"].flatMap(filesIn);
+const files = ["src", "test", "examples", "scripts", "bench", "docs"].flatMap(filesIn);
 const hash = hashOf([...files, "package.json", "tsconfig.json"]);
 if (standing() !== hash) {
   rmSync(TREE, { recursive: true, force: true });

@@ -4,8 +4,8 @@
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
 import { entries, manifest } from "./entries.ts";
 
 const TREE = "runs/compiled";
@@ -48,8 +48,13 @@ function redirect(file: string): void {
 
 /** What modules read beside themselves, sources too. */
 function link(file: string): void {
-  mkdirSync(dirname(join(TREE, file)), { recursive: true });
-  symlinkSync(resolve(file), join(TREE, file));
+  const place = join(TREE, file);
+  mkdirSync(dirname(place), { recursive: true });
+  try {
+    symlinkSync(relative(dirname(place), file), place);
+  } catch {
+    copyFileSync(file, place); // Windows makes links for administrators only
+  }
 }
 
 /** The package by its own name has the compiled sources for entries, in the tree. */

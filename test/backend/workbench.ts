@@ -33,7 +33,7 @@ const layoutNames = Object.keys(layouts) as LayoutName[];
 export type Layouts = "every" | "in turn";
 let turn = 0;
 
-/** Every case of a law, or its first and one in five of the others: where others try every case of the same kernels, and each costs seconds. */
+/** Every case of a law, or its first and one in ten of the others: where others try every case of the same kernels, and each costs seconds. */
 export type Cases = "every" | "some";
 
 /** What a result may miss: relative times the larger of |want| and the case's scale, plus absolute. */
@@ -86,7 +86,7 @@ export class Workbench {
   /** Whether to try the next case of this law. */
   takes(): boolean {
     // By the golden ratio: lists in lists have all their parts tried.
-    return this.everyCase || (this.cases++ * 0.6180339887) % 1 < 0.2;
+    return this.everyCase || (this.cases++ * 0.6180339887) % 1 < 0.1;
   }
 
   /** The float types that this backend computes in. */

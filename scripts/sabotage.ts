@@ -3,7 +3,7 @@
  * A breakage that nobody notices is a hole in the tests; an old text that does not stand exactly once in its file is a list that
  * was not kept. The lists are the arrays that the files of test/sabotage/ export.
  *
- * `node --import=tsx scripts/sabotage.ts [--of 4] [word]` tries those whose file, test or text contains the word; with `--of 4` a quarter
+ * `node --import=tsx scripts/sabotage.ts [--of 5] [word]` tries those whose file, test or text contains the word; with `--of 5` a fifth
  * of the test files with all their breakages, drawn by the sources: a change of them draws anew, and the same sources draw the same.
  */
 import { createHash } from "node:crypto";

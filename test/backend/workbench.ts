@@ -33,8 +33,13 @@ const layoutNames = Object.keys(layouts) as LayoutName[];
 export type Layouts = "every" | "in turn";
 let turn = 0;
 
-/** Every case of a law, or its first and one in ten of the others: where others try every case of the same kernels, and each costs seconds. */
-export type Cases = "every" | "some";
+/**
+ * Every case of a law, or its first and one in ten of the others, or its first alone: where others try every case of the same kernels, and each costs
+ * seconds.
+ */
+export type Cases = "every" | "some" | "first";
+
+const shares: Readonly<Record<Cases, number>> = { every: 1, some: 0.1, first: 0 };
 
 /** What a result may miss: relative times the larger of |want| and the case's scale, plus absolute. */
 export interface Tolerance {
@@ -59,7 +64,7 @@ export class Workbench {
   readonly backend: Backend;
   readonly seesIndices: boolean;
   private readonly inTurn: boolean;
-  private readonly everyCase: boolean;
+  private readonly share: number;
   private cases = 0;
   private readonly tolerances: Record<DType, Tolerance>;
   private readonly buffers = new Set<Buffer>();
@@ -68,7 +73,7 @@ export class Workbench {
     this.backend = backend;
     this.seesIndices = seesIndices;
     this.inTurn = layouts === "in turn";
-    this.everyCase = cases === "every";
+    this.share = shares[cases];
     this.tolerances = { ...usual, ...tolerances };
   }
 
@@ -86,7 +91,7 @@ export class Workbench {
   /** Whether to try the next case of this law. */
   takes(): boolean {
     // By the golden ratio: lists in lists have all their parts tried.
-    return this.everyCase || (this.cases++ * 0.6180339887) % 1 < 0.1;
+    return this.cases++ === 0 || (this.cases * 0.6180339887) % 1 < this.share;
   }
 
   /** The float types that this backend computes in. */

@@ -24,7 +24,7 @@ const parity: Sizes = { batch: 4, length: 16, width: 16, layers: 1, heads: 2, hi
 export const smallest: Sizes = { batch: 2, length: 4, width: 4, layers: 1, heads: 1, hidden: 4, experts: 2, vocabulary: 8 };
 export const steps = 50;
 /** Where a processor plays the GPU: behind the steps in which every part has been at work there is only more rounding. */
-export const fewSteps = 20;
+export const fewSteps = 12;
 const seed = 3;
 
 export function parityModel({ vocabulary, width, layers, heads, hidden, length, experts } = parity): DecoderLanguageModel {

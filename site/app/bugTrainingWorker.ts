@@ -1,9 +1,11 @@
 /** The worker of a room: trains the right and the broken twin of a bug, step by step in turn, and tells what it sees. */
 import { useBackend } from "switchyard-moe";
 import type { Backend } from "switchyard-moe";
+import { wasm } from "switchyard-moe/backend/wasm";
 import type { Corpus } from "../../examples/train/text.ts";
 import { trainedOf } from "../../test/moe/gallery/trained/index.ts";
 import { TwinRun } from "../../test/moe/gallery/trained/run.ts";
+import { corpusOf } from "./pageCorpus.ts";
 import type { TrainingReport, TrainingRequest } from "./bugTrainingProtocol.ts";
 
 interface WorkerScope {
@@ -11,9 +13,6 @@ interface WorkerScope {
   onmessage: ((event: { readonly data: TrainingRequest }) => void) | null;
 }
 const page = globalThis as unknown as WorkerScope;
-
-// The models are so small that one thread is as quick as several, and the page keeps a processor to draw with.
-Object.defineProperty(navigator, "hardwareConcurrency", { value: 1 });
 
 page.onmessage = ({ data }) => {
   train(data).catch((error: unknown) =>
@@ -49,10 +48,13 @@ async function train({ title, seed, text }: TrainingRequest): Promise<void> {
   page.postMessage({ kind: "finished" });
 }
 
-/** WebAssembly where the browser has it, plain JavaScript where not. */
+/**
+ * WebAssembly where the browser has it, plain JavaScript where not. The models are so small that one thread is as quick as several, and the page
+ * keeps a processor to draw with.
+ */
 async function device(): Promise<Backend> {
   try {
-    return await useBackend("wasm");
+    return await useBackend(await wasm({ threads: 1 }));
   } catch {
     return useBackend("cpu");
   }
@@ -63,9 +65,5 @@ async function corpusAt(address: string): Promise<Corpus> {
   const answer = await fetch(address);
   if (!answer.ok) throw new Error(`${address}: ${answer.status} ${answer.statusText}`);
   const { scripts } = (await answer.json()) as { scripts: readonly { name: string; code: string; training: string }[] };
-  const classes = scripts.map(({ name, code, training }) => {
-    const bytes = new TextEncoder().encode(training);
-    return { name, code, lang: code, dir: "ltr", document: bytes, heldOut: [], training: bytes } as const;
-  });
-  return { source: "the page", unit: "language", split: "Nothing is held out.", classes };
+  return corpusOf(scripts.map((part) => ({ ...part, training: new TextEncoder().encode(part.training) })));
 }

@@ -12,6 +12,7 @@ import { modelConfig, trainingConfig } from "./configs.ts";
 import { exportModel } from "./exportModel.ts";
 import { Fingerprint } from "./fingerprint.ts";
 import { observe, writeOn } from "./observe.ts";
+import { corpusOf } from "./pageCorpus.ts";
 import type { Report, Request, Side, StepNumbers, TextPart } from "./protocol.ts";
 import type { Settings } from "./settings.ts";
 import { isDevice, sides } from "./settings.ts";
@@ -78,15 +79,6 @@ async function numbersOf(trainer: Trainer<DecoderLanguageModel>): Promise<StepNu
   const { step, loss, auxiliary, dropped, layers } = await trainer.step();
   const added = Object.values(auxiliary).reduce((sum, value) => sum + value, 0);
   return { step, bits: loss / Math.LN2, auxiliary: added, dropped, layers };
-}
-
-function corpusOf(text: readonly TextPart[]): Corpus {
-  return {
-    source: "the page",
-    unit: "language",
-    split: "Nothing is held out.",
-    classes: text.map(({ name, code, training }) => ({ name, code, lang: code, dir: "ltr", document: training, heldOut: [], training })),
-  };
 }
 
 let run: Run | undefined;
